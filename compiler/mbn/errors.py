@@ -1,0 +1,77 @@
+"""The one exception tree.
+
+What enters: what a stage found wrong with its input. What leaves: one paragraph for a person.
+Always holds: an `MbnError` reaches the user as text and exit code 2, never as a traceback;
+anything else that escapes is our own bug.
+"""
+
+from __future__ import annotations
+
+
+class MbnError(Exception):
+    """Something the user can mend.
+
+    `found` says what was met, `wanted` what would have been right, `advice` what to do next,
+    `node` the ONNX node (or stage, port, file) that it is about; each may be left out.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        found: str,
+        *,
+        wanted: str | None = None,
+        advice: str | None = None,
+        node: str | None = None,
+    ) -> None:
+        self.found = found
+        self.wanted = wanted
+        self.advice = advice
+        self.node = node
+        parts = [f"{node}: {found}" if node else found]
+        if wanted:
+            parts.append(f"wanted: {wanted}")
+        if advice:
+            parts.append(advice)
+        super().__init__(". ".join(part.rstrip(". ") for part in parts) + ".")
+
+
+class UsageError(MbnError):
+    """An argument that makes no sense, or a combination of them."""
+
+
+class ModelError(MbnError):
+    """A network file that can't be read, or a size of network that is not at hand."""
+
+
+class UnsupportedError(MbnError):
+    """A network that is well-formed but says something the integer stages can't express."""
+
+
+class QuantiseError(MbnError):
+    """Calibration data missing or not fitting the network."""
+
+
+class OverflowRisk(UnsupportedError):
+    """A channel whose accumulator could leave int32 (ARITHMETIC: accumulate)."""
+
+
+class PlanError(MbnError):
+    """A network that does not fit the memories of a board."""
+
+
+class ToolError(MbnError):
+    """A program that the build or the emulation needs is missing or failed."""
+
+
+class BoardError(MbnError):
+    """An unknown board, or a board folder that does not say what it must."""
+
+
+class LinkError(MbnError):
+    """A port that can't be opened, a device that is silent or answers something else."""
+
+
+class CheckError(MbnError):
+    """The device runs another model or build than the one being checked."""

@@ -1,0 +1,147 @@
+"""The integer network: what the frontend makes and every later stage reads.
+
+What enters: nothing; these are values. What leaves: frozen dataclasses, passed between stages.
+Always holds: maps are int8, height x width x channel; real = scale * (q - zero_point); weights
+are int8 with zero point 0 and one float32 scale an output channel; biases are int32 at scale
+s_in * s_w[n]. Nothing in a `Network` has been derived by the arithmetic: multipliers, folded
+biases and dead channels are each reader's own business (that is what keeps the reference
+independent of the compiler).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int8 = NDArray[np.int8]
+Int32 = NDArray[np.int32]
+Float32 = NDArray[np.float32]
+
+
+class Op(StrEnum):
+    """What one layer computes. Weights are N x kh x kw x C (depthwise: C x kh x kw x 1)."""
+
+    CONV = "conv"
+    DEPTHWISE = "depthwise"
+    POOL = "pool"  # average over the window; no weights
+    DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A map of int8 values, height x width x channel, and what they mean."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    scale: float  # exactly the float32 that the file stores
+    zero_point: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.height, self.width, self.channels)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.height * self.width * self.channels
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One operation. `clamp` is in real units: (0, None) is ReLU, (0, 6) ReLU6, None no bound."""
+
+    name: str
+    op: Op
+    input: str
+    output: str
+    kernel: tuple[int, int]  # height, width
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int]  # top, left, bottom, right; the border holds zp_in
+    clamp: tuple[float | None, float | None]
+    weights: Int8 | None = None
+    weight_scales: Float32 | None = None  # N
+    bias: Int32 | None = None  # N
+
+
+class StageKind(StrEnum):
+    """What one call of a kernel covers."""
+
+    CONV = "conv"
+    BLOCK = "block"  # depthwise + pointwise, fused
+    DEPTHWISE = "depthwise"
+    POINTWISE = "pointwise"
+    POOL = "pool"
+    DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The unit of scheduling: one layer, or the two of a depthwise-separable block."""
+
+    name: str
+    kind: StageKind
+    layers: tuple[int, ...]  # indices into Network.layers, in order
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A chain of layers over named tensors. The first tensor is the input, the last the result."""
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    layers: tuple[Layer, ...]
+    stages: tuple[Stage, ...]
+    classes: tuple[str, ...] = ()  # names, if known
+    host_ops: tuple[str, ...] = ()  # what the graph does after the logits and the host keeps
+
+    def tensor(self, name: str) -> Tensor:
+        for tensor in self.tensors:
+            if tensor.name == name:
+                return tensor
+        raise KeyError(name)
+
+    @property
+    def input(self) -> Tensor:
+        return self.tensors[0]
+
+    @property
+    def output(self) -> Tensor:
+        return self.tensor(self.layers[-1].output)
+
+    def stage_input(self, stage: Stage) -> Tensor:
+        return self.tensor(self.layers[stage.layers[0]].input)
+
+    def stage_output(self, stage: Stage) -> Tensor:
+        return self.tensor(self.layers[stage.layers[-1]].output)
+
+    def layer_macs(self, layer: Layer) -> int:
+        """Multiply-accumulates of a layer; padding counts, a pool counts none (as the paper)."""
+        out = self.tensor(layer.output)
+        if layer.weights is None:
+            return 0
+        return out.height * out.width * int(layer.weights.size)
+
+    def stage_macs(self, stage: Stage) -> int:
+        return sum(self.layer_macs(self.layers[index]) for index in stage.layers)
+
+    @property
+    def macs(self) -> int:
+        return sum(self.layer_macs(layer) for layer in self.layers)
+
+    @property
+    def params(self) -> int:
+        """Weights and biases, counted once each."""
+        return sum(
+            int(layer.weights.size) + (0 if layer.bias is None else int(layer.bias.size))
+            for layer in self.layers
+            if layer.weights is not None
+        )
+
+
+def out_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
+    """Output length of a window sliding over `size` values with the given padding."""
+    return (size + before + after - kernel) // stride + 1

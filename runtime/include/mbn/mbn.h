@@ -1,0 +1,142 @@
+/* The runtime's whole interface.
+ *
+ * What enters: a network that mbn-compile generated, a state that the caller owns, an image.
+ * What leaves: int8 logits, canonical height x width x channel order, in the arena.
+ * Always holds: no heap, no recursion, no global state; everything mutable is in mbn_state and
+ * the arena, so two networks (or one network twice) live side by side in one image.
+ *
+ * Maps lie in the arena as rows. A tensor that keeps all its rows is a map; one that keeps fewer
+ * is a ring, row y at slot y % depth. Within a row either pixels are interleaved (plane_bytes 0:
+ * byte x * channels + c) or each channel is a plane of plane_bytes (byte c * plane_bytes + x).
+ */
+#ifndef MBN_MBN_H
+#define MBN_MBN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define MBN_MUST_USE __attribute__((warn_unused_result))
+#else
+#define MBN_MUST_USE
+#endif
+
+/* 0, or a negative reason. */
+typedef enum mbn_status {
+    MBN_OK = 0,
+    MBN_ERR_ARGUMENT = -1, /* a null pointer, a size that is not the network's */
+    MBN_ERR_STATE = -2,    /* a call out of order: too many rows, a result before the end */
+    MBN_ERR_GUARD = -3     /* a guard word beside the arena was overwritten */
+} mbn_status;
+
+/* A tensor and where its rows lie. Flash; generated. */
+typedef struct mbn_tensor {
+    uint32_t offset_bytes; /* of row slot 0 from the start of the arena */
+    uint32_t row_bytes;    /* from one row slot to the next */
+    uint16_t height;
+    uint16_t width;
+    uint16_t channels;
+    uint16_t depth;       /* row slots; == height: the whole map is kept */
+    uint16_t plane_bytes; /* from one channel to the next in a row; 0: interleaved */
+    int8_t zero_point;
+    float scale;
+} mbn_tensor;
+
+/* Makes one band of output rows from the input rows that it needs.
+ * in:      (band - 1) * stride + kernel_rows pointers, top to bottom; rows above and below the map
+ *          point to a shared row of zero points
+ * out:     band pointers
+ * scratch: the stage's scratch bytes, 8-byte aligned; nothing in it survives the call */
+typedef void (*mbn_band_fn)(const int8_t *const *in, int8_t *const *out, int8_t *scratch);
+
+/* A stage: one layer, or a fused depthwise-separable block. Flash; generated. */
+typedef struct mbn_stage {
+    const char *name;
+    mbn_band_fn run;
+    const int8_t *border; /* a row of the input's zero points; null if the stage has no padding */
+    uint32_t macs;
+    uint32_t scratch_offset_bytes;
+    uint16_t input;  /* tensor index */
+    uint16_t output; /* tensor index */
+    uint8_t kernel_rows;
+    uint8_t stride_rows;
+    uint8_t pad_top;
+    uint8_t band_rows; /* divides the output's height */
+} mbn_stage;
+
+/* Stages that run together, row by row, the deepest first; segments run one after another. */
+typedef struct mbn_segment {
+    uint16_t first; /* stage index */
+    uint16_t last;  /* stage index, inclusive */
+} mbn_segment;
+
+/* How the input arrives. */
+typedef enum mbn_input_mode {
+    MBN_INPUT_STREAM = 0, /* rows are consumed while they come */
+    MBN_INPUT_WHOLE = 1   /* the image lies whole in the arena before the first stage runs */
+} mbn_input_mode;
+
+typedef struct mbn_network {
+    const char *name;
+    const char *model_sha256; /* 64 hex digits: of network.npz's contents */
+    const mbn_tensor *tensors;
+    const mbn_stage *stages;
+    const mbn_segment *segments;
+    uint16_t tensor_count;
+    uint16_t stage_count;
+    uint16_t segment_count;
+    uint16_t input;        /* tensor index */
+    uint16_t output;       /* tensor index */
+    uint16_t window_rows;  /* longest list of input rows of any stage */
+    uint16_t band_rows;    /* longest list of output rows of any stage */
+    uint16_t input_mode;   /* mbn_input_mode */
+    uint32_t arena_bytes;
+    uint32_t weights_bytes;
+    uint32_t macs;
+} mbn_network;
+
+/* Watches a run: times it, checks it, stops at any layer. Any function may be null. */
+typedef struct mbn_observer {
+    void *context;
+    void (*before)(void *context, uint16_t stage);
+    void (*after)(void *context, uint16_t stage);
+    /* a row of the stage's output, just stored, in the tensor's own layout */
+    void (*row)(void *context, uint16_t stage, uint16_t y, const int8_t *row);
+} mbn_observer;
+
+#define MBN_GUARD_WORD 0x6d626e21u /* "mbn!" */
+
+/* The mutable part; the generated header wraps it with tables and arena of the right size. */
+typedef struct mbn_state {
+    const mbn_network *network;
+    const mbn_observer *observer; /* null: nobody watches */
+    uint8_t *arena;               /* network->arena_bytes, 16-byte aligned */
+    uint16_t *rows_done;          /* network->tensor_count */
+    const int8_t **window;        /* network->window_rows */
+    int8_t **band;                /* network->band_rows */
+    uint32_t *guard_low;          /* the word before the arena */
+    uint32_t *guard_high;         /* the word after it */
+    uint16_t segment;             /* the segment that runs now */
+} mbn_state;
+
+/* Forgets what came and is ready for the first row of an image. */
+MBN_MUST_USE mbn_status mbn_begin(mbn_state *state);
+
+/* Where the caller may write the next row (canonical: width x channel) before mbn_push_row with a
+ * null row; null after the last row. Valid until the next push. */
+int8_t *mbn_input_row(const mbn_state *state);
+
+/* Takes the next row (width * channels bytes; null: it was written to mbn_input_row), and in
+ * stream mode runs everything that it makes possible. */
+MBN_MUST_USE mbn_status mbn_push_row(mbn_state *state, const int8_t *row);
+
+/* Runs what is left (in whole mode: everything) and checks the guards. */
+MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
+
+/* The result: the output tensor's one row; null before mbn_finish succeeded. */
+const int8_t *mbn_output(const mbn_state *state);
+
+/* Copies one row from a tensor's own layout to the canonical width x channel. */
+void mbn_canonical_row(const mbn_tensor *tensor, const int8_t *row, int8_t *canonical);
+
+#endif

@@ -1,0 +1,180 @@
+/* The driver: runs the stages of a network in the order that its segments say.
+ *
+ * What enters: rows of an image. What leaves: the output tensor. Always holds: a stage runs only
+ * when all input rows of its band are in the arena; the deepest stage that can run does, so a
+ * ring never holds more rows than the plan gave it (the plan's checker replays this very rule).
+ */
+#include "mbn/mbn.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static int8_t *row_slot(const mbn_state *state, const mbn_tensor *tensor, uint32_t y)
+{
+    uint32_t slot = y % tensor->depth;
+    return (int8_t *)state->arena + tensor->offset_bytes + slot * tensor->row_bytes;
+}
+
+/* Rows of the input that must have come before the stage's next band can be made. */
+static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
+{
+    const mbn_tensor *in = &state->network->tensors[stage->input];
+    const mbn_tensor *out = &state->network->tensors[stage->output];
+    uint32_t y = state->rows_done[stage->output];
+    if (y >= out->height) {
+        return false;
+    }
+    uint32_t need = (y + stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
+    need = need > stage->pad_top ? need - stage->pad_top : 0u;
+    if (need > in->height) {
+        need = in->height;
+    }
+    return state->rows_done[stage->input] >= need;
+}
+
+static void stage_run(mbn_state *state, uint16_t index)
+{
+    const mbn_network *network = state->network;
+    const mbn_stage *stage = &network->stages[index];
+    const mbn_tensor *in = &network->tensors[stage->input];
+    const mbn_tensor *out = &network->tensors[stage->output];
+    uint32_t y = state->rows_done[stage->output];
+    uint32_t window = (stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
+
+    for (uint32_t k = 0; k < window; k++) {
+        /* wraps far above the height where the row is above the map */
+        uint32_t row = y * stage->stride_rows + k - stage->pad_top;
+        state->window[k] = row < in->height ? row_slot(state, in, row) : stage->border;
+    }
+    for (uint32_t k = 0; k < stage->band_rows; k++) {
+        state->band[k] = row_slot(state, out, y + k);
+    }
+    const mbn_observer *observer = state->observer;
+    if (observer != NULL && observer->before != NULL) {
+        observer->before(observer->context, index);
+    }
+    stage->run(state->window, state->band, (int8_t *)state->arena + stage->scratch_offset_bytes);
+    if (observer != NULL && observer->after != NULL) {
+        observer->after(observer->context, index);
+    }
+    state->rows_done[stage->output] = (uint16_t)(y + stage->band_rows);
+    if (observer != NULL && observer->row != NULL) {
+        for (uint32_t k = 0; k < stage->band_rows; k++) {
+            observer->row(observer->context, index, (uint16_t)(y + k), state->band[k]);
+        }
+    }
+}
+
+/* Depth first within the segment: after a band its consumer comes next; where a stage waits for
+ * rows, its producer does. Ends when the first stage waits. */
+static void segment_run(mbn_state *state, const mbn_segment *segment)
+{
+    uint16_t index = segment->first;
+    for (;;) {
+        if (stage_ready(state, &state->network->stages[index])) {
+            stage_run(state, index);
+            if (index < segment->last) {
+                index++;
+            }
+        } else if (index > segment->first) {
+            index--;
+        } else {
+            return;
+        }
+    }
+}
+
+static bool segment_done(const mbn_state *state, const mbn_segment *segment)
+{
+    uint16_t tensor = state->network->stages[segment->last].output;
+    return state->rows_done[tensor] >= state->network->tensors[tensor].height;
+}
+
+static bool input_complete(const mbn_state *state)
+{
+    uint16_t input = state->network->input;
+    return state->rows_done[input] >= state->network->tensors[input].height;
+}
+
+mbn_status mbn_begin(mbn_state *state)
+{
+    if (state == NULL || state->network == NULL || state->arena == NULL) {
+        return MBN_ERR_ARGUMENT;
+    }
+    for (uint16_t t = 0; t < state->network->tensor_count; t++) {
+        state->rows_done[t] = 0;
+    }
+    state->segment = 0;
+    *state->guard_low = MBN_GUARD_WORD;
+    *state->guard_high = MBN_GUARD_WORD;
+    return MBN_OK;
+}
+
+int8_t *mbn_input_row(const mbn_state *state)
+{
+    const mbn_tensor *in = &state->network->tensors[state->network->input];
+    if (input_complete(state)) {
+        return NULL;
+    }
+    return row_slot(state, in, state->rows_done[state->network->input]);
+}
+
+mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
+{
+    const mbn_network *network = state->network;
+    const mbn_tensor *in = &network->tensors[network->input];
+    int8_t *slot = mbn_input_row(state);
+    if (slot == NULL) {
+        return MBN_ERR_STATE;
+    }
+    if (row != NULL) {
+        memcpy(slot, row, (size_t)in->width * in->channels);
+    }
+    state->rows_done[network->input]++;
+    if (network->input_mode == MBN_INPUT_STREAM) {
+        segment_run(state, &network->segments[0]);
+    }
+    return MBN_OK;
+}
+
+mbn_status mbn_finish(mbn_state *state)
+{
+    const mbn_network *network = state->network;
+    if (!input_complete(state)) {
+        return MBN_ERR_STATE;
+    }
+    while (state->segment < network->segment_count) {
+        const mbn_segment *segment = &network->segments[state->segment];
+        segment_run(state, segment);
+        if (!segment_done(state, segment)) {
+            return MBN_ERR_STATE;
+        }
+        state->segment++;
+    }
+    if (*state->guard_low != MBN_GUARD_WORD || *state->guard_high != MBN_GUARD_WORD) {
+        return MBN_ERR_GUARD;
+    }
+    return MBN_OK;
+}
+
+const int8_t *mbn_output(const mbn_state *state)
+{
+    const mbn_network *network = state->network;
+    if (state->segment < network->segment_count) {
+        return NULL;
+    }
+    return row_slot(state, &network->tensors[network->output], 0);
+}
+
+void mbn_canonical_row(const mbn_tensor *tensor, const int8_t *row, int8_t *canonical)
+{
+    if (tensor->plane_bytes == 0u) {
+        memcpy(canonical, row, (size_t)tensor->width * tensor->channels);
+        return;
+    }
+    for (uint32_t x = 0; x < tensor->width; x++) {
+        for (uint32_t c = 0; c < tensor->channels; c++) {
+            *canonical++ = row[c * tensor->plane_bytes + x];
+        }
+    }
+}
