@@ -136,7 +136,8 @@ def pointwise_stream(derived: LayerConstants) -> NDArray[np.int32]:
     padded = np.zeros((2 * couples, 2 * pairs), np.int8)
     padded[:count, : weights.shape[1]] = weights
     grouped = padded.reshape(couples, 2, 2, pairs)  # couple, n, half, j
-    words = np.ascontiguousarray(grouped.transpose(0, 3, 2, 1)).view("<i4").reshape(couples, pairs)
+    quads = np.ascontiguousarray(grouped.transpose(0, 3, 2, 1)).reshape(couples, pairs * 4)
+    words = quads.view("<i4")
 
     def table(values: NDArray[np.int32]) -> NDArray[np.int32]:
         full = np.zeros(2 * couples, np.int32)
