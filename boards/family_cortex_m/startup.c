@@ -4,9 +4,12 @@
  * mbn_app_fault with the registers. Always holds: no interrupt is enabled, so the only exceptions
  * are faults; the stack lies lowest in its RAM, so an overflow runs out of memory and faults.
  */
+#include "cortex_m.h"
 #include "mbn/port.h"
 
 /* System control space, ARMv7-M Architecture Reference Manual B3.2.2 (same in v6-M and v8-M). */
+#define SCB_ICSR (*(volatile uint32_t *)0xE000ED04u)
+#define ICSR_PENDSTCLR (1u << 25)
 #define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
 #define SCB_AIRCR (*(volatile uint32_t *)0xE000ED0Cu)
 #define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
@@ -15,6 +18,11 @@
 #define SCB_HFSR (*(volatile uint32_t *)0xE000ED2Cu)
 #define SCB_MMFAR (*(volatile uint32_t *)0xE000ED34u)
 #define SCB_BFAR (*(volatile uint32_t *)0xE000ED38u)
+/* SysTick, ARMv7-M B3.3. */
+#define SYST_CSR (*(volatile uint32_t *)0xE000E010u)
+#define SYST_RVR (*(volatile uint32_t *)0xE000E014u)
+#define SYST_CVR (*(volatile uint32_t *)0xE000E018u)
+#define SYST_CSR_CORE_TICKINT_ENABLE 7u
 /* Debug and trace, ARMv7-M C1.6.5 and C1.8.7. */
 #define DCB_DEMCR (*(volatile uint32_t *)0xE000EDFCu)
 #define DEMCR_TRCENA (1u << 24)
@@ -126,6 +134,7 @@ static bool cycles_start(void)
 
 _Noreturn void mbn_start(void)
 {
+    __asm volatile("cpsid i" ::: "memory");
     stack_paint();
     const volatile uint32_t *from = mbn_ld_data_load;
     for (volatile uint32_t *to = mbn_ld_data_start; to < mbn_ld_data_end; to++) {
@@ -197,6 +206,17 @@ bool mbn_port_stack(mbn_stack_use *use)
     use->reserved_bytes = (uint32_t)((uintptr_t)mbn_ld_stack_top - (uintptr_t)mbn_ld_stack_limit);
     use->used_bytes = (uint32_t)((uintptr_t)mbn_ld_stack_top - (uintptr_t)word);
     return true;
+}
+
+/* With interrupts masked (mbn_start) a pending SysTick wakes the core and enters no handler. */
+void mbn_cortex_m_nap(uint32_t cycles)
+{
+    SYST_RVR = cycles;
+    SYST_CVR = 0;
+    SYST_CSR = SYST_CSR_CORE_TICKINT_ENABLE;
+    __asm volatile("wfi" ::: "memory");
+    SYST_CSR = 0;
+    SCB_ICSR = ICSR_PENDSTCLR;
 }
 
 _Noreturn void mbn_port_reset(void)

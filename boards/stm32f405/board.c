@@ -5,6 +5,7 @@
  * oscillator (168 MHz, 1 %) -> internal oscillator alone (16 MHz); the baud rate follows. That is
  * also how this image boots on QEMU's netduinoplus2, where RCC reads 0. Sections: RM0090 rev 19.
  */
+#include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
@@ -53,6 +54,10 @@
 #define CORE_HZ 168000000u
 #define PLL_INPUT_HZ 2000000u /* what 7.3.2 recommends against jitter */
 #define READY_SPINS 200000u   /* some 60 ms at 16 MHz; a crystal starts in 2 ms (datasheet 5.3.8) */
+/* Well under a byte's time on the line, so that none is overrun; the rest saves power on the part,
+ * and lets an emulator's other threads run. */
+#define NAPS_PER_BYTE 2u
+#define BITS_PER_BYTE 10u
 #define WRITE_SPINS 1000000u
 
 static uint32_t core_hz = HSI_HZ;
@@ -123,6 +128,7 @@ uint32_t mbn_port_clock_hz(void)
 size_t mbn_port_read(uint8_t *data, size_t capacity)
 {
     size_t size = 0;
+    mbn_cortex_m_nap(core_hz / (MBN_BAUD / BITS_PER_BYTE) / NAPS_PER_BYTE);
     /* reading SR and then DR also clears an overrun (30.6.1); the frame's CRC tells the loss */
     while (size < capacity && (USART1_SR & SR_RXNE) != 0u) {
         data[size++] = (uint8_t)USART1_DR;

@@ -102,7 +102,8 @@ def _inputs(root: Path, generated: Path, board: Board, app: str) -> Iterable[tup
         if path.suffix in (".c", ".h"):
             yield f"generated/{path.name}", path
     for source in board.sources:
-        yield f"board/{source.name}", source
+        for path in (source, *sorted(source.parent.glob("*.h"))):
+            yield f"board/{source.parent.name}/{path.name}", path
     folders = (root / "runtime", root / "firmware" / "common", root / "firmware" / app)
     for folder in (*folders, root / "cmake"):
         for path in sorted(folder.rglob("*")):

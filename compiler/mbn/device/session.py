@@ -158,7 +158,7 @@ class Device:
         end = time.monotonic() + timeout_s
         while True:
             try:
-                self._identity = self.identify(timeout_s=min(0.5, timeout_s))
+                self._identity = self.identify(timeout_s=min(0.25, timeout_s))
                 return self._identity
             except LinkError:
                 if time.monotonic() >= end:
