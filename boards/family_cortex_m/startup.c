@@ -1,0 +1,241 @@
+/* Start-up of every Cortex-M: vector table, memory, FPU, painted stack, faults, cycle counter.
+ *
+ * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
+ * mbn_app_fault with the registers. Always holds: no interrupt is enabled, so the only exceptions
+ * are faults; the stack lies lowest in its RAM, so an overflow runs out of memory and faults.
+ */
+#include "cortex_m.h"
+#include "mbn/port.h"
+
+/* System control space, ARMv7-M Architecture Reference Manual B3.2.2 (same in v6-M and v8-M). */
+#define SCB_ICSR (*(volatile uint32_t *)0xE000ED04u)
+#define ICSR_PENDSTCLR (1u << 25)
+#define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
+#define SCB_AIRCR (*(volatile uint32_t *)0xE000ED0Cu)
+#define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
+#define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
+#define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
+#define SCB_HFSR (*(volatile uint32_t *)0xE000ED2Cu)
+#define SCB_MMFAR (*(volatile uint32_t *)0xE000ED34u)
+#define SCB_BFAR (*(volatile uint32_t *)0xE000ED38u)
+/* SysTick, ARMv7-M B3.3. */
+#define SYST_CSR (*(volatile uint32_t *)0xE000E010u)
+#define SYST_RVR (*(volatile uint32_t *)0xE000E014u)
+#define SYST_CVR (*(volatile uint32_t *)0xE000E018u)
+#define SYST_CSR_CORE_TICKINT_ENABLE 7u
+/* Debug and trace, ARMv7-M C1.6.5 and C1.8.7. */
+#define DCB_DEMCR (*(volatile uint32_t *)0xE000EDFCu)
+#define DEMCR_TRCENA (1u << 24)
+#define DWT_CTRL (*(volatile uint32_t *)0xE0001000u)
+#define DWT_CYCCNT (*(volatile uint32_t *)0xE0001004u)
+#define DWT_CTRL_CYCCNTENA 1u
+/* CoreSight lock access; the Cortex-M7 keeps the DWT locked after power-on (DDI 0489, 12.3). */
+#define DWT_LAR (*(volatile uint32_t *)0xE0001FB0u)
+#define CORESIGHT_UNLOCK 0xC5ACCE55u
+
+#define STACK_PAINT 0x7374616Bu /* "stak" */
+#define STACK_GUARD_WORDS 4u
+#define FAULT_STACK_BYTES 512u
+
+#define MAINLINE (__ARM_ARCH_PROFILE == 'M' && __ARM_ARCH_ISA_THUMB >= 2)
+
+extern uint32_t mbn_ld_stack_limit[];
+extern uint32_t mbn_ld_stack_top[];
+extern uint32_t mbn_ld_data_load[];
+extern uint32_t mbn_ld_data_start[];
+extern uint32_t mbn_ld_data_end[];
+extern uint32_t mbn_ld_bss_start[];
+extern uint32_t mbn_ld_bss_end[];
+
+int main(void);
+void mbn_reset(void);
+_Noreturn void mbn_start(void);
+_Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return);
+
+static bool cycles_seen;
+__attribute__((used, aligned(8))) uint8_t mbn_fault_stack[FAULT_STACK_BYTES];
+
+/* Entered with the hardware's frame on the stack (ARMv7-M B1.5.6). The main stack may be what
+ * broke, so the report runs on its own. */
+__attribute__((naked, used)) static void fault_handler(void)
+{
+    __asm volatile("mrs r0, msp\n"
+                   "mov r1, lr\n"
+                   "ldr r2, =mbn_fault_stack + %c0\n"
+                   "mov sp, r2\n"
+                   "ldr r2, =mbn_fault_report\n"
+                   "bx r2\n"
+                   ".ltorg\n" ::"i"(FAULT_STACK_BYTES));
+}
+
+/* ARMv7-M B1.5.3: initial stack pointer, reset, then the system exceptions 2 to 15. */
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
+    mbn_ld_stack_top, (const void *)mbn_reset,     (const void *)fault_handler,
+    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
+    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
+    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
+    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
+    (const void *)fault_handler,
+};
+
+/* Naked, because the compiler may use FPU or Helium registers in any C function: CPACR (ARMv7-M
+ * B3.2.20) first. ARMv8-M adds a stack limit that faults before anything is overwritten. */
+__attribute__((naked)) void mbn_reset(void)
+{
+    __asm volatile(
+#if MAINLINE
+        "ldr r0, =0xE000ED88\n"
+        "ldr r1, [r0]\n"
+        "orr r1, r1, #0x00F00000\n"
+        "str r1, [r0]\n"
+        "dsb\n"
+        "isb\n"
+#endif
+#if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
+        "ldr r0, =mbn_ld_stack_limit\n"
+        "msr msplim, r0\n"
+#endif
+        "ldr r0, =mbn_ld_stack_top\n"
+        "mov sp, r0\n"
+        "ldr r0, =mbn_start\n"
+        "bx r0\n"
+        ".ltorg\n");
+}
+
+static void stack_paint(void)
+{
+    uint32_t here;
+    __asm volatile("mov %0, sp" : "=r"(here));
+    volatile uint32_t *end = (volatile uint32_t *)(here & ~3u);
+    for (volatile uint32_t *word = mbn_ld_stack_limit; word < end; word++) {
+        *word = STACK_PAINT;
+    }
+}
+
+/* A counter that is there moves; QEMU's reads 0 for ever although DWT_CTRL claims it exists. */
+static bool cycles_start(void)
+{
+#if MAINLINE
+    DCB_DEMCR |= DEMCR_TRCENA;
+#if defined(MBN_DWT_LOCKED)
+    DWT_LAR = CORESIGHT_UNLOCK;
+#endif
+    DWT_CYCCNT = 0;
+    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+    uint32_t first = DWT_CYCCNT;
+    for (uint32_t k = 0; k < 16u; k++) {
+        __asm volatile("nop");
+    }
+    return DWT_CYCCNT != first;
+#else
+    return false; /* ARMv6-M has none */
+#endif
+}
+
+_Noreturn void mbn_start(void)
+{
+    __asm volatile("cpsid i" ::: "memory");
+    stack_paint();
+    const volatile uint32_t *from = mbn_ld_data_load;
+    for (volatile uint32_t *to = mbn_ld_data_start; to < mbn_ld_data_end; to++) {
+        *to = *from++;
+    }
+    for (volatile uint32_t *to = mbn_ld_bss_start; to < mbn_ld_bss_end; to++) {
+        *to = 0;
+    }
+#if MAINLINE
+    SCB_VTOR = (uint32_t)(uintptr_t)vectors;
+    SCB_SHCSR |= (1u << 16) | (1u << 17) | (1u << 18); /* own handlers: memory, bus, usage */
+#endif
+#if defined(__ARM_ARCH_8_1M_MAIN__)
+    SCB_CCR |= 1u << 19; /* low-overhead loops (DDI 0553, CCR.LOB) */
+#endif
+    cycles_seen = cycles_start();
+    mbn_port_exit(main());
+}
+
+/* Every word but those of the frame comes from the status registers; the frame is read only where
+ * it lies in our stack, since the fault may have been the stack itself. */
+_Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return)
+{
+    static mbn_fault fault;
+    uint32_t exception;
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    fault.exception = exception;
+    fault.sp = (uint32_t)(uintptr_t)frame;
+    fault.exc_return = exc_return;
+    if (frame >= mbn_ld_stack_limit && frame + 8 <= mbn_ld_stack_top) {
+        fault.r0 = frame[0];
+        fault.r1 = frame[1];
+        fault.r2 = frame[2];
+        fault.r3 = frame[3];
+        fault.r12 = frame[4];
+        fault.lr = frame[5];
+        fault.pc = frame[6];
+        fault.xpsr = frame[7];
+    }
+#if MAINLINE
+    fault.cfsr = SCB_CFSR;
+    fault.hfsr = SCB_HFSR;
+    fault.mmfar = SCB_MMFAR;
+    fault.bfar = SCB_BFAR;
+#endif
+    mbn_app_fault(&fault);
+}
+
+bool mbn_port_has_cycles(void)
+{
+    return cycles_seen;
+}
+
+uint32_t mbn_port_cycles(void)
+{
+    return cycles_seen ? DWT_CYCCNT : 0u;
+}
+
+bool mbn_port_stack(mbn_stack_use *use)
+{
+    const volatile uint32_t *word = mbn_ld_stack_limit;
+    use->guard_ok = true;
+    for (uint32_t k = 0; k < STACK_GUARD_WORDS; k++) {
+        use->guard_ok = use->guard_ok && word[k] == STACK_PAINT;
+    }
+    while (word < mbn_ld_stack_top && *word == STACK_PAINT) {
+        word++;
+    }
+    use->reserved_bytes = (uint32_t)((uintptr_t)mbn_ld_stack_top - (uintptr_t)mbn_ld_stack_limit);
+    use->used_bytes = (uint32_t)((uintptr_t)mbn_ld_stack_top - (uintptr_t)word);
+    return true;
+}
+
+/* With interrupts masked (mbn_start) a pending SysTick wakes the core and enters no handler. */
+void mbn_cortex_m_nap(uint32_t cycles)
+{
+    SYST_RVR = cycles;
+    SYST_CVR = 0;
+    SYST_CSR = SYST_CSR_CORE_TICKINT_ENABLE;
+    __asm volatile("wfi" ::: "memory");
+    SYST_CSR = 0;
+    SCB_ICSR = ICSR_PENDSTCLR;
+}
+
+_Noreturn void mbn_port_reset(void)
+{
+    __asm volatile("dsb" ::: "memory");
+    SCB_AIRCR = 0x05FA0004u; /* key and SYSRESETREQ, ARMv7-M B3.2.6 */
+    for (;;) {
+        __asm volatile("nop");
+    }
+}
+
+/* Semihosting SYS_EXIT_EXTENDED (0x20) with ADP_Stopped_ApplicationExit (Arm semihosting 2.0). */
+_Noreturn void mbn_port_exit(int status)
+{
+    const uint32_t block[2] = {0x20026u, (uint32_t)status};
+    register uint32_t operation __asm("r0") = 0x20u;
+    register const uint32_t *parameter __asm("r1") = block;
+    __asm volatile("bkpt 0xab" ::"r"(operation), "r"(parameter) : "memory");
+    for (;;) {
+        __asm volatile("nop");
+    }
+}

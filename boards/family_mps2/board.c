@@ -1,0 +1,56 @@
+/* Arm's MPS2 and MPS3 FPGA images as QEMU models them: one CMSDK UART, polled; no clock to set.
+ *
+ * What enters: MBN_UART_BASE and MBN_CLOCK_HZ from board.toml. What leaves: port.h's serial line.
+ * Always holds: no wait without a bound.
+ */
+#include "../family_cortex_m/cortex_m.h"
+#include "mbn/port.h"
+
+/* APB UART, Cortex-M System Design Kit TRM (DDI 0479), table 4-9. */
+#define UART_REGISTER(offset) (*(volatile uint32_t *)(MBN_UART_BASE + (offset)))
+#define UART_DATA UART_REGISTER(0x00u)
+#define UART_STATE UART_REGISTER(0x04u)
+#define UART_CTRL UART_REGISTER(0x08u)
+#define UART_BAUDDIV UART_REGISTER(0x10u)
+#define STATE_TX_FULL 1u
+#define STATE_RX_FULL 2u
+#define CTRL_TX_ENABLE 1u
+#define CTRL_RX_ENABLE 2u
+#define BAUDDIV_LEAST 16u /* the fastest that the UART allows; emulation ignores it */
+
+/* A sleeping core leaves QEMU's main loop alone, which then fills its buffer of 32 bytes at a
+ * multiple of the speed; polling without a rest takes in some 20 KB/s. */
+#define NAP_CYCLES (MBN_CLOCK_HZ / 10000u) /* 100 us */
+#define WRITE_SPINS 10000000u
+
+void mbn_port_init(void)
+{
+    UART_BAUDDIV = BAUDDIV_LEAST;
+    UART_CTRL = CTRL_TX_ENABLE | CTRL_RX_ENABLE;
+}
+
+uint32_t mbn_port_clock_hz(void)
+{
+    return MBN_CLOCK_HZ;
+}
+
+size_t mbn_port_read(uint8_t *data, size_t capacity)
+{
+    size_t size = 0;
+    mbn_cortex_m_nap(NAP_CYCLES);
+    while (size < capacity && (UART_STATE & STATE_RX_FULL) != 0u) {
+        data[size++] = (uint8_t)UART_DATA;
+    }
+    return size;
+}
+
+void mbn_port_write(const uint8_t *data, size_t size_bytes)
+{
+    for (size_t k = 0; k < size_bytes; k++) {
+        uint32_t spins = WRITE_SPINS;
+        while ((UART_STATE & STATE_TX_FULL) != 0u && spins != 0u) {
+            spins--;
+        }
+        UART_DATA = data[k];
+    }
+}

@@ -1,0 +1,85 @@
+/* The native host as a board: the serial line is standard input and output.
+ *
+ * What enters: bytes from file descriptor 0 (the harness gives the master side of a pty). What
+ * leaves: bytes on descriptor 1. Always holds: when the other side hangs up the process ends, so
+ * no orphan is left.
+ */
+#include "mbn/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char **arguments;
+
+/* glibc hands the arguments to constructors too; they are what a reset starts again with. */
+__attribute__((constructor)) static void keep_arguments(int argc, char **argv)
+{
+    (void)argc;
+    arguments = argv;
+}
+
+void mbn_port_init(void)
+{
+}
+
+uint32_t mbn_port_clock_hz(void)
+{
+    return 0;
+}
+
+size_t mbn_port_read(uint8_t *data, size_t capacity)
+{
+    for (;;) {
+        ssize_t size = read(STDIN_FILENO, data, capacity);
+        if (size > 0) {
+            return (size_t)size;
+        }
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
+        exit(0); /* closed, or EIO of a pty without the other side */
+    }
+}
+
+void mbn_port_write(const uint8_t *data, size_t size_bytes)
+{
+    while (size_bytes > 0u) {
+        ssize_t size = write(STDOUT_FILENO, data, size_bytes);
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
+        if (size <= 0) {
+            exit(0);
+        }
+        data += size;
+        size_bytes -= (size_t)size;
+    }
+}
+
+bool mbn_port_has_cycles(void)
+{
+    return false;
+}
+
+uint32_t mbn_port_cycles(void)
+{
+    return 0;
+}
+
+bool mbn_port_stack(mbn_stack_use *use)
+{
+    (void)use;
+    return false;
+}
+
+_Noreturn void mbn_port_reset(void)
+{
+    execv("/proc/self/exe", arguments);
+    exit(1);
+}
+
+_Noreturn void mbn_port_exit(int status)
+{
+    exit(status);
+}

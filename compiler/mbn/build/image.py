@@ -1,0 +1,251 @@
+"""Builds one image with CMake and Ninja.
+
+What enters: generated C, a board, an app. What leaves: ELF, hex and bin beside each other, and
+their sizes. Always holds: same input, same bytes; the build id is a hash of everything that went
+in and of no path or time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbn.build import tools
+from mbn.build.elf import Section, sections
+from mbn.build.link import Placement, does_not_fit, first_placement, overflows
+from mbn.errors import ToolError, UsageError
+from mbn.target import Board, Image, data_root
+
+OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
+_STACK_SECTION = ".stack"
+_WEIGHTS_SECTION = ".weights"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One build: everything that its steps share."""
+
+    root: Path
+    generated: Path
+    board: Board
+    app: str
+    folder: Path  # CMake's
+    flag: str  # -O...
+    defines: Mapping[str, str]
+    build_id: str
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_suffix(".log")
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "link.ld"
+
+
+def build_image(
+    generated: Path,
+    board: Board,
+    app: str,
+    output: Path,
+    *,
+    optimise: str = "speed",
+    defines: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Image:
+    """Builds `app` ("check", "bench", ...) around the C in `generated` into `output`.
+
+    Files: NAME.elf, NAME.hex, NAME.bin (`name` is the app's unless said), build-NAME/ and
+    build-NAME.log. `defines` go to the compiler for every file. Raises `ToolError` (a program is
+    missing or fails), `PlanError` (a memory is too small), `UsageError` (no such app, no C).
+    """
+    root = data_root()
+    _check_input(root, generated, app, optimise)
+    tools.require("cmake", "ninja", "gcc" if board.native else "arm-none-eabi-gcc")
+    if not board.native:
+        tools.require_newlib()
+    stem = name or app
+    output.mkdir(parents=True, exist_ok=True)
+    job = _Job(
+        root=root,
+        generated=generated.resolve(),
+        board=board,
+        app=app,
+        folder=(output / f"build-{stem}").resolve(),
+        flag=OPTIMISE[optimise],
+        defines=dict(defines or {}),
+        build_id=_build_id(root, generated, board, app, OPTIMISE[optimise], defines or {}),
+    )
+    placement = _compile(job)
+    elf = output / f"{stem}.elf"
+    shutil.copy2(job.folder / ("image" if board.native else "image.elf"), elf)
+    return _measure(job, placement, elf)
+
+
+def _check_input(root: Path, generated: Path, app: str, optimise: str) -> None:
+    apps = sorted(path.parent.name for path in (root / "firmware").glob("*/main.c"))
+    if app not in apps:
+        raise UsageError(f"there is no app {app!r}", wanted="one of " + ", ".join(apps))
+    if optimise not in OPTIMISE:
+        raise UsageError(f"optimise is {optimise!r}", wanted="one of " + ", ".join(OPTIMISE))
+    if not (generated / "network.h").is_file():
+        raise UsageError("holds no network.h", wanted="generated C", node=str(generated))
+
+
+def _inputs(root: Path, generated: Path, board: Board, app: str) -> Iterable[tuple[str, Path]]:
+    """Every file that goes into an image, under a name that no folder changes."""
+    for path in sorted(generated.iterdir()):
+        if path.suffix in (".c", ".h"):
+            yield f"generated/{path.name}", path
+    for source in board.sources:
+        for path in (source, *sorted(source.parent.glob("*.h"))):
+            yield f"board/{source.parent.name}/{path.name}", path
+    folders = (root / "runtime", root / "firmware" / "common", root / "firmware" / app)
+    for folder in (*folders, root / "cmake"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                yield path.relative_to(root).as_posix(), path
+    yield "CMakeLists.txt", root / "CMakeLists.txt"
+
+
+def _build_id(
+    root: Path, generated: Path, board: Board, app: str, flag: str, defines: Mapping[str, str]
+) -> str:
+    digest = hashlib.sha256()
+    compiler = "gcc" if board.native else "arm-none-eabi-gcc"
+    settings = {
+        "board": board.name,
+        "core": board.core.name,
+        "flags": [*board.core.gcc_flags, flag],
+        "defines": {**board.defines, **defines},
+        "memories": [[m.name, m.origin, m.size_bytes, list(m.holds)] for m in board.memories],
+        "stack_bytes": board.stack_bytes,
+        "compiler": tools.compiler_version(compiler),
+    }
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for label, path in _inputs(root, generated, board, app):
+        content = path.read_bytes()
+        digest.update(f"\n{label} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _cache_file(job: _Job) -> str:
+    """What CMakeLists.txt is told; the file can be used by hand too: cmake -C board.cmake."""
+    board = job.board
+    defines = {
+        "MBN_BOARD_NAME": f'"{board.name}"',
+        "MBN_CORE_NAME": f'"{board.core.name}"',
+        "MBN_BUILD_ID": f'"{job.build_id}"',
+        **board.defines,
+        **job.defines,
+    }
+    values = {
+        "MBN_GENERATED": job.generated.as_posix(),
+        "MBN_APP": job.app,
+        "MBN_BOARD_SOURCES": ";".join(path.as_posix() for path in board.sources),
+        "MBN_CPU_FLAGS": ";".join(board.core.gcc_flags),
+        "MBN_OPTIMISE": job.flag,
+        "MBN_DEFINES": ";".join(f"{key}={value}" for key, value in sorted(defines.items())),
+        "MBN_LINKER_SCRIPT": "" if board.native else job.script.as_posix(),
+    }
+    return "".join(f'set({key} [==[{value}]==] CACHE STRING "")\n' for key, value in values.items())
+
+
+def _compile(job: _Job) -> Placement | None:
+    """Configures and builds; where a memory overflows, tries the next one that may hold the part."""
+    shutil.rmtree(job.folder, ignore_errors=True)
+    job.folder.mkdir(parents=True)
+    job.log.unlink(missing_ok=True)
+    placement = None if job.board.native else first_placement(job.board)
+    if placement is not None:
+        job.script.write_text(placement.script(), encoding="utf-8")
+    cache = job.folder / "board.cmake"
+    cache.write_text(_cache_file(job), encoding="utf-8")
+    command = ["cmake", "-G", "Ninja", "-C", str(cache), "-S", str(job.root), "-B", str(job.folder)]
+    if placement is not None:
+        command.append(f"-DCMAKE_TOOLCHAIN_FILE={job.root / 'cmake' / 'arm-none-eabi.cmake'}")
+    done = tools.run(command, job.log)
+    if done.returncode != 0:
+        raise tools.failed("cmake", done.stdout, job.log)
+    while True:
+        done = tools.run(["ninja", "-C", str(job.folder)], job.log)
+        if done.returncode == 0:
+            return placement
+        full = overflows(done.stdout)
+        if placement is None or not full:
+            raise tools.failed("the build", done.stdout, job.log)
+        moved = next(filter(None, (placement.moved(name) for name in sorted(full))), None)
+        if moved is None:
+            raise does_not_fit(job.board, full)
+        placement = moved
+        job.script.write_text(placement.script(), encoding="utf-8")
+
+
+def _object_copy(elf: Path, target: Path, kind: str, log: Path) -> Path:
+    command = ["arm-none-eabi-objcopy", "-O", kind, str(elf), str(target)]
+    done = tools.run(command, log)
+    if done.returncode != 0:
+        raise tools.failed("objcopy", done.stdout, log)
+    return target
+
+
+def _size(found: Iterable[Section]) -> int:
+    return sum(section.size_bytes for section in found)
+
+
+def _measure(job: _Job, placement: Placement | None, elf: Path) -> Image:
+    loaded = [section for section in sections(elf) if section.allocated]
+    flash = [section for section in loaded if section.in_file]
+    ram = [section for section in loaded if section.writable and section.name != _STACK_SECTION]
+    weights_bytes = _weights_bytes(job, loaded)
+    flash_bytes = _size(flash)
+    hex_path = bin_path = None
+    if placement is not None:
+        hex_path = _object_copy(elf, elf.with_suffix(".hex"), "ihex", job.log)
+        if placement.memory["weights"] == placement.memory["code"]:
+            # one base address; over several memories a .bin would be mostly gap
+            bin_path = _object_copy(elf, elf.with_suffix(".bin"), "binary", job.log)
+    return Image(
+        board=job.board,
+        app=job.app,
+        build_id=job.build_id,
+        elf=elf,
+        hex=hex_path,
+        bin=bin_path,
+        flash_bytes=flash_bytes,
+        code_bytes=flash_bytes - weights_bytes,
+        weights_bytes=weights_bytes,
+        static_ram_bytes=_size(ram),
+        stack_bytes=_size(section for section in loaded if section.name == _STACK_SECTION),
+        memory_bytes=_by_memory(placement, loaded),
+    )
+
+
+def _weights_bytes(job: _Job, loaded: Iterable[Section]) -> int:
+    """The section of its own; on the host, which has none, what weights.c compiled to."""
+    if not job.board.native:
+        return _size(section for section in loaded if section.name == _WEIGHTS_SECTION)
+    objects = list(job.folder.rglob("weights.c.o"))
+    if not objects:
+        raise ToolError("weights.c was not compiled", node=str(job.folder))
+    return _size(
+        section for section in sections(objects[0]) if section.name.startswith(".rodata")
+    )
+
+
+def _by_memory(placement: Placement | None, loaded: Iterable[Section]) -> dict[str, int]:
+    if placement is None:
+        return {}
+    used = {memory.name: 0 for memory in placement.board.memories}
+    for section in loaded:
+        for memory in placement.board.memories:
+            if memory.origin <= section.address < memory.origin + memory.size_bytes:
+                used[memory.name] += section.size_bytes
+        if section.writable and section.in_file:  # initial values lie in the code's memory too
+            used[placement.memory["code"].name] += section.size_bytes
+    return used

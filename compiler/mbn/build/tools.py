@@ -1,0 +1,88 @@
+"""The programs that a build needs.
+
+What enters: command lines. What leaves: their output. Always holds: a program that is missing is a
+`ToolError` that names its Debian package; one that fails is an error with the end of its output.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from mbn.errors import ToolError
+
+_PACKAGES = {
+    "cmake": "cmake",
+    "ninja": "ninja-build",
+    "gcc": "gcc",
+    "objcopy": "binutils",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
+}
+_TAIL_LINES = 12
+TIMEOUT_S = 600.0
+
+
+def require(*programs: str) -> None:
+    """Raises `ToolError` for the first program that is not on the PATH."""
+    for program in programs:
+        if shutil.which(program) is None:
+            package = _PACKAGES.get(program, program)
+            raise ToolError(
+                f"the program {program} is missing",
+                advice=f"On Debian: apt-get install {package}",
+            )
+
+
+def run(command: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
+    """Runs to the end, appends everything to `log`; the caller judges the exit status."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{command[0]} did not end within {TIMEOUT_S:.0f} s") from error
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {' '.join(command)}\n{done.stdout}\n")
+    return done
+
+
+def failed(what: str, output: str, log: Path) -> ToolError:
+    """The error of a program that ended badly: its last lines and where the rest is."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    return ToolError(
+        f"{what} failed: " + " | ".join(lines[-_TAIL_LINES:]),
+        advice=f"The whole output is in {log}",
+    )
+
+
+def compiler_version(program: str) -> str:
+    """What the compiler calls itself; part of the build id."""
+    done = subprocess.run(
+        [program, "-dumpfullversion"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def require_newlib() -> None:
+    """The C library is a package of its own on Debian."""
+    done = subprocess.run(
+        ["arm-none-eabi-gcc", "-print-file-name=libc.a"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.stdout.strip() == "libc.a":
+        raise ToolError(
+            "arm-none-eabi-gcc has no C library",
+            advice="On Debian: apt-get install libnewlib-arm-none-eabi",
+        )

@@ -1,0 +1,11 @@
+"""A running image and what it answers.
+
+What enters: an image, a board, perhaps a port. What leaves: a `Device`, and what a check of it
+found. Always holds: everything goes through pyserial; an emulator started here ends here.
+"""
+
+from mbn.device.check import CheckResult, check
+from mbn.device.open import open_device
+from mbn.device.session import Device
+
+__all__ = ["CheckResult", "Device", "check", "open_device"]

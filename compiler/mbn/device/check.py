@@ -1,0 +1,143 @@
+"""Checks a device against the host, bit for bit.
+
+What enters: images, the outputs that the reference wants, and a way to its stage maps. What leaves:
+how many samples are exact, and for the first that is not: the stage and the element. Always
+holds: every output byte of every sample is compared.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mbn.device.protocol import Memory, Watch
+from mbn.device.session import Device
+from mbn.errors import CheckError, UsageError
+
+Int8 = NDArray[np.int8]
+
+# The reference's output map of every stage for one image, in the device's order of stages.
+StageMaps = Callable[[Int8], Sequence[Int8]]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found. Cycles are None where the device has no counter, never 0."""
+
+    samples: int
+    exact_samples: int
+    top1_agreement: float  # share of samples whose largest output is the reference's
+    mismatch: str | None  # of the first sample that differs: stage, element, both values
+    outputs: Int8  # samples x height x width x channels, as the device gave them
+    memory: Memory
+    measured_cycles: int | None  # of one inference
+    stage_cycles: tuple[int, ...] | None  # of another, by stage
+
+    @property
+    def exact(self) -> bool:
+        return self.exact_samples == self.samples
+
+
+def check(
+    device: Device,
+    images: Int8,
+    expected: Int8,
+    stage_maps: StageMaps | None = None,
+    *,
+    quiet: bool = False,
+) -> CheckResult:
+    """Runs all `images` (samples x height x width x channels, int8) and compares with `expected`
+    (samples x anything that holds the output's bytes). With `stage_maps` the first mismatch is
+    traced to its stage and element. `quiet`: no progress bar."""
+    identity = device.identity
+    count = len(images)
+    if count == 0 or len(expected) != count:
+        raise UsageError(
+            f"there are {count} images and {len(expected)} expected outputs",
+            wanted="as many of both, at least one",
+        )
+    wanted = expected.reshape(count, *identity.output_shape)
+    runs = []
+    with _progress(quiet) as progress:
+        task = progress.add_task(f"checking on {identity.board}", total=count)
+        for image in images:
+            runs.append(device.run(image))
+            progress.advance(task)
+    outputs = np.stack([run.output for run in runs])
+    same = np.all(outputs == wanted, axis=(1, 2, 3))
+    flat, wanted_flat = outputs.reshape(count, -1), wanted.reshape(count, -1)
+    mismatch = None
+    if not same.all():
+        first = int(np.argmin(same))
+        mismatch = f"sample {first}: " + explain(device, images[first], wanted[first], stage_maps)
+    stage_cycles = None
+    if identity.has_cycles:
+        device.run(images[0], Watch.CYCLES)
+        stage_cycles = device.cycles()
+    return CheckResult(
+        samples=count,
+        exact_samples=int(same.sum()),
+        top1_agreement=float(np.mean(flat.argmax(axis=1) == wanted_flat.argmax(axis=1))),
+        mismatch=mismatch,
+        outputs=outputs,
+        memory=device.memory(),
+        measured_cycles=runs[0].cycles,
+        stage_cycles=stage_cycles,
+    )
+
+
+def explain(device: Device, image: Int8, wanted: Int8, stage_maps: StageMaps | None) -> str:
+    """The first stage and element where the device leaves the reference on this image."""
+    again = device.run(image, Watch.CHECKSUMS).output
+    if stage_maps is None:
+        return _first_difference("output", again, wanted) or _UNSTEADY
+    found = device.checksums()
+    maps = stage_maps(image)
+    if len(maps) != len(found):
+        raise CheckError(
+            f"the device has {len(found)} stages, the reference {len(maps)}",
+            advice="Check the image with the network that it was compiled from",
+        )
+    for index, (crc, reference) in enumerate(zip(found, maps, strict=True)):
+        if crc == zlib.crc32(np.ascontiguousarray(reference).tobytes()):
+            continue
+        stage = device.stages[index]
+        title = f"stage {index} ({stage.name})"
+        traced = device.trace(image, index)
+        text = _first_difference(title, traced, reference.reshape(stage.shape))
+        return text or f"{title}: its checksum differs, its trace does not; {_UNSTEADY}"
+    text = _first_difference("output", again, wanted)
+    return f"all stages agree, but {text}" if text else _UNSTEADY
+
+
+_UNSTEADY = "the device gives other results when asked again"
+
+
+def _first_difference(what: str, got: Int8, wanted: Int8) -> str | None:
+    """The first element that differs, in canonical order, and how many do."""
+    differs = got != wanted
+    if not differs.any():
+        return None
+    y, x, c = (int(k) for k in np.unravel_index(int(np.argmax(differs)), got.shape))
+    return (
+        f"{what} differs first at y {y}, x {x}, channel {c}: got {int(got[y, x, c])}, "
+        f"wanted {int(wanted[y, x, c])}; {int(differs.sum())} of {got.size} elements differ"
+    )
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+        transient=True,
+    )

@@ -1,0 +1,182 @@
+"""A serial line that carries frames.
+
+What enters: the name of a port, payloads. What leaves: payloads. Always holds: every wait has an
+end, and its error says what was expected, what came and where the log is; every byte is logged.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import serial
+
+from mbn.device import protocol
+from mbn.errors import LinkError
+
+_POLL_S = 0.1
+_READ_BYTES = 65536
+_SHOWN_BYTES = 48
+
+
+class Log:
+    """What went over the line: time in seconds, direction, count, the first bytes in hex."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("w", encoding="utf-8")
+        self._start = time.monotonic()
+
+    def note(self, direction: str, data: bytes) -> None:
+        shown = data[:256].hex() + ("..." if len(data) > 256 else "")
+        elapsed = time.monotonic() - self._start
+        self._file.write(f"{elapsed:10.4f} {direction} {len(data):6d} {shown}\n")
+
+    def say(self, text: str) -> None:
+        self._file.write(f"{time.monotonic() - self._start:10.4f} # {text}\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_port(url: str, baud: int) -> Any:
+    """pyserial's port. Raises `LinkError`: missing, busy, not allowed."""
+    try:
+        exclusive = {} if "://" in url else {"exclusive": True}
+        return serial.serial_for_url(url, baudrate=baud, timeout=_POLL_S, **exclusive)
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise _not_opened(url, error) from error
+
+
+def _not_opened(url: str, error: Exception) -> LinkError:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number == errno.ENOENT:
+        return LinkError(
+            "the port does not exist",
+            wanted="a serial port",
+            advice="python -m serial.tools.list_ports shows those that do",
+            node=url,
+        )
+    if number == errno.EACCES:
+        return LinkError(
+            "the port may not be opened by this user",
+            advice="On Debian: adduser $USER dialout, then log in again",
+            node=url,
+        )
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
+        return LinkError(
+            "the port is busy: another program holds it",
+            advice="Close that program (fuser shows its id) and try again",
+            node=url,
+        )
+    return LinkError(f"the port can't be opened: {text}", node=url)
+
+
+class Link:
+    """Sends and receives payloads over one port. A context manager that closes it."""
+
+    def __init__(self, url: str, *, baud: int, log_path: Path) -> None:
+        self.url = url
+        self.log = Log(log_path)
+        try:
+            self._port = open_port(url, baud)
+        except LinkError:
+            self.log.close()
+            raise
+        self._pending = bytearray()
+        self._frames: list[bytes] = []
+        self.received_bytes = 0  # since opening
+        self.damaged_frames = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._port.close()
+        self.log.close()
+
+    def send(self, payload: bytes) -> None:
+        """Writes one frame. Raises `LinkError` when the other side is gone."""
+        frame = protocol.encode(payload)
+        self.log.note(">", frame)
+        try:
+            self._port.write(frame)
+            self._port.flush()
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next good payload; None when none came in time. Damaged ones are counted."""
+        end = time.monotonic() + timeout_s
+        while True:
+            while self._frames:
+                payload = protocol.decode(self._frames.pop(0))
+                if payload is not None:
+                    return payload
+                self.damaged_frames += 1
+                self.log.say("a damaged frame came")
+            if time.monotonic() >= end:
+                return None
+            self._fill()
+
+    def _fill(self) -> None:
+        """Takes what has come; waits a tenth of a second for a first byte."""
+        try:
+            data = self._port.read(1)
+            if data:
+                self._port.timeout = 0
+                data += self._port.read(_READ_BYTES)
+                self._port.timeout = _POLL_S
+        except (serial.SerialException, OSError, TypeError) as error:
+            # TypeError: pyserial's answer to a port that was closed while it read
+            raise self._lost(error) from error
+        if not data:
+            return
+        self.log.note("<", data)
+        self.received_bytes += len(data)
+        self._pending += data
+        *frames, rest = bytes(self._pending).split(b"\0")
+        self._frames += [frame for frame in frames if frame]
+        self._pending = bytearray(rest)
+
+    def _lost(self, error: Exception) -> LinkError:
+        self.log.say(f"lost: {error}")
+        return LinkError(
+            f"the other side hung up: {error}",
+            advice=f"What was said is in {self.log.path}",
+            node=self.url,
+        )
+
+    def silence(self, expected: str, timeout_s: float, before: tuple[int, int]) -> LinkError:
+        """The error of a wait that ended: `before` is (received_bytes, damaged_frames) then."""
+        came = self.received_bytes - before[0]
+        damaged = self.damaged_frames - before[1]
+        if came == 0:
+            what = "nothing came"
+            advice = "Is the board powered, is it this port, does it run an mbn image? "
+        else:
+            shown = bytes(self._pending[:_SHOWN_BYTES])
+            tail = f", last {shown!r}" if shown else ""
+            what = f"{came} bytes came that are no answer ({damaged} damaged frames{tail})"
+            advice = "Does the board run an mbn check image, at this baud rate? "
+        self.log.say(f"no {expected} in {timeout_s:g} s: {what}")
+        return LinkError(
+            f"{what} within {timeout_s:g} s",
+            wanted=expected,
+            advice=f"{advice}What was said is in {self.log.path}",
+            node=self.url,
+        )

@@ -1,0 +1,83 @@
+"""Opens the device of a board: a port, an emulator, or the host's executable.
+
+What enters: a board, an image, perhaps a port. What leaves: a `Device` that has answered. Always
+holds: with a port only the port is used; without one an emulator is started, and said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from mbn.device.emulated import native, qemu
+from mbn.device.link import Link
+from mbn.device.process import Child
+from mbn.device.session import Device
+from mbn.errors import BoardError, LinkError, UsageError
+from mbn.target import Board
+
+_READY_S = 10.0
+
+
+def where(board: Board, port: str | None) -> str:
+    """What a run of this board is, for the first line printed."""
+    if port is not None:
+        return f"{board.title} on {port}"
+    if board.native:
+        return f"{board.title}: no board is involved"
+    if board.emulator is not None:
+        return f"{board.title}: emulated by QEMU ({board.emulator.machine}), not a real board"
+    return board.title
+
+
+@contextmanager
+def open_device(
+    board: Board,
+    elf: Path | None,
+    port: str | None = None,
+    *,
+    log_path: Path,
+    baud: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[Device]:
+    """The running device of `board`. `elf` is needed unless `port` is given; `say` gets one line
+    that tells what runs. Raises `LinkError`, `ToolError`, `BoardError`."""
+    if say is not None:
+        say(where(board, port))
+    with ExitStack() as stack:
+        child: Child | None = None
+        if port is None:
+            if elf is None:
+                raise UsageError("there is neither a port nor an image", advice="Give --port")
+            if board.native:
+                port, child = stack.enter_context(native(elf))
+            elif board.emulator is not None:
+                port, child = stack.enter_context(qemu(board, elf))
+            else:
+                raise BoardError(
+                    f"no emulator stands for {board.name}", advice="Give --port", node=board.name
+                )
+        link = stack.enter_context(Link(port, baud=baud or board.baud, log_path=log_path))
+        device = Device(link)
+        try:
+            device.wait_ready(_READY_S)
+            yield device
+        except LinkError as error:
+            raise _with_last_words(error, child) from error
+
+
+def _with_last_words(error: LinkError, child: Child | None) -> LinkError:
+    """Adds what the emulator or the sanitizers said, if they said anything."""
+    if child is None:
+        return error
+    lines = [line for line in child.errors().splitlines() if "waiting for connection" not in line]
+    words = " | ".join(line.strip() for line in lines[:6] if line.strip(" ="))
+    if not words:
+        return error
+    return LinkError(
+        f"{error.found}; the process said: {words}",
+        wanted=error.wanted,
+        advice=error.advice,
+        node=error.node,
+    )

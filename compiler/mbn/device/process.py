@@ -1,0 +1,102 @@
+"""A child process that can't outlive us.
+
+What enters: a command line. What leaves: a running process, ended on every way out. Always holds:
+the kernel kills the child when this process dies, however it dies (Linux's PR_SET_PDEATHSIG);
+Ctrl-C reaches only us, and we end the child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from mbn.errors import ToolError
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_END_S = 2.0
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call above
+            os._exit(1)
+
+    return before_exec
+
+
+class Child:
+    """A process that we own. A context manager that ends it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+    ) -> None:
+        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=self._errors,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        except OSError as error:
+            self._errors.close()
+            raise ToolError(f"can't be started: {error}", node=Path(command[0]).name) from error
+        atexit.register(self.end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def errors(self) -> str:
+        """What it wrote to standard error so far."""
+        if self._errors.closed:
+            return ""
+        return os.pread(self._errors.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+
+    def end(self) -> None:
+        """Terminates it, then kills it; harmless when it has ended."""
+        atexit.unregister(self.end)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._errors.close()

@@ -1,0 +1,227 @@
+"""The harness's protocol, host side: bytes of messages and what they mean.
+
+What enters: requests as values, payloads as bytes. What leaves: the other of the two. Always
+holds: the numbers are those of firmware/check/protocol.h, version 1; a frame is COBS(payload,
+CRC-32) and a zero; nothing here touches a port.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from cobs import cobs
+
+VERSION = 1
+_ANSWER = 0x80
+
+
+class Ask(IntEnum):
+    """Requests."""
+
+    IDENTIFY = 0x01
+    STAGES = 0x02
+    BEGIN = 0x03
+    LOAD = 0x04
+    INFER = 0x05
+    OUTPUT = 0x06
+    CHECKSUMS = 0x07
+    CYCLES = 0x08
+    MEMORY = 0x09
+    RESET = 0x0A
+
+
+class Tell(IntEnum):
+    """What a device says unasked."""
+
+    TRACE = 0xC1
+    DAMAGE = 0xC2
+    FAULT = 0xC3
+
+
+class Watch(IntFlag):
+    """What an inference records."""
+
+    NOTHING = 0
+    CHECKSUMS = 1
+    CYCLES = 2
+    TRACE = 4
+
+
+STATUS = {
+    0: "done",
+    -1: "a wrong argument",
+    -2: "a call out of order",
+    -3: "a guard word beside the arena was overwritten",
+    -64: "an unknown request",
+    -65: "arguments of the wrong size",
+    -66: "nothing was recorded",
+}
+
+
+def encode(payload: bytes) -> bytes:
+    """A frame; the zero in front ends whatever the line carried before."""
+    crc = zlib.crc32(payload).to_bytes(4, "little")
+    return b"\0" + bytes(cobs.encode(payload + crc)) + b"\0"
+
+
+def decode(frame: bytes) -> bytes | None:
+    """The payload of a frame without its zero; None if framing or CRC is wrong."""
+    try:
+        data = bytes(cobs.decode(frame))
+    except cobs.DecodeError:
+        return None
+    if len(data) < 6 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        return None
+    return data[:-4]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A device's answer: to what, with which sequence number, status and results."""
+
+    ask: int
+    sequence: int
+    status: int
+    body: bytes
+
+
+def parse_answer(payload: bytes) -> Answer | None:
+    """None for what is no answer."""
+    if len(payload) < 3 or payload[0] >= Tell.TRACE or not payload[0] & _ANSWER:
+        return None
+    (status,) = struct.unpack_from("<b", payload, 2)
+    return Answer(payload[0] & ~_ANSWER, payload[1], status, payload[3:])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answers. Shapes are height, width, channels."""
+
+    version: int
+    input_mode: str  # "stream" or "whole"
+    has_cycles: bool
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+    stages: int
+    arena_bytes: int
+    weights_bytes: int
+    macs: int
+    request_bytes: int
+    clock_hz: int  # 0: unknown
+    board: str
+    core: str
+    build_id: str
+    network: str
+    model_sha256: str
+
+
+_IDENTITY = struct.Struct("<3B6HH5I")
+
+
+def parse_identity(body: bytes) -> Identity:
+    """Raises ValueError for a body that is none, or of another version."""
+    if body[:1] != bytes([VERSION]):
+        raise ValueError(f"protocol version {body[0] if body else 'missing'}, wanted {VERSION}")
+    if len(body) < _IDENTITY.size:
+        raise ValueError("an identity that is too short")
+    version, mode, cycles, *rest = _IDENTITY.unpack_from(body)
+    shapes, (stages, arena, weights, macs, request, clock) = rest[:6], rest[6:]
+    texts = _texts(body[_IDENTITY.size :], 5)
+    return Identity(
+        version,
+        "whole" if mode == 1 else "stream",
+        bool(cycles),
+        (shapes[0], shapes[1], shapes[2]),
+        (shapes[3], shapes[4], shapes[5]),
+        stages,
+        arena,
+        weights,
+        macs,
+        request,
+        clock,
+        *texts,
+    )
+
+
+def _texts(data: bytes, count: int) -> list[str]:
+    found = []
+    for _ in range(count):
+        if not data or len(data) < 1 + data[0]:
+            raise ValueError("a text that is cut off")
+        found.append(data[1 : 1 + data[0]].decode("utf-8", "replace"))
+        data = data[1 + data[0] :]
+    return found
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """A stage as the device knows it; shape of its output, height, width, channels."""
+
+    name: str
+    shape: tuple[int, int, int]
+    macs: int
+
+
+def parse_stages(body: bytes) -> tuple[int, list[StageInfo]]:
+    """How many there are, and those of this answer."""
+    total, _ = struct.unpack_from("<HH", body)
+    found = []
+    at = 4
+    while at < len(body):
+        height, width, channels, macs, size = struct.unpack_from("<3HIB", body, at)
+        name = body[at + 11 : at + 11 + size].decode("utf-8", "replace")
+        found.append(StageInfo(name, (height, width, channels), macs))
+        at += 11 + size
+    return total, found
+
+
+def parse_checksums(body: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """How many there are, and (CRC-32, rows) of those of this answer."""
+    total, _ = struct.unpack_from("<HH", body)
+    return total, [(crc, rows) for crc, rows in struct.iter_unpack("<IH", body[4:])]
+
+
+def parse_cycles(body: bytes) -> tuple[int, list[int]]:
+    """How many there are, and the cycles of those of this answer."""
+    total, _ = struct.unpack_from("<HH", body)
+    return total, [cycles for cycles, _ in struct.iter_unpack("<QI", body[4:])]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """High-water marks in bytes; None where the device can't know."""
+
+    stack_reserved_bytes: int | None
+    stack_used_bytes: int | None
+    stack_guard_ok: bool | None
+    arena_bytes: int
+    arena_guards_ok: bool
+    state_bytes: int  # arena and tables
+
+
+def parse_memory(body: bytes) -> Memory:
+    """Raises struct.error for a body that is none."""
+    known, guard, arena_ok, reserved, used, arena, state = struct.unpack("<3B4I", body)
+    if not known:
+        return Memory(None, None, None, arena, bool(arena_ok), state)
+    return Memory(reserved, used, bool(guard), arena, bool(arena_ok), state)
+
+
+_FAULT_WORDS = (
+    "exception r0 r1 r2 r3 r12 lr pc xpsr sp exc_return cfsr hfsr mmfar bfar".split()
+)
+_EXCEPTIONS = {3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+def describe_fault(body: bytes) -> str:
+    """A fault report as text: which exception, where, and the registers."""
+    if len(body) != 4 * len(_FAULT_WORDS):
+        return f"a fault report of {len(body)} bytes"
+    words = dict(zip(_FAULT_WORDS, struct.unpack(f"<{len(_FAULT_WORDS)}I", body), strict=True))
+    number = words.pop("exception")
+    registers = " ".join(f"{name}={value:08x}" for name, value in words.items())
+    name = _EXCEPTIONS.get(number, f"exception {number}")
+    return f"{name} at pc {words['pc']:#010x} ({registers})"

@@ -1,0 +1,281 @@
+"""A device that runs the check app.
+
+What enters: a link, images. What leaves: identities, outputs, checksums, traces, cycles, memory.
+Always holds: a request whose answer is lost or damaged is repeated (repeating changes nothing); a
+fault of the device ends in an error with its registers.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.device import protocol
+from mbn.device.link import Link
+from mbn.device.protocol import Ask, Identity, Memory, StageInfo, Tell, Watch
+from mbn.errors import CheckError, LinkError, UsageError
+
+Int8 = NDArray[np.int8]
+Item = TypeVar("Item")
+
+_ATTEMPTS = 3
+_ANSWER_S = 2.0
+_LOAD_HEADER_BYTES = 6
+# The slowest core seen takes some 60 cycles a multiply-accumulate; emulators and sanitizers run a
+# million and more a second.
+_CYCLES_PER_MAC = 100
+_EMULATED_MACS_PER_S = 1e6
+
+
+@dataclass(frozen=True)
+class Run:
+    """One inference: the output map (height, width, channels), cycles where they are counted."""
+
+    output: Int8
+    cycles: int | None
+
+
+class Device:
+    """The check app at the other end of a link."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._sequence = 0
+        self._identity: Identity | None = None
+        self._stages: tuple[StageInfo, ...] | None = None
+        self._trace: dict[int, bytes] = {}
+
+    @property
+    def identity(self) -> Identity:
+        """Asked once and kept."""
+        if self._identity is None:
+            self._identity = self.identify()
+        return self._identity
+
+    def identify(self, timeout_s: float = _ANSWER_S) -> Identity:
+        """Asks who answers. Raises `LinkError`: silent, garbage, another protocol version."""
+        body = self._ask(Ask.IDENTIFY, timeout_s=timeout_s, expected="an identity")
+        try:
+            return protocol.parse_identity(body)
+        except ValueError as error:
+            raise LinkError(
+                f"the device answers with {error}",
+                advice="Build and flash the image with this version of mbn",
+                node=self.link.url,
+            ) from error
+
+    def expect(self, *, model_sha256: str | None = None, build_id: str | None = None) -> None:
+        """Raises `CheckError` if the device runs another model, or another build, than said."""
+        found = self.identity
+        if model_sha256 is not None and found.model_sha256 != model_sha256:
+            raise CheckError(
+                f"the device runs the network {found.network!r} with model hash "
+                f"{found.model_sha256[:16]}",
+                wanted=f"model hash {model_sha256[:16]}",
+                advice="Flash the image that belongs to this model, or check with its own files",
+                node=self.link.url,
+            )
+        if build_id is not None and found.build_id != build_id:
+            raise CheckError(
+                f"the device runs build {found.build_id}",
+                wanted=f"build {build_id}",
+                advice="Flash the image again",
+                node=self.link.url,
+            )
+
+    @property
+    def stages(self) -> tuple[StageInfo, ...]:
+        """The device's stages in order; asked once and kept."""
+        if self._stages is None:
+            self._stages = tuple(self._list(Ask.STAGES, protocol.parse_stages))
+        return self._stages
+
+    def run(self, image: Int8, watch: Watch = Watch.NOTHING, traced: int = 0) -> Run:
+        """One inference of an int8 image (height, width, channels)."""
+        identity = self.identity
+        if image.dtype != np.int8 or image.shape != identity.input_shape:
+            raise UsageError(
+                f"the image is {image.dtype} {image.shape}",
+                wanted=f"int8 {identity.input_shape}",
+            )
+        self._trace = {}
+        arguments = struct.pack("<BH", watch, traced)
+        self._ask(Ask.BEGIN, arguments, expected="the start of an inference")
+        self._load(np.ascontiguousarray(image).tobytes())
+        body = self._ask(Ask.INFER, timeout_s=self._inference_s(), expected="a finished inference")
+        (cycles,) = struct.unpack("<Q", body)
+        return Run(self._output(), cycles if identity.has_cycles else None)
+
+    def checksums(self) -> tuple[int, ...]:
+        """CRC-32 of every stage's output map of the last run, which watched CHECKSUMS."""
+        found = self._list(Ask.CHECKSUMS, protocol.parse_checksums)
+        for stage, (_, rows) in zip(self.stages, found, strict=True):
+            if rows != stage.shape[0]:
+                raise CheckError(
+                    f"the device stored {rows} rows of {stage.shape[0]}", node=stage.name
+                )
+        return tuple(crc for crc, _ in found)
+
+    def cycles(self) -> tuple[int, ...] | None:
+        """Cycles by stage of the last run, which watched CYCLES; None without a counter."""
+        if not self.identity.has_cycles:
+            return None
+        return tuple(self._list(Ask.CYCLES, protocol.parse_cycles))
+
+    def trace(self, image: Int8, stage: int) -> Int8:
+        """Runs the image; the whole output map of one stage (height, width, channels)."""
+        height, width, channels = self.stages[stage].shape
+        self.run(image, Watch.TRACE, stage)
+        missing = [y for y in range(height) if len(self._trace.get(y, b"")) != width * channels]
+        if missing:
+            raise LinkError(
+                f"row {missing[0]} of a trace came damaged or not at all ({len(missing)} in all)",
+                advice=f"What was said is in {self.link.log.path}",
+                node=self.stages[stage].name,
+            )
+        data = b"".join(self._trace[y] for y in range(height))
+        return np.frombuffer(data, np.int8).reshape(height, width, channels)
+
+    def memory(self) -> Memory:
+        """High-water marks since reset."""
+        return protocol.parse_memory(self._ask(Ask.MEMORY, expected="memory marks"))
+
+    def reset(self, timeout_s: float = 10.0) -> Identity:
+        """Starts the device anew and waits until it answers."""
+        self._ask(Ask.RESET, expected="the start of a reset")
+        self._identity = None
+        self._stages = None
+        return self.wait_ready(timeout_s)
+
+    def wait_ready(self, timeout_s: float = 10.0) -> Identity:
+        """Asks until the device answers: it may be starting. Raises the last `LinkError`."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                self._identity = self.identify(timeout_s=min(0.25, timeout_s))
+                return self._identity
+            except LinkError:
+                if time.monotonic() >= end:
+                    raise
+
+    def _inference_s(self) -> float:
+        identity = self.identity
+        rate = _EMULATED_MACS_PER_S
+        if identity.clock_hz:
+            rate = min(rate, identity.clock_hz / _CYCLES_PER_MAC)
+        return 10.0 + identity.macs / rate
+
+    def _load(self, data: bytes) -> None:
+        """Sends the image in requests as long as the device takes; it says where to go on."""
+        chunk = self.identity.request_bytes - _LOAD_HEADER_BYTES
+        at = 0
+        stuck = 0
+        while at < len(data):
+            arguments = struct.pack("<I", at) + data[at : at + chunk]
+            body = self._ask(
+                Ask.LOAD, arguments, timeout_s=self._inference_s(), expected="an image part taken"
+            )
+            (wanted,) = struct.unpack("<I", body)
+            stuck = stuck + 1 if wanted <= at else 0
+            if stuck >= _ATTEMPTS or wanted > len(data):
+                raise LinkError(
+                    f"the device wants byte {wanted} of the image after byte {at}",
+                    advice=f"What was said is in {self.link.log.path}",
+                    node=self.link.url,
+                )
+            at = wanted
+
+    def _output(self) -> Int8:
+        shape = self.identity.output_shape
+        data = b""
+        size = int(np.prod(shape))
+        while len(data) < size:
+            arguments = struct.pack("<I", len(data))
+            body = self._ask(Ask.OUTPUT, arguments, expected="an output")
+            total, at = struct.unpack_from("<II", body)
+            if total != size or at != len(data) or len(body) <= 8:
+                raise LinkError(
+                    f"the device answers an output of {total} bytes",
+                    wanted=f"{size} bytes",
+                    node=self.link.url,
+                )
+            data += body[8:]
+        return np.frombuffer(data, np.int8).reshape(shape)
+
+    def _list(
+        self, ask: Ask, parse: Callable[[bytes], tuple[int, Iterable[Item]]]
+    ) -> list[Item]:
+        """A list by stage, which may take several answers."""
+        found: list[Item] = []
+        while len(found) < self.identity.stages:
+            body = self._ask(ask, struct.pack("<H", len(found)), expected="a list by stage")
+            _, part = parse(body)
+            before = len(found)
+            found.extend(part)
+            if len(found) == before:
+                raise LinkError("the device's list is too short", node=self.link.url)
+        return found
+
+    def _ask(
+        self,
+        ask: Ask,
+        arguments: bytes = b"",
+        *,
+        expected: str,
+        timeout_s: float = _ANSWER_S,
+    ) -> bytes:
+        """One request and its results; repeated when damaged. Raises `LinkError`."""
+        self._sequence = self._sequence % 255 + 1
+        request = bytes((ask, self._sequence)) + arguments
+        before = (self.link.received_bytes, self.link.damaged_frames)
+        for _ in range(_ATTEMPTS):
+            damaged = self.link.damaged_frames
+            self.link.send(request)
+            answer = self._wait(ask, self._sequence, timeout_s)
+            if answer is not None:
+                if answer.status != 0:
+                    raise self._refused(ask, answer.status)
+                return answer.body
+            if self.link.received_bytes == before[0] and damaged == self.link.damaged_frames:
+                break  # all silent: asking again would only wait again
+        raise self.link.silence(expected, timeout_s, before)
+
+    def _wait(self, ask: Ask, sequence: int, timeout_s: float) -> protocol.Answer | None:
+        """The answer to this request; None when it must be asked again. The clock starts anew with
+        each trace row."""
+        while True:
+            damaged = self.link.damaged_frames
+            payload = self.link.receive(timeout_s)
+            if payload is None:
+                return None
+            if payload[0] == Tell.FAULT:
+                raise LinkError(
+                    f"the device stopped with a {protocol.describe_fault(payload[2:])}",
+                    advice="arm-none-eabi-addr2line -f -e IMAGE.elf PC names the place",
+                    node=self.link.url,
+                )
+            if payload[0] == Tell.TRACE and len(payload) >= 6:
+                _, y = struct.unpack_from("<HH", payload, 2)
+                self._trace[y] = payload[6:]
+            elif payload[0] == Tell.DAMAGE:
+                return None
+            else:
+                answer = protocol.parse_answer(payload)
+                if answer and (answer.ask, answer.sequence) == (ask, sequence):
+                    return answer
+            if self.link.damaged_frames != damaged and not self._trace:
+                timeout_s = min(timeout_s, _ANSWER_S)  # the answer itself may have been damaged
+
+    def _refused(self, ask: Ask, status: int) -> LinkError:
+        reason = protocol.STATUS.get(status, f"status {status}")
+        return LinkError(
+            f"the device refuses {ask.name.lower()}: {reason}",
+            advice=f"What was said is in {self.link.log.path}",
+            node=self.link.url,
+        )

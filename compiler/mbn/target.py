@@ -1,0 +1,205 @@
+"""Cores and boards: what a network can be compiled for.
+
+What enters: boards/*/board.toml. What leaves: frozen `Core`, `Board` and `Image` values, shared by
+all stages. Always holds: a board is a folder, found by looking; a name that is none ends in a
+`BoardError` that lists the near ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbn.errors import BoardError
+
+STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor core: how GCC is told of it, and which kernels it runs."""
+
+    name: str
+    gcc_flags: tuple[str, ...]
+    kernels: str  # a kernel set: "scalar" or "dsp"
+
+    @property
+    def native(self) -> bool:
+        """This computer, not a cross-compiled core."""
+        return not self.gcc_flags
+
+
+def _core(name: str, kernels: str, *float_flags: str) -> Core:
+    cpu = "cortex-m4" if name == "cortex-m4f" else name
+    flags = (f"-mcpu={cpu}", "-mthumb", *(float_flags or ("-mfloat-abi=soft",)))
+    return Core(name, flags, kernels)
+
+
+CORES: Mapping[str, Core] = {
+    core.name: core
+    for core in (
+        Core("host", (), "scalar"),
+        _core("cortex-m0plus", "scalar"),
+        _core("cortex-m3", "scalar"),
+        _core("cortex-m4f", "dsp", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m7", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m33", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m55", "dsp", "-mfpu=auto", "-mfloat-abi=hard"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A range of addresses and what it may hold: "code", "weights", "data", "stack"."""
+
+    name: str
+    origin: int
+    size_bytes: int
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """How QEMU stands for the board: the machine, and the size of an image that it can hold."""
+
+    machine: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board folder, read. `sources` are C files, `defines` go to the compiler."""
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    core: Core
+    clock_hz: int  # 0: unknown (the host)
+    tested: str  # "emulated", "native", "untested on hardware", ...
+    baud: int
+    stack_bytes: int
+    memories: tuple[Memory, ...]  # empty: no limits (the host)
+    emulator: Emulator | None
+    sources: tuple[Path, ...]
+    defines: Mapping[str, str]
+
+    @property
+    def native(self) -> bool:
+        return self.core.native
+
+    def memories_for(self, use: str) -> tuple[Memory, ...]:
+        """Memories that may hold `use`, the preferred one first."""
+        return tuple(memory for memory in self.memories if use in memory.holds)
+
+    def capacity_bytes(self, use: str) -> int | None:
+        """The largest memory that may hold `use`; None: no limit."""
+        sizes = [memory.size_bytes for memory in self.memories_for(use)]
+        return max(sizes) if sizes else None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built program and its sizes in bytes. Weights and code together are the flash.
+
+    `memory_bytes` says by memory of the board how much is used, stack included; empty on the host.
+    """
+
+    board: Board
+    app: str
+    build_id: str  # 16 hex digits: of the generated C, board, app and flags
+    elf: Path
+    hex: Path | None
+    bin: Path | None  # None where the image lies in several memories, or on the host
+    flash_bytes: int
+    code_bytes: int
+    weights_bytes: int
+    static_ram_bytes: int  # without the stack
+    stack_bytes: int  # reserved; 0 on the host
+    memory_bytes: Mapping[str, int]
+
+
+def data_root() -> Path:
+    """The folder of runtime/, boards/, firmware/, cmake/ and CMakeLists.txt: in an installed
+    package its own copy, else the repository."""
+    here = Path(__file__).resolve()
+    candidates = (here.parent / "_data", here.parents[2])
+    for folder in candidates:
+        if (folder / "boards").is_dir() and (folder / "runtime").is_dir():
+            return folder
+    raise BoardError(
+        "the board folders are missing from this installation",
+        wanted=" or ".join(str(folder / "boards") for folder in candidates),
+        advice="Install mbn-edge again",
+    )
+
+
+def load_board(path: Path) -> Board:
+    """Reads one board.toml. Raises `BoardError` that says which key is missing or wrong."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _board(table, path.parent)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BoardError(f"can't be read: {error}", node=str(path)) from error
+    except KeyError as error:
+        raise BoardError(f"the key {error} is missing or unknown", node=str(path)) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BoardError(f"a value has the wrong type: {error}", node=str(path)) from error
+
+
+def _board(table: Mapping[str, Any], folder: Path) -> Board:
+    emulator = table.get("emulator")
+    return Board(
+        name=str(table["name"]),
+        title=str(table["title"]),
+        aliases=tuple(str(alias) for alias in table.get("aliases", ())),
+        core=CORES[table["core"]],
+        clock_hz=int(table["clock_hz"]),
+        tested=str(table["tested"]),
+        baud=int(table["baud"]),
+        stack_bytes=int(table.get("stack_bytes", STACK_BYTES)),
+        memories=tuple(_memory(entry) for entry in table.get("memory", ())),
+        emulator=None
+        if emulator is None
+        else Emulator(
+            machine=str(emulator["machine"]),
+            arguments=tuple(str(argument) for argument in emulator.get("arguments", ())),
+        ),
+        sources=tuple((folder / source).resolve() for source in table["sources"]),
+        defines={str(key): str(value) for key, value in table.get("defines", {}).items()},
+    )
+
+
+def _memory(entry: Mapping[str, Any]) -> Memory:
+    return Memory(
+        name=str(entry["name"]),
+        origin=int(entry["origin"]),
+        size_bytes=int(entry["size_bytes"]),
+        holds=tuple(str(use) for use in entry["holds"]),
+    )
+
+
+def boards(root: Path | None = None) -> dict[str, Board]:
+    """All boards by name, in order of name. `root`: as `data_root()`."""
+    folder = (root or data_root()) / "boards"
+    found = (load_board(path) for path in sorted(folder.glob("*/board.toml")))
+    return {board.name: board for board in found}
+
+
+def find_board(name: str, root: Path | None = None) -> Board:
+    """The board of that name or alias. Raises `BoardError` with near names and the list."""
+    known = boards(root)
+    names = {alias: board for board in known.values() for alias in (board.name, *board.aliases)}
+    if name in names:
+        return names[name]
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise BoardError(
+        f"there is no board {name!r}",
+        wanted="one of " + ", ".join(sorted(names)),
+        advice=f"{hint}A board is a folder in boards/",
+    )

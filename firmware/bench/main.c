@@ -1,0 +1,105 @@
+/* Runs the network without a serial line, so that instructions can be counted exactly.
+ *
+ * What enters: MBN_BENCH_RUNS (1 if not said). What leaves: exit status 0,
+ * or 1 after an error. Always holds: input bytes are x(n + 1) = 1664525 x(n) + 1013904223 mod 2^32
+ * (Numerical Recipes, 7.1), x(0) = 1 at the start of every run, byte = x >> 24; every run executes
+ * the same instructions, so counts of a run with N = 2 less those with N = 1 are one inference.
+ * Before a stage the instruction at mbn_bench_enter + 4 * stage executes, after it the one at
+ * mbn_bench_leave + 4 * stage, once a band: a counter tells stages apart by these addresses.
+ */
+#include "mbn/mbn.h"
+#include "mbn/port.h"
+
+#include "network.h"
+
+#ifndef MBN_BENCH_RUNS
+#define MBN_BENCH_RUNS 1
+#endif
+#define MARKS 256u /* stages that have a mark of their own */
+
+static mbn_model_state model;
+volatile int8_t mbn_bench_sink; /* so that the result is used */
+
+#if defined(__arm__)
+typedef void (*mark_fn)(void);
+extern const uint8_t mbn_bench_enter[];
+extern const uint8_t mbn_bench_leave[];
+/* 16-bit bx lr and nop: four bytes a stage */
+__asm(".syntax unified\n"
+      ".section .text.mbn_bench_marks,\"ax\",%progbits\n"
+      ".balign 4\n"
+      ".thumb\n"
+      ".global mbn_bench_enter\n"
+      "mbn_bench_enter:\n"
+      ".rept 256\nbx lr\nnop\n.endr\n"
+      ".global mbn_bench_leave\n"
+      "mbn_bench_leave:\n"
+      ".rept 256\nbx lr\nnop\n.endr\n"
+      ".text\n");
+
+static void mark(const uint8_t *table, uint16_t stage)
+{
+    uintptr_t address = (uintptr_t)table + 4u * (stage % MARKS);
+    ((mark_fn)(address | 1u))(); /* bit 0: Thumb state */
+}
+
+static void enter(void *context, uint16_t stage)
+{
+    (void)context;
+    mark(mbn_bench_enter, stage);
+}
+
+static void leave(void *context, uint16_t stage)
+{
+    (void)context;
+    mark(mbn_bench_leave, stage);
+}
+
+static const mbn_observer observer = {.before = enter, .after = leave};
+#define OBSERVER (&observer)
+#else
+#define OBSERVER NULL
+#endif
+
+__attribute__((noinline)) static uint32_t fill(int8_t *row, uint32_t size, uint32_t x)
+{
+    for (uint32_t k = 0; k < size; k++) {
+        row[k] = (int8_t)(uint8_t)(x >> 24);
+        x = x * 1664525u + 1013904223u;
+    }
+    return x;
+}
+
+static mbn_status run(void)
+{
+    const mbn_tensor *in = &mbn_model.tensors[mbn_model.input];
+    uint32_t x = 1;
+    mbn_status status = mbn_model_init(&model);
+    model.base.observer = OBSERVER;
+    for (uint32_t y = 0; y < in->height && status == MBN_OK; y++) {
+        x = fill(mbn_input_row(&model.base), (uint32_t)in->width * in->channels, x);
+        status = mbn_push_row(&model.base, NULL);
+    }
+    if (status == MBN_OK) {
+        status = mbn_finish(&model.base);
+    }
+    if (status == MBN_OK) {
+        mbn_bench_sink = *mbn_output(&model.base);
+    }
+    return status;
+}
+
+_Noreturn void mbn_app_fault(const mbn_fault *fault)
+{
+    mbn_port_exit((int)(0x100u | fault->exception));
+}
+
+int main(void)
+{
+    mbn_status status = MBN_OK;
+    mbn_port_init();
+    for (int k = 0; k < MBN_BENCH_RUNS && status == MBN_OK; k++) {
+        status = run();
+    }
+    return status == MBN_OK ? 0 : 1;
+}
