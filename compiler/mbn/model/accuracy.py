@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 
 from mbn.errors import ModelError
 from mbn.model.images import Float32, Int64, UInt8, normalise

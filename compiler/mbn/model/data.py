@@ -9,6 +9,7 @@ epoch) alone. scikit-learn is imported only for `digits`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mbn.errors import UsageError
+from mbn.errors import QuantiseError, UsageError
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
 
@@ -60,7 +61,10 @@ def load(spec: str, resolution: int) -> Dataset:
 def source_digits() -> tuple[UInt8, Int64]:
     """scikit-learn's digits: uint8 (0..16) 1797 x 8 x 8, and labels. Raises UsageError without."""
     try:
-        from sklearn.datasets import load_digits  # noqa: PLC0415 - an extra, for this data alone
+        # An extra, which this data alone needs.
+        from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore] # noqa: PLC0415
+            load_digits,
+        )
     except ImportError as error:
         raise UsageError(
             "scikit-learn, which holds the digits, is not installed",
@@ -167,11 +171,33 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
-def read_image(file: Path) -> Image.Image:
-    """An image file as RGB; raises UsageError if it is none."""
+def folder_images(
+    path: Path, resolution: int, channels: int = 3, limit: int = 200
+) -> Iterator[UInt8]:
+    """Images of a folder (or of its sub-folders, in turn) to calibrate with, at most `limit`.
+
+    Each uint8 1 x resolution x resolution x channels (1: luminance). Raises QuantiseError if
+    there are none, UsageError for a file that is no image.
+    """
+    folders = [path, *sorted(entry for entry in path.glob("*") if entry.is_dir())]
+    by_folder = [image_files(folder) for folder in folders] if path.is_dir() else []
+    # The first of every folder, the second of every folder ...: all classes, whatever the limit.
+    in_turn = [file for row in zip_longest(*by_folder) for file in row if file is not None]
+    if not in_turn:
+        raise QuantiseError(
+            f"no calibration data: {path} holds no images",
+            wanted="a folder of images such as the network will see (.jpg, .png, ...)",
+        )
+    for file in in_turn[:limit]:
+        image = fitted(read_image(file, "L" if channels == 1 else "RGB"), resolution)
+        yield image.reshape(1, resolution, resolution, channels)
+
+
+def read_image(file: Path, mode: str = "RGB") -> Image.Image:
+    """An image file as RGB (or another of PIL's modes); raises UsageError if it is none."""
     try:
         with Image.open(file) as image:
-            return image.convert("RGB")
+            return image.convert(mode)
     except (UnidentifiedImageError, OSError) as error:
         raise UsageError(
             f"can't be read as an image ({error})",

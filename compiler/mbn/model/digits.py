@@ -35,8 +35,8 @@ def draw(digits: UInt8, size: int, seed: tuple[int, ...]) -> UInt8:
     """uint8 (0..16) N x 8 x 8 digits to uint8 N x size x size x 3 images; see the file's head."""
     place, noise = np.random.SeedSequence(seed).spawn(2)
     count = len(digits)
-    words = np.random.PCG64(place).random_raw(count * _WORDS) >> np.uint64(33)
-    words = words.astype(np.int64).reshape(count, _WORDS)
+    raw = np.random.PCG64(place).random_raw(count * _WORDS) >> np.uint64(33)
+    words: Ints = raw.astype(np.int64).reshape(count, _WORDS)
     ink_share = _coverage(digits, size, words)
     ink, paper = _colours(words[:, 4:])
     images = paper[:, None, None, :] * 256 + ink_share[..., None] * (ink - paper)[:, None, None, :]
@@ -69,16 +69,16 @@ def _coverage(digits: UInt8, size: int, words: Ints) -> Int32:
     column, right = _cell(cos * dx + sin * dy + origin)
     row, low = _cell(cos * dy - sin * dx + origin)
 
-    padded = np.zeros((len(digits), _CELLS + 2, _CELLS + 2), dtype=np.int32)
+    padded: Int32 = np.zeros((len(digits), _CELLS + 2, _CELLS + 2), dtype=np.int32)
     padded[:, 1:-1, 1:-1] = digits
     which = np.arange(len(digits))[:, None, None]
     top = padded[which, row, column] * (256 - right) + padded[which, row, column + 1] * right
     bottom = (
         padded[which, row + 1, column] * (256 - right) + padded[which, row + 1, column + 1] * right
     )
-    value = top * (256 - low) + bottom * low  # 0 .. 16 * 2^16
+    value = np.asarray(top * (256 - low) + bottom * low, dtype=np.int32)  # 0 .. 16 * 2^16
     # Half again the contrast around the middle, so that strokes have edges.
-    sharper: Int32 = np.clip(((value * 3) >> 13) - 64, 0, 256)
+    sharper: Int32 = np.clip(((value * 3) >> 13) - 64, 0, 256).astype(np.int32)
     return sharper
 
 
@@ -104,5 +104,5 @@ def _grain(count: int, size: int, seed: np.random.SeedSequence) -> Int32:
     words = -(-values // 4)  # a raw word gives four draws of two bytes
     raw = np.random.PCG64(seed).random_raw(count * words).astype("<u8")
     pairs = raw.view(np.uint8).reshape(count, words * 4, 2)[:, :values].astype(np.int32)
-    grain = (pairs.sum(axis=2) * (2 * _NOISE + 1) >> 9) - _NOISE
+    grain: Int32 = (pairs.sum(axis=2) * (2 * _NOISE + 1) >> 9) - _NOISE
     return grain.reshape(count, size, size, 3)

@@ -10,6 +10,7 @@ by torch's exporter, whose names and node order change from release to release.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ LOGITS = "logits"
 Weights = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def conv_attributes(layer: LayerShape) -> dict[str, int | list[int]]:
+def conv_attributes(layer: LayerShape) -> dict[str, Any]:
     """ONNX Conv attributes of a layer."""
     return {
         "kernel_shape": [layer.kernel] * 2,
@@ -42,8 +43,8 @@ def float_graph(
     """The float network. `weights`: (weights, bias) a layer, shaped as `weights_shape` says."""
     nodes: list[onnx.NodeProto] = []
     constants = [
-        numpy_helper.from_array(np.float32(0), "relu6_min"),
-        numpy_helper.from_array(np.float32(6), "relu6_max"),
+        numpy_helper.from_array(np.array(0, np.float32), "relu6_min"),
+        numpy_helper.from_array(np.array(6, np.float32), "relu6_max"),
     ]
     value = INPUT
     for layer, (weight, bias) in zip(network.layers, weights, strict=True):

@@ -179,7 +179,8 @@ def _scaled(
 
 def _mean(values: Float64) -> float:
     """Mean in a fixed order (NumPy's own depends on the machine's vector width)."""
-    return sum(values.tolist()) / len(values)
+    total: float = sum(values.tolist())
+    return total / len(values)
 
 
 def _graph(

@@ -107,7 +107,7 @@ def train(
 
 def parameter_groups(network: MobileNet) -> list[dict[str, Any]]:
     """Weight decay for full convolutions and the classifier; none for depthwise, norms, biases."""
-    decayed: list[nn.Parameter] = [network.classifier.weight]
+    decayed: list[Tensor] = [network.classifier.weight]
     for layer, module in zip(network.shape.layers, network.features, strict=False):
         assert isinstance(module, ConvNormClamp)
         if layer.kind is not Kind.DEPTHWISE:

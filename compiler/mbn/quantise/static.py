@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper
-from onnxruntime.quantization import (
+from onnxruntime.quantization import (  # type: ignore[import-untyped, unused-ignore]
     CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
 )
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization.shape_inference import (  # type: ignore[import-untyped, unused-ignore]
+    quant_pre_process,
+)
+from rich.console import Console
+from rich.progress import Progress as RichProgress
 
 from mbn.errors import ModelError, QuantiseError, UnsupportedError
 
@@ -77,12 +81,13 @@ def quantise(
     output_path: Path,
     *,
     input_range: tuple[float, float] | None = None,
-    progress: Progress | None = None,
+    console: Console | None = None,
 ) -> QuantiseReport:
     """Quantises a float ONNX file.
 
     `samples`: float32 arrays N x C x H x W, N images each, normalised as the network wants them.
     `input_range`: the real least and largest input, where known; else that of the samples.
+    `console`: where to show a progress bar, if anywhere.
     Raises QuantiseError without samples or if they don't fit, ModelError if the file is none,
     UnsupportedError if it is quantised already.
     """
@@ -93,25 +98,11 @@ def quantise(
             node=str(float_model_path),
             advice="Compile it as it is, without calibration data",
         )
-    reader = _Reader(model, samples, progress)
-    with tempfile.TemporaryDirectory() as folder, _quiet_ort():
-        folded = Path(folder) / "folded.onnx"
-        made = Path(folder) / "quantised.onnx"
+    with _bar(console, samples) as progress:
+        reader = _Reader(model, samples, progress)
         try:
-            # Symbolic shape inference would need sympy, and fixed shapes don't need it.
-            quant_pre_process(str(float_model_path), str(folded), skip_symbolic_shape=True)
-            quantize_static(
-                str(folded),
-                str(made),
-                reader,
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-                extra_options=_options(reader.name, input_range),
-            )
-        except (QuantiseError, KeyboardInterrupt):
+            made = _run_ort(float_model_path, reader, _options(reader.name, input_range))
+        except QuantiseError:
             raise
         except Exception as error:  # ONNX Runtime raises nearly anything here
             raise QuantiseError(
@@ -119,7 +110,7 @@ def quantise(
                 node=str(float_model_path),
                 wanted="a float network with fixed shapes and samples of its input's shape",
             ) from error
-        result = _clean(onnx.load(str(made)), model)
+    result = _clean(made, model)
     output_path.parent.mkdir(parents=True, exist_ok=True)
     output_path.write_bytes(result.SerializeToString(deterministic=True))
     return QuantiseReport(
@@ -129,6 +120,39 @@ def quantise(
         float_model_path.stat().st_size,
         output_path.stat().st_size,
     )
+
+
+def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.ModelProto:
+    """Folds, calibrates and quantises in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder, _quiet_ort():
+        folded = Path(folder) / "folded.onnx"
+        made = Path(folder) / "quantised.onnx"
+        # Symbolic shape inference would need sympy, and fixed shapes don't need it.
+        quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
+        quantize_static(
+            str(folded),
+            str(made),
+            reader,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options=options,
+        )
+        return onnx.load(str(made))
+
+
+@contextmanager
+def _bar(console: Console | None, samples: Iterable[Float32]) -> Iterator[Progress | None]:
+    """A progress bar on the console, with an end if the samples are a list of arrays."""
+    if console is None:
+        yield None
+        return
+    total = sum(len(batch) for batch in samples) if isinstance(samples, Sequence) else None
+    with RichProgress(console=console, transient=True) as bar:
+        task = bar.add_task("calibrating", total=total)
+        yield lambda count: bar.update(task, completed=count)
 
 
 def _options(name: str, input_range: tuple[float, float] | None) -> dict[str, Any]:
@@ -205,10 +229,8 @@ def _clean(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
     model.producer_name, model.producer_version = "mbn", ""
     model.doc_string = ""
     model.graph.name = source.graph.name
-    keep: Mapping[str, int] = {"": 0}
-    opsets = [opset for opset in model.opset_import if opset.domain in keep]
     used = {node.domain for node in model.graph.node}
-    opsets += [o for o in model.opset_import if o.domain not in keep and o.domain in used]
+    opsets = [opset for opset in model.opset_import if opset.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(opsets)
     for node in model.graph.node:

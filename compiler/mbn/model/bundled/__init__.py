@@ -17,7 +17,7 @@ from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
 from mbn.model.shape import check, network_name
 
-FOLDER = Path(__file__).parent / "bundled"
+FOLDER = Path(__file__).parent
 RESOLUTION = 96
 CLASSES = tuple("0123456789")
 CALIBRATION_COUNT = 128
