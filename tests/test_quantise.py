@@ -66,6 +66,36 @@ def test_the_same_bytes_again(int8_path: Path, samples: list[np.ndarray], tmp_pa
     assert again.read_bytes() == int8_path.read_bytes()
 
 
+def test_batch_norm_folds_before_calibration(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    sizes = {"w": (4, 3, 3, 3), "gain": (4,), "shift": (4,), "mean": (4,), "var": (4,)}
+    constants = [
+        onnx.numpy_helper.from_array(random.uniform(0.5, 1, size).astype(np.float32), name)
+        for name, size in sizes.items()
+    ]
+    norm = ["sums", "gain", "shift", "mean", "var"]
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["sums"], pads=[1] * 4),
+        onnx.helper.make_node("BatchNormalization", norm, ["normed"]),
+        onnx.helper.make_node("Relu", ["normed"], ["y"]),
+    ]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", count, 8, 8])
+        for name, count in (("x", 3), ("y", 4))
+    ]
+    graph = onnx.helper.make_graph(nodes, "elsewhere", values[:1], values[1:], constants)
+    opset = [onnx.helper.make_opsetid("", 17)]
+    source, out = tmp_path / "source.onnx", tmp_path / "out.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(source))
+    images = random.uniform(-1, 1, (4, 3, 8, 8)).astype(np.float32)
+    assert quantise(source, [images], out).samples == 4
+    kinds = {node.op_type for node in onnx.load(str(out)).graph.node}
+    assert kinds <= {"QuantizeLinear", "DequantizeLinear", "Conv", "Relu"}
+    wanted = accuracy.Runner(source).logits(images[:1])
+    found = accuracy.Runner(out).logits(images[:1])
+    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
 def test_refuses(samples: list[np.ndarray], tmp_path: Path) -> None:
     source, out = bundled.find(0.25), tmp_path / "out.onnx"
     with pytest.raises(QuantiseError, match="no calibration data"):

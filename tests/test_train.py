@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from mbn.cli.train import main
 from mbn.errors import ModelError, UsageError
@@ -26,9 +27,6 @@ def digits() -> list[str]:
 def test_trains_exports_and_resumes_to_the_same_network(
     digits: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(1)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*digits, "--output", str(whole)]) == 0
     path = whole / "mobilenet_0.1_32_digits.onnx"
@@ -116,6 +114,7 @@ def test_compare_catches_a_wrong_export(digits: list[str], tmp_path: Path) -> No
         (["--alpha", "0.5", "--data", "digits", "--epochs", "0"], "--epochs 0"),
         (["--alpha", "0.5", "--data", "digits", "--seed", "-1"], "--seed -1"),
         (["--alpha", "0.5", "--data", "digits", "--batch", "1"], "--batch 1"),
+        (["--alpha", "0.5", "--data", "digits", "--threads", "0"], "--threads 0"),
     ],
 )
 def test_arguments_that_make_no_sense(
@@ -129,6 +128,25 @@ def test_data_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="needs the extra `train`")
     assert main(["--alpha", "0.5", "--data", "cats"]) == 2
     assert "folder:PATH" in capsys.readouterr().err
+
+
+def test_trains_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    for label, name in enumerate(["cat", "dog"]):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = np.full((40, 50, 3), 60 + 120 * label + index, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{index}.png")
+    out = tmp_path / "out"
+    arguments = ["--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--batch", "8"]
+    data = f"folder:{tmp_path / 'pets'}"
+    assert main([*arguments, "--data", data, "--output", str(out)]) == 0
+    assert "Held-out accuracy: " in capsys.readouterr().out
+    model = onnx.load(str(out / "mobilenet_0.1_32_pets.onnx"))
+    assert {prop.key: prop.value for prop in model.metadata_props}[
+        "mbn.classes"
+    ] == '["cat", "dog"]'
+    assert not (out / "digits.npz").exists()
 
 
 @pytest.mark.parametrize("missing", ["torch", "sklearn"])

@@ -49,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batch", type=int, default=32, help="images a step (default 32)")
     made.add_argument("--rate", type=float, default=4e-3, help="learning rate (default 0.004)")
     made.add_argument("--seed", type=int, default=1, help="0 or more (default 1)")
-    made.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's)")
+    made.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="CPU threads (default 1). torch's sums, and so the network's last bits, depend on it",
+    )
     made.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/train/NETWORK")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -73,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Trains; raises MbnError for whatever the user can mend."""
     check(arguments.alpha, arguments.resolution, classes=2, channels=3)
-    for option in ("epochs", "batch", "rate"):
+    for option in ("epochs", "batch", "rate", "threads"):
         if not getattr(arguments, option) > 0:
             raise UsageError(f"--{option} {getattr(arguments, option)}", wanted="above 0")
     if arguments.seed < 0:
@@ -104,8 +109,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
             "torch, which trains networks, is not installed",
             advice='Install it with: pip install "mbn-edge[train]"',
         ) from error
-    if arguments.threads > 0:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     return Settings(
         alpha=arguments.alpha,
         data=arguments.data,
