@@ -126,8 +126,9 @@ MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint
         uint32_t w1 = mbn_sxtb16_ror8(word);
         for (int32_t p = 0; p < pixels; p++) {
             int32_t slot = p + 1 == pixels ? 6 : 2 * p;
-            acc[slot] = mbn_smlad(tile[4 * k + p], w0, acc[slot]);
-            acc[slot + 1] = mbn_smlad(tile[4 * k + p], w1, acc[slot + 1]);
+            uint32_t pair = mbn_load32(tile + 4 * k + p); /* written as halfwords */
+            acc[slot] = mbn_smlad(pair, w0, acc[slot]);
+            acc[slot + 1] = mbn_smlad(pair, w1, acc[slot + 1]);
         }
     }
 }
