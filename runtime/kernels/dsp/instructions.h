@@ -27,7 +27,7 @@ MBN_INLINE uint32_t mbn_load32(const void *from)
 /* bytes 0 and 2, sign-extended to halfwords */
 MBN_INLINE uint32_t mbn_sxtb16(uint32_t word)
 {
-    return (uint32_t)__sxtb16(word);
+    return (uint32_t)__sxtb16((int8x4_t)word);
 }
 
 /* bytes 1 and 3 */
@@ -81,7 +81,9 @@ MBN_INLINE int32_t mbn_smmulr(int32_t a, int32_t b)
 
 MBN_INLINE int32_t mbn_ssat8(int32_t value)
 {
-    return __ssat(value, 8);
+    int32_t out;
+    __asm__("ssat %0, #8, %1" : "=r"(out) : "r"(value));
+    return out;
 }
 
 #else
@@ -95,9 +97,9 @@ MBN_INLINE int32_t mbn_half(uint32_t word, unsigned int top)
 
 MBN_INLINE uint32_t mbn_sxtb16(uint32_t word)
 {
-    uint32_t low = (uint16_t)(int16_t)(int8_t)(uint8_t)word;
-    uint32_t high = (uint16_t)(int16_t)(int8_t)(uint8_t)(word >> 16);
-    return low | high << 16;
+    uint32_t low = (uint32_t)(int32_t)(int8_t)(uint8_t)word;
+    uint32_t high = (uint32_t)(int32_t)(int8_t)(uint8_t)(word >> 16);
+    return (low & 0xffffu) | high << 16;
 }
 
 MBN_INLINE uint32_t mbn_sxtb16_ror8(uint32_t word)

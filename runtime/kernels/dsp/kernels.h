@@ -2,6 +2,12 @@
 #ifndef MBN_DSP_KERNELS_H
 #define MBN_DSP_KERNELS_H
 
+/* The pointwise's asm takes all fourteen registers. gcc's scheduling before register allocation
+ * stretches other values across it, which leaves none (measured too: it only adds spills). */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #include "dsp/depthwise.h"
 #include "dsp/pointwise.h"
 

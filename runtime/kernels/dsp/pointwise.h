@@ -47,33 +47,75 @@
     MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
     MBN_PW_PIXEL(2, O2)
 
-/* The sum over `count` pairs (a constant), four pixels by two channels. All of r0 to r12 and lr
- * are spoken for, which gcc's own allocation spills: hence one asm statement. Where `first`, the
- * biases come in a30 and a31 and are the addend of the first products: no moves. */
+/* Text repeated: gcc takes an asm statement's size from its lines, and places literals and short
+ * branches by it, so the assembler's own .rept would deceive it. */
+#define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
+#define MBN_X2(TEXT) TEXT TEXT
+#define MBN_X4(TEXT) MBN_X2(TEXT) MBN_X2(TEXT)
+#define MBN_X8(TEXT) MBN_X4(TEXT) MBN_X4(TEXT)
+#define MBN_X16(TEXT) MBN_X8(TEXT) MBN_X8(TEXT)
+#define MBN_X32(TEXT) MBN_X16(TEXT) MBN_X16(TEXT)
+
+/* All of r0 to r12 and lr are spoken for, which gcc's own allocation spills: hence asm. */
+#define MBN_PW_ASM4(TEXT, AT)                                                                     \
+    __asm__(".set mbn_k, %c[at]\n\t" TEXT                                                         \
+            : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),                 \
+              [a20] "+r"(a20), [a21] "+r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),                 \
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)                      \
+            : [t] "r"(tile), [w] "r"(weights), [at] "i"(AT)                                       \
+            : "memory")
+
+#define MBN_PW_ASM3(TEXT, AT)                                                                     \
+    __asm__(".set mbn_k, %c[at]\n\t" TEXT                                                         \
+            : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),                 \
+              [a20] "+r"(a20), [a21] "+r"(a21),                                                   \
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)                      \
+            : [t] "r"(tile), [w] "r"(weights), [at] "i"(AT)                                       \
+            : "memory")
+
+/* The sum over `count` pairs (a constant, at most MBN_DSP_RUN): straight runs of powers of two.
+ * A run's place in the tile depends on the bits above it alone. */
+#define MBN_PW_RUNS(ASM, STEP, FROM)                                                              \
+    if ((count - (FROM)) & 64) {                                                                  \
+        ASM(MBN_X32(STEP MBN_PW_NEXT) MBN_X32(STEP MBN_PW_NEXT), (FROM));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 32) {                                                                  \
+        ASM(MBN_X32(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 64));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 16) {                                                                  \
+        ASM(MBN_X16(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 96));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 8) {                                                                   \
+        ASM(MBN_X8(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 112));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 4) {                                                                   \
+        ASM(MBN_X4(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 120));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 2) {                                                                   \
+        ASM(MBN_X2(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 124));                         \
+    }                                                                                             \
+    if ((count - (FROM)) & 1) {                                                                   \
+        ASM(STEP, (FROM) + ((count - (FROM)) & 126));                                             \
+    }
+
+/* Four pixels by two channels. Where `first`, the biases come in acc[6] and acc[7] and are the
+ * addend of the first products: no moves. */
 MBN_INLINE void mbn_dsp_chain4(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
                                const int32_t count, const int first)
 {
-    int32_t a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3];
-    int32_t a20 = acc[4], a21 = acc[5], a30 = acc[6], a31 = acc[7];
+    int32_t a00, a01, a10, a11, a20, a21, a30 = acc[6], a31 = acc[7];
     uint32_t w0, w1, t0, t1;
     if (first) {
-        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3) ".set mbn_k, 1\n\t"
-                ".rept %c[n]-1\n\t" MBN_PW_STEP4(0, 1, 2, 3) ".set mbn_k, mbn_k+1\n\t"
-                ".endr\n\t"
+        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3)
                 : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
                   [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
                   [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : [t] "r"(tile), [w] "r"(weights)
                 : "memory");
+        MBN_PW_RUNS(MBN_PW_ASM4, MBN_PW_STEP4(0, 1, 2, 3), 1)
     } else {
-        __asm__(".set mbn_k, 0\n\t"
-                ".rept %c[n]\n\t" MBN_PW_STEP4(0, 1, 2, 3) ".set mbn_k, mbn_k+1\n\t"
-                ".endr\n\t"
-                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
-                  [a20] "+r"(a20), [a21] "+r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
-                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
-                : "memory");
+        a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3], a20 = acc[4], a21 = acc[5];
+        MBN_PW_RUNS(MBN_PW_ASM4, MBN_PW_STEP4(0, 1, 2, 3), 0)
     }
     acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11;
     acc[4] = a20, acc[5] = a21, acc[6] = a30, acc[7] = a31;
@@ -83,26 +125,19 @@ MBN_INLINE void mbn_dsp_chain4(int32_t acc[8], const uint32_t *tile, const uint3
 MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
                                const int32_t count, const int first)
 {
-    int32_t a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3], a20 = acc[6], a21 = acc[7];
+    int32_t a00, a01, a10, a11, a20 = acc[6], a21 = acc[7];
     uint32_t w0, w1, t0, t1;
     if (first) {
-        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2) ".set mbn_k, 1\n\t"
-                ".rept %c[n]-1\n\t" MBN_PW_STEP3(0, 1, 2) ".set mbn_k, mbn_k+1\n\t"
-                ".endr\n\t"
+        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2)
                 : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
                   [a20] "+r"(a20), [a21] "+r"(a21),
                   [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : [t] "r"(tile), [w] "r"(weights)
                 : "memory");
+        MBN_PW_RUNS(MBN_PW_ASM3, MBN_PW_STEP3(0, 1, 2), 1)
     } else {
-        __asm__(".set mbn_k, 0\n\t"
-                ".rept %c[n]\n\t" MBN_PW_STEP3(0, 1, 2) ".set mbn_k, mbn_k+1\n\t"
-                ".endr\n\t"
-                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
-                  [a20] "+r"(a20), [a21] "+r"(a21),
-                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
-                : "memory");
+        a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3];
+        MBN_PW_RUNS(MBN_PW_ASM3, MBN_PW_STEP3(0, 1, 2), 0)
     }
     acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11, acc[6] = a20, acc[7] = a21;
 }
