@@ -2,9 +2,9 @@
 
 What enters: digits as scikit-learn keeps them: uint8 0..16, N x 8 x 8; a seed. What leaves: uint8
 N x size x size x 3 images in drawn colours, with noise; with `moved` (for training), each digit
-also at a drawn place, size and angle, else upright in the middle. Always holds: integers and PCG64's raw words only (both specified), so the same seed gives
-the same bytes on every machine; image i depends on the seed, i and digit i, not on N. No
-scikit-learn here.
+also at a drawn place, size and angle, else upright in the middle. Always holds: integers and
+PCG64's raw words only (both specified), so the same seed gives the same bytes on every machine;
+image i depends on the seed, i and digit i, not on N. No scikit-learn here.
 """
 
 from __future__ import annotations
