@@ -82,12 +82,14 @@ def test_normalising_is_exact() -> None:
 
 def test_drawing_is_the_same_everywhere_and_image_by_image() -> None:
     digits = np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8) % 17
-    images = draw(digits, 40, (7, 1))
+    images = draw(digits, 40, (7, 1), moved=True)
+    upright = draw(digits, 40, (7, 1), moved=False)
     assert images.shape == (3, 40, 40, 3)
     # A change here changes the held-out images, and with them every figure published so far.
     assert hashlib.sha256(images.tobytes()).hexdigest()[:16] == "6a2ecaa57c104063"
-    assert np.array_equal(draw(digits[:2], 40, (7, 1)), images[:2])
-    assert not np.array_equal(draw(digits, 40, (7, 2)), images)
+    assert hashlib.sha256(upright.tobytes()).hexdigest()[:16] == "52c63abd60846ed6"
+    assert np.array_equal(draw(digits[:2], 40, (7, 1), moved=True), images[:2])
+    assert not np.array_equal(draw(digits, 40, (7, 2), moved=True), images)
 
 
 def test_split_holds_out_a_fifth() -> None:

@@ -81,7 +81,10 @@ def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.intp]:
 
 
 class Digits:
-    """scikit-learn's handwritten digits, drawn in colour; every fifth is held out."""
+    """scikit-learn's handwritten digits, drawn in colour; every fifth is held out.
+
+    Those to train on are moved, turned and scaled; those held out stand upright in the middle.
+    """
 
     name = "digits"
 
@@ -100,11 +103,12 @@ class Digits:
         for number in range(len(order) // batch):
             chosen = order[number * batch : (number + 1) * batch]
             key = (_TRAIN_SEED, seed, epoch, number)
-            yield draw(self.digits[chosen], self.resolution, key), self.labels[chosen]
+            images = draw(self.digits[chosen], self.resolution, key, moved=True)
+            yield images, self.labels[chosen]
 
     def held_out(self) -> Iterator[Batch]:
         # Drawn all at once: an image's draws depend on its place in the whole split.
-        images = draw(self.digits[self.kept], self.resolution, HELD_OUT_SEED)
+        images = draw(self.digits[self.kept], self.resolution, HELD_OUT_SEED, moved=False)
         labels = self.labels[self.kept]
         for start in range(0, len(images), _BATCH_DRAWN):
             yield images[start : start + _BATCH_DRAWN], labels[start : start + _BATCH_DRAWN]

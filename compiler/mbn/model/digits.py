@@ -1,10 +1,10 @@
 """Draws 8x8 grey digits as colour photographs of any size.
 
 What enters: digits as scikit-learn keeps them: uint8 0..16, N x 8 x 8; a seed. What leaves: uint8
-N x size x size x 3 images, each digit at a drawn place, size, angle and pair of colours, with
-noise. Always holds: integers and PCG64's raw words only (both specified), so the same seed gives
-the same bytes on every machine; image i depends on the seed, i and digit i, not on N. No
-scikit-learn here.
+N x size x size x 3 images in drawn colours, with noise; with `moved` (for training), each digit
+also at a drawn place, size and angle, else upright in the middle. Always holds: integers and
+PCG64's raw words only (both specified), so the same seed gives the same bytes on every machine;
+image i depends on the seed, i and digit i, not on N. No scikit-learn here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _CELLS = 8
 _WORDS = 16  # raw words an image for its parameters
 _FRACTION = 16  # bits after the point of the map from half output pixels to digit cells
 _MAX_ANGLE_MILLIRADIANS = 200
+# Side of the digit's square, in percent of the image's.
+_UPRIGHT_PERCENT = 80
+_MOVED_PERCENT = (60, 95)
 _MIN_CONTRAST = 90  # between the luminances of ink and paper
 _NOISE = 10  # the sum of two uniform draws lies in -_NOISE .. _NOISE
 
@@ -31,13 +34,13 @@ def split(count: int) -> tuple[Ints, Ints]:
     return order[order % 5 != 4], order[order % 5 == 4]
 
 
-def draw(digits: UInt8, size: int, seed: tuple[int, ...]) -> UInt8:
+def draw(digits: UInt8, size: int, seed: tuple[int, ...], *, moved: bool) -> UInt8:
     """uint8 (0..16) N x 8 x 8 digits to uint8 N x size x size x 3 images; see the file's head."""
     place, noise = np.random.SeedSequence(seed).spawn(2)
     count = len(digits)
     raw = np.random.PCG64(place).random_raw(count * _WORDS) >> np.uint64(33)
     words: Ints = raw.astype(np.int64).reshape(count, _WORDS)
-    ink_share = _coverage(digits, size, words)
+    ink_share = _coverage(digits, size, words if moved else None)
     ink, paper = _colours(words[:, 4:])
     images = paper[:, None, None, :] * 256 + ink_share[..., None] * (ink - paper)[:, None, None, :]
     images = (images >> 8) + _grain(count, size, noise)
@@ -49,13 +52,21 @@ def _within(words: Ints, low: Ints | int, high: Ints | int) -> Ints:
     return low + words % (high - low + 1)
 
 
-def _coverage(digits: UInt8, size: int, words: Ints) -> Int32:
-    """How much ink lies on each pixel, 0..256: N x size x size, the digit bilinearly enlarged."""
-    box = _within(words[:, 0], size * 60 // 100, size * 95 // 100)  # side of the digit's square
-    slack = (size - box) // 2  # from the middle, in pixels: the square stays inside
-    middle_x = size + 2 * _within(words[:, 1], -slack, slack)  # in half pixels
-    middle_y = size + 2 * _within(words[:, 2], -slack, slack)
-    angle = _within(words[:, 3], -_MAX_ANGLE_MILLIRADIANS, _MAX_ANGLE_MILLIRADIANS) / 1000.0
+def _coverage(digits: UInt8, size: int, words: Ints | None) -> Int32:
+    """How much ink lies on each pixel, 0..256: N x size x size, the digit bilinearly enlarged.
+
+    `words` (N x 4 or more) place it; without them it stands upright in the middle.
+    """
+    box = np.full(len(digits), size * _UPRIGHT_PERCENT // 100, dtype=np.int64)
+    middle_x = middle_y = np.full(len(digits), size, dtype=np.int64)  # in half pixels
+    angle = np.zeros(len(digits))
+    if words is not None:
+        least, most = _MOVED_PERCENT
+        box = _within(words[:, 0], size * least // 100, size * most // 100)
+        slack = (size - box) // 2  # from the middle, in pixels: the square stays inside
+        middle_x = size + 2 * _within(words[:, 1], -slack, slack)
+        middle_y = size + 2 * _within(words[:, 2], -slack, slack)
+        angle = _within(words[:, 3], -_MAX_ANGLE_MILLIRADIANS, _MAX_ANGLE_MILLIRADIANS) / 1000.0
     step = _CELLS / (2.0 * box) * 2**_FRACTION  # digit cells for a half pixel
     cos = np.rint(np.cos(angle) * step).astype(np.int32)[:, None, None]
     sin = np.rint(np.sin(angle) * step).astype(np.int32)[:, None, None]

@@ -45,15 +45,17 @@ def find(alpha: float, resolution: int = RESOLUTION, data: str = "digits") -> Pa
 
 def calibration_samples(resolution: int = RESOLUTION) -> tuple[UInt8, Int64]:
     """Digits of the training split: uint8 N x resolution x resolution x 3, and int64 labels."""
-    return _drawn("calibration", resolution, CALIBRATION_SEED)
+    return _drawn("calibration", resolution, CALIBRATION_SEED, moved=True)
 
 
 def heldout_samples(resolution: int = RESOLUTION) -> tuple[UInt8, Int64]:
     """All held-out digits: uint8 N x resolution x resolution x 3, and int64 labels."""
-    return _drawn("heldout", resolution, HELD_OUT_SEED)
+    return _drawn("heldout", resolution, HELD_OUT_SEED, moved=False)
 
 
-def _drawn(part: str, resolution: int, seed: tuple[int, ...]) -> tuple[UInt8, Int64]:
+def _drawn(
+    part: str, resolution: int, seed: tuple[int, ...], *, moved: bool
+) -> tuple[UInt8, Int64]:
     path = FOLDER / "digits.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -65,7 +67,7 @@ def _drawn(part: str, resolution: int, seed: tuple[int, ...]) -> tuple[UInt8, In
             node=str(path),
             advice="Install mbn-edge again",
         ) from error
-    return draw(digits, resolution, seed), labels
+    return draw(digits, resolution, seed, moved=moved), labels
 
 
 def write_digits(path: Path) -> None:
