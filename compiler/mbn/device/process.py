@@ -49,7 +49,7 @@ class Child:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
     ) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -57,7 +57,8 @@ class Child:
                 stdout=stdout,
                 stderr=self._errors,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                # only a system call between fork and exec, no lock that a thread may hold
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509
             )
         except OSError as error:
             self._errors.close()
