@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from mbn.build import build_image
 from mbn.device import Device, open_device
 from mbn.target import Board, Image, find_board
@@ -63,5 +64,5 @@ def app(board: Board, build: Builder) -> Image:
 @pytest.fixture
 def device(board: Board, app: Image, transport: str | None, tmp_path: Path) -> Iterator[Device]:
     """A running device. With --port the image must have been flashed before."""
-    with open_device(board, app.elf, transport, log_path=tmp_path / "serial.log") as found:
+    with open_device(board, app, transport, log_path=tmp_path / "serial.log") as found:
         yield found

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conftest import TINY, Builder
 from mbn.build import build_image
 from mbn.build.elf import sections
@@ -117,9 +118,7 @@ def test_unknown_app_and_missing_c(tmp_path: Path) -> None:
         build_image(tmp_path, find_board("qemu"), "check", tmp_path)
 
 
-def test_missing_tools_name_their_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_tools_name_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match="apt-get install cmake"):
         build_image(TINY, find_board("qemu"), "check", tmp_path)
@@ -147,7 +146,5 @@ def test_bench_runs_and_ends(build: Builder, name: str, runs: str) -> None:
     board = find_board(name)
     image = build(board, "bench", MBN_BENCH_RUNS=runs)
     semihosting = ("-semihosting-config", "enable=on,target=native", "-serial", "none")
-    command = (
-        [str(image.elf)] if board.native else qemu_command(board, image.elf, *semihosting)
-    )
+    command = [str(image.elf)] if board.native else qemu_command(board, image.elf, *semihosting)
     assert subprocess.run(command, timeout=30, check=False).returncode == 0

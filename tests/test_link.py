@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import tiny
 from hypothesis import given
 from hypothesis import strategies as st
+
+import tiny
 from mbn.device import Device, open_device
 from mbn.device import protocol as wire
 from mbn.device.link import Link
@@ -118,7 +119,10 @@ def test_other_protocol_version_is_named(tmp_path: Path) -> None:
 
 
 def test_hang_up_is_an_error(tmp_path: Path) -> None:
-    with _far_side(lambda data: b"") as port, Link(port, baud=9600, log_path=tmp_path / "l") as link:
+    with (
+        _far_side(lambda data: b"") as port,
+        Link(port, baud=9600, log_path=tmp_path / "l") as link,
+    ):
         link._port.close()
         with pytest.raises(LinkError, match="hung up"):
             link.receive(0.2)

@@ -2,7 +2,7 @@
  *
  * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
  * mbn_app_fault with the registers. Always holds: no interrupt is enabled, so the only exceptions
- * are faults; the stack lies lowest in its RAM, so an overflow runs out of memory and faults.
+ * are faults; the stack lies lowest in its RAM, so an overflow leaves the memory, which most parts answer with a fault.
  */
 #include "cortex_m.h"
 #include "mbn/port.h"

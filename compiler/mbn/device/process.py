@@ -23,6 +23,7 @@ from mbn.errors import ToolError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _END_S = 2.0
+_LAST_WORDS_S = 0.3
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -83,6 +84,13 @@ class Child:
     def exit_status(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
+
+    def wait_briefly(self) -> int | None:
+        """The exit status if it ends at once (negative: a signal), else None."""
+        try:
+            return self._process.wait(_LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     def errors(self) -> str:
         """What it wrote to standard error so far."""
