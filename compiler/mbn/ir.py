@@ -145,3 +145,69 @@ class Network:
 def out_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
     """Output length of a window sliding over `size` values with the given padding."""
     return (size + before + after - kernel) // stride + 1
+
+
+class InputMode(StrEnum):
+    """How the image arrives."""
+
+    STREAM = "stream"  # row by row; rows are consumed while they come
+    WHOLE = "whole"  # it lies in the arena before the first stage runs
+
+
+@dataclass(frozen=True)
+class StageNeeds:
+    """What the planner must know of a stage's kernel. Bytes are of the target."""
+
+    input: int  # tensor index
+    output: int
+    kernel_rows: int
+    stride_rows: int
+    pad_top: int
+    band_rows: int
+    scratch_bytes: int
+    reads_before_writing: bool
+
+
+@dataclass(frozen=True)
+class RowShape:
+    """A tensor's rows as a kernel set lays them out."""
+
+    height: int
+    row_bytes: int
+    plane_bytes: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor's rows lie: slot y % depth at offset + slot * row_bytes."""
+
+    offset_bytes: int
+    row_bytes: int
+    depth: int
+
+    @property
+    def size_bytes(self) -> int:
+        return self.depth * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Stages that run together, row by row, the deepest that can first."""
+
+    first: int
+    last: int  # inclusive
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything lies in the arena, and in which order stages run."""
+
+    mode: InputMode
+    places: tuple[Place, ...]  # one a tensor
+    segments: tuple[Segment, ...]
+    scratch_offsets: tuple[int, ...]  # one a stage
+    arena_bytes: int
+
+    @property
+    def streamed_stages(self) -> int:
+        return self.segments[0].last + 1 if self.segments else 0

@@ -1,0 +1,154 @@
+"""mbn-train: trains a MobileNet and writes its ONNX file.
+
+What enters: arguments. What leaves: DIR/mobilenet_ALPHA_RESOLUTION_DATA.onnx, DIR/checkpoint.pt,
+for digits DIR/digits.npz, and the held-out accuracy on the screen. Always holds: a mistake of the
+user ends with one paragraph and exit code 2; torch is imported only once the arguments make sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mbn.errors import MbnError, UsageError
+from mbn.model.bundled import write_digits
+from mbn.model.data import Dataset, load
+from mbn.model.shape import check, network_name
+
+if TYPE_CHECKING:
+    from mbn.model.train import Settings, Trained
+
+EXAMPLES = """examples:
+  mbn-train --alpha 0.25 --data digits            # the bundled network, made again
+  mbn-train --alpha 0.5 --data folder:photos/     # photos/CLASS/*.jpg, one folder a class
+  mbn-train --alpha 0.25 --data digits --resume   # go on where an interruption left off
+
+Then compile it:
+  mbn-compile --board qemu --onnx out/train/.../mobilenet_0.5_96_photos.onnx --calibrate photos/
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-train",
+        description="Train a MobileNet with RMSprop, as the paper does, and write its ONNX file.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--alpha", type=float, required=True, help="width multiplier, above 0")
+    made.add_argument("--data", required=True, metavar="DATA", help="digits, or folder:PATH")
+    made.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    made.add_argument("--epochs", type=int, default=100, help="passes over the data (default 100)")
+    made.add_argument("--batch", type=int, default=32, help="images a step (default 32)")
+    made.add_argument("--rate", type=float, default=4e-3, help="learning rate (default 0.004)")
+    made.add_argument("--seed", type=int, default=1, help="0 or more (default 1)")
+    made.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="CPU threads (default 1). torch's sums, and so the network's last bits, depend on it",
+    )
+    made.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
+    made.add_argument("--output", type=Path, metavar="DIR", help="default out/train/NETWORK")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        run(arguments, Console(quiet=arguments.quiet, highlight=False))
+    except MbnError as error:
+        print(f"mbn-train: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("mbn-train: interrupted; --resume goes on from the last epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Trains; raises MbnError for whatever the user can mend."""
+    check(arguments.alpha, arguments.resolution, classes=2, channels=3)
+    for option in ("epochs", "batch", "rate", "threads"):
+        if not getattr(arguments, option) > 0:
+            raise UsageError(f"--{option} {getattr(arguments, option)}", wanted="above 0")
+    if arguments.seed < 0:
+        raise UsageError(f"--seed {arguments.seed}", wanted="0 or more")
+    if arguments.batch < 2:
+        raise UsageError("--batch 1", wanted="at least 2: batch norm needs more than one image")
+    settings = settings_of(arguments)
+    data = load(arguments.data, arguments.resolution)
+    name = network_name(arguments.alpha, arguments.resolution, data.name)
+    folder = arguments.output or Path("out") / "train" / name
+    console.print(f"Training {name} on {data.train_count} images of {len(data.classes)} classes")
+    trained = train_with_bar(settings, data, folder, arguments.resume, console)
+    if data.name == "digits" and arguments.data == "digits":
+        write_digits(folder / "digits.npz")
+    console.print(f"Held-out accuracy: {trained.accuracy}")
+    console.print(f"Largest difference to torch: {trained.largest_difference:.2g}")
+    console.print(f"Wrote {trained.path} ({trained.path.stat().st_size:,} bytes)")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Arguments as training settings: the first use of torch."""
+    try:
+        import torch  # noqa: PLC0415 - an extra, which the arguments' mistakes must not need
+
+        from mbn.model.train import Settings  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            "torch, which trains networks, is not installed",
+            advice='Install it with: pip install "mbn-edge[train]"',
+        ) from error
+    torch.set_num_threads(arguments.threads)
+    return Settings(
+        alpha=arguments.alpha,
+        data=arguments.data,
+        resolution=arguments.resolution,
+        epochs=arguments.epochs,
+        batch=arguments.batch,
+        rate=arguments.rate,
+        seed=arguments.seed,
+    )
+
+
+def train_with_bar(
+    settings: Settings, data: Dataset, folder: Path, resume: bool, console: Console
+) -> Trained:
+    """Trains under a progress bar that shows the epoch and a running mean of the loss."""
+    from mbn.model.train import train  # noqa: PLC0415
+
+    steps = data.train_count // settings.batch
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("training", total=settings.epochs * steps)
+        mean = 0.0
+
+        def progress(epoch: int, step: int, loss: float) -> None:
+            nonlocal mean
+            mean = loss if mean == 0.0 else 0.95 * mean + 0.05 * loss
+            bar.update(
+                task,
+                completed=epoch * steps + step,
+                description=f"epoch {epoch + 1} of {settings.epochs}, loss {mean:.3f}",
+            )
+
+        return train(settings, data, folder, resume=resume, progress=progress)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,383 @@
+"""Writes the network's C: the driver's tables, the weights, and TVM's kernels between them.
+
+What enters: `ir.Network`, one `KernelCode` a stage (C from TVM, packed constants), `ir.Plan`.
+What leaves: network.h, network.c, weights.c. Always holds: C11, no include but the runtime's;
+byte-identical for identical input: no time, no path; above each stage a comment says its shapes,
+multiply-accumulates, kernel, scratch and place; the kernels' text is TVM's, untouched but for the
+function's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.emit.names import identifier, kernel_names, shape_text
+
+COLUMNS = 100
+C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
+
+
+class Table(Protocol):
+    """A packed constant of a kernel."""
+
+    name: str
+    values: NDArray[Any]
+    meaning: str
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCode:
+    """One stage's kernel as the emitter needs it: text of a static function named `placeholder`,
+    and for each parameter (role, index): in, out, scratch (byte offset) or const (table)."""
+
+    text: str
+    placeholder: str
+    arguments: Sequence[tuple[str, int]]
+    parameter_types: Sequence[str]  # int8, int16, int32
+    tables: Sequence[Table]
+    decision: str
+
+
+@dataclass(frozen=True)
+class GeneratedNetwork:
+    """The files' names with their text, and what the tables take."""
+
+    files: dict[str, str]
+    weights_bytes: int
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob("*.[ch]"):
+            if stale.name not in self.files:
+                stale.unlink()
+        for name, text in self.files.items():
+            (folder / name).write_text(text)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    network: ir.Network
+    model_sha256: str
+    kernel_set: str
+    codes: Sequence[KernelCode]
+    needs: Sequence[ir.StageNeeds]
+    shapes: Sequence[ir.RowShape]
+    plan: ir.Plan
+    prefix: str
+
+    @property
+    def tensors(self) -> list[ir.Tensor]:
+        return [self.network.input, *(self.network.stage_output(s) for s in self.network.stages)]
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(int(t.values.nbytes) for code in self.codes for t in code.tables)
+
+    def table_name(self, stage: int, table: Table) -> str:
+        return f"{self.prefix}_{stage:02d}_{table.name}"
+
+
+def emit(
+    network: ir.Network,
+    model_sha256: str,
+    kernel_set: str,
+    codes: Sequence[KernelCode],
+    needs: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+    plan: ir.Plan,
+    prefix: str = "mbn_model",
+) -> GeneratedNetwork:
+    """All generated files. `prefix` begins every public name, so that two networks fit in one
+    image; codes, needs and plan are in the order of network.stages."""
+    job = _Job(network, model_sha256, kernel_set, codes, needs, shapes, plan, prefix)
+    files = {"network.h": _header(job), "network.c": _source(job), "weights.c": _weights(job)}
+    return GeneratedNetwork(files, job.weights_bytes)
+
+
+# -- network.h -----------------------------------------------------------------------------------
+
+
+def _about(job: _Job) -> str:
+    network, plan = job.network, job.plan
+    source, out = network.input, network.output
+    host = f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
+    return f"""/* {_comment(network.name)}, compiled by mbn.
+ *
+ * Model:  {job.model_sha256}
+ * Input:  {shape_text(source)} int8, real = {source.scale!r} * (q - {source.zero_point}), {plan.mode}
+ * Output: {shape_text(out)} int8, real = {out.scale!r} * (q - {out.zero_point}){host}
+ * Cost:   {network.macs} multiply-accumulates, {network.params} parameters,
+ *         {plan.arena_bytes} bytes of arena, {job.weights_bytes} bytes of weights and tables
+ */"""
+
+
+def _comment(text: str) -> str:
+    return text.replace("*/", "* /")
+
+
+def _header(job: _Job) -> str:
+    prefix, upper = job.prefix, job.prefix.upper()
+    source, out = job.network.input, job.network.output
+    window = max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in job.needs)
+    band = max(n.band_rows for n in job.needs)
+    return f"""{_about(job)}
+#ifndef {upper}_NETWORK_H
+#define {upper}_NETWORK_H
+
+#include "mbn/mbn.h"
+
+#include <stdalign.h>
+
+#define {upper}_INPUT_HEIGHT {source.height}u
+#define {upper}_INPUT_WIDTH {source.width}u
+#define {upper}_INPUT_CHANNELS {source.channels}u
+#define {upper}_INPUT_SCALE {source.scale!r}f
+#define {upper}_INPUT_ZERO_POINT ({source.zero_point})
+#define {upper}_OUTPUT_BYTES {out.size_bytes}u
+#define {upper}_OUTPUT_SCALE {out.scale!r}f
+#define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
+#define {upper}_ARENA_BYTES {job.plan.arena_bytes}u
+#define {upper}_STAGES {len(job.network.stages)}u
+
+extern const mbn_network {prefix};
+
+/* Everything that changes while the network runs; the caller owns it. */
+typedef struct {prefix}_state {{
+    mbn_state base;
+    uint16_t rows_done[{len(job.tensors)}];
+    const int8_t *window[{window}];
+    int8_t *band[{band}];
+    struct {{
+        uint32_t guard_low;
+        alignas(16) uint8_t arena[{upper}_ARENA_BYTES];
+        uint32_t guard_high;
+    }} memory;
+}} {prefix}_state;
+
+/* Ties the state together and begins the first image. */
+MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
+
+#endif
+"""
+
+
+# -- network.c -----------------------------------------------------------------------------------
+
+
+def _source(job: _Job) -> str:
+    names = kernel_names(job.network, [code.text for code in job.codes])
+    parts = [
+        _about(job),
+        f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n',
+        _declarations(job),
+        _borders(job),
+    ]
+    written: set[str] = set()
+    for name, code in zip(names, job.codes, strict=True):
+        if name not in written:
+            written.add(name)
+            users = [str(i) for i, other in enumerate(names) if other == name]
+            parts.append(
+                f"/* Stage{'s' if len(users) > 1 else ''} {', '.join(users)}: "
+                f"{_comment(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
+            )
+    for index, name in enumerate(names):
+        parts.append(_stage_function(job, index, name))
+    parts.append(_tables(job))
+    return "\n".join(parts)
+
+
+def _declarations(job: _Job) -> str:
+    lines = ["/* weights.c */"]
+    for index, code in enumerate(job.codes):
+        for table in code.tables:
+            lines.append(
+                f"extern const {C_TYPES[str(table.values.dtype)]} "
+                f"{job.table_name(index, table)}[{table.values.size}];"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _is_padded(job: _Job, index: int) -> bool:
+    needs = job.needs[index]
+    rows = (job.shapes[needs.output].height - 1) * needs.stride_rows + needs.kernel_rows
+    return needs.pad_top > 0 or rows - needs.pad_top > job.shapes[needs.input].height
+
+
+def _border_name(job: _Job, index: int) -> str:
+    if not _is_padded(job, index):
+        return "NULL"
+    zero = job.tensors[job.needs[index].input].zero_point
+    return f"border_{'m' if zero < 0 else ''}{abs(zero)}"
+
+
+def _borders(job: _Job) -> str:
+    """One row of zero points for each zero point that pads something."""
+    sizes: dict[int, int] = {}
+    for index, needs in enumerate(job.needs):
+        if _is_padded(job, index):
+            zero = job.tensors[needs.input].zero_point
+            sizes[zero] = max(sizes.get(zero, 0), job.shapes[needs.input].row_bytes)
+    parts = []
+    for zero, size in sorted(sizes.items()):
+        name = f"border_{'m' if zero < 0 else ''}{abs(zero)}"
+        values = _values(np.full(size, zero, np.int8))
+        parts.append(
+            "/* A row of zero points: what lies above and below a map. */\n"
+            f"static const alignas(8) int8_t {name}[{size}] = {{\n{values}}};\n"
+        )
+    return "\n".join(parts)
+
+
+def _stage_function(job: _Job, index: int, kernel: str) -> str:
+    stage, code, needs = job.network.stages[index], job.codes[index], job.needs[index]
+    source, out = job.tensors[needs.input], job.tensors[needs.output]
+    place = job.plan.places[needs.output]
+    kept = "whole map" if place.depth == out.height else f"ring of {place.depth} rows"
+    arguments = ", ".join(
+        _argument(job, index, role, at, dtype)
+        for (role, at), dtype in zip(code.arguments, code.parameter_types, strict=True)
+    )
+    unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
+    return f"""/* Stage {index}: {stage.kind} {_comment(stage.name)}
+ * {shape_text(source)} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
+ * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
+{place.offset_bytes}, {kept} of {place.row_bytes} bytes */
+static void stage_{index:02d}_{_stage_identifier(stage)}(const int8_t *const *in, int8_t *const *out,
+    int8_t *scratch)
+{{
+{unused}    {kernel}({arguments});
+}}
+"""
+
+
+def _stage_identifier(stage: ir.Stage) -> str:
+    return identifier(stage.name)[-40:].strip("_")
+
+
+def _argument(job: _Job, stage: int, role: str, at: int, dtype: str) -> str:
+    if role in ("in", "out"):
+        return f"{role}[{at}]"
+    if role == "scratch":
+        offset = f"scratch + {at}" if at else "scratch"
+        return offset if dtype == "int8" else f"({C_TYPES[dtype]} *)(void *)({offset})"
+    return job.table_name(stage, job.codes[stage].tables[at])
+
+
+def _tables(job: _Job) -> str:
+    prefix = job.prefix
+    tensors = "\n".join(_tensor_row(job, i) for i in range(len(job.tensors)))
+    stages = "\n".join(_stage_row(job, i) for i in range(len(job.codes)))
+    segments = ", ".join(f"{{{s.first}, {s.last}}}" for s in job.plan.segments)
+    window = max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in job.needs)
+    return f"""static const mbn_tensor tensors[{len(job.tensors)}] = {{
+{tensors}
+}};
+
+static const mbn_stage stages[{len(job.codes)}] = {{
+{stages}
+}};
+
+static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
+
+const mbn_network {prefix} = {{
+    .name = "{_string(job.network.name)}",
+    .model_sha256 = "{job.model_sha256}",
+    .tensors = tensors,
+    .stages = stages,
+    .segments = segments,
+    .tensor_count = {len(job.tensors)},
+    .stage_count = {len(job.codes)},
+    .segment_count = {len(job.plan.segments)},
+    .input = 0,
+    .output = {len(job.tensors) - 1},
+    .window_rows = {window},
+    .band_rows = {max(n.band_rows for n in job.needs)},
+    .input_mode = MBN_INPUT_{job.plan.mode.upper()},
+    .arena_bytes = {prefix.upper()}_ARENA_BYTES,
+    .weights_bytes = {job.weights_bytes},
+    .macs = {job.network.macs},
+}};
+
+mbn_status {prefix}_init({prefix}_state *state)
+{{
+    state->base = (mbn_state){{
+        .network = &{prefix},
+        .arena = state->memory.arena,
+        .rows_done = state->rows_done,
+        .window = state->window,
+        .band = state->band,
+        .guard_low = &state->memory.guard_low,
+        .guard_high = &state->memory.guard_high,
+    }};
+    return mbn_begin(&state->base);
+}}
+"""
+
+
+def _string(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _tensor_row(job: _Job, index: int) -> str:
+    tensor, place, shape = job.tensors[index], job.plan.places[index], job.shapes[index]
+    return (
+        f"    {{.offset_bytes = {place.offset_bytes}, .row_bytes = {place.row_bytes},\n"
+        f"     .height = {tensor.height}, .width = {tensor.width}, .channels = {tensor.channels},\n"
+        f"     .depth = {place.depth}, .plane_bytes = {shape.plane_bytes},\n"
+        f"     .zero_point = {tensor.zero_point}, .scale = {tensor.scale!r}f}},"
+    )
+
+
+def _stage_row(job: _Job, index: int) -> str:
+    stage, needs = job.network.stages[index], job.needs[index]
+    return (
+        f'    {{.name = "{_string(stage.name)}",\n'
+        f"     .run = stage_{index:02d}_{_stage_identifier(stage)}, "
+        f".border = {_border_name(job, index)},\n"
+        f"     .macs = {job.network.stage_macs(stage)}, "
+        f".scratch_offset_bytes = {job.plan.scratch_offsets[index]},\n"
+        f"     .input = {needs.input}, .output = {needs.output}, "
+        f".kernel_rows = {needs.kernel_rows},\n"
+        f"     .stride_rows = {needs.stride_rows}, .pad_top = {needs.pad_top}, "
+        f".band_rows = {needs.band_rows}}},"
+    )
+
+
+# -- weights.c -----------------------------------------------------------------------------------
+
+
+def _weights(job: _Job) -> str:
+    parts = [_about(job), "#include <stdalign.h>\n#include <stdint.h>\n", _declarations(job)]
+    for index, code in enumerate(job.codes):
+        stage = job.network.stages[index]
+        for table in code.tables:
+            shape = " x ".join(str(size) for size in table.values.shape)
+            parts.append(
+                f"/* Stage {index}, {_comment(stage.name)}: {_comment(table.meaning)}; {shape}. */\n"
+                f"const alignas(4) {C_TYPES[str(table.values.dtype)]} "
+                f"{job.table_name(index, table)}[{table.values.size}] = {{\n"
+                f"{_values(table.values.reshape(-1))}}};\n"
+            )
+    return "\n".join(parts)
+
+
+def _values(values: NDArray[Any]) -> str:
+    """Comma-separated lines of at most 100 columns."""
+    lines, line = [], "   "
+    for value in values.tolist():
+        # the literal -2147483648 is a long in C
+        text = f" {value}," if value != -(2**31) else " (-2147483647 - 1),"
+        if len(line) + len(text) > COLUMNS:
+            lines.append(line)
+            line = "   "
+        line += text
+    lines.append(line)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,48 @@
+"""Groups layers into stages, the unit of scheduling.
+
+What enters: a network without stages. What leaves: the same with stages. Always holds: every
+layer is in exactly one stage, in order; a block is a depthwise layer and the pointwise that is
+its only reader (DESIGN: the unit of work is the paper's block).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mbn import ir
+
+
+def is_pointwise(layer: ir.Layer) -> bool:
+    return (
+        layer.op is ir.Op.CONV
+        and layer.kernel == (1, 1)
+        and layer.stride == (1, 1)
+        and layer.pads == (0, 0, 0, 0)
+    )
+
+
+def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
+    """The network with `stages` filled in; without `fused`, one layer a stage."""
+    stages: list[ir.Stage] = []
+    index = 0
+    while index < len(network.layers):
+        layer = network.layers[index]
+        following = network.layers[index + 1] if index + 1 < len(network.layers) else None
+        if (
+            fused
+            and layer.op is ir.Op.DEPTHWISE
+            and following is not None
+            and is_pointwise(following)
+        ):
+            stages.append(ir.Stage(following.name, ir.StageKind.BLOCK, (index, index + 1)))
+            index += 2
+            continue
+        stages.append(ir.Stage(layer.name, _kind(layer), (index,)))
+        index += 1
+    return replace(network, stages=tuple(stages))
+
+
+def _kind(layer: ir.Layer) -> ir.StageKind:
+    if is_pointwise(layer):
+        return ir.StageKind.POINTWISE
+    return ir.StageKind(layer.op.value)

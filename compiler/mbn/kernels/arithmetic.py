@@ -1,0 +1,114 @@
+"""The integers that a layer's kernel needs, derived by the compiler.
+
+What enters: a layer with its input and output tensors. What leaves: folded int32 biases, doubled
+multipliers, offsets, the shift and the clamp of rounding `single`. Always holds: the accumulator
+is proved to stay within int32 for every image, from the weights; a channel where it might not is
+refused by name. The reference derives the same values by itself, on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.errors import OverflowRisk
+
+DEAD_BITS = 20  # below 2**-20 a channel's weights are re-expressed at that factor
+MULTIPLIER_BITS = 30
+INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class LayerConstants:
+    """out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
+
+    with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
+    `offset` is zero.
+    """
+
+    weights: NDArray[np.int8]  # as in ir.Layer; a pool has none
+    bias: NDArray[np.int32]
+    doubled: NDArray[np.int32]  # 2 * m
+    offset: NDArray[np.int32]
+    shift: int
+    low: int
+    high: int
+
+
+def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> LayerConstants:
+    """All of a layer's integers; OverflowRisk if an accumulator could leave int32."""
+    if layer.weights is None:
+        count = layer.kernel[0] * layer.kernel[1]
+        real = np.array([source.scale / (out.scale * count)], np.float64)
+        weights = np.zeros((0, 0, 0, 0), np.int8)
+        total, magnitude = np.array([count], np.int64), np.array([count], np.int64)
+        bias = np.zeros(1, np.int64)
+    else:
+        assert layer.weight_scales is not None and layer.bias is not None
+        scales = layer.weight_scales.astype(np.float64)
+        real = np.float64(source.scale) * scales / np.float64(out.scale)
+        weights, bias, real = _revive(layer.weights, layer.bias.astype(np.int64), real)
+        flat = weights.reshape(len(weights), -1).astype(np.int64)
+        total, magnitude = flat.sum(axis=1), np.abs(flat).sum(axis=1)
+    shift = _shift(real)
+    multiplier = np.rint(np.ldexp(real, 31 - shift)).astype(np.int64)
+    start = bias - source.zero_point * total
+    offset = np.rint(np.ldexp(np.float64(out.zero_point), shift) / real)
+    _prove(layer, start, magnitude, offset, shift)
+    added = offset.astype(np.int64)
+    return LayerConstants(
+        weights=weights,
+        bias=(start + added if shift == 0 else start).astype(np.int32),
+        doubled=(2 * multiplier).astype(np.int32),
+        offset=(np.zeros_like(added) if shift == 0 else added).astype(np.int32),
+        shift=shift,
+        low=_clamp_code(layer.clamp[0], out, -128),
+        high=_clamp_code(layer.clamp[1], out, 127),
+    )
+
+
+def _revive(
+    weights: NDArray[np.int8], bias: NDArray[np.int64], real: NDArray[np.float64]
+) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.float64]]:
+    """Re-expresses channels whose factor is so small that their weights can't matter singly."""
+    limit = 2.0**-DEAD_BITS
+    scale = np.where(real < limit, np.ldexp(real, DEAD_BITS), 1.0)
+    shape = (-1,) + (1,) * (weights.ndim - 1)
+    revived = np.rint(weights * scale.reshape(shape)).astype(np.int8)
+    return revived, np.rint(bias * scale).astype(np.int64), np.maximum(real, limit)
+
+
+def _shift(real: NDArray[np.float64]) -> int:
+    shift = 0
+    while np.rint(np.ldexp(real, 31 - shift)).max() >= 2**MULTIPLIER_BITS:
+        shift += 1
+    return shift
+
+
+def _prove(
+    layer: ir.Layer,
+    start: NDArray[np.int64],
+    magnitude: NDArray[np.int64],
+    offset: NDArray[Any],
+    shift: int,
+) -> None:
+    worst = ((magnitude * 128 + np.abs(start)).astype(np.float64)) * 2.0**shift + np.abs(offset)
+    channel = int(np.argmax(worst))
+    if worst[channel] > INT32_MAX:
+        raise OverflowRisk(
+            f"the accumulator of output channel {channel} can reach {worst[channel]:.3g}",
+            node=f"node {layer.name}",
+            wanted="at most 2^31 - 1 for every possible input",
+            advice="quantise with a larger weight scale or check the bias",
+        )
+
+
+def _clamp_code(real: float | None, out: ir.Tensor, limit: int) -> int:
+    if real is None:
+        return limit
+    code = out.zero_point + int(np.rint(np.float64(real) / np.float64(out.scale)))
+    return min(127, max(-128, code))

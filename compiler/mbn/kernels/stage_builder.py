@@ -1,0 +1,225 @@
+"""What every kernel builder is given: a stage's rows, scratch, constants and arithmetic.
+
+What enters: a stage and what a builder emits. What leaves: `StageCode`: C text, packed constants,
+and which argument each C parameter takes. Always holds: rows are logical (channel, pixel) buffers
+whose strides are the layout's; all values that shape the code (sizes, clamps, shifts, the zero
+point of the padding) are constants in it, so that equal code may serve several stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.kernels import arithmetic, tir
+from mbn.kernels.layout import RowLayout, row_layout
+
+PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A table in flash. `meaning` becomes its comment."""
+
+    name: str
+    values: NDArray[Any]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a C parameter is given: row `index` of in/out, scratch at byte `index`, or a table."""
+
+    role: str  # in, out, scratch, const
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class StageCode:
+    """One stage's kernel. Bytes are of the target."""
+
+    stage: ir.Stage
+    function: tir.CFunction
+    arguments: tuple[Argument, ...]
+    constants: tuple[Constant, ...]
+    scratch_bytes: int
+    kernel_rows: int
+    stride_rows: int
+    pad_top: int
+    band_rows: int
+    reads_before_writing: bool  # the output row may lie over input rows of the same band
+    decision: str  # which kernel and schedule, for people
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(int(constant.values.nbytes) for constant in self.constants)
+
+
+class StageBuilder(tir.Builder):
+    """Emits one stage's kernel; see the head of this file."""
+
+    def __init__(self, network: ir.Network, stage: ir.Stage, kernel_set: str) -> None:
+        super().__init__()
+        self.network, self.stage, self.kernel_set = network, stage, kernel_set
+        self.layers = [network.layers[index] for index in stage.layers]
+        self.source = network.stage_input(stage)
+        self.out = network.stage_output(stage)
+        self.constants: list[Constant] = []
+        self.arguments: list[Argument] = []
+        self.scratch_bytes = 0
+        self.reads_before_writing = False
+        self.decision = ""
+        self.schedule: Callable[[Any], None] = lambda _schedule: None
+        self.derived = [
+            arithmetic.derive(layer, network.tensor(layer.input), network.tensor(layer.output))
+            for layer in self.layers
+        ]
+
+    # -- parameters --------------------------------------------------------------------------
+
+    def in_layout(self) -> RowLayout:
+        return row_layout(self.source, is_input=self.source is self.network.input)
+
+    def in_rows(self) -> list[Any]:
+        """The window's rows, each a (channel, pixel) buffer."""
+        layout = self.in_layout()
+        rows = []
+        for index in range(self.layers[0].kernel[0] if self.stage.kind != "dense" else 1):
+            self.arguments.append(Argument("in", index))
+            rows.append(
+                self.arg(f"in{index}", "int8", (layout.channels, layout.width), layout.strides)
+            )
+        return rows
+
+    def out_row(self) -> Any:
+        """The output row as a (channel, pixel) buffer."""
+        layout = row_layout(self.out, is_input=False)
+        self.arguments.append(Argument("out", 0))
+        shape = (layout.channels, layout.width)
+        return self.arg("out", "int8", shape, layout.strides, writable=True)
+
+    def out_plane_bytes(self) -> int:
+        return row_layout(self.out, is_input=False).plane_bytes
+
+    def scratch(self, name: str, dtype: str, shape: Sequence[int]) -> Any:
+        """A buffer in the stage's scratch, 8-byte aligned; lives for one call."""
+        size_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.arguments.append(Argument("scratch", self.scratch_bytes))
+        self.scratch_bytes += (size_bytes + 7) // 8 * 8
+        return self.arg(name, dtype, shape, writable=True)
+
+    def const(self, name: str, values: NDArray[Any], meaning: str) -> Any:
+        """A table in flash; one parameter of the kernel."""
+        self.arguments.append(Argument("const", len(self.constants)))
+        self.constants.append(Constant(name, np.ascontiguousarray(values), meaning))
+        return self.arg(name, str(values.dtype), values.shape)
+
+    # -- statements --------------------------------------------------------------------------
+
+    def loop(self, extent: int, name: str) -> Any:
+        """A serial loop over 0 .. extent - 1, as a context manager that yields its variable."""
+        return tir.named_loop(self.script, extent, name)
+
+    def requantised(self, accumulator: Any, tables: "Requantiser", channel: Any) -> Any:
+        """The int8 expression of an accumulator of `channel`."""
+        script, derived = self.script, tables.derived
+        if derived.shift == 0:
+            value = script.call_extern(
+                "int32", "mbn_requantise", accumulator, tables.doubled[channel]
+            )
+        else:
+            value = script.call_extern(
+                "int32",
+                "mbn_requantise_shift",
+                accumulator,
+                tables.doubled[channel],
+                tables.offset[channel],
+                script.int32(derived.shift),
+            )
+        low, high = script.int32(derived.low), script.int32(derived.high)
+        return script.cast(script.max(script.min(value, high), low), "int8")
+
+    def requantiser(self, index: int, prefix: str) -> "Requantiser":
+        """Declares the tables of layer `index`: bias, doubled multipliers, offsets."""
+        derived = self.derived[index]
+        bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
+        doubled = self.const(f"{prefix}_doubled", derived.doubled, "2 m, the multiplier doubled")
+        offset = None
+        if derived.shift:
+            offset = self.const(f"{prefix}_offset", derived.offset, "Z, added after the shift")
+        return Requantiser(derived, bias, doubled, offset)
+
+    # -- result ------------------------------------------------------------------------------
+
+    def build(self, emit: Callable[["StageBuilder"], bool]) -> StageCode | None:
+        """Runs a builder; None if it answers that it does not serve this shape."""
+        served = True
+
+        def body(_builder: tir.Builder) -> None:
+            nonlocal served
+            served = emit(self)
+
+        function = tir.build_with(self, body)
+        if not served:
+            return None
+        scheduled = tir.schedule_of(function)
+        self.schedule(scheduled)
+        text = tir.to_c(scheduled.mod["main"], tuple(self.params), PLACEHOLDER)
+        first = self.layers[0]
+        dense = first.op is ir.Op.DENSE
+        return StageCode(
+            stage=self.stage,
+            function=text,
+            arguments=tuple(self.arguments),
+            constants=tuple(self.constants),
+            scratch_bytes=self.scratch_bytes,
+            kernel_rows=1 if dense else first.kernel[0],
+            stride_rows=1 if dense else first.stride[0],
+            pad_top=0 if dense else first.pads[0],
+            band_rows=1,
+            reads_before_writing=self.reads_before_writing,
+            decision=self.decision,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Requantiser:
+    """The buffers that turn a layer's accumulators into int8."""
+
+    derived: arithmetic.LayerConstants
+    bias: Any
+    doubled: Any
+    offset: Any
+
+
+@dataclass(frozen=True)
+class Span:
+    """Output pixels start .. stop - 1 that see the map's edges alike."""
+
+    start: int
+    stop: int
+    interior: bool
+
+
+def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int) -> list[Span]:
+    """Splits a row into edge pixels, one by one, and the run whose windows lie in the map."""
+
+    def inside(x: int) -> bool:
+        first = x * stride - pad_left
+        return first >= 0 and first + kernel <= in_width
+
+    result: list[Span] = []
+    x = 0
+    while x < out_width:
+        stop = x + 1
+        if inside(x):
+            while stop < out_width and inside(stop):
+                stop += 1
+        result.append(Span(x, stop, inside(x)))
+        x = stop
+    return result

@@ -1,0 +1,228 @@
+"""The data a network is trained on.
+
+What enters: `digits` or `folder:PATH`, and a resolution. What leaves: a `Dataset`: augmented
+batches for training and a held-out split that is always the same. Always holds: images are uint8
+N x size x size x 3, RGB; labels int64; the split depends on the data alone, an epoch on (seed,
+epoch) alone. scikit-learn is imported only for `digits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mbn.errors import QuantiseError, UsageError
+from mbn.model.digits import draw, split
+from mbn.model.images import Int64, UInt8
+
+HELD_OUT_SEED = (0x64696769, 1)  # the first word is "digi"
+CALIBRATION_SEED = (0x64696769, 2)
+_TRAIN_SEED = 3
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp"}
+_BATCH_DRAWN = 32
+
+Batch = tuple[UInt8, Int64]
+
+
+class Dataset(Protocol):
+    """What training needs of data."""
+
+    name: str  # names the network's files
+    classes: tuple[str, ...]
+    resolution: int
+
+    @property
+    def train_count(self) -> int:
+        """Images in an epoch."""
+
+    def epoch(self, seed: int, epoch: int, batch: int) -> Iterator[Batch]:
+        """One pass over the training split, shuffled and augmented; the last short batch drops."""
+
+    def held_out(self) -> Iterator[Batch]:
+        """The held-out split, in order, in batches, never augmented at random."""
+
+
+def load(spec: str, resolution: int) -> Dataset:
+    """`digits` or `folder:PATH` as a Dataset; raises UsageError if there is no such data."""
+    if spec == "digits":
+        return Digits(resolution)
+    kind, _, path = spec.partition(":")
+    if kind == "folder" and path:
+        return Folder(Path(path), resolution)
+    raise UsageError(f"--data {spec}", wanted="digits, or folder:PATH with one folder a class")
+
+
+def source_digits() -> tuple[UInt8, Int64]:
+    """scikit-learn's digits: uint8 (0..16) 1797 x 8 x 8, and labels. Raises UsageError without."""
+    try:
+        # An extra, which this data alone needs.
+        from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore] # noqa: PLC0415
+            load_digits,
+        )
+    except ImportError as error:
+        raise UsageError(
+            "scikit-learn, which holds the digits, is not installed",
+            advice='Install it with: pip install "mbn-edge[train]"',
+        ) from error
+    found = load_digits()
+    return found.images.astype(np.uint8), found.target.astype(np.int64)
+
+
+def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.intp]:
+    """A permutation of range(count) that is the same with every NumPy."""
+    bits = np.random.PCG64(np.random.SeedSequence((seed, epoch, 0)))
+    return np.argsort(bits.random_raw(count), kind="stable")
+
+
+class Digits:
+    """scikit-learn's handwritten digits, drawn in colour; every fifth is held out."""
+
+    name = "digits"
+
+    def __init__(self, resolution: int) -> None:
+        self.resolution = resolution
+        self.classes = tuple("0123456789")
+        self.digits, self.labels = source_digits()
+        self.train, self.kept = split(len(self.digits))
+
+    @property
+    def train_count(self) -> int:
+        return len(self.train)
+
+    def epoch(self, seed: int, epoch: int, batch: int) -> Iterator[Batch]:
+        order = self.train[shuffled(len(self.train), seed, epoch)]
+        for number in range(len(order) // batch):
+            chosen = order[number * batch : (number + 1) * batch]
+            key = (_TRAIN_SEED, seed, epoch, number)
+            yield draw(self.digits[chosen], self.resolution, key), self.labels[chosen]
+
+    def held_out(self) -> Iterator[Batch]:
+        # Drawn all at once: an image's draws depend on its place in the whole split.
+        images = draw(self.digits[self.kept], self.resolution, HELD_OUT_SEED)
+        labels = self.labels[self.kept]
+        for start in range(0, len(images), _BATCH_DRAWN):
+            yield images[start : start + _BATCH_DRAWN], labels[start : start + _BATCH_DRAWN]
+
+
+class Folder:
+    """PATH/CLASS/image files; every fifth file of a class, by sorted name, is held out."""
+
+    def __init__(self, path: Path, resolution: int) -> None:
+        if not path.is_dir():
+            raise UsageError(f"{path} is no folder", wanted="a folder with one folder a class")
+        folders = sorted(
+            entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."
+        )
+        if len(folders) < 2:
+            raise UsageError(
+                f"{path} holds {len(folders)} folder(s)",
+                wanted="at least 2: one folder a class, named as the class",
+            )
+        self.name = path.resolve().name
+        self.resolution = resolution
+        self.classes = tuple(folder.name for folder in folders)
+        self.train: list[tuple[Path, int]] = []
+        self.kept: list[tuple[Path, int]] = []
+        for label, folder in enumerate(folders):
+            files = image_files(folder)
+            if len(files) < 5:
+                raise UsageError(
+                    f"{folder} holds {len(files)} image(s)",
+                    wanted="at least 5 a class: every fifth is held out",
+                )
+            for index, file in enumerate(files):
+                (self.kept if index % 5 == 4 else self.train).append((file, label))
+
+    @property
+    def train_count(self) -> int:
+        return len(self.train)
+
+    def epoch(self, seed: int, epoch: int, batch: int) -> Iterator[Batch]:
+        order = shuffled(len(self.train), seed, epoch)
+        for number in range(len(order) // batch):
+            chosen = [self.train[index] for index in order[number * batch :][:batch]]
+            key = np.random.SeedSequence((_TRAIN_SEED, seed, epoch, number))
+            words = np.random.PCG64(key).random_raw(batch * 4).reshape(batch, 4)
+            images = [
+                augmented(read_image(file), self.resolution, [int(word) for word in row])
+                for (file, _), row in zip(chosen, words, strict=True)
+            ]
+            yield np.stack(images), np.array([label for _, label in chosen], dtype=np.int64)
+
+    def held_out(self) -> Iterator[Batch]:
+        for start in range(0, len(self.kept), _BATCH_DRAWN):
+            chosen = self.kept[start : start + _BATCH_DRAWN]
+            images = [fitted(read_image(file), self.resolution) for file, _ in chosen]
+            yield np.stack(images), np.array([label for _, label in chosen], dtype=np.int64)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files directly in a folder, sorted by name."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.is_file() and file.suffix.lower() in _IMAGE_SUFFIXES
+    )
+
+
+def folder_images(
+    path: Path, resolution: int, channels: int = 3, limit: int = 200
+) -> Iterator[UInt8]:
+    """Images of a folder (or of its sub-folders, in turn) to calibrate with, at most `limit`.
+
+    Each uint8 1 x resolution x resolution x channels (1: luminance). Raises QuantiseError if
+    there are none, UsageError for a file that is no image.
+    """
+    folders = [path, *sorted(entry for entry in path.glob("*") if entry.is_dir())]
+    by_folder = [image_files(folder) for folder in folders] if path.is_dir() else []
+    # The first of every folder, the second of every folder ...: all classes, whatever the limit.
+    in_turn = [file for row in zip_longest(*by_folder) for file in row if file is not None]
+    if not in_turn:
+        raise QuantiseError(
+            f"no calibration data: {path} holds no images",
+            wanted="a folder of images such as the network will see (.jpg, .png, ...)",
+        )
+    for file in in_turn[:limit]:
+        image = fitted(read_image(file, "L" if channels == 1 else "RGB"), resolution)
+        yield image.reshape(1, resolution, resolution, channels)
+
+
+def read_image(file: Path, mode: str = "RGB") -> Image.Image:
+    """An image file as RGB (or another of PIL's modes); raises UsageError if it is none."""
+    try:
+        with Image.open(file) as image:
+            return image.convert(mode)
+    except (UnidentifiedImageError, OSError) as error:
+        raise UsageError(
+            f"can't be read as an image ({error})",
+            node=str(file),
+            advice="Remove it from the folder or replace it",
+        ) from error
+
+
+def fitted(image: Image.Image, size: int) -> UInt8:
+    """The largest middle square, scaled: uint8 size x size x 3."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return _scaled(image, (left, top, left + side, top + side), size)
+
+
+def augmented(image: Image.Image, size: int, words: list[int]) -> UInt8:
+    """A square of 70 to 100 % of the shorter side, anywhere, mirrored half the time."""
+    shorter = min(image.size)
+    side = max(1, shorter * (70 + words[0] % 31) // 100)
+    left = words[1] % (image.width - side + 1)
+    top = words[2] % (image.height - side + 1)
+    cut = _scaled(image, (left, top, left + side, top + side), size)
+    return np.ascontiguousarray(cut[:, ::-1]) if words[3] >> 63 else cut
+
+
+def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> UInt8:
+    scaled = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(scaled, dtype=np.uint8)

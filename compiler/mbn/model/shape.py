@@ -1,0 +1,144 @@
+"""The shape of a MobileNetV1: which layers, how wide, how large, with no framework at all.
+
+What enters: alpha, resolution, classes, input channels. What leaves: a `Shape`: the 28 layers of
+the paper in order. Always holds: every 3x3 layer pads by one on each side, so a layer of stride s
+makes ceil(size / s) rows and columns; nothing here imports torch or onnx.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mbn.errors import UsageError
+
+STEM_CHANNELS = 32
+MIN_CHANNELS = 8
+MIN_RESOLUTION = 32
+
+# (stride of the depthwise layer, channels out at alpha 1): arXiv 1704.04861, table 1.
+BLOCKS: tuple[tuple[int, int], ...] = (
+    (1, 64),
+    (2, 128),
+    (1, 128),
+    (2, 256),
+    (1, 256),
+    (2, 512),
+    *(((1, 512),) * 5),
+    (2, 1024),
+    # Table 1 prints stride 2 here with a 7x7 output, which contradict each other; the output
+    # (and every published implementation) says 1.
+    (1, 1024),
+)
+
+
+class Kind(StrEnum):
+    """What a layer computes."""
+
+    CONV = "conv"  # the stem: 3x3, dense over channels
+    DEPTHWISE = "depthwise"  # 3x3, a filter a channel
+    POINTWISE = "pointwise"  # 1x1
+    CLASSIFIER = "classifier"  # dense, after the global average pool
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One layer with weights. `size` values are rows (= columns) of its input and output."""
+
+    name: str
+    kind: Kind
+    channels_in: int
+    channels_out: int
+    stride: int
+    size_in: int
+    size_out: int
+
+    @property
+    def kernel(self) -> int:
+        return 3 if self.kind in {Kind.CONV, Kind.DEPTHWISE} else 1
+
+    @property
+    def pad(self) -> int:
+        return self.kernel // 2
+
+    @property
+    def fan_in(self) -> int:
+        """Products that one output value sums."""
+        inputs = 1 if self.kind is Kind.DEPTHWISE else self.channels_in
+        return self.kernel * self.kernel * inputs
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """As ONNX and torch store them: out, in, height, width (classifier: out, in)."""
+        if self.kind is Kind.CLASSIFIER:
+            return (self.channels_out, self.channels_in)
+        inputs = 1 if self.kind is Kind.DEPTHWISE else self.channels_in
+        return (self.channels_out, inputs, self.kernel, self.kernel)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A whole network: `layers` holds the stem, depthwise and pointwise in turn, the classifier."""
+
+    alpha: float
+    resolution: int
+    classes: int
+    channels: int
+    layers: tuple[LayerShape, ...]
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.size_out**2 * layer.channels_out * layer.fan_in for layer in self.layers)
+
+
+def width(base: int, alpha: float) -> int:
+    """Channels of a layer that has `base` at alpha 1.
+
+    max(8, base * alpha to the nearest integer, halves up). At the paper's 1, 0.75, 0.5 and 0.25
+    every product is whole, so this is its table exactly: alpha 0.25 gives stem 8 and blocks 16,
+    32, 32, 64, 64, 128 x 6, 256, 256. The floor of 8 is that of the authors' own code.
+    """
+    return max(MIN_CHANNELS, math.floor(base * alpha + 0.5))
+
+
+def check(alpha: float, resolution: int, classes: int, channels: int) -> None:
+    """Refuses sizes that are no MobileNet; raises UsageError."""
+    if not (math.isfinite(alpha) and alpha > 0):
+        raise UsageError(
+            f"alpha {alpha:g}",
+            wanted="a width multiplier above 0",
+            advice="The paper uses 1.0, 0.75, 0.5 and 0.25",
+        )
+    if resolution < MIN_RESOLUTION:
+        raise UsageError(
+            f"resolution {resolution}",
+            wanted=f"at least {MIN_RESOLUTION}: the network halves the image five times",
+            advice="The paper uses 224, 192, 160 and 128; 96 is usual on microcontrollers",
+        )
+    if classes < 2:
+        raise UsageError(f"{classes} class(es)", wanted="at least 2 classes to tell apart")
+    if channels < 1:
+        raise UsageError(f"{channels} input channels", wanted="1 (grey) or 3 (colour)")
+
+
+def shape(alpha: float, resolution: int, classes: int, channels: int = 3) -> Shape:
+    """The layers of a MobileNetV1; raises UsageError for sizes that make none."""
+    check(alpha, resolution, classes, channels)
+    size = (resolution + 1) // 2
+    out = width(STEM_CHANNELS, alpha)
+    layers = [LayerShape("stem", Kind.CONV, channels, out, 2, resolution, size)]
+    for number, (stride, base) in enumerate(BLOCKS, start=1):
+        after = (size + stride - 1) // stride
+        name = f"block{number}"
+        layers.append(LayerShape(f"{name}_dw", Kind.DEPTHWISE, out, out, stride, size, after))
+        wide = width(base, alpha)
+        layers.append(LayerShape(f"{name}_pw", Kind.POINTWISE, out, wide, 1, after, after))
+        out, size = wide, after
+    layers.append(LayerShape("classifier", Kind.CLASSIFIER, out, classes, 1, 1, 1))
+    return Shape(alpha, resolution, classes, channels, tuple(layers))
+
+
+def network_name(alpha: float, resolution: int, data: str) -> str:
+    """The name of a network's files: mobilenet_0.25_96_digits."""
+    return f"mobilenet_{alpha:g}_{resolution}_{data}"

@@ -1,0 +1,149 @@
+"""`network.npz`: an `ir.Network` on disk, before any arithmetic is derived.
+
+What enters / leaves: `ir.Network` to bytes and back. Always holds: the same network gives the
+same bytes (sorted entries, fixed dates); floats are written as the float32 that the ONNX file
+stored; loading a damaged file raises ModelError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbn import ir
+from mbn.errors import ModelError
+
+FORMAT_VERSION = 1
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def to_bytes(network: ir.Network) -> bytes:
+    """The file's contents: a zip of .npy arrays and one JSON description."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    layers = []
+    for index, layer in enumerate(network.layers):
+        layers.append(
+            {
+                "name": layer.name,
+                "op": layer.op.value,
+                "input": layer.input,
+                "output": layer.output,
+                "kernel": layer.kernel,
+                "stride": layer.stride,
+                "pads": layer.pads,
+                "clamp": layer.clamp,
+            }
+        )
+        for key in ("weights", "weight_scales", "bias"):
+            value = getattr(layer, key)
+            if value is not None:
+                arrays[f"{index:03d}.{key}"] = value
+    head = {
+        "format": FORMAT_VERSION,
+        "name": network.name,
+        "classes": network.classes,
+        "host_ops": network.host_ops,
+        "tensors": [[t.name, t.height, t.width, t.channels, t.zero_point] for t in network.tensors],
+        "layers": layers,
+        "stages": [[s.name, s.kind.value, s.layers] for s in network.stages],
+    }
+    arrays["tensor_scales"] = np.array([t.scale for t in network.tensors], np.float32)
+    text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
+    arrays["network"] = np.frombuffer(text, np.uint8)
+    return _zip(arrays)
+
+
+def _zip(arrays: dict[str, np.ndarray[Any, Any]]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.ascontiguousarray(arrays[name]))
+            info = zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, entry.getvalue())
+    return out.getvalue()
+
+
+def sha256(network: ir.Network) -> str:
+    """The model's identity: of the uncompressed contents, so zlib versions do not matter."""
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(io.BytesIO(to_bytes(network))) as archive:
+        for name in archive.namelist():
+            digest.update(name.encode())
+            digest.update(archive.read(name))
+    return digest.hexdigest()
+
+
+def save(network: ir.Network, path: Path) -> None:
+    path.write_bytes(to_bytes(network))
+
+
+def load(path: Path) -> ir.Network:
+    """Reads what `save` wrote; ModelError if it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            head = json.loads(data["network"].tobytes())
+            scales = data["tensor_scales"]
+            arrays = {name: data[name] for name in data.files}
+        if head["format"] != FORMAT_VERSION:
+            raise ModelError(
+                f"{path} has format {head['format']}",
+                wanted=f"format {FORMAT_VERSION}",
+                advice="compile again with this version",
+            )
+        return _network(head, scales, arrays)
+    except ModelError:
+        raise
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"no file {path}", wanted="a compiled network", advice="run mbn-compile first"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"{path} is damaged ({type(error).__name__})",
+            wanted="a file that mbn-compile wrote",
+            advice="compile again",
+        ) from error
+
+
+def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Network:
+    tensors = tuple(
+        ir.Tensor(name, height, width, channels, float(scale), zero)
+        for (name, height, width, channels, zero), scale in zip(
+            head["tensors"], scales, strict=True
+        )
+    )
+    layers = tuple(
+        ir.Layer(
+            name=layer["name"],
+            op=ir.Op(layer["op"]),
+            input=layer["input"],
+            output=layer["output"],
+            kernel=tuple(layer["kernel"]),
+            stride=tuple(layer["stride"]),
+            pads=tuple(layer["pads"]),
+            clamp=tuple(layer["clamp"]),
+            weights=arrays.get(f"{index:03d}.weights"),
+            weight_scales=arrays.get(f"{index:03d}.weight_scales"),
+            bias=arrays.get(f"{index:03d}.bias"),
+        )
+        for index, layer in enumerate(head["layers"])
+    )
+    stages = tuple(
+        ir.Stage(name, ir.StageKind(kind), tuple(indices)) for name, kind, indices in head["stages"]
+    )
+    return ir.Network(
+        head["name"],
+        tensors,
+        layers,
+        stages,
+        classes=tuple(head["classes"]),
+        host_ops=tuple(head["host_ops"]),
+    )

@@ -1,0 +1,170 @@
+"""The exact integer reference, in NumPy.
+
+What enters: `ir.Network` (from network.npz alone) and int8 images. What leaves: every layer's
+int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
+multipliers, shifts and dead channels are derived again from the definition of the arithmetic
+(rounding `single`), so an error in either shows as a difference. Sums of products are taken in
+float64, which is exact for them: every partial sum stays far below 2**53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+
+Int8 = NDArray[np.int8]
+Int64 = NDArray[np.int64]
+
+DEAD = 2.0**-20
+
+
+@dataclass(frozen=True, eq=False)
+class Arithmetic:
+    """One layer's integers: out = clamp((2 * ((A << s) + Z) * m + 2**31) >> 32, lo, hi)."""
+
+    weights: Int64  # N x kh x kw x C, dead channels re-expressed
+    constant: Int64  # N: bias - zp_in * sum(w), what A starts from
+    multiplier: Int64  # N: m
+    offset: Int64  # N: Z
+    shift: int  # s
+    low: int
+    high: int
+
+
+def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
+    """The integers of a layer (see the arithmetic's definition: requantise, dead channels)."""
+    if layer.op is ir.Op.POOL:
+        count = layer.kernel[0] * layer.kernel[1]
+        factors = np.array([np.float64(source.scale) / (np.float64(out.scale) * count)])
+        weights = np.ones((1, *layer.kernel, 1), np.int64)
+        bias = np.zeros(1, np.int64)
+    else:
+        assert layer.weights is not None
+        assert layer.weight_scales is not None
+        assert layer.bias is not None
+        factors = (
+            np.float64(source.scale) * layer.weight_scales.astype(np.float64) / np.float64(out.scale)
+        )
+        weights = layer.weights.astype(np.int64)
+        bias = layer.bias.astype(np.int64)
+        dead = factors < DEAD
+        ratio = np.where(dead, factors * 2.0**20, 1.0)
+        weights = np.rint(weights * ratio[:, None, None, None]).astype(np.int64)
+        bias = np.rint(bias * ratio).astype(np.int64)
+        factors = np.where(dead, DEAD, factors)
+    shift = 0
+    while np.any(np.rint(factors * 2.0 ** (31 - shift)) >= 2**30):
+        shift += 1
+    return Arithmetic(
+        weights=weights,
+        constant=bias - source.zero_point * weights.sum(axis=(1, 2, 3)),
+        multiplier=np.rint(factors * 2.0 ** (31 - shift)).astype(np.int64),
+        offset=np.rint(out.zero_point * 2.0**shift / factors).astype(np.int64),
+        shift=shift,
+        low=_bound(layer.clamp[0], out, -128),
+        high=_bound(layer.clamp[1], out, 127),
+    )
+
+
+def _bound(real: float | None, out: ir.Tensor, limit: int) -> int:
+    if real is None:
+        return limit
+    code = int(out.zero_point + np.rint(np.float64(real) / np.float64(out.scale)))
+    return max(-128, min(127, code))
+
+
+def requantise(accumulator: Int64, arithmetic: Arithmetic) -> Int8:
+    """A (any shape, channels last) to int8."""
+    scaled = (accumulator << arithmetic.shift) + arithmetic.offset
+    rounded = (2 * scaled * arithmetic.multiplier + 2**31) >> 32
+    return np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+
+
+class Reference:
+    """Runs a network on the host, exactly."""
+
+    def __init__(self, network: ir.Network) -> None:
+        self.network = network
+        self.arithmetic = [
+            derive(layer, network.tensor(layer.input), network.tensor(layer.output))
+            for layer in network.layers
+        ]
+
+    def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
+        """Each layer with its output, images first: N x height x width x channel, int8."""
+        expected = self.network.input.shape
+        if images.dtype != np.int8 or images.shape[1:] != expected:
+            raise ValueError(f"images are {images.dtype} {images.shape}, not int8 N x {expected}")
+        maps: dict[str, Int8] = {self.network.input.name: images}
+        for layer, arithmetic in zip(self.network.layers, self.arithmetic, strict=True):
+            source = self.network.tensor(layer.input)
+            result = _run(layer, arithmetic, maps[layer.input], source.zero_point)
+            assert result.shape[1:] == self.network.tensor(layer.output).shape
+            maps = {layer.output: result}  # a chain: nobody reads an older map
+            yield layer, result
+
+    def run(self, images: Int8, batch: int = 16) -> Int8:
+        """The network's result, N x (height * width * channels) of the output tensor."""
+        parts = []
+        for start in range(0, len(images), batch):
+            result = None
+            for _, result in self.layers(images[start : start + batch]):
+                pass
+            assert result is not None
+            parts.append(result.reshape(len(result), -1))
+        if not parts:
+            return np.zeros((0, self.network.output.size_bytes), np.int8)
+        return np.concatenate(parts)
+
+    def stage_map(self, image: Int8, stage: int) -> Int8:
+        """One image's output of a stage, height x width x channel."""
+        wanted = self.network.layers[self.network.stages[stage].layers[-1]].name
+        for layer, result in self.layers(image[None]):
+            if layer.name == wanted:
+                return result[0]
+        raise IndexError(stage)
+
+
+def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> Int8:
+    if layer.op is ir.Op.DENSE:
+        x = x.reshape(len(x), 1, 1, -1)
+    windows = _windows(x, layer, zero_point)
+    if layer.op is ir.Op.POOL:
+        total = windows.sum(axis=(3, 4), dtype=np.int64)
+        return requantise(total + arithmetic.constant, arithmetic)
+    if layer.op is ir.Op.DEPTHWISE:
+        total = _depthwise(windows, arithmetic.weights)
+    else:
+        n, height, width = windows.shape[:3]
+        columns = windows.reshape(n * height * width, -1).astype(np.float64)
+        matrix = arithmetic.weights.reshape(len(arithmetic.weights), -1).astype(np.float64)
+        total = (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
+    return requantise(total + arithmetic.constant, arithmetic)
+
+
+def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:
+    """N x out height x out width x kh x kw x C: what each output position sees."""
+    top, left, bottom, right = layer.pads
+    padded = np.pad(
+        x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero_point
+    )
+    views = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
+    views = views[:, :: layer.stride[0], :: layer.stride[1]]
+    return views.transpose(0, 1, 2, 4, 5, 3)
+
+
+def _depthwise(windows: NDArray[Any], weights: Int64) -> Int64:
+    """Output channel n reads input channel n // multiplier."""
+    multiplier = len(weights) // windows.shape[5]
+    total = np.zeros((*windows.shape[:3], len(weights)), np.int64)
+    for i in range(windows.shape[3]):
+        for j in range(windows.shape[4]):
+            tap = np.repeat(windows[:, :, :, i, j, :].astype(np.int64), multiplier, axis=3)
+            total += tap * weights[:, i, j, 0]
+    return total

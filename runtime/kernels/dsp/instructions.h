@@ -1,0 +1,161 @@
+/* The SIMD instructions of the Arm DSP extension (ARMv7E-M, ARMv8-M) as C functions, and the
+ * same functions in portable C for the host, where the kernels run under sanitizers.
+ *
+ * What enters / leaves: 32-bit words. Always holds: both forms give the same bits (DDI 0403,
+ * A7.7: SXTB16, SMLAD, SMLA<x><y>, SMMUL{R}, SSAT).
+ */
+#ifndef MBN_DSP_INSTRUCTIONS_H
+#define MBN_DSP_INSTRUCTIONS_H
+
+#include <stdint.h>
+
+#include "scalar/kernels.h"
+
+MBN_INLINE uint32_t mbn_load32(const void *from)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    return word;
+}
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+
+#include <arm_acle.h>
+
+#define MBN_DSP 1
+
+/* bytes 0 and 2, sign-extended to halfwords */
+MBN_INLINE uint32_t mbn_sxtb16(uint32_t word)
+{
+    return (uint32_t)__sxtb16(word);
+}
+
+/* bytes 1 and 3 */
+MBN_INLINE uint32_t mbn_sxtb16_ror8(uint32_t word)
+{
+    uint32_t out;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(out) : "r"(word));
+    return out;
+}
+
+MBN_INLINE int32_t mbn_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __smlad((int16x2_t)a, (int16x2_t)b, sum);
+}
+
+MBN_INLINE int32_t mbn_smlabb(uint32_t a, uint32_t b, int32_t sum)
+{
+    int32_t out;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(out) : "r"(a), "r"(b), "r"(sum));
+    return out;
+}
+
+MBN_INLINE int32_t mbn_smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    int32_t out;
+    __asm__("smlabt %0, %1, %2, %3" : "=r"(out) : "r"(a), "r"(b), "r"(sum));
+    return out;
+}
+
+MBN_INLINE int32_t mbn_smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    int32_t out;
+    __asm__("smlatb %0, %1, %2, %3" : "=r"(out) : "r"(a), "r"(b), "r"(sum));
+    return out;
+}
+
+MBN_INLINE int32_t mbn_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    int32_t out;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(out) : "r"(a), "r"(b), "r"(sum));
+    return out;
+}
+
+/* (a * b + 2^31) >> 32 */
+MBN_INLINE int32_t mbn_smmulr(int32_t a, int32_t b)
+{
+    int32_t out;
+    __asm__("smmulr %0, %1, %2" : "=r"(out) : "r"(a), "r"(b));
+    return out;
+}
+
+MBN_INLINE int32_t mbn_ssat8(int32_t value)
+{
+    return __ssat(value, 8);
+}
+
+#else
+
+#define MBN_DSP 0
+
+MBN_INLINE int32_t mbn_half(uint32_t word, unsigned int top)
+{
+    return (int16_t)(uint16_t)(word >> (16u * top));
+}
+
+MBN_INLINE uint32_t mbn_sxtb16(uint32_t word)
+{
+    uint32_t low = (uint16_t)(int16_t)(int8_t)(uint8_t)word;
+    uint32_t high = (uint16_t)(int16_t)(int8_t)(uint8_t)(word >> 16);
+    return low | high << 16;
+}
+
+MBN_INLINE uint32_t mbn_sxtb16_ror8(uint32_t word)
+{
+    return mbn_sxtb16(word >> 8 | word << 24);
+}
+
+MBN_INLINE int32_t mbn_smlabb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return sum + mbn_half(a, 0) * mbn_half(b, 0);
+}
+
+MBN_INLINE int32_t mbn_smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return sum + mbn_half(a, 0) * mbn_half(b, 1);
+}
+
+MBN_INLINE int32_t mbn_smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return sum + mbn_half(a, 1) * mbn_half(b, 0);
+}
+
+MBN_INLINE int32_t mbn_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return sum + mbn_half(a, 1) * mbn_half(b, 1);
+}
+
+MBN_INLINE int32_t mbn_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+    return mbn_smlatt(a, b, mbn_smlabb(a, b, sum));
+}
+
+MBN_INLINE int32_t mbn_smmulr(int32_t a, int32_t b)
+{
+    return mbn_requantise(a, b);
+}
+
+MBN_INLINE int32_t mbn_ssat8(int32_t value)
+{
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+#endif
+
+/* One accumulator to its stored value: SMMULR, SSAT, and compare-and-select where the clamp is
+ * tighter than int8 (low, high and shift are constants). */
+MBN_INLINE int8_t mbn_dsp_store_value(int32_t accumulator, int32_t doubled, int32_t offset,
+                                      int32_t shift, int32_t low, int32_t high)
+{
+    if (shift > 0) {
+        accumulator = (int32_t)((uint32_t)accumulator << shift) + offset;
+    }
+    int32_t value = mbn_smmulr(accumulator, doubled);
+    if (low == -128 && high == 127) {
+        return (int8_t)mbn_ssat8(value);
+    }
+    value = value < low ? low : value;
+    return (int8_t)(value > high ? high : value);
+}
+
+#endif

@@ -1,0 +1,196 @@
+/* Pointwise convolution (and any convolution after im2col) for cores with the DSP extension.
+ *
+ * What enters: a tile, int16 pairs [group of 4 pixels][pair j][pixel]: channel j in the low half,
+ * channel j + pairs in the high half; and a weight stream, for each two output channels n, n + 1:
+ *     bias[n], bias[n + 1]
+ *     pairs words of bytes w[n][j], w[n + 1][j], w[n][j + pairs], w[n + 1][j + pairs]
+ *     2m[n], 2m[n + 1], and Z[n], Z[n + 1] where s > 0.
+ * What leaves: up to 4 pixels of both channels' planes. Always holds: one weight word serves both
+ * channels (SXTB16 of it, and of it rotated by 8), one tile word one pixel: 8 SMLADs for 5 loads.
+ */
+#ifndef MBN_DSP_POINTWISE_H
+#define MBN_DSP_POINTWISE_H
+
+#include "dsp/instructions.h"
+
+/* Pairs in one straight run of code; longer sums loop over runs of this length. */
+#define MBN_DSP_RUN 64
+
+#if MBN_DSP
+
+/* One pair of channels for two pixels whose words are `A` and `B`: the weights are in w0, w1. */
+#define MBN_PW_PIXELS2(A, B, O0, O1)                                                              \
+    "smlad %[a" #A "0], %[t0], %[w0], %[a" #O0 "0]\n\t"                                           \
+    "smlad %[a" #A "1], %[t0], %[w1], %[a" #O0 "1]\n\t"                                           \
+    "smlad %[a" #B "0], %[t1], %[w0], %[a" #O1 "0]\n\t"                                           \
+    "smlad %[a" #B "1], %[t1], %[w1], %[a" #O1 "1]\n\t"
+
+#define MBN_PW_PIXEL(A, O0)                                                                       \
+    "smlad %[a" #A "0], %[t0], %[w0], %[a" #O0 "0]\n\t"                                           \
+    "smlad %[a" #A "1], %[t0], %[w1], %[a" #O0 "1]\n\t"
+
+/* Loads grouped: on M3 and M4 only the first of a run of loads costs two cycles
+ * (DDI 0439, 3.3.1). */
+#define MBN_PW_LOAD                                                                               \
+    "ldr %[w1], [%[w], #4*mbn_k]\n\t"                                                             \
+    "ldr %[t0], [%[t], #16*mbn_k]\n\t"                                                            \
+    "ldr %[t1], [%[t], #16*mbn_k+4]\n\t"                                                          \
+    "sxtb16 %[w0], %[w1]\n\t"                                                                     \
+    "sxtb16 %[w1], %[w1], ror #8\n\t"
+
+#define MBN_PW_STEP4(O0, O1, O2, O3)                                                              \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
+                                             "ldr %[t1], [%[t], #16*mbn_k+12]\n\t"                \
+    MBN_PW_PIXELS2(2, 3, O2, O3)
+
+#define MBN_PW_STEP3(O0, O1, O2)                                                                  \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
+    MBN_PW_PIXEL(2, O2)
+
+/* The sum over `count` pairs (a constant), four pixels by two channels. All of r0 to r12 and lr
+ * are spoken for, which gcc's own allocation spills: hence one asm statement. Where `first`, the
+ * biases come in a30 and a31 and are the addend of the first products: no moves. */
+MBN_INLINE void mbn_dsp_chain4(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
+                               const int32_t count, const int first)
+{
+    int32_t a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3];
+    int32_t a20 = acc[4], a21 = acc[5], a30 = acc[6], a31 = acc[7];
+    uint32_t w0, w1, t0, t1;
+    if (first) {
+        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3) ".set mbn_k, 1\n\t"
+                ".rept %c[n]-1\n\t" MBN_PW_STEP4(0, 1, 2, 3) ".set mbn_k, mbn_k+1\n\t"
+                ".endr\n\t"
+                : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
+                  [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
+                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : "memory");
+    } else {
+        __asm__(".set mbn_k, 0\n\t"
+                ".rept %c[n]\n\t" MBN_PW_STEP4(0, 1, 2, 3) ".set mbn_k, mbn_k+1\n\t"
+                ".endr\n\t"
+                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
+                  [a20] "+r"(a20), [a21] "+r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
+                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : "memory");
+    }
+    acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11;
+    acc[4] = a20, acc[5] = a21, acc[6] = a30, acc[7] = a31;
+}
+
+/* Three pixels by two channels: maps of 3 x 3, and what is left over of a row. */
+MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
+                               const int32_t count, const int first)
+{
+    int32_t a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3], a20 = acc[6], a21 = acc[7];
+    uint32_t w0, w1, t0, t1;
+    if (first) {
+        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2) ".set mbn_k, 1\n\t"
+                ".rept %c[n]-1\n\t" MBN_PW_STEP3(0, 1, 2) ".set mbn_k, mbn_k+1\n\t"
+                ".endr\n\t"
+                : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
+                  [a20] "+r"(a20), [a21] "+r"(a21),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
+                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : "memory");
+    } else {
+        __asm__(".set mbn_k, 0\n\t"
+                ".rept %c[n]\n\t" MBN_PW_STEP3(0, 1, 2) ".set mbn_k, mbn_k+1\n\t"
+                ".endr\n\t"
+                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
+                  [a20] "+r"(a20), [a21] "+r"(a21),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
+                : [t] "r"(tile), [w] "r"(weights), [n] "i"(count)
+                : "memory");
+    }
+    acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11, acc[6] = a20, acc[7] = a21;
+}
+
+#endif
+
+/* The same sum in C: for one and two pixels, and on the host for all. The accumulators of the
+ * last pixel are acc[6] and acc[7], and carry the bias where `first`. */
+MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
+                                const int32_t count, const int32_t pixels, const int first)
+{
+    if (first) {
+        for (int32_t p = 0; p + 1 < pixels; p++) {
+            acc[2 * p] = acc[6];
+            acc[2 * p + 1] = acc[7];
+        }
+    }
+    for (int32_t k = 0; k < count; k++) {
+        uint32_t word = weights[k];
+        uint32_t w0 = mbn_sxtb16(word);
+        uint32_t w1 = mbn_sxtb16_ror8(word);
+        for (int32_t p = 0; p < pixels; p++) {
+            int32_t slot = p + 1 == pixels ? 6 : 2 * p;
+            uint32_t pair = mbn_load32(tile + 4 * k + p); /* written as halfwords */
+            acc[slot] = mbn_smlad(pair, w0, acc[slot]);
+            acc[slot + 1] = mbn_smlad(pair, w1, acc[slot + 1]);
+        }
+    }
+}
+
+MBN_INLINE void mbn_dsp_chain(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
+                              const int32_t count, const int32_t pixels, const int first)
+{
+#if MBN_DSP
+    if (pixels == 4) {
+        mbn_dsp_chain4(acc, tile, weights, count, first);
+        return;
+    }
+    if (pixels == 3) {
+        mbn_dsp_chain3(acc, tile, weights, count, first);
+        return;
+    }
+#endif
+    mbn_dsp_chain_c(acc, tile, weights, count, pixels, first);
+}
+
+/* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
+ * out: the first pixel in n's plane; plane_bytes to n + 1's. All but the pointers constants. */
+MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile_halves, const int32_t *stream, int8_t *out,
+                                     const int32_t plane_bytes, const int32_t pairs,
+                                     const int32_t pixels, const int32_t channels,
+                                     const int32_t shift, const int32_t low, const int32_t high)
+{
+    const uint32_t *tile = (const void *)tile_halves;
+    const uint32_t *weights = (const void *)(stream + 2);
+    int32_t acc[8];
+    acc[6] = stream[0];
+    acc[7] = stream[1];
+    int32_t left = pairs;
+    if (left <= MBN_DSP_RUN) {
+        mbn_dsp_chain(acc, tile, weights, pairs, pixels, 1);
+    } else {
+        mbn_dsp_chain(acc, tile, weights, MBN_DSP_RUN, pixels, 1);
+        const uint32_t *end = weights + pairs / MBN_DSP_RUN * MBN_DSP_RUN;
+        for (;;) {
+            weights += MBN_DSP_RUN;
+            tile += 4 * MBN_DSP_RUN;
+            if (weights == end) {
+                break;
+            }
+            mbn_dsp_chain(acc, tile, weights, MBN_DSP_RUN, pixels, 0);
+        }
+        if (pairs % MBN_DSP_RUN != 0) {
+            mbn_dsp_chain(acc, tile, weights, pairs % MBN_DSP_RUN, pixels, 0);
+        }
+    }
+    const int32_t *tail = stream + 2 + pairs;
+    int32_t m0 = tail[0], m1 = tail[1];
+    int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
+    for (int32_t p = 0; p < pixels; p++) {
+        int32_t slot = p + 1 == pixels ? 6 : 2 * p;
+        out[p] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        if (channels == 2) {
+            out[plane_bytes + p] =
+                mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+        }
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* Bodies of the scalar kernel set: any core, and the host.
+ *
+ * What enters: an int32 accumulator or int8 vectors. What leaves: int8 values in int32.
+ * Always holds: exactly the arithmetic's rounding `single`,
+ *     out = (2 * ((A << s) + Z) * m + 2^31) >> 32,
+ * with the clamp left to the caller. `doubled` is 2 * m, below 2^31.
+ */
+#ifndef MBN_SCALAR_KERNELS_H
+#define MBN_SCALAR_KERNELS_H
+
+#include <stdint.h>
+
+#define MBN_INLINE static inline __attribute__((always_inline, unused))
+
+/* s = 0: Z is already part of the accumulator. */
+MBN_INLINE int32_t mbn_requantise(int32_t accumulator, int32_t doubled)
+{
+    int64_t product = (int64_t)accumulator * doubled;
+    return (int32_t)((product + INT64_C(0x80000000)) >> 32);
+}
+
+/* s > 0: Z is added after the shift. */
+MBN_INLINE int32_t mbn_requantise_shift(int32_t accumulator, int32_t doubled, int32_t offset,
+                                        int32_t shift)
+{
+    int32_t scaled = (int32_t)((uint32_t)accumulator << shift) + offset;
+    return mbn_requantise(scaled, doubled);
+}
+
+/* sum += a[k] * w[k]; four products a turn, so that a load is not waited for. */
+MBN_INLINE int32_t mbn_scalar_dot(int32_t *sum, const int8_t *a, const int8_t *w, int32_t count)
+{
+    int32_t total = *sum;
+    int32_t k = 0;
+    for (; k + 4 <= count; k += 4) {
+        total += a[k] * w[k];
+        total += a[k + 1] * w[k + 1];
+        total += a[k + 2] * w[k + 2];
+        total += a[k + 3] * w[k + 3];
+    }
+    for (; k < count; k++) {
+        total += a[k] * w[k];
+    }
+    *sum = total;
+    return 0;
+}
+
+#endif
