@@ -1,8 +1,9 @@
 /* Start-up of every Cortex-M: vector table, memory, FPU, painted stack, faults, cycle counter.
  *
  * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
- * mbn_app_fault with the registers. Always holds: no interrupt is enabled, so the only exceptions
- * are faults; the stack lies lowest in its RAM, so an overflow runs out of memory and faults.
+ * mbn_app_fault with the registers. Always holds: interrupts are masked, so the only exceptions are
+ * faults; the stack lies lowest in its RAM, so an overflow leaves the memory, which most parts
+ * answer with a fault, and in any case destroys the guard.
  */
 #include "cortex_m.h"
 #include "mbn/port.h"

@@ -157,7 +157,7 @@ def _cache_file(job: _Job) -> str:
 
 
 def _compile(job: _Job) -> Placement | None:
-    """Configures and builds; where a memory overflows, tries the next one that may hold the part."""
+    """Configures and builds; where a memory overflows, the next one that may hold it is tried."""
     shutil.rmtree(job.folder, ignore_errors=True)
     job.folder.mkdir(parents=True)
     job.log.unlink(missing_ok=True)
@@ -233,9 +233,7 @@ def _weights_bytes(job: _Job, loaded: Iterable[Section]) -> int:
     objects = list(job.folder.rglob("weights.c.o"))
     if not objects:
         raise ToolError("weights.c was not compiled", node=str(job.folder))
-    return _size(
-        section for section in sections(objects[0]) if section.name.startswith(".rodata")
-    )
+    return _size(section for section in sections(objects[0]) if section.name.startswith(".rodata"))
 
 
 def _by_memory(placement: Placement | None, loaded: Iterable[Section]) -> dict[str, int]:

@@ -54,7 +54,8 @@ def check(
 ) -> CheckResult:
     """Runs all `images` (samples x height x width x channels, int8) and compares with `expected`
     (samples x anything that holds the output's bytes). With `stage_maps` the first mismatch is
-    traced to its stage and element. `quiet`: no progress bar."""
+    traced to its stage and element. `quiet`: no progress bar. Raises `CheckError` for a stack
+    that was too small, `LinkError` for a device that faults or falls silent."""
     identity = device.identity
     count = len(images)
     if count == 0 or len(expected) != count:
@@ -69,6 +70,13 @@ def check(
         for image in images:
             runs.append(device.run(image))
             progress.advance(task)
+    memory = device.memory()
+    if memory.stack_guard_ok is False:
+        raise CheckError(
+            f"the stack ran over its {memory.stack_reserved_bytes} bytes",
+            advice="Say a larger stack_bytes in the board's board.toml",
+            node=identity.board,
+        )
     outputs = np.stack([run.output for run in runs])
     same = np.all(outputs == wanted, axis=(1, 2, 3))
     flat, wanted_flat = outputs.reshape(count, -1), wanted.reshape(count, -1)
@@ -86,7 +94,7 @@ def check(
         top1_agreement=float(np.mean(flat.argmax(axis=1) == wanted_flat.argmax(axis=1))),
         mismatch=mismatch,
         outputs=outputs,
-        memory=device.memory(),
+        memory=memory,
         measured_cycles=runs[0].cycles,
         stage_cycles=stage_cycles,
     )

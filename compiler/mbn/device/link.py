@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import serial
+import serial  # type: ignore[import-untyped]
 
 from mbn.device import protocol
 from mbn.errors import LinkError

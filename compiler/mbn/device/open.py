@@ -15,7 +15,7 @@ from mbn.device.link import Link
 from mbn.device.process import Child
 from mbn.device.session import Device
 from mbn.errors import BoardError, LinkError, UsageError
-from mbn.target import Board
+from mbn.target import Board, Image
 
 _READY_S = 10.0
 
@@ -34,15 +34,17 @@ def where(board: Board, port: str | None) -> str:
 @contextmanager
 def open_device(
     board: Board,
-    elf: Path | None,
+    image: Image | Path | None,
     port: str | None = None,
     *,
     log_path: Path,
     baud: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[Device]:
-    """The running device of `board`. `elf` is needed unless `port` is given; `say` gets one line
-    that tells what runs. Raises `LinkError`, `ToolError`, `BoardError`."""
+    """The running device of `board`. `image` (or an ELF file) is needed unless `port` is given; of
+    an `Image` the build id is expected too. `say` gets one line that tells what runs. Raises
+    `LinkError`, `ToolError`, `BoardError`, `CheckError` (another build answers)."""
+    elf = image.elf if isinstance(image, Image) else image
     if say is not None:
         say(where(board, port))
     with ExitStack() as stack:
@@ -62,6 +64,8 @@ def open_device(
         device = Device(link)
         try:
             device.wait_ready(_READY_S)
+            if isinstance(image, Image):
+                device.expect(build_id=image.build_id)
             yield device
         except LinkError as error:
             raise _with_last_words(error, child) from error
@@ -71,8 +75,11 @@ def _with_last_words(error: LinkError, child: Child | None) -> LinkError:
     """Adds what the emulator or the sanitizers said, if they said anything."""
     if child is None:
         return error
+    status = child.wait_briefly()
     lines = [line for line in child.errors().splitlines() if "waiting for connection" not in line]
     words = " | ".join(line.strip() for line in lines[:6] if line.strip(" ="))
+    if status is not None:
+        words = f"{words or 'nothing'}, and ended with status {status}"
     if not words:
         return error
     return LinkError(

@@ -23,6 +23,7 @@ from mbn.errors import ToolError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _END_S = 2.0
+_LAST_WORDS_S = 0.3
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -49,7 +50,7 @@ class Child:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
     ) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -57,7 +58,8 @@ class Child:
                 stdout=stdout,
                 stderr=self._errors,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                # only a system call between fork and exec, no lock that a thread may hold
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509
             )
         except OSError as error:
             self._errors.close()
@@ -82,6 +84,13 @@ class Child:
     def exit_status(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
+
+    def wait_briefly(self) -> int | None:
+        """The exit status if it ends at once (negative: a signal), else None."""
+        try:
+            return self._process.wait(_LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     def errors(self) -> str:
         """What it wrote to standard error so far."""

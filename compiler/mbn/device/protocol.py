@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from cobs import cobs
+from cobs import cobs  # type: ignore[import-untyped]
 
 VERSION = 1
 _ANSWER = 0x80
@@ -211,7 +211,8 @@ def parse_memory(body: bytes) -> Memory:
 
 
 _FAULT_WORDS = (
-    "exception r0 r1 r2 r3 r12 lr pc xpsr sp exc_return cfsr hfsr mmfar bfar".split()
+    *("exception", "r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr"),
+    *("sp", "exc_return", "cfsr", "hfsr", "mmfar", "bfar"),
 )
 _EXCEPTIONS = {3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
 

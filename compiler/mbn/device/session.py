@@ -208,9 +208,7 @@ class Device:
             data += body[8:]
         return np.frombuffer(data, np.int8).reshape(shape)
 
-    def _list(
-        self, ask: Ask, parse: Callable[[bytes], tuple[int, Iterable[Item]]]
-    ) -> list[Item]:
+    def _list(self, ask: Ask, parse: Callable[[bytes], tuple[int, Iterable[Item]]]) -> list[Item]:
         """A list by stage, which may take several answers."""
         found: list[Item] = []
         while len(found) < self.identity.stages:
