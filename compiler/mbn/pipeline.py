@@ -1,22 +1,33 @@
 """The order of the stages, and nothing else knows it.
 
-What enters: a network, a board, the input mode. What leaves: generated C with its plan
-(`generate`). Always holds: each stage is handed the output of the one before; every plan that
-leaves has been replayed by the checker.
+What enters: what the user asked for and a board. What leaves: generated C (`generate`), an image
+with its report (`compile_image`), a checked report (`check_image`). Always holds: each stage is
+handed the output of the one before; every plan that leaves has been replayed by the checker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from mbn import ir, network_file
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from mbn import checking, fit, ir, network_file, sources
+from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
 from mbn.kernels import StageCode, build_stage
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
+from mbn.frontend import lower
 from mbn.plan import check_plan, make_plan
+from mbn.reference import Reference
+from mbn.report import Memory, NetworkFacts, Report, save
+from mbn.report.record import Accuracy
+from mbn.target import Board, Image
 
 Progress = Callable[[int, int], None]  # done, of
 
@@ -102,3 +113,117 @@ def _kernel_code(code: StageCode) -> KernelCode:
         tables=code.constants,
         decision=code.decision,
     )
+
+
+# -- from a request to a checked image -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of mbn-compile."""
+
+    request: sources.Request
+    board: Board
+    mode: ir.InputMode
+    fused: bool = True
+    output: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What a job made, in `folder`."""
+
+    job: Job
+    folder: Path
+    generated: Generated
+    image: Image
+    report: Report
+
+
+def compile_image(job: Job, console: Console) -> Compiled:
+    """Finds the network, lowers it, builds the check firmware, writes report.json."""
+    work = job.output or Path("out") / job.board.name
+    source = sources.find_network(job.request, work / "onnx", console)
+    folder = job.output or work / source.name
+    network = lower(source.path, source.name, fused=job.fused)
+    network = replace(network, classes=source.classes)
+    with Bar(console=console, transient=True, disable=console.quiet) as bar:
+        task = bar.add_task(f"lowering {source.name} through TVM", total=None)
+        generated = generate(
+            network,
+            job.board.core.kernels,
+            job.mode,
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    demand = fit.Demand(generated.files.weights_bytes, generated.plan.arena_bytes)
+    fit.refuse_if_too_large(
+        demand, job.board, generated.kernel_set, job.mode, network.output.size_bytes
+    )
+    generated.files.write(folder / "c")
+    network_file.save(network, folder / "network.npz")
+    samples = sources.find_samples(job.request, source, network)
+    checking.save_samples(folder, samples.images, samples.labels, samples.what)
+    with console.status(f"building for {job.board.name}"):
+        image = build_image(folder / "c", job.board, checking.IMAGE_NAME, folder)
+    accuracy = _accuracy(source, network, console)
+    report = _report(job, source, generated, image, accuracy)
+    save(report, folder)
+    return Compiled(job, folder, generated, image, report)
+
+
+def _accuracy(
+    source: sources.Source, network: ir.Network, console: Console
+) -> Accuracy | None:
+    """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples."""
+    labelled = sources.labelled_images(source, network)
+    if labelled is None:
+        return None
+    images, labels = labelled
+    outputs = checking.reference_outputs(Reference(network), sources.to_int8(images), console)
+    right = float(np.mean(outputs.argmax(axis=1) == labels))
+    return Accuracy(len(labels), sources.float_accuracy(source, images, labels), 100 * right)
+
+
+def _report(
+    job: Job, source: sources.Source, generated: Generated, image: Image, accuracy: Accuracy | None
+) -> Report:
+    network = generated.network
+    return Report(
+        network=NetworkFacts(
+            name=network.name,
+            alpha=source.alpha,
+            resolution=network.input.height,
+            classes=network.output.size_bytes,
+            macs=network.macs,
+            params=network.params,
+            model_sha256=generated.model_sha256,
+        ),
+        board=job.board.name,
+        core=job.board.core.name,
+        rounding="single",
+        input_mode=str(job.mode),
+        kernel_set=generated.kernel_set,
+        build_id=image.build_id,
+        memory=Memory(
+            flash_bytes=image.flash_bytes,
+            weights_bytes=generated.files.weights_bytes,
+            code_bytes=image.flash_bytes - generated.files.weights_bytes,
+            arena_bytes=generated.plan.arena_bytes,
+            stack_bytes_planned=image.stack_bytes,
+            stack_bytes_painted=None,
+            static_ram_bytes=image.static_ram_bytes,
+        ),
+        accuracy=accuracy,
+        check=None,
+        stages=checking.stage_facts(network),
+    )
+
+
+def check_image(compiled: Compiled, console: Console, *, port: str | None = None) -> Report:
+    """Runs the check and, in emulation, counts instructions and models cycles by stage."""
+    board = compiled.job.board
+    report = checking.run_check(compiled.folder, board, console, port=port)
+    if port is None and board.emulator is not None:
+        report = _count(compiled, report, console)
+        save(report, compiled.folder)
+    return report

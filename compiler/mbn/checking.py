@@ -1,0 +1,165 @@
+"""Runs the check of a compiled folder: on a board, in emulation, or natively.
+
+What enters: a folder that mbn-compile wrote (network.npz, samples.npz, report.json, images) and a
+board. What leaves: the report with what the device did. Always holds: only NumPy and the harness
+are needed here, not TVM, torch or ONNX; the outputs compared with are the reference's, computed
+now from network.npz; the device must say that it runs the model and build of this folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from mbn import ir, network_file
+from mbn.device.check import CheckResult, check
+from mbn.device.open import open_device, where
+from mbn.errors import CheckError, ModelError
+from mbn.reference import Reference
+from mbn.report import Check, Report, StageFacts, load_report, save
+from mbn.target import Board
+
+Int8 = NDArray[np.int8]
+IMAGE_NAME = "check"
+REFERENCE_BATCH = 8
+
+
+def save_samples(folder: Path, images: Int8, labels: NDArray[np.int64] | None, what: str) -> None:
+    """Writes samples.npz: int8 images N x H x W x C, labels if known, and what they are."""
+    extra = {} if labels is None else {"labels": labels}
+    np.savez_compressed(
+        folder / "samples.npz", allow_pickle=False, images=images, what=np.array(what), **extra
+    )
+
+
+def load_samples(folder: Path, count: int | None) -> Int8:
+    """The first `count` images of samples.npz (all of them where None)."""
+    try:
+        with np.load(folder / "samples.npz", allow_pickle=False) as data:
+            images: Int8 = data["images"]
+    except Exception as error:
+        raise ModelError(
+            f"{folder}/samples.npz can't be read ({type(error).__name__})",
+            wanted="a folder that mbn-compile wrote",
+            advice="compile again",
+        ) from error
+    return images if count is None else images[:count]
+
+
+def reference_outputs(reference: Reference, images: Int8, console: Console) -> Int8:
+    """Every image's output by the host reference, with a progress bar."""
+    starts = range(0, len(images), REFERENCE_BATCH)
+    parts = [
+        reference.run(images[start : start + REFERENCE_BATCH])
+        for start in track(
+            starts, "host reference", console=console, transient=True, disable=console.quiet
+        )
+    ]
+    return np.concatenate(parts)
+
+
+def stage_maps(reference: Reference, image: Int8) -> list[Int8]:
+    """One image's output of every stage, in the device's order."""
+    network = reference.network
+    ends = {network.layers[stage.layers[-1]].name for stage in network.stages}
+    return [result[0] for layer, result in reference.layers(image[None]) if layer.name in ends]
+
+
+def run_check(
+    folder: Path,
+    board: Board,
+    console: Console,
+    *,
+    port: str | None = None,
+    samples: int | None = None,
+) -> Report:
+    """Checks and returns the report, which is written to the folder too.
+
+    Raises LinkError, CheckError, ModelError; a mismatch is no error here but in the report.
+    """
+    report = load_report(folder)
+    if report.board != board.name:
+        raise CheckError(
+            f"{folder} was compiled for {report.board}, not {board.name}",
+            advice=f"compile for it: mbn-compile --board {board.name}",
+        )
+    network = network_file.load(folder / "network.npz")
+    if network_file.sha256(network) != report.network.model_sha256:
+        raise CheckError(
+            f"{folder}/network.npz is not the network of report.json", advice="compile again"
+        )
+    reference = Reference(network)
+    images = load_samples(folder, samples)
+    console.print(f"Checking on {where(board, port)}")
+    expected = reference_outputs(reference, images, console)
+    elf = folder / f"{IMAGE_NAME}.elf"
+    with open_device(board, elf, port, log_path=folder / "check.log") as device:
+        device.expect(model_sha256=report.network.model_sha256, build_id=report.build_id)
+        result = check(
+            device,
+            images,
+            expected,
+            lambda image: stage_maps(reference, image),
+            quiet=console.quiet,
+        )
+    updated = _with_result(report, result, where(board, port))
+    save(updated, folder)
+    return updated
+
+
+def _with_result(report: Report, result: CheckResult, place: str) -> Report:
+    old = report.check
+    check_facts = Check(
+        samples=result.samples,
+        exact_samples=result.exact_samples,
+        top1_agreement=result.top1_agreement,
+        instructions=old.instructions if old else None,
+        modelled_cycles=old.modelled_cycles if old else None,
+        measured_cycles=result.measured_cycles,
+        mismatch=result.mismatch,
+        where=place,
+    )
+    memory = replace(report.memory, stack_bytes_painted=result.memory.stack_used_bytes or None)
+    cycles = result.stage_cycles or (None,) * len(report.stages)
+    stages = tuple(
+        replace(stage, measured_cycles=count or None)
+        for stage, count in zip(report.stages, cycles, strict=True)
+    )
+    return report.with_check(check_facts, memory, stages)
+
+
+def with_counts(
+    report: Report,
+    totals: tuple[int | None, int | None],
+    stages: list[tuple[int | None, int | None]],
+) -> Report:
+    """The report with (instructions, modelled cycles) of the whole and of each stage."""
+    assert report.check is not None
+    counted = replace(report.check, instructions=totals[0], modelled_cycles=totals[1])
+    facts: list[StageFacts] = []
+    for stage, (instructions, cycles) in zip(report.stages, stages, strict=True):
+        facts.append(replace(stage, instructions=instructions, modelled_cycles=cycles))
+    return report.with_check(counted, report.memory, tuple(facts))
+
+
+def stage_facts(network: ir.Network) -> tuple[StageFacts, ...]:
+    """The stages' facts that are known before anything runs."""
+
+    def text(tensor: ir.Tensor) -> str:
+        return f"{tensor.height}x{tensor.width}x{tensor.channels}"
+
+    return tuple(
+        StageFacts(
+            stage.name,
+            str(stage.kind),
+            text(network.stage_input(stage)),
+            text(network.stage_output(stage)),
+            network.stage_macs(stage),
+        )
+        for stage in network.stages
+    )

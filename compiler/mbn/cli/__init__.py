@@ -1,0 +1,1 @@
+"""The commands: arguments in, calls into the pipeline, text for people out."""

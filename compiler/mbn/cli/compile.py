@@ -1,0 +1,139 @@
+"""mbn-compile: a MobileNet to an image for a board, and with --check the proof that it is right.
+
+What enters: arguments. What leaves: DIR with network.npz, samples.npz, c/, check.elf / .hex /
+.bin and report.json. Always holds: exit code 0 means built (and, with --check, every bit equal),
+1 that bits differ, 2 that the user can mend something.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import pipeline
+from mbn.cli.run import guarded
+from mbn.errors import UsageError
+from mbn.ir import InputMode
+from mbn.report.table import memory_lines, print_check
+from mbn.sources import Request
+from mbn.target import find_board
+
+EXAMPLES = """examples:
+  mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
+  mbn-compile --board stm32 --alpha 0.25              # an image for an STM32F405
+  mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
+  mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-compile",
+        description="Compile a MobileNet to C through TVM and build it for a board.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--board", required=True, help="host, qemu, qemu-m7, stm32, ...")
+    network = made.add_argument_group("the network")
+    network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
+    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
+    network.add_argument(
+        "--weights",
+        default="trained",
+        metavar="trained|random:SEED",
+        help="the bundled network, or drawn weights to measure any size (default trained)",
+    )
+    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
+    network.add_argument(
+        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
+    )
+    network.add_argument(
+        "--input-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
+    )
+    network.add_argument(
+        "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
+    )
+    made.add_argument(
+        "--input",
+        choices=[mode.value for mode in InputMode],
+        default=InputMode.STREAM.value,
+        help="rows consumed while they come, or the whole image in RAM first (default stream)",
+    )
+    check = made.add_argument_group("the check")
+    check.add_argument("--check", action="store_true", help="run it and compare every output bit")
+    check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
+    check.add_argument("--images", type=Path, metavar="DIR", help="images to check with")
+    check.add_argument("--port", help="serial port of a running board (default: the emulator)")
+    made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    return guarded("mbn-compile", lambda: run(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compiles and, if asked, checks."""
+    console = Console(quiet=arguments.quiet, highlight=False)
+    job = pipeline.Job(
+        request=request_of(arguments),
+        board=find_board(arguments.board),
+        mode=InputMode(arguments.input),
+        fused=not arguments.unfused,
+        output=arguments.output,
+    )
+    compiled = pipeline.compile_image(job, console)
+    console.print(memory_lines(compiled.report.memory))
+    if compiled.report.accuracy:
+        accuracy = compiled.report.accuracy
+        was = "" if accuracy.float_percent is None else f" (float {accuracy.float_percent:.2f} %)"
+        console.print(
+            f"top-1  {accuracy.int8_percent:.2f} % on {accuracy.samples} held-out samples, "
+            f"int8 by the exact reference{was}"
+        )
+    console.print(f"wrote  {compiled.folder}")
+    if not arguments.check:
+        return 0
+    report = pipeline.check_image(compiled, console, port=arguments.port)
+    print_check(report, console)
+    assert report.check is not None
+    return 0 if report.check.exact_samples == report.check.samples else 1
+
+
+def request_of(arguments: argparse.Namespace) -> Request:
+    """Arguments as a request; UsageError for combinations that make no sense."""
+    if arguments.samples < 1:
+        raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
+    if arguments.onnx is not None and (
+        arguments.alpha is not None or arguments.weights != "trained"
+    ):
+        raise UsageError(
+            "--onnx together with --alpha or --weights", wanted="one way to name the network"
+        )
+    low_high = tuple(arguments.input_range) if arguments.input_range else None
+    if low_high and not low_high[0] < low_high[1]:
+        raise UsageError(f"--input-range {low_high}", wanted="LOW below HIGH")
+    return Request(
+        alpha=arguments.alpha,
+        resolution=arguments.resolution,
+        classes=arguments.classes,
+        weights=arguments.weights,
+        onnx=arguments.onnx,
+        calibrate=arguments.calibrate,
+        images=arguments.images,
+        input_range=low_high,
+        samples=arguments.samples,
+    )

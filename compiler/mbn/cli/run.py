@@ -1,0 +1,26 @@
+"""What every command does around its work.
+
+What enters: a command's function. What leaves: an exit code. Always holds: an MbnError is one
+paragraph on standard error and exit code 2; Ctrl-C is 130 and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from mbn.errors import MbnError
+
+INTERRUPTED = 130
+
+
+def guarded(name: str, work: Callable[[], int]) -> int:
+    """Runs a command; returns its exit code."""
+    try:
+        return work()
+    except MbnError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED

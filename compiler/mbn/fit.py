@@ -1,0 +1,133 @@
+"""Whether a network fits a board, before anything is built.
+
+What enters: generated tables and plan, a board. What leaves: nothing, or a PlanError with needed
+and available bytes of each memory and the largest size of the family that would fit. Always
+holds: the family's sizes are estimated from their shapes alone (no TVM), with the same planner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbn import ir
+from mbn.errors import PlanError
+from mbn.model.shape import Kind, LayerShape, shape
+from mbn.plan import make_plan
+from mbn.target import Board
+
+ALPHAS = (1.0, 0.75, 0.5, 0.25)
+RESOLUTIONS = (224, 192, 160, 128, 96)
+# What else an image holds, measured on the check firmware (code 30 to 60 KB by shapes).
+CODE_BYTES = 64 * 1024
+STATE_BYTES = 2 * 1024
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Bytes that a network needs of each use of memory."""
+
+    weights_bytes: int
+    arena_bytes: int
+
+
+def refuse_if_too_large(
+    demand: Demand, board: Board, kernel_set: str, mode: ir.InputMode, classes: int
+) -> None:
+    """Raises PlanError if the network can't fit the board's memories."""
+    if not board.memories or fits(demand, board):
+        return
+    weights, data = board.capacity_bytes("weights"), board.capacity_bytes("data")
+    rows = [
+        f"weights and code need about {demand.weights_bytes + CODE_BYTES:,} bytes of {weights:,}",
+        f"arena, state and stack need "
+        f"{demand.arena_bytes + STATE_BYTES + board.stack_bytes:,} bytes of {data:,}",
+    ]
+    best = largest_that_fits(board, kernel_set, mode, classes)
+    advice = (
+        f"The largest of the family that fits is --alpha {best[0]:g} --resolution {best[1]}"
+        if best
+        else "No size of the family fits this board"
+    )
+    raise PlanError(
+        f"the network does not fit {board.name}: " + "; ".join(rows),
+        wanted="both within the board's memories",
+        advice=advice,
+    )
+
+
+def fits(demand: Demand, board: Board) -> bool:
+    """Whether the demand, with code, state and stack, is within the board's memories."""
+    weights, code = board.capacity_bytes("weights"), board.capacity_bytes("code")
+    data = board.capacity_bytes("data")
+    needed = demand.weights_bytes + CODE_BYTES
+    if weights is not None and needed > max(weights, code or 0):
+        return False
+    ram = demand.arena_bytes + STATE_BYTES + board.stack_bytes
+    return data is None or ram <= data
+
+
+def largest_that_fits(
+    board: Board, kernel_set: str, mode: ir.InputMode, classes: int
+) -> tuple[float, int] | None:
+    """(alpha, resolution) with the most multiply-accumulates among those that fit."""
+    sizes = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
+    sizes.sort(key=lambda size: -shape(size[0], size[1], classes).macs)
+    for alpha, resolution in sizes:
+        if fits(family_demand(alpha, resolution, classes, kernel_set, mode), board):
+            return alpha, resolution
+    return None
+
+
+def family_demand(
+    alpha: float, resolution: int, classes: int, kernel_set: str, mode: ir.InputMode
+) -> Demand:
+    """Estimated bytes of a MobileNet of the paper's family."""
+    layers = shape(alpha, resolution, classes).layers
+    shapes = [ir.RowShape(resolution, _up(3 * resolution, 4), 0)]
+    needs: list[ir.StageNeeds] = []
+    last = layers[-2]
+
+    def add(rows: int, row_bytes: int, window: int, stride: int, pad: int, scratch: int) -> None:
+        index = len(needs)
+        needs.append(
+            ir.StageNeeds(index, index + 1, window, stride, pad, 1, scratch, scratch > 0)
+        )
+        shapes.append(ir.RowShape(rows, row_bytes, 0))
+
+    for number, layer in enumerate(layers[:-1]):
+        if layer.kind is Kind.POINTWISE:
+            depthwise = layers[number - 1]
+            row_bytes = layer.channels_out * _plane(layer.size_out)
+            scratch = _tile_bytes(layer.size_out, layer.channels_in, kernel_set)
+            add(layer.size_out, row_bytes, 3, depthwise.stride, 1, scratch)
+        elif layer.kind is not Kind.DEPTHWISE:
+            row_bytes = layer.channels_out * _plane(layer.size_out)
+            add(layer.size_out, row_bytes, 3, layer.stride, 1, 256)
+    add(1, last.channels_out, last.size_out, 1, 0, 0)
+    add(1, _up(classes, 4), 1, 1, 0, 8 * last.channels_out)
+    plan = make_plan(needs, shapes, mode)
+    weights = sum(_table_bytes(layer, kernel_set) for layer in layers)
+    return Demand(weights, plan.arena_bytes)
+
+
+def _up(value: int, step: int) -> int:
+    return (value + step - 1) // step * step
+
+
+def _plane(width: int) -> int:
+    return 1 if width == 1 else _up(width, 4)
+
+
+def _tile_bytes(width: int, depth: int, kernel_set: str) -> int:
+    if kernel_set == "scalar":
+        return width * depth
+    return _up(width, 4) * _up(depth, 2) * 2
+
+
+def _table_bytes(layer: LayerShape, kernel_set: str) -> int:
+    taps = layer.fan_in
+    if kernel_set == "dsp" and layer.kind is Kind.DEPTHWISE:
+        return 28 * layer.channels_out
+    if kernel_set == "dsp":
+        return _up(layer.channels_out, 2) * (_up(taps, 2) + 8)
+    return layer.channels_out * (taps + 8)

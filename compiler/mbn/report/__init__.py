@@ -1,0 +1,5 @@
+"""All figures in, tables and report.json out."""
+
+from mbn.report.record import Check, Memory, NetworkFacts, Report, StageFacts, load_report, save
+
+__all__ = ["Check", "Memory", "NetworkFacts", "Report", "StageFacts", "load_report", "save"]

@@ -1,0 +1,158 @@
+"""`report.json`: the contract for scripts.
+
+What enters: figures. What leaves: JSON that the schema beside this file accepts. Always holds:
+an unknown figure is null, never 0; the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from mbn.errors import ModelError
+
+FILE_NAME = "report.json"
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    name: str
+    alpha: float | None
+    resolution: int
+    classes: int
+    macs: int
+    params: int
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. `stack_bytes_painted` is measured by a check; null before."""
+
+    flash_bytes: int
+    weights_bytes: int
+    code_bytes: int
+    arena_bytes: int
+    stack_bytes_planned: int
+    stack_bytes_painted: int | None
+    static_ram_bytes: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 in percent on labelled samples; int8 is the exact reference's."""
+
+    samples: int
+    float_percent: float | None
+    int8_percent: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a device did. Cycles are of one inference; null where nothing counts them."""
+
+    samples: int
+    exact_samples: int
+    top1_agreement: float
+    instructions: int | None
+    modelled_cycles: int | None
+    measured_cycles: int | None
+    mismatch: str | None
+    where: str
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    name: str
+    kind: str
+    input: str  # height x width x channel
+    output: str
+    macs: int
+    instructions: int | None = None
+    modelled_cycles: int | None = None
+    measured_cycles: int | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    network: NetworkFacts
+    board: str
+    core: str
+    rounding: str
+    input_mode: str
+    kernel_set: str
+    build_id: str
+    memory: Memory
+    accuracy: Accuracy | None
+    check: Check | None
+    stages: tuple[StageFacts, ...]
+
+    def with_check(self, check: Check, memory: Memory, stages: tuple[StageFacts, ...]) -> Report:
+        return replace(self, check=check, memory=memory, stages=stages)
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as plain data; `in` and `out` are the stages' published names."""
+    data = asdict(report)
+    for stage in data["stages"]:
+        stage["in"] = stage.pop("input")
+        stage["out"] = stage.pop("output")
+    data["stages"] = list(data["stages"])
+    return data
+
+
+def schema() -> dict[str, Any]:
+    text = resources.files("mbn.report").joinpath("report.schema.json").read_text()
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def save(report: Report, folder: Path) -> Path:
+    """Writes folder/report.json; what it writes fits the schema."""
+    data = to_json(report)
+    jsonschema.validate(data, schema())
+    path = folder / FILE_NAME
+    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n")
+    return path
+
+
+def load_report(folder: Path) -> Report:
+    """Reads folder/report.json; ModelError if it is missing or not one."""
+    path = folder / FILE_NAME
+    try:
+        data = json.loads(path.read_text())
+        jsonschema.validate(data, schema())
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"no {FILE_NAME} in {folder}",
+            wanted="a folder that mbn-compile wrote",
+            advice="compile first, or name the folder with --output",
+        ) from error
+    except (ValueError, jsonschema.ValidationError) as error:
+        raise ModelError(
+            f"{path} is not a report ({str(error).splitlines()[0]})", advice="compile again"
+        ) from error
+    stages = tuple(
+        StageFacts(
+            input=stage["in"],
+            output=stage["out"],
+            **{k: v for k, v in stage.items() if k not in ("in", "out")},
+        )
+        for stage in data["stages"]
+    )
+    return Report(
+        network=NetworkFacts(**data["network"]),
+        memory=Memory(**data["memory"]),
+        accuracy=Accuracy(**data["accuracy"]) if data["accuracy"] else None,
+        check=Check(**data["check"]) if data["check"] else None,
+        stages=stages,
+        **{
+            key: data[key]
+            for key in ("board", "core", "rounding", "input_mode", "kernel_set", "build_id")
+        },
+    )

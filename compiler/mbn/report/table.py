@@ -1,0 +1,106 @@
+"""Figures as tables for the terminal.
+
+What enters: a report. What leaves: rich tables. Always holds: an unknown figure is a dash;
+modelled figures say that they are.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from mbn.report.record import Memory, Report, StageFacts
+
+
+def number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(cycles: int | None, macs: int) -> str:
+    return "-" if cycles is None or not macs else f"{cycles / macs:.2f}"
+
+
+def memory_lines(memory: Memory) -> Group:
+    """Flash and RAM in bytes, for people."""
+    painted = memory.stack_bytes_painted
+    used = f", {painted:,} used" if painted is not None else ""
+    return Group(
+        Text(
+            f"flash  {memory.flash_bytes:>10,} bytes  "
+            f"({memory.weights_bytes:,} weights and tables, {memory.code_bytes:,} code)"
+        ),
+        Text(
+            f"RAM    {memory.static_ram_bytes:>10,} bytes  "
+            f"({memory.arena_bytes:,} arena; stack besides: "
+            f"{memory.stack_bytes_planned:,} reserved{used})"
+        ),
+    )
+
+
+def stage_table(report: Report) -> Table:
+    """Stage, shape, MACs, instructions, cycles, cycles per MAC; the last row is the whole."""
+    table = Table(title=f"{report.network.name} on {report.board} ({report.core})", title_style="")
+    for title, justify in (
+        ("stage", "left"),
+        ("kind", "left"),
+        ("in", "right"),
+        ("out", "right"),
+        ("MACs", "right"),
+        ("instructions", "right"),
+        ("modelled cycles", "right"),
+        ("per MAC", "right"),
+        ("measured cycles", "right"),
+    ):
+        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for index, stage in enumerate(report.stages):
+        table.add_row(*_cells(str(index), stage))
+    check, network = report.check, report.network
+    if check is not None:
+        table.add_section()
+        whole = StageFacts(
+            "",
+            "whole inference",
+            "",
+            "",
+            network.macs,
+            check.instructions,
+            check.modelled_cycles,
+            check.measured_cycles,
+        )
+        table.add_row(*_cells("", whole))
+    if all(stage.measured_cycles is None for stage in report.stages):
+        table.columns.pop()
+    return table
+
+
+def _cells(index: str, stage: StageFacts) -> list[str]:
+    return [
+        index,
+        stage.kind,
+        stage.input,
+        stage.output,
+        number(stage.macs),
+        number(stage.instructions),
+        number(stage.modelled_cycles),
+        _ratio(stage.modelled_cycles, stage.macs),
+        number(stage.measured_cycles),
+    ]
+
+
+def print_check(report: Report, console: Console) -> None:
+    """The verdict and the table."""
+    check = report.check
+    if check is None:
+        return
+    console.print(stage_table(report))
+    if check.modelled_cycles is not None:
+        console.print("Cycles are modelled for zero-wait memory, not measured on a part.")
+    verdict = "all bits equal" if check.exact_samples == check.samples else "DIFFERENT"
+    console.print(
+        f"{check.exact_samples} of {check.samples} samples exact: {verdict} "
+        f"(top-1 agreement {100 * check.top1_agreement:.1f} %)",
+        style="bold green" if check.exact_samples == check.samples else "bold red",
+    )
+    if check.mismatch:
+        console.print(check.mismatch, style="red")

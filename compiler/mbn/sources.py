@@ -1,0 +1,195 @@
+"""Which network a command is about, and which images go with it.
+
+What enters: what the user asked for (a size of the family, random weights, or an ONNX file; a
+folder of images). What leaves: a QDQ ONNX file and int8 samples. Always holds: a pixel p of an
+8-bit image becomes q = p - 128, which is the exact quantisation wherever the input's range is
+that of its pixels; torch and scikit-learn are not needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from mbn import ir
+from mbn.errors import QuantiseError, UsageError
+from mbn.frontend import onnx_file
+from mbn.model import bundled
+from mbn.model.accuracy import measure
+from mbn.model.data import folder_images
+from mbn.model.images import INPUT_RANGE, normalise
+from mbn.model.random_weights import random_qdq
+from mbn.model.shape import network_name
+from mbn.quantise.static import quantise
+
+Int8 = NDArray[np.int8]
+UInt8 = NDArray[np.uint8]
+Int64 = NDArray[np.int64]
+
+RANDOM_IMAGES_SEED = 7
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    alpha: float | None
+    resolution: int
+    classes: int | None
+    weights: str  # trained, or random:SEED
+    onnx: Path | None
+    calibrate: Path | None
+    images: Path | None
+    input_range: tuple[float, float] | None
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images as the device gets them: int8 N x H x W x C, and labels where they are known."""
+
+    images: Int8
+    labels: Int64 | None
+    what: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to compile: its QDQ ONNX file, its name, and what is known of it."""
+
+    path: Path
+    name: str
+    alpha: float | None
+    float_path: Path | None  # the float network that it was quantised from
+    classes: tuple[str, ...]
+
+
+def find_network(request: Request, folder: Path, console: Console) -> Source:
+    """Finds, draws or quantises the network; QDQ files are written to `folder`/NAME.onnx."""
+    if request.onnx is not None:
+        return _from_file(request, request.onnx, folder, console)
+    alpha = 0.25 if request.alpha is None else request.alpha
+    if request.weights != "trained":
+        return _random(request, alpha, folder)
+    if request.classes not in (None, len(bundled.CLASSES)):
+        raise UsageError(
+            f"the bundled network has {len(bundled.CLASSES)} classes, not {request.classes}",
+            advice="Measure the size with --weights random:1, or train it with mbn-train",
+        )
+    path = bundled.find(alpha, request.resolution)
+    images, _ = bundled.calibration_samples(request.resolution)
+    quantised = folder / f"{path.stem}.onnx"
+    quantise(
+        path,
+        [normalise(image[None]) for image in images],
+        quantised,
+        input_range=INPUT_RANGE,
+        console=console,
+    )
+    return Source(quantised, path.stem, alpha, path, bundled.CLASSES)
+
+
+def _random(request: Request, alpha: float, folder: Path) -> Source:
+    kind, _, seed = request.weights.partition(":")
+    if kind != "random" or not seed.isdigit():
+        raise UsageError(
+            f"--weights {request.weights}", wanted="trained, or random:SEED, as in random:1"
+        )
+    classes = request.classes or 2
+    model = random_qdq(alpha, request.resolution, classes, 3, int(seed))
+    name = network_name(alpha, request.resolution, f"random{int(seed)}")
+    path = folder / f"{name}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return Source(path, name, alpha, None, ())
+
+
+def _from_file(request: Request, path: Path, folder: Path, console: Console) -> Source:
+    model = onnx_file.load(path)
+    if onnx_file.is_quantised(model):
+        return Source(path, path.stem, None, None, ())
+    graph = onnx_file.prepare(model)
+    if request.calibrate is None:
+        raise QuantiseError(
+            f"{path.name} is a float network and there is no calibration data",
+            wanted="images such as the network will see",
+            advice="Give a folder of them: --calibrate DIR",
+        )
+    _, channels, height, width = graph.input_shape
+    size = _square(height, width)
+    low, high = request.input_range or INPUT_RANGE
+    scale = np.float32((high - low) / 255)
+    samples = [
+        (image.transpose(0, 3, 1, 2).astype(np.float32) * scale + np.float32(low))
+        for image in folder_images(request.calibrate, size, channels)
+    ]
+    quantised = folder / f"{path.stem}.onnx"
+    if quantised.resolve() == path.resolve():
+        quantised = folder / f"{path.stem}_int8.onnx"
+    quantise(path, samples, quantised, input_range=(low, high), console=console)
+    return Source(quantised, path.stem, None, path, ())
+
+
+def _square(height: int, width: int) -> int:
+    if height != width:
+        raise UsageError(
+            f"the network's input is {height} x {width}",
+            wanted="a square input where images are read from a folder",
+        )
+    return height
+
+
+def find_samples(request: Request, source: Source, network: ir.Network) -> Samples:
+    """The images that a check runs: of --images, the bundled held-out digits, or drawn ones."""
+    height, width, channels = network.input.shape
+    if request.images is not None:
+        stacked = list(
+            folder_images(request.images, _square(height, width), channels, request.samples)
+        )
+        images = to_int8(np.concatenate(stacked))
+        return Samples(images, None, f"{len(images)} images of {request.images.name}")
+    if source.float_path is not None and source.classes == bundled.CLASSES:
+        drawn, labels = bundled.heldout_samples(height)
+        count = min(request.samples, len(drawn))
+        chosen = np.arange(count) * len(drawn) // count
+        return Samples(to_int8(drawn[chosen]), labels[chosen], f"{count} held-out digits")
+    drawn = random_images(request.samples, (height, width, channels))
+    return Samples(to_int8(drawn), None, f"{request.samples} drawn images")
+
+
+def to_int8(images: UInt8) -> Int8:
+    return (images.astype(np.int16) - 128).astype(np.int8)
+
+
+def random_images(count: int, shape: tuple[int, int, int]) -> UInt8:
+    """Drawn images for networks that bring none: smooth blobs and noise, from PCG64, so that
+    both flat and busy places occur. uint8 count x H x W x C."""
+    height, width, channels = shape
+    bits = np.random.Generator(np.random.PCG64(RANDOM_IMAGES_SEED))
+    made = np.empty((count, height, width, channels), np.uint8)
+    rows = np.arange(height) * 7 // height
+    columns = np.arange(width) * 7 // width
+    for index in range(count):
+        coarse = bits.integers(0, 256, (7, 7, channels), np.int64)
+        noise = bits.integers(-40, 41, (height, width, channels), np.int64)
+        made[index] = np.clip(coarse[rows][:, columns] + noise, 0, 255)
+    return made
+
+
+def labelled_images(source: Source, network: ir.Network) -> tuple[UInt8, Int64] | None:
+    """All images whose labels are known for this network: the bundled held-out digits."""
+    if source.classes != bundled.CLASSES:
+        return None
+    return bundled.heldout_samples(network.input.height)
+
+
+def float_accuracy(source: Source, images: UInt8, labels: Int64) -> float | None:
+    """Top-1 in percent of the float network under ONNX Runtime; None if there is no float one."""
+    if source.float_path is None:
+        return None
+    batches = [(images, labels)]
+    return measure(source.float_path, batches).percent
