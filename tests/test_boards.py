@@ -111,6 +111,13 @@ def test_weights_move_to_the_next_memory(tmp_path: Path, build: Builder) -> None
     assert weights.address == 0x21000000
 
 
+def test_data_moves_to_the_next_memory(tmp_path: Path) -> None:
+    small = _shrunk(find_board("qemu-m55"), "dtcm", 5000)
+    image = build_image(TINY, small, "check", tmp_path)
+    assert image.memory_bytes["dtcm"] == image.stack_bytes
+    assert image.memory_bytes["sram"] == image.static_ram_bytes
+
+
 def test_unknown_app_and_missing_c(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="bench, check"):
         build_image(TINY, find_board("qemu"), "nothing", tmp_path)
