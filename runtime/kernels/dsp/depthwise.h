@@ -53,6 +53,7 @@ MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t
                                  const int32_t high)
 {
     int32_t y[4] = {words[5], words[5], words[5], words[5]};
+    MBN_UNROLL
     for (int32_t k = 0; k < 3; k++) {
         uint32_t word = mbn_dsp_word(rows[k], x, valid, zero_point);
         uint32_t before = (uint32_t)(first ? zero_point : rows[k][x - 1]);
@@ -72,6 +73,7 @@ MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t
         y[3] = mbn_smlabt(after, w02, y[3]);
     }
     const int32_t count = valid < 4 ? valid : 4;
+    MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[2 * i] = mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }
@@ -85,6 +87,7 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
                                  const int32_t high)
 {
     int32_t y[2] = {words[5], words[5]};
+    MBN_UNROLL
     for (int32_t k = 0; k < 3; k++) {
         uint32_t word = mbn_dsp_word(rows[k], x, valid, zero_point);
         uint32_t even = mbn_sxtb16(word);
@@ -106,6 +109,7 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
             y[1] = mbn_smlabt(after, w02, y[1]);
         }
     }
+    MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[2 * i] = mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }

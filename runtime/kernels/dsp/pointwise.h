@@ -138,6 +138,7 @@ MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint3
 MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
                                 const int32_t pairs, const int32_t pixels)
 {
+    MBN_UNROLL
     for (int32_t p = 0; p + 1 < pixels; p++) {
         acc[2 * p] = acc[6];
         acc[2 * p + 1] = acc[7];
@@ -146,6 +147,7 @@ MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint
         uint32_t word = weights[k];
         uint32_t w0 = mbn_sxtb16(word);
         uint32_t w1 = mbn_sxtb16_ror8(word);
+        MBN_UNROLL
         for (int32_t p = 0; p < pixels; p++) {
             int32_t slot = p + 1 == pixels ? 6 : 2 * p;
             uint32_t pair = mbn_load32(tile + 4 * k + p); /* written as halfwords */
@@ -185,6 +187,7 @@ MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream,
     const int32_t *tail = stream + 2 + pairs;
     int32_t m0 = tail[0], m1 = tail[1];
     int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
+    MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
         int32_t slot = p + 1 == pixels ? 6 : 2 * p;
         out[p] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
