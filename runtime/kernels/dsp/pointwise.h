@@ -74,30 +74,30 @@
 
 /* The biases come in the last pixel's accumulators and are the addend of the first products: no
  * moves. All of r0 to r12 and lr are spoken for, which gcc's own allocation spills: hence asm. */
-#define MBN_PW_ASM4(LINES, LOOP)                                                                  \
+#define MBN_PW_ASM4(LINES, LOOP, ...)                                                             \
     __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3) ".set mbn_k, 1\n\t"                      \
             ".rept %c[n]\n\t" MBN_PW_STEP4(0, 1, 2, 3) MBN_PW_NEXT ".endr\n\t" LINES LOOP         \
             : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),             \
               [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),               \
               [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),     \
-              [w] "+r"(weights), [turns] "+m"(turns)                                              \
+              [w] "+r"(weights) __VA_ARGS__                                                       \
             : [n] "i"(run - 1)                                                                    \
             : "memory", "cc")
 
-#define MBN_PW_ASM3(LINES, LOOP)                                                                  \
+#define MBN_PW_ASM3(LINES, LOOP, ...)                                                             \
     __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2) ".set mbn_k, 1\n\t"                         \
             ".rept %c[n]\n\t" MBN_PW_STEP3(0, 1, 2) MBN_PW_NEXT ".endr\n\t" LINES LOOP            \
             : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),             \
               [a20] "+r"(a20), [a21] "+r"(a21),                                                   \
               [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),     \
-              [w] "+r"(weights), [turns] "+m"(turns)                                              \
+              [w] "+r"(weights) __VA_ARGS__                                                       \
             : [n] "i"(run - 1)                                                                    \
             : "memory", "cc")
 
 /* One statement for each length of run, so that its lines are about its instructions. */
 #define MBN_PW_CHOOSE(ASM, STEP)                                                                  \
     if (turns > 0) {                                                                              \
-        ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP));                                                   \
+        ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP), , [turns] "+m"(turns));                            \
     } else if (run > 17) {                                                                        \
         ASM(MBN_LINES_1024, "");                                                                  \
     } else if (run > 5) {                                                                         \
@@ -174,10 +174,12 @@ MBN_INLINE void mbn_dsp_chain(int32_t acc[8], const uint32_t *tile, const uint32
 }
 
 /* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
- * out: the first pixel in n's plane; plane_bytes to n + 1's. All but the pointers constants. */
+ * out: the first pixel in n's plane; plane_bytes to n + 1's. Pixels from `split` on lie in the
+ * band's next row, `jump` bytes further. All but the pointers and split are constants. */
 MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream, int8_t *out,
                                      const int32_t plane_bytes, const int32_t pairs,
                                      const int32_t pixels, const int32_t channels,
+                                     const int32_t split, const int32_t jump,
                                      const int32_t shift, const int32_t low, const int32_t high)
 {
     int32_t acc[8];
@@ -190,10 +192,10 @@ MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream,
     MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
         int32_t slot = p + 1 == pixels ? 6 : 2 * p;
-        out[p] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        int8_t *to = out + p + (p >= split ? jump : 0);
+        to[0] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
         if (channels == 2) {
-            out[plane_bytes + p] =
-                mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+            to[plane_bytes] = mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
         }
     }
     return 0;
