@@ -147,7 +147,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     folder = job.output or work / source.name
     network = lower(source.path, source.name, fused=job.fused)
     network = replace(network, classes=source.classes)
-    with Bar(console=console, transient=True, disable=console.quiet) as bar:
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"lowering {source.name} through TVM", total=None)
         generated = generate(
             network,
