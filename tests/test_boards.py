@@ -12,8 +12,8 @@ import pytest
 
 from conftest import TINY, Builder
 from mbn.build import build_image
-from mbn.build.elf import sections
-from mbn.device.emulated import qemu_command
+from mbn.elf import sections
+from mbn.emulator import qemu_command
 from mbn.errors import BoardError, PlanError, ToolError, UsageError
 from mbn.target import CORES, Board, boards, find_board, load_board
 

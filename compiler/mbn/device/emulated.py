@@ -9,40 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mbn.device.process import Child
-from mbn.errors import BoardError, LinkError, ToolError
+from mbn.emulator import qemu_command
+from mbn.errors import LinkError, ToolError
+from mbn.process import Child
 from mbn.target import Board
 
-QEMU = "qemu-system-arm"
 _LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)")
 _START_S = 20.0
 # The multiplexer is there for its buffer: without it QEMU reads the socket anew for every byte that
 # the UART takes, at a fifth of the speed. Its escape character must be no byte at all.
 _NO_ESCAPE = "256"
-
-
-def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
-    """QEMU's command line for an image, without a serial line. Raises `BoardError` for a board
-    that no emulator stands for, `ToolError` where QEMU is not installed."""
-    if board.emulator is None:
-        raise BoardError(f"no emulator stands for {board.name}", advice="Give --port")
-    if shutil.which(QEMU) is None:
-        raise ToolError(
-            f"the program {QEMU} is missing", advice="On Debian: apt-get install qemu-system-arm"
-        )
-    return [
-        QEMU,
-        *("-machine", board.emulator.machine, *board.emulator.arguments),
-        *("-display", "none", "-monitor", "none", "-no-user-config"),
-        *("-kernel", str(elf), *extra),
-    ]
 
 
 @contextmanager

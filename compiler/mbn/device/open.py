@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mbn.device.emulated import native, qemu
 from mbn.device.link import Link
-from mbn.device.process import Child
+from mbn.process import Child
 from mbn.device.session import Device
 from mbn.errors import BoardError, LinkError, UsageError
 from mbn.target import Board, Image

@@ -87,8 +87,12 @@ class Child:
 
     def wait_briefly(self) -> int | None:
         """The exit status if it ends at once (negative: a signal), else None."""
+        return self.wait(_LAST_WORDS_S)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit status as soon as it ends by itself; None: it did not within that time."""
         try:
-            return self._process.wait(_LAST_WORDS_S)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 

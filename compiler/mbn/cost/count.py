@@ -1,0 +1,223 @@
+"""Counts what one inference executes, block by block and stage by stage.
+
+What enters: the bench app's ELF file, its board, the number of stages. What leaves: `Execution`s:
+a block, the stage that ran it, how often, and how often it fell through to the code behind it.
+Always holds: figures are a run of two inferences less a run of one, so that start-up and end
+cancel; the same image gives the same figures, exactly; QEMU is ended on every way out.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbn import elf
+from mbn.cost import plugin
+from mbn.emulator import qemu_command
+from mbn.errors import ToolError
+from mbn.process import Child
+from mbn.target import Board
+
+TIMEOUT_S = 1800.0
+MAX_STAGES = 256  # the bench app's marks
+_ENTER, _LEAVE, _RUNS = "mbn_bench_enter", "mbn_bench_leave", "mbn_bench_runs"
+_HARNESS = "mbn_bench_"
+_MARK_BYTES = 4
+_OTHER_VERSION = "API version"  # what QEMU says when it refuses a plugin for its version
+
+Key = tuple[int, int, int]  # address, instructions, bucket
+Tally = tuple[int, int, int]  # runs, then on 2 bytes behind the last instruction, 4 bytes
+Progress = Callable[[int, int], None]  # done, of
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How often a block of code ran within one stage.
+
+    `stage`: None outside the stages. `harness`: it belongs to the bench app. `opcodes`: the bytes
+    of each instruction, in memory order. `fell_through`: runs after which the code behind it ran.
+    """
+
+    address: int
+    opcodes: tuple[bytes, ...]
+    stage: int | None
+    harness: bool
+    runs: int
+    fell_through: int
+
+    @property
+    def instructions(self) -> int:
+        """Executed in all its runs."""
+        return self.runs * len(self.opcodes)
+
+
+def count(
+    board: Board,
+    image: Path,
+    stages: int,
+    folder: Path,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    progress: Progress | None = None,
+) -> tuple[Execution, ...]:
+    """Runs the bench app twice under QEMU and subtracts. Files go to `folder`.
+
+    Raises `BoardError` (no emulator stands for the board), `ToolError` (a program is missing,
+    QEMU fails or takes longer than `timeout_s`, the image is not the bench app's).
+    """
+    if not 0 < stages <= MAX_STAGES:
+        raise ToolError(f"the network has {stages} stages", wanted=f"1 to {MAX_STAGES}")
+    folder.mkdir(parents=True, exist_ok=True)
+    marks = _Marks.of(image)
+    tallies = []
+    for runs in (1, 2):
+        if progress:
+            progress(runs - 1, 2)
+        copy = folder / f"bench-{runs}.elf"
+        marks.copy_with_runs(image, copy, runs)
+        tallies.append(_run(board, copy, marks, stages, folder, timeout_s))
+    if progress:
+        progress(2, 2)
+    return tuple(_executions(image, *tallies))
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Addresses of the bench app."""
+
+    enter: int
+    leave: int
+    runs: int
+
+    @classmethod
+    def of(cls, image: Path) -> _Marks:
+        known = {symbol.name: symbol.address for symbol in elf.symbols(image)}
+        try:
+            return cls(*(known[name] for name in (_ENTER, _LEAVE, _RUNS)))
+        except KeyError as error:
+            raise ToolError(
+                f"has no symbol {error}", wanted="an image of the bench app", node=str(image)
+            ) from error
+
+    def copy_with_runs(self, image: Path, copy: Path, runs: int) -> None:
+        """The image with another number of inferences: the code is the same in all bits."""
+        at = elf.Contents(image).file_offset(self.runs, 4)
+        data = bytearray(image.read_bytes())
+        struct.pack_into("<I", data, at, runs)
+        copy.write_bytes(data)
+
+
+def _run(
+    board: Board, image: Path, marks: _Marks, stages: int, folder: Path, timeout_s: float
+) -> Mapping[Key, Tally]:
+    """One run under QEMU, with the first plugin interface version that it takes."""
+    said = ""
+    for version in plugin.VERSIONS:
+        out = image.with_suffix(".blocks")
+        out.unlink(missing_ok=True)
+        library = plugin.build(folder, version)
+        options = {
+            "out": _quoted(out),
+            "enter": hex(marks.enter),
+            "leave": hex(marks.leave),
+            "stages": str(stages),
+        }
+        arguments = ",".join(f"{name}={value}" for name, value in options.items())
+        command = qemu_command(
+            board,
+            image,
+            *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
+            *("-plugin", f"{_quoted(library)},{arguments}"),
+        )
+        status, said = _to_the_end(command, timeout_s)
+        if _OTHER_VERSION in said and not out.is_file():
+            continue
+        if status != 0:
+            raise ToolError(
+                f"the bench app ended with status {status}: {said or 'QEMU said nothing'}",
+                advice=f"Its image is {image}",
+            )
+        return dict(_read(out))
+    raise ToolError(
+        f"this QEMU takes no plugin of interface versions {plugin.VERSIONS}: {said}",
+        wanted="a QEMU from 7.2 to 10, built with plugins",
+    )
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace(",", ",,")  # QEMU's own way
+
+
+def _to_the_end(command: Sequence[str], timeout_s: float) -> tuple[int, str]:
+    """Exit status and what it wrote to standard error."""
+    with Child(command) as child:
+        status = child.wait(timeout_s)
+        said = " ".join(child.errors().split())
+    if status is None:
+        raise ToolError(f"the bench app did not end within {timeout_s:.0f} s: {said}")
+    return status, said
+
+
+def _read(path: Path) -> Iterator[tuple[Key, Tally]]:
+    """The plugin's lines. Raises `ToolError` where the last one is not "end"."""
+    try:
+        *lines, last = path.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError) as error:
+        raise ToolError("the counting plugin wrote nothing", node=str(path)) from error
+    if last != "end":
+        raise ToolError(f"the counting plugin says: {last}", node=str(path))
+    for line in lines:
+        address, insns, bucket, runs, next2, next4 = line.split()
+        yield (int(address, 16), int(insns), int(bucket)), (int(runs), int(next2), int(next4))
+
+
+def _executions(
+    image: Path, one: Mapping[Key, Tally], two: Mapping[Key, Tally]
+) -> Iterator[Execution]:
+    """Two inferences less one, in order of address."""
+    contents = elf.Contents(image)
+    ours = _harness_ranges(image)
+    for key in sorted(one.keys() | two.keys()):
+        first, second = one.get(key, (0, 0, 0)), two.get(key, (0, 0, 0))
+        runs, next2, next4 = (b - a for a, b in zip(first, second, strict=True))
+        address, insns, bucket = key
+        if min(runs, next2, next4) < 0:
+            raise ToolError(
+                f"the second inference ran less code than none at {address:#x}",
+                wanted="a bench app that does the same in every run",
+                node=str(image),
+            )
+        if runs:
+            opcodes = _opcodes(contents, address, insns)
+            yield Execution(
+                address,
+                opcodes,
+                stage=bucket - 1 if bucket else None,
+                harness=any(start <= address < end for start, end in ours),
+                runs=runs,
+                fell_through=next2 if len(opcodes[-1]) == 2 else next4,
+            )
+
+
+def _opcodes(contents: elf.Contents, address: int, insns: int) -> tuple[bytes, ...]:
+    """Instructions by their first halfword: 32 bits if its top five are 11101, 11110 or 11111
+    (ARMv7-M Architecture Reference Manual, A5.1)."""
+    found = []
+    for _ in range(insns):
+        (first,) = struct.unpack("<H", contents.read(address, 2))
+        size = 4 if first >> 11 >= 0b11101 else 2
+        found.append(contents.read(address, size))
+        address += size
+    return tuple(found)
+
+
+def _harness_ranges(image: Path) -> list[tuple[int, int]]:
+    ranges = []
+    for symbol in elf.symbols(image):
+        if symbol.name in (_ENTER, _LEAVE):
+            ranges.append((symbol.address, symbol.address + MAX_STAGES * _MARK_BYTES))
+        elif symbol.is_function and symbol.name.startswith(_HARNESS):
+            ranges.append((symbol.address, symbol.address + symbol.size_bytes))
+    return ranges

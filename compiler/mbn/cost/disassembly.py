@@ -1,0 +1,91 @@
+"""Opcodes to instructions, by LLVM's disassembler.
+
+What enters: the bytes of single instructions. What leaves: an `Instruction` for each. Always
+holds: an instruction stands for itself, whatever IT or VPT block it was in: a predicated one reads
+like the plain one, since a core issues it all the same.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mbn.cost import llvm
+
+# Neither has a register or a memory operand; LLVM would print what follows as predicated.
+_NOPS = b"\x00\xbf" * 4
+_ENCODING = re.compile(r"\s*@ encoding: \[([0-9a-fx,]+)\]\s*$")
+_BRANCH = re.compile(
+    r"b|bl|blx|bx|bxns|blxns|cbz|cbnz|tbb|tbh|le|letp|wls|wlstp"
+    r"|b(eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)"
+)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction: `name` without width and type suffix, `operands` as LLVM writes them."""
+
+    text: str  # "ldr.w\tr0, [r1, #4]", for llvm-mca
+    name: str
+    operands: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Instruction:
+        """From a line of assembly. Commas within brackets and braces do not separate operands."""
+        mnemonic, _, rest = text.strip().partition("\t")
+        rest = rest.strip()
+        operands = re.split(r",\s*(?![^\[{]*[\]}])", rest) if rest else []
+        return cls(text.strip(), mnemonic.split(".")[0], tuple(operands))
+
+    @property
+    def is_branch(self) -> bool:
+        """It may go elsewhere, and does nothing else (unlike pop {pc} and ldr pc)."""
+        return _BRANCH.fullmatch(self.name) is not None
+
+    @property
+    def is_predicate(self) -> bool:
+        """IT, VPT or VPST: it only says how those behind it are executed."""
+        return re.fullmatch(r"it[te]{0,3}|vpt[te]{0,3}|vpst[te]{0,3}", self.name) is not None
+
+    @property
+    def registers(self) -> int:
+        """How many are in its braces, a range counting as all in it."""
+        listed = re.search(r"\{(.*)\}", self.text)
+        if listed is None:
+            return 0
+        total = 0
+        for part in listed[1].split(","):
+            numbers = [int(number) for number in re.findall(r"\d+", part)]
+            total += numbers[1] - numbers[0] + 1 if "-" in part else 1
+        return total
+
+
+def disassemble(target: llvm.Target, opcodes: Iterable[bytes]) -> Mapping[bytes, Instruction]:
+    """What each opcode says. Those that LLVM does not know are left out. Raises `ToolError`."""
+    wanted = sorted(set(opcodes))
+    found = {code: Instruction.parse("it\teq") for code in wanted if _is_it(code)}
+    lines = []
+    for code in wanted:
+        if code not in found:
+            lines.append(_bytes(code))
+            if code[1] >= 0xEC:  # VPT and VPST are here
+                lines.append(_bytes(_NOPS))
+    said = llvm.disassembled(target, "\n".join(lines) + "\n")
+    for line in said.splitlines():
+        match = _ENCODING.search(line)
+        if match:
+            code = bytes(int(byte, 16) for byte in match[1].split(","))
+            found[code] = Instruction.parse(line[: match.start()])
+    return {code: found[code] for code in wanted if code in found}
+
+
+def _bytes(code: bytes) -> str:
+    return " ".join(f"{byte:#04x}" for byte in code)
+
+
+def _is_it(code: bytes) -> bool:
+    """IT, not a hint: ARMv7-M Architecture Reference Manual, A5.2.5."""
+    (halfword,) = struct.unpack_from("<H", code)
+    return halfword >> 8 == 0xBF and halfword & 0xF != 0

@@ -1,0 +1,74 @@
+"""LLVM's machine-code programs: the disassembler and the pipeline model.
+
+What enters: text for llvm-mc or llvm-mca. What leaves: what they print. Always holds: a program
+that is missing is a `ToolError` that names its Debian package; the versioned name is preferred,
+so that figures do not follow what else is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mbn.errors import ToolError
+
+_VERSIONS = ("-19", "-20", "-21", "")
+_TIMEOUT_S = 300.0
+PACKAGE = "llvm-19"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A core as LLVM calls it."""
+
+    triple: str
+    cpu: str
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (f"-triple={self.triple}", f"-mcpu={self.cpu}")
+
+
+def program(name: str) -> str:
+    """The program's file, as "llvm-mca-19". Raises `ToolError` where there is none."""
+    for version in _VERSIONS:
+        if shutil.which(name + version):
+            return name + version
+    raise ToolError(
+        f"the program {name}{_VERSIONS[0]} is missing",
+        advice=f"On Debian: apt-get install {PACKAGE}",
+    )
+
+
+def disassembled(target: Target, opcodes: str) -> str:
+    """What llvm-mc prints for lines of bytes ("0x08 0x68"), encodings included."""
+    return _run([program("llvm-mc"), "--disassemble", "--show-encoding", *target.arguments], opcodes)
+
+
+def analysed(target: Target, assembly: str, iterations: int) -> str:
+    """llvm-mca's JSON for the regions of an assembly text, each run `iterations` times."""
+    triple, cpu = target.arguments
+    command = [program("llvm-mca"), triple.replace("-triple", "-mtriple"), cpu]
+    options = ("-json", f"-iterations={iterations}", "-skip-unsupported-instructions=any")
+    return _run([*command, *options], assembly)
+
+
+def _run(command: Sequence[str], text: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"did not end well: {error}", node=command[0]) from error
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise ToolError(f"ended with status {done.returncode}: {''.join(last)}", node=command[0])
+    return done.stdout

@@ -1,0 +1,132 @@
+"""Cycles of the Cortex-M3, M4, M33 and M0+ by the timing tables of their manuals.
+
+What enters: the instructions of a block, in order. What leaves: cycles of one pass with the branch
+at its end not taken; `refill` more if it is. Always holds: memory has no wait states, addresses are
+aligned, a divide takes 7 cycles (the manuals say 2 to 12).
+
+Sources: Cortex-M4 Technical Reference Manual (DDI 0439) 3.3.1 and 3.3.2 for integers, 7.2.3 for
+the FPU; Cortex-M3 (DDI 0337) 3.3.1, the worst case of its long multiplies; Cortex-M0+ (DDI 0484)
+3.3, with the single-cycle multiplier. Arm publishes no table for the M33: it goes by the M4's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mbn.cost.disassembly import Instruction
+
+_DIVIDE = 7
+_CONDITIONS = frozenset("eq ne cs cc hs lo mi pl vs vc hi ls ge lt gt le".split())
+_MULTIPLE = frozenset("ldm ldmdb ldmia stm stmdb stmia push pop".split())
+_FLOAT_MULTIPLE = frozenset("vldm vldmia vldmdb vstm vstmia vstmdb vpush vpop".split())
+# [rn] or [rn, #offset], without write-back
+_PLAIN_ADDRESS = re.compile(r"\[\w+(, #-?\w+)?\]")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A core's table: cycles by name where they are not 1; memory goes by rules of its own."""
+
+    source: str
+    refill: int  # of the pipeline, after a branch that is taken
+    pipelined_memory: bool  # a single load or store takes 1 cycle behind another
+    cycles: Mapping[str, int] = field(default_factory=dict)
+
+
+_M4 = {
+    "sdiv": _DIVIDE,
+    "udiv": _DIVIDE,
+    **dict.fromkeys(("vmla", "vmls", "vfma", "vfms", "vnmla", "vnmls", "vfnma", "vfnms"), 3),
+    "vdiv": 14,
+    "vsqrt": 14,
+}
+_M3 = {"mla": 2, "mls": 2, "smull": 5, "umull": 5, "smlal": 7, "umlal": 7}
+_M0PLUS = {"bl": 2, **dict.fromkeys(("mrs", "msr", "dmb", "dsb", "isb"), 3)}
+
+M4 = Table("timing table of the Cortex-M4 (DDI 0439)", 2, True, _M4)
+M33 = Table("timing table of the Cortex-M4 (DDI 0439); the M33 has none", 2, True, _M4)
+M3 = Table("timing table of the Cortex-M3 (DDI 0337), long multiplies at worst", 2, True, _M4 | _M3)
+M0PLUS = Table("timing table of the Cortex-M0+ (DDI 0484), fast multiplier", 1, False, _M0PLUS)
+
+
+def block_cycles(table: Table, instructions: Sequence[Instruction]) -> int:
+    """Cycles of one pass. The first instruction follows none that it could overlap with."""
+    total = 0
+    previous: Instruction | None = None
+    for instruction in instructions:
+        total += _one(table, instruction, previous)
+        previous = instruction
+    return total
+
+
+def _one(table: Table, now: Instruction, previous: Instruction | None) -> int:
+    name = now.name
+    if name in _MULTIPLE or name in _FLOAT_MULTIPLE:
+        return _multiple(table, now)
+    if name in ("ldrd", "strd"):
+        return 3
+    if _is_single_load(now):
+        return _load(table, now, previous)
+    if _is_single_store(now):
+        return _store(table, now, previous)
+    if name == "vmov" and len(now.operands) == 3:
+        return 2
+    if not now.is_branch and now.operands[:1] == ("pc",):
+        return 1 + table.refill
+    return table.cycles.get(name, 1)
+
+
+def _multiple(table: Table, now: Instruction) -> int:
+    """1 + N; a pop of pc refills the pipeline too (on the M0+: 3 + N)."""
+    words = now.registers * (2 if re.search(r"\{d\d", now.text) else 1)
+    to_pc = re.search(r"\bpc\b", now.text) is not None
+    return 1 + words + (2 if to_pc else 0)
+
+
+def _is_single_load(instruction: Instruction) -> bool:
+    return instruction.name.startswith(("ldr", "vldr")) and instruction.name != "ldrd"
+
+
+def _is_single_store(instruction: Instruction) -> bool:
+    return instruction.name.startswith(("str", "vstr")) and instruction.name != "strd"
+
+
+def _follows_memory(table: Table, previous: Instruction | None) -> bool:
+    return (
+        table.pipelined_memory
+        and previous is not None
+        and (_is_single_load(previous) or _is_single_store(previous))
+    )
+
+
+def _load(table: Table, now: Instruction, previous: Instruction | None) -> int:
+    """2; 1 behind another single load or store, unless that one loads this one's address."""
+    cycles = 2
+    if _follows_memory(table, previous) and not _address_waits(now, previous):
+        cycles = 1
+    if now.operands[0] == "pc":
+        cycles += table.refill
+    if now.operands[0].startswith("d"):
+        cycles += 1
+    return cycles
+
+
+def _address_waits(now: Instruction, previous: Instruction | None) -> bool:
+    if previous is None or not _is_single_load(previous):
+        return False
+    address = now.text.partition("[")[2]
+    return re.search(rf"\b{previous.operands[0]}\b", address) is not None
+
+
+def _store(table: Table, now: Instruction, previous: Instruction | None) -> int:
+    """1 from the write buffer; 2 with a register offset or write-back behind no other."""
+    if not table.pipelined_memory:
+        return 2
+    cycles = 1
+    if not _follows_memory(table, previous) and not _PLAIN_ADDRESS.search(now.text):
+        cycles = 2
+    if now.operands[0].startswith("d"):
+        cycles += 1
+    return cycles

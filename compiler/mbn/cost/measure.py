@@ -1,0 +1,147 @@
+"""One inference's cost by stage.
+
+What enters: a board, the ELF file of the bench app built for it, the number of stages. What leaves:
+a `CostResult`. Always holds: instructions are exact; cycles are modelled, or None with a note that
+says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbn.cost import llvm, m_profile, pipeline_model
+from mbn.cost.count import TIMEOUT_S, Execution, Progress, count
+from mbn.cost.disassembly import Instruction, disassemble
+from mbn.cost.result import LABEL, Cost, CostResult
+from mbn.errors import ToolError
+from mbn.target import Board, Core
+
+_NEVER_FALLS_THROUGH = frozenset("b bl bx blx bxns blxns tbb tbh".split())
+_NO_REFILL = frozenset("le letp".split())  # the low-overhead loop remembers where it begins
+_HARNESS = -1
+
+
+@dataclass(frozen=True)
+class _Model:
+    """How a core's cycles are made: by its manual's table, or (None) by llvm-mca."""
+
+    target: llvm.Target
+    table: m_profile.Table | None
+
+
+_MODELS: Mapping[str, _Model] = {
+    "cortex-m0plus": _Model(llvm.Target("thumbv6m-none-eabi", "cortex-m0plus"), m_profile.M0PLUS),
+    "cortex-m3": _Model(llvm.Target("thumbv7m-none-eabi", "cortex-m3"), m_profile.M3),
+    "cortex-m4f": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m4"), m_profile.M4),
+    "cortex-m7": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m7"), None),
+    "cortex-m33": _Model(llvm.Target("thumbv8m.main-none-eabihf", "cortex-m33"), m_profile.M33),
+    "cortex-m55": _Model(llvm.Target("thumbv8.1m.main-none-eabihf", "cortex-m55"), None),
+}
+
+
+def measure(
+    board: Board,
+    elf: Path,
+    stages: int,
+    folder: Path,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    progress: Progress | None = None,
+) -> CostResult:
+    """Counts one inference of the bench app's image under QEMU and models its cycles.
+
+    `stages` is the network's number of stages; files (plugin, counts) go to `folder`; `progress`
+    is told of runs done. Without LLVM, cycles are None. Raises `BoardError` (no emulator stands for
+    the board) and `ToolError` (QEMU or gcc is missing, a run fails or takes over `timeout_s`).
+    """
+    executions = count(board, elf, stages, folder, timeout_s=timeout_s, progress=progress)
+    instructions: Counter[int | None] = Counter()
+    for execution in executions:
+        instructions[_share(execution)] += execution.instructions
+    notes: list[str] = []
+    cycles, source = _modelled(board.core, executions, notes)
+
+    def cost(share: int | None) -> Cost:
+        known = None if cycles is None else round(cycles[share])
+        return Cost(instructions[share], known)
+
+    return CostResult(
+        stages=tuple(cost(index) for index in range(stages)),
+        driver=cost(None),
+        harness=cost(_HARNESS),
+        model=f"{LABEL}: {source}" if cycles is not None else "no model",
+        notes=tuple(notes),
+    )
+
+
+def _share(execution: Execution) -> int | None:
+    return _HARNESS if execution.harness else execution.stage
+
+
+def _modelled(
+    core: Core, executions: Sequence[Execution], notes: list[str]
+) -> tuple[Counter[int | None] | None, str]:
+    """Cycles by share, and where they come from; None with a note where there are none."""
+    model = _MODELS.get(core.name)
+    if model is None:
+        notes.append(f"modelled cycles are unknown: there is no model of the {core.name}")
+        return None, ""
+    try:
+        return _cycles(model, executions, notes), _source(model)
+    except ToolError as error:
+        notes.append(f"modelled cycles are unknown: {error}")
+        return None, ""
+
+
+def _source(model: _Model) -> str:
+    if model.table is not None:
+        return model.table.source
+    return f"{llvm.program('llvm-mca')}'s scheduling model of the {model.target.cpu}"
+
+
+def _cycles(
+    model: _Model, executions: Sequence[Execution], notes: list[str]
+) -> Counter[int | None]:
+    opcodes = {opcode for execution in executions for opcode in execution.opcodes}
+    known = disassemble(model.target, opcodes)
+    blocks = {
+        execution.opcodes: tuple(known[code] for code in execution.opcodes if code in known)
+        for execution in executions
+    }
+    passes = _passes(model, blocks.values())
+    refill = pipeline_model.REFILL if model.table is None else model.table.refill
+    total: Counter[int | None] = Counter()
+    for execution in executions:
+        block = blocks[execution.opcodes]
+        share = _share(execution)
+        unknown = len(execution.opcodes) - len(block)  # one cycle each
+        one_pass = passes[block] + unknown
+        total[share] += one_pass * execution.runs + refill * _taken(execution, block)
+    if len(known) < len(opcodes):
+        notes.append(
+            f"{len(opcodes) - len(known)} of {len(opcodes)} opcodes are not known to LLVM and "
+            "count as one cycle"
+        )
+    return total
+
+
+def _passes(
+    model: _Model, blocks: Iterable[tuple[Instruction, ...]]
+) -> Mapping[tuple[Instruction, ...], float]:
+    """Cycles of one pass of each block; a block that occurs twice is modelled once."""
+    different = list(dict.fromkeys(blocks))
+    if model.table is None:
+        return pipeline_model.block_cycles(model.target, different)
+    return {block: m_profile.block_cycles(model.table, block) for block in different}
+
+
+def _taken(execution: Execution, block: Sequence[Instruction]) -> int:
+    """How often the branch at the end of a block was taken."""
+    if not block or not block[-1].is_branch or block[-1].name in _NO_REFILL:
+        return 0
+    if block[-1].name in _NEVER_FALLS_THROUGH:
+        return execution.runs
+    return execution.runs - execution.fell_through
