@@ -280,7 +280,7 @@ def _gather(
     """One pixel's window into the tile; runs of channels that stay in one half are loops."""
     layer = b.layers[0]
     dense = layer.op is ir.Op.DENSE
-    window = (1, 1) if dense else layer.kernel
+    window = (len(rows), 1) if dense else layer.kernel
     channels = b.source.channels * (b.source.width if dense else 1)
     for ky in range(window[0]):
         for kx in range(window[1]):

@@ -83,17 +83,20 @@ class StageBuilder(tir.Builder):
 
     # -- parameters --------------------------------------------------------------------------
 
+    @property
+    def kernel_rows(self) -> int:
+        """Input rows of one output row; a dense layer reads the whole map."""
+        first = self.layers[0]
+        return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
+
     def in_layout(self) -> RowLayout:
         return row_layout(self.source, is_input=self.source is self.network.input)
 
     def in_rows(self) -> list[Any]:
         """The window's rows, each a (channel, pixel) buffer."""
         layout = self.in_layout()
-        first = self.layers[0]
-        dense = first.op is ir.Op.DENSE
-        count = 1 if dense else (self.band_rows - 1) * first.stride[0] + first.kernel[0]
         rows = []
-        for index in range(count):
+        for index in range((self.band_rows - 1) * self.layers[0].stride[0] + self.kernel_rows):
             self.arguments.append(Argument("in", index))
             rows.append(
                 self.arg(f"in{index}", "int8", (layout.channels, layout.width), layout.strides)
@@ -193,7 +196,7 @@ class StageBuilder(tir.Builder):
             arguments=tuple(self.arguments),
             constants=tuple(self.constants),
             scratch_bytes=self.scratch_bytes,
-            kernel_rows=1 if dense else first.kernel[0],
+            kernel_rows=self.kernel_rows,
             stride_rows=1 if dense else first.stride[0],
             pad_top=0 if dense else first.pads[0],
             band_rows=self.band_rows,
