@@ -82,7 +82,7 @@ MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t
     MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[mbn_dsp_place(phase + i, group_halves)] =
-            mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }
 }
 
@@ -121,7 +121,7 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
     MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[mbn_dsp_place(phase + x / 2 + i, group_halves)] =
-            mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }
 }
 

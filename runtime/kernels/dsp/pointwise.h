@@ -193,9 +193,9 @@ MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream,
     for (int32_t p = 0; p < pixels; p++) {
         int32_t slot = p + 1 == pixels ? 6 : 2 * p;
         int8_t *to = out + p + (p >= split ? jump : 0);
-        to[0] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
         if (channels == 2) {
-            to[plane_bytes] = mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
         }
     }
     return 0;
