@@ -70,6 +70,8 @@ def _fast_depthwise(b: StageBuilder) -> bool:
     layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
     if layer.kernel != (3, 3) or tensor.channels != b.source.channels or b.source.width == 1:
         return False
+    if b.in_layout().strides[1] != 1:
+        return False  # the image's pixels are interleaved
     left, width, outputs = layer.pads[1], b.source.width, tensor.width
     if layer.stride[1] == 1:
         return left == 1 and outputs == width
