@@ -69,7 +69,9 @@ def symbols(path: Path) -> tuple[Symbol, ...]:
     for section in table:
         if section.kind == _SYMTAB:
             names_at = table[section.link].offset
-            for at in range(section.offset, section.offset + section.size_bytes, section.entry_bytes):
+            for at in range(
+                section.offset, section.offset + section.size_bytes, section.entry_bytes
+            ):
                 symbol = _symbol(data, at, names_at)
                 if symbol.name:
                     found.append(symbol)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbn.build import tools
-from mbn.elf import Section, sections
 from mbn.build.link import Placement, does_not_fit, first_placement, overflows
+from mbn.elf import Section, sections
 from mbn.errors import ToolError, UsageError
 from mbn.target import Board, Image, data_root
 

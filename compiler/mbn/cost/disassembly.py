@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 from mbn.cost import llvm
 
-# Neither has a register or a memory operand; LLVM would print what follows as predicated.
+# Behind a predicate, up to four: LLVM would print what follows as predicated.
 _NOPS = b"\x00\xbf" * 4
 _ENCODING = re.compile(r"\s*@ encoding: \[([0-9a-fx,]+)\]\s*$")
+_COMMA = re.compile(r",\s*(?![^\[{]*[\]}])")
+_PREDICATE = re.compile(r"it[te]{0,3}|vpt[te]{0,3}|vpst[te]{0,3}")
 _BRANCH = re.compile(
     r"b|bl|blx|bx|bxns|blxns|cbz|cbnz|tbb|tbh|le|letp|wls|wlstp"
     r"|b(eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)"
@@ -36,8 +38,8 @@ class Instruction:
         """From a line of assembly. Commas within brackets and braces do not separate operands."""
         mnemonic, _, rest = text.strip().partition("\t")
         rest = rest.strip()
-        operands = re.split(r",\s*(?![^\[{]*[\]}])", rest) if rest else []
-        return cls(text.strip(), mnemonic.split(".")[0], tuple(operands))
+        operands = tuple(_COMMA.split(rest)) if rest else ()
+        return cls(text.strip(), mnemonic.split(".")[0], operands)
 
     @property
     def is_branch(self) -> bool:
@@ -47,7 +49,7 @@ class Instruction:
     @property
     def is_predicate(self) -> bool:
         """IT, VPT or VPST: it only says how those behind it are executed."""
-        return re.fullmatch(r"it[te]{0,3}|vpt[te]{0,3}|vpst[te]{0,3}", self.name) is not None
+        return _PREDICATE.fullmatch(self.name) is not None
 
     @property
     def registers(self) -> int:
@@ -88,4 +90,4 @@ def _bytes(code: bytes) -> str:
 def _is_it(code: bytes) -> bool:
     """IT, not a hint: ARMv7-M Architecture Reference Manual, A5.2.5."""
     (halfword,) = struct.unpack_from("<H", code)
-    return halfword >> 8 == 0xBF and halfword & 0xF != 0
+    return bool(halfword >> 8 == 0xBF and halfword & 0xF)

@@ -19,6 +19,10 @@ _TIMEOUT_S = 300.0
 PACKAGE = "llvm-19"
 
 
+class RefusedError(ToolError):
+    """The program ran and did not take its input."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A core as LLVM calls it."""
@@ -44,18 +48,22 @@ def program(name: str) -> str:
 
 def disassembled(target: Target, opcodes: str) -> str:
     """What llvm-mc prints for lines of bytes ("0x08 0x68"), encodings included."""
-    return _run([program("llvm-mc"), "--disassemble", "--show-encoding", *target.arguments], opcodes)
+    command = [program("llvm-mc"), "--disassemble", "--show-encoding", *target.arguments]
+    return _run(command, opcodes).stdout
 
 
-def analysed(target: Target, assembly: str, iterations: int) -> str:
-    """llvm-mca's JSON for the regions of an assembly text, each run `iterations` times."""
+def analysed(target: Target, assembly: str, iterations: int) -> tuple[str, int]:
+    """llvm-mca's JSON for the regions of an assembly text, each run `iterations` times, and how
+    many instructions it left out because its model lacks them. Raises `RefusedError` for a text
+    that it can't assemble."""
     triple, cpu = target.arguments
     command = [program("llvm-mca"), triple.replace("-triple", "-mtriple"), cpu]
     options = ("-json", f"-iterations={iterations}", "-skip-unsupported-instructions=any")
-    return _run([*command, *options], assembly)
+    done = _run([*command, *options], assembly)
+    return done.stdout, done.stderr.count("found an unsupported instruction")
 
 
-def _run(command: Sequence[str], text: str) -> str:
+def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
             command,
@@ -70,5 +78,5 @@ def _run(command: Sequence[str], text: str) -> str:
         raise ToolError(f"did not end well: {error}", node=command[0]) from error
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:]
-        raise ToolError(f"ended with status {done.returncode}: {''.join(last)}", node=command[0])
-    return done.stdout
+        raise RefusedError(f"ended with status {done.returncode}: {''.join(last)}", node=command[0])
+    return done

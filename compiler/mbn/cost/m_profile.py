@@ -18,9 +18,7 @@ from dataclasses import dataclass, field
 from mbn.cost.disassembly import Instruction
 
 _DIVIDE = 7
-_CONDITIONS = frozenset("eq ne cs cc hs lo mi pl vs vc hi ls ge lt gt le".split())
-_MULTIPLE = frozenset("ldm ldmdb ldmia stm stmdb stmia push pop".split())
-_FLOAT_MULTIPLE = frozenset("vldm vldmia vldmdb vstm vstmia vstmdb vpush vpop".split())
+_MULTIPLE = re.compile(r"v?(ldm|stm)(ia|db)?|v?push|v?pop")
 # [rn] or [rn, #offset], without write-back
 _PLAIN_ADDRESS = re.compile(r"\[\w+(, #-?\w+)?\]")
 
@@ -62,23 +60,23 @@ def block_cycles(table: Table, instructions: Sequence[Instruction]) -> int:
 
 
 def _one(table: Table, now: Instruction, previous: Instruction | None) -> int:
-    name = now.name
-    if name in _MULTIPLE or name in _FLOAT_MULTIPLE:
-        return _multiple(table, now)
-    if name in ("ldrd", "strd"):
-        return 3
-    if _is_single_load(now):
-        return _load(table, now, previous)
-    if _is_single_store(now):
-        return _store(table, now, previous)
-    if name == "vmov" and len(now.operands) == 3:
-        return 2
-    if not now.is_branch and now.operands[:1] == ("pc",):
-        return 1 + table.refill
-    return table.cycles.get(name, 1)
+    cycles = table.cycles.get(now.name, 1)
+    if _MULTIPLE.fullmatch(now.name):
+        cycles = _multiple(now)
+    elif now.name in ("ldrd", "strd"):
+        cycles = 3
+    elif _is_single_load(now):
+        cycles = _load(table, now, previous)
+    elif _is_single_store(now):
+        cycles = _store(table, now, previous)
+    elif now.name == "vmov" and len(now.operands) == 3:
+        cycles = 2
+    elif now.operands[:1] == ("pc",) and not now.is_branch:
+        cycles = 1 + table.refill
+    return cycles
 
 
-def _multiple(table: Table, now: Instruction) -> int:
+def _multiple(now: Instruction) -> int:
     """1 + N; a pop of pc refills the pipeline too (on the M0+: 3 + N)."""
     words = now.registers * (2 if re.search(r"\{d\d", now.text) else 1)
     to_pc = re.search(r"\bpc\b", now.text) is not None

@@ -7,7 +7,7 @@ says why.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from mbn.cost.result import LABEL, Cost, CostResult
 from mbn.errors import ToolError
 from mbn.target import Board, Core
 
-_NEVER_FALLS_THROUGH = frozenset("b bl bx blx bxns blxns tbb tbh".split())
-_NO_REFILL = frozenset("le letp".split())  # the low-overhead loop remembers where it begins
+_NEVER_FALLS_THROUGH = frozenset(("b", "bl", "bx", "blx", "bxns", "blxns", "tbb", "tbh"))
+_NO_REFILL = frozenset(("le", "letp"))  # the low-overhead loop remembers where it begins
 _HARNESS = -1
 
 
@@ -83,7 +83,7 @@ def _share(execution: Execution) -> int | None:
 
 def _modelled(
     core: Core, executions: Sequence[Execution], notes: list[str]
-) -> tuple[Counter[int | None] | None, str]:
+) -> tuple[Mapping[int | None, float] | None, str]:
     """Cycles by share, and where they come from; None with a note where there are none."""
     model = _MODELS.get(core.name)
     if model is None:
@@ -104,16 +104,16 @@ def _source(model: _Model) -> str:
 
 def _cycles(
     model: _Model, executions: Sequence[Execution], notes: list[str]
-) -> Counter[int | None]:
+) -> Mapping[int | None, float]:
     opcodes = {opcode for execution in executions for opcode in execution.opcodes}
     known = disassemble(model.target, opcodes)
     blocks = {
         execution.opcodes: tuple(known[code] for code in execution.opcodes if code in known)
         for execution in executions
     }
-    passes = _passes(model, blocks.values())
+    passes = _passes(model, blocks.values(), notes)
     refill = pipeline_model.REFILL if model.table is None else model.table.refill
-    total: Counter[int | None] = Counter()
+    total: dict[int | None, float] = defaultdict(float)
     for execution in executions:
         block = blocks[execution.opcodes]
         share = _share(execution)
@@ -129,13 +129,13 @@ def _cycles(
 
 
 def _passes(
-    model: _Model, blocks: Iterable[tuple[Instruction, ...]]
+    model: _Model, blocks: Iterable[tuple[Instruction, ...]], notes: list[str]
 ) -> Mapping[tuple[Instruction, ...], float]:
     """Cycles of one pass of each block; a block that occurs twice is modelled once."""
     different = list(dict.fromkeys(blocks))
     if model.table is None:
-        return pipeline_model.block_cycles(model.target, different)
-    return {block: m_profile.block_cycles(model.table, block) for block in different}
+        return pipeline_model.block_cycles(model.target, different, notes)
+    return {block: float(m_profile.block_cycles(model.table, block)) for block in different}
 
 
 def _taken(execution: Execution, block: Sequence[Instruction]) -> int:

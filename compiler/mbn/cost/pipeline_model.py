@@ -9,7 +9,7 @@ predicates (IT, VPT) cost nothing; the branch at the end is an instruction that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mbn.cost import llvm
 from mbn.cost.disassembly import Instruction
@@ -18,43 +18,65 @@ from mbn.errors import ToolError
 REFILL = 1
 _ITERATIONS = 20
 _BLOCKS_A_RUN = 200
-_SILENT = frozenset(("bkpt", "udf", "svc"))
+# Not in a model: what ends a program, and the start of a low-overhead loop.
+_LEFT_OUT = frozenset(("bkpt", "udf", "svc", "dls"))
 
 Block = tuple[Instruction, ...]
 
 
-def block_cycles(target: llvm.Target, blocks: Sequence[Block]) -> Mapping[Block, float]:
-    """Cycles of one pass of each block. Raises `ToolError`: llvm-mca is missing or fails."""
+def block_cycles(
+    target: llvm.Target, blocks: Sequence[Block], notes: list[str]
+) -> Mapping[Block, float]:
+    """Cycles of one pass of each block. What the model lacks is told in a line added to `notes`.
+    Raises `ToolError`: llvm-mca is missing, or its answer can't be read."""
+    llvm.program("llvm-mca")  # told from a block that it can't read
     found: dict[Block, float] = {}
+    lacking = 0
     for at in range(0, len(blocks), _BLOCKS_A_RUN):
-        part = blocks[at : at + _BLOCKS_A_RUN]
-        found.update(zip(part, _analyse(target, part), strict=True))
+        part, left_out = _analyse(target, blocks[at : at + _BLOCKS_A_RUN])
+        found.update(part)
+        lacking += left_out
+    if lacking:
+        notes.append(f"llvm-mca has no model of {lacking} instructions: they count as one cycle")
     return found
 
 
-def _analyse(target: llvm.Target, blocks: Sequence[Block]) -> Iterator[float]:
+def _analyse(target: llvm.Target, blocks: Sequence[Block]) -> tuple[dict[Block, float], int]:
+    """Cycles, and how many instructions have no model. The block that they are in is found by
+    halving; there they count as one cycle each."""
     text = "".join(_region(index, block) for index, block in enumerate(blocks))
-    said = llvm.analysed(target, text, _ITERATIONS)
     try:
-        regions = json.loads(said)["CodeRegions"]
-        cycles = {
+        said, lacking = llvm.analysed(target, text, _ITERATIONS)
+    except llvm.RefusedError:  # something that it printed itself but does not read
+        said, lacking = "", sum(len(block) for block in blocks)
+    if lacking and len(blocks) > 1:
+        half = len(blocks) // 2
+        first, before = _analyse(target, blocks[:half])
+        second, behind = _analyse(target, blocks[half:])
+        return first | second, before + behind
+    if not said:
+        return {blocks[0]: float(lacking)}, lacking
+    cycles = _read(said)
+    return {block: cycles[str(index)] + lacking for index, block in enumerate(blocks)}, lacking
+
+
+def _read(said: str) -> Mapping[str, float]:
+    """Cycles of one pass by the name of the region."""
+    try:
+        return {
             region["Name"]: region["SummaryView"]["TotalCycles"] / _ITERATIONS
-            for region in regions
+            for region in json.loads(said)["CodeRegions"]
         }
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"llvm-mca's answer can't be read: {error!r}") from error
-    for index, block in enumerate(blocks):
-        yield cycles.get(str(index), float(len(block)))
 
 
 def _region(index: int, block: Block) -> str:
     """The nop stands for the branch, and keeps a block of only a branch from being empty."""
-    lines = [
-        instruction.text
-        for instruction in block
-        if not (
-            instruction.is_branch or instruction.is_predicate or instruction.name in _SILENT
-        )
-    ]
+    lines = [instruction.text for instruction in block if not _is_left_out(instruction)]
     body = "\n".join([*lines, "nop"])
     return f"@ LLVM-MCA-BEGIN {index}\n{body}\n@ LLVM-MCA-END {index}\n"
+
+
+def _is_left_out(instruction: Instruction) -> bool:
+    return instruction.is_branch or instruction.is_predicate or instruction.name in _LEFT_OUT

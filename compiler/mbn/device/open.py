@@ -12,9 +12,9 @@ from pathlib import Path
 
 from mbn.device.emulated import native, qemu
 from mbn.device.link import Link
-from mbn.process import Child
 from mbn.device.session import Device
 from mbn.errors import BoardError, LinkError, UsageError
+from mbn.process import Child
 from mbn.target import Board, Image
 
 _READY_S = 10.0
