@@ -57,7 +57,11 @@ def reference_outputs(reference: Reference, images: Int8, console: Console) -> I
     parts = [
         reference.run(images[start : start + REFERENCE_BATCH])
         for start in track(
-            starts, "host reference", console=console, transient=True, disable=not console.is_terminal
+            starts,
+            "host reference",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
     ]
     return np.concatenate(parts)

@@ -89,9 +89,7 @@ def family_demand(
 
     def add(rows: int, row_bytes: int, window: int, stride: int, pad: int, scratch: int) -> None:
         index = len(needs)
-        needs.append(
-            ir.StageNeeds(index, index + 1, window, stride, pad, 1, scratch, scratch > 0)
-        )
+        needs.append(ir.StageNeeds(index, index + 1, window, stride, pad, 1, scratch, scratch > 0))
         shapes.append(ir.RowShape(rows, row_bytes, 0))
 
     for number, layer in enumerate(layers[:-1]):

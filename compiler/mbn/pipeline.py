@@ -19,10 +19,10 @@ from mbn import checking, cost, fit, ir, network_file, sources
 from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
+from mbn.frontend import lower
 from mbn.kernels import StageCode, build_stage
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
-from mbn.frontend import lower
 from mbn.plan import check_plan, make_plan
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
@@ -171,9 +171,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     return Compiled(job, folder, generated, image, report)
 
 
-def _accuracy(
-    source: sources.Source, network: ir.Network, console: Console
-) -> Accuracy | None:
+def _accuracy(source: sources.Source, network: ir.Network, console: Console) -> Accuracy | None:
     """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples."""
     labelled = sources.labelled_images(source, network)
     if labelled is None:

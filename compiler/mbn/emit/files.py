@@ -27,9 +27,14 @@ C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 class Table(Protocol):
     """A packed constant of a kernel."""
 
-    name: str
-    values: NDArray[Any]
-    meaning: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def values(self) -> NDArray[Any]: ...
+
+    @property
+    def meaning(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,9 @@ def emit(
 def _about(job: _Job) -> str:
     network, plan = job.network, job.plan
     source, out = network.input, network.output
-    host = f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
+    host = (
+        f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
+    )
     return f"""/* {_comment(network.name)}, compiled by mbn.
  *
  * Model:  {job.model_sha256}

@@ -67,8 +67,7 @@ class Matcher:
         }
 
     def follow(self, expr: Any) -> Any:
-        while expr in self.bound and not rx.op_name(self.bound[expr]) == "":
-            return self.bound[expr]
+        """What a variable is bound to; anything else as it is."""
         return self.bound.get(expr, expr)
 
     def args(self, expr: Any, *names: str) -> Any:
@@ -149,7 +148,8 @@ def unwrap_bias(matcher: Matcher, expr: Any) -> tuple[Any, Any]:
     call = matcher.follow(expr)
     if rx.op_name(call) != "relax.add":
         return expr, None
-    for data, bias in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
+    for data, other in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
+        bias = other
         inner = matcher.follow(bias)
         while rx.op_name(inner) in ("relax.reshape", "relax.expand_dims"):
             bias = inner.args[0]
@@ -343,7 +343,7 @@ def find_integer_stages(module: Any) -> Any:
     import tvm  # noqa: PLC0415
     from tvm import relax  # noqa: PLC0415
 
-    @tvm.transform.module_pass(opt_level=0, name="FindIntegerStages")
+    @tvm.transform.module_pass(opt_level=0, name="FindIntegerStages")  # type: ignore[untyped-decorator]
     def run(mod: Any, _context: Any) -> Any:
         function = mod["main"]
         matcher = Matcher(function)

@@ -121,8 +121,10 @@ class _Reader:
     # -- the input -------------------------------------------------------------------------
 
     def _is_pending(self, expr: Any) -> bool:
-        return self.pending_input is not None and expr is not None and (
-            expr.same_as(self.pending_input[0])
+        return (
+            self.pending_input is not None
+            and expr is not None
+            and (expr.same_as(self.pending_input[0]))
         )
 
     def _permute_input(self, call: Any, var: Any) -> None:

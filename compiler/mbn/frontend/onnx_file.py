@@ -85,7 +85,7 @@ def is_quantised(model: Any) -> bool:
 
 
 def node_label(node: Any) -> str:
-    return node.name or (node.output[0] if node.output else node.op_type)
+    return str(node.name or (node.output[0] if node.output else node.op_type))
 
 
 def prepare(model: Any) -> OnnxGraph:

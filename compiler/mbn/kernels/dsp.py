@@ -76,9 +76,14 @@ def _fast_depthwise(b: StageBuilder) -> bool:
     if layer.stride[1] == 1:
         return left == 1 and outputs == width
     # every strip of two outputs begins with a word of the row, and the last reaches its end
-    return layer.stride[1] == 2 and left in (0, 1) and 4 * _up(outputs, 2) in (
-        _up(width, WORD) * WORD,
-        _up(width - 1, WORD) * WORD if left == 0 else -1,
+    return (
+        layer.stride[1] == 2
+        and left in (0, 1)
+        and 4 * _up(outputs, 2)
+        in (
+            _up(width, WORD) * WORD,
+            _up(width - 1, WORD) * WORD if left == 0 else -1,
+        )
     )
 
 

@@ -143,7 +143,7 @@ class StageBuilder(tir.Builder):
         """A serial loop over 0 .. extent - 1, as a context manager that yields its variable."""
         return tir.named_loop(self.script, extent, name)
 
-    def requantised(self, accumulator: Any, tables: "Requantiser", channel: Any) -> Any:
+    def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The int8 expression of an accumulator of `channel`."""
         script, derived = self.script, tables.derived
         if derived.shift == 0:
@@ -162,7 +162,7 @@ class StageBuilder(tir.Builder):
         low, high = script.int32(derived.low), script.int32(derived.high)
         return script.cast(script.max(script.min(value, high), low), "int8")
 
-    def requantiser(self, index: int, prefix: str) -> "Requantiser":
+    def requantiser(self, index: int, prefix: str) -> Requantiser:
         """Declares the tables of layer `index`: bias, doubled multipliers, offsets."""
         derived = self.derived[index]
         bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
@@ -174,7 +174,7 @@ class StageBuilder(tir.Builder):
 
     # -- result ------------------------------------------------------------------------------
 
-    def build(self, emit: Callable[["StageBuilder"], bool]) -> StageCode | None:
+    def build(self, emit: Callable[[StageBuilder], bool]) -> StageCode | None:
         """Runs a builder; None if it answers that it does not serve this shape."""
         served = True
 

@@ -84,9 +84,7 @@ def _touch(a: range, b: range) -> bool:
     return a.start < b.stop and b.start < a.stop and len(a) > 0 and len(b) > 0
 
 
-def _expect(
-    arena: NDArray[np.int64], plan: ir.Plan, tensor: int, y: int, reader: str
-) -> None:
+def _expect(arena: NDArray[np.int64], plan: ir.Plan, tensor: int, y: int, reader: str) -> None:
     span = _row(plan, tensor, y)
     if not np.all(arena[span.start : span.stop] == (tensor << ROW_BITS | y)):
         raise _broken(f"row {y} of tensor {tensor} is overwritten before {reader} reads it")

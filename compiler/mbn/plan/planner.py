@@ -61,7 +61,8 @@ def _plan_for(problem: _Problem, streamed: int) -> ir.Plan:
     for stage in range(streamed, len(problem.stages)):
         smallest = max(smallest, problem.map_bytes(stage), problem.map_bytes(stage + 1))
     largest = low + sum(
-        problem.map_bytes(t) + (_up(problem.stages[t].scratch_bytes) if t < len(problem.stages) else 0)
+        problem.map_bytes(t)
+        + (_up(problem.stages[t].scratch_bytes) if t < len(problem.stages) else 0)
         for t in range(streamed, len(problem.shapes))
     )
     best = _search(problem, streamed, smallest, largest)
@@ -125,9 +126,7 @@ def _search(
     return found[0], found[1], high
 
 
-def _place(
-    problem: _Problem, streamed: int, arena: int
-) -> tuple[list[int], list[int]] | None:
+def _place(problem: _Problem, streamed: int, arena: int) -> tuple[list[int], list[int]] | None:
     """Offsets of maps and scratch within `arena` bytes, depth first; None if there are none."""
     dead: set[tuple[int, int]] = set()
 

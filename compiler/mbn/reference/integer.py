@@ -49,7 +49,9 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
         assert layer.weight_scales is not None
         assert layer.bias is not None
         factors = (
-            np.float64(source.scale) * layer.weight_scales.astype(np.float64) / np.float64(out.scale)
+            np.float64(source.scale)
+            * layer.weight_scales.astype(np.float64)
+            / np.float64(out.scale)
         )
         weights = layer.weights.astype(np.int64)
         bias = layer.bias.astype(np.int64)
@@ -83,7 +85,8 @@ def requantise(accumulator: Int64, arithmetic: Arithmetic) -> Int8:
     """A (any shape, channels last) to int8."""
     scaled = (accumulator << arithmetic.shift) + arithmetic.offset
     rounded = (2 * scaled * arithmetic.multiplier + 2**31) >> 32
-    return np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+    stored: Int8 = np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+    return stored
 
 
 class Reference:
@@ -113,10 +116,7 @@ class Reference:
         """The network's result, N x (height * width * channels) of the output tensor."""
         parts = []
         for start in range(0, len(images), batch):
-            result = None
-            for _, result in self.layers(images[start : start + batch]):
-                pass
-            assert result is not None
+            *_, (_, result) = self.layers(images[start : start + batch])
             parts.append(result.reshape(len(result), -1))
         if not parts:
             return np.zeros((0, self.network.output.size_bytes), np.int8)
@@ -127,7 +127,8 @@ class Reference:
         wanted = self.network.layers[self.network.stages[stage].layers[-1]].name
         for layer, result in self.layers(image[None]):
             if layer.name == wanted:
-                return result[0]
+                found: Int8 = result[0]
+                return found
         raise IndexError(stage)
 
 
@@ -151,9 +152,7 @@ def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> I
 def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:
     """N x out height x out width x kh x kw x C: what each output position sees."""
     top, left, bottom, right = layer.pads
-    padded = np.pad(
-        x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero_point
-    )
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero_point)
     views = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
     views = views[:, :: layer.stride[0], :: layer.stride[1]]
     return views.transpose(0, 1, 2, 4, 5, 3)
