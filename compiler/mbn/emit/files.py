@@ -118,7 +118,8 @@ def _about(job: _Job) -> str:
     return f"""/* {_comment(network.name)}, compiled by mbn.
  *
  * Model:  {job.model_sha256}
- * Input:  {shape_text(source)} int8, real = {source.scale!r} * (q - {source.zero_point}), {plan.mode}
+ * Input:  {shape_text(source)} int8, real = {source.scale!r} * (q - {source.zero_point}), \
+{plan.mode}
  * Output: {shape_text(out)} int8, real = {out.scale!r} * (q - {out.zero_point}){host}
  * Cost:   {network.macs} multiply-accumulates, {network.params} parameters,
  *         {plan.arena_bytes} bytes of arena, {job.weights_bytes} bytes of weights and tables
@@ -257,8 +258,8 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
  * {shape_text(source)} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept} of {place.row_bytes} bytes */
-static void stage_{index:02d}_{_stage_identifier(stage)}(const int8_t *const *in, int8_t *const *out,
-    int8_t *scratch)
+static void stage_{index:02d}_{_stage_identifier(stage)}(
+    const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {{
 {unused}    {kernel}({arguments});
 }}
@@ -367,8 +368,9 @@ def _weights(job: _Job) -> str:
         stage = job.network.stages[index]
         for table in code.tables:
             shape = " x ".join(str(size) for size in table.values.shape)
+            about = f"{_comment(stage.name)}: {_comment(table.meaning)}"
             parts.append(
-                f"/* Stage {index}, {_comment(stage.name)}: {_comment(table.meaning)}; {shape}. */\n"
+                f"/* Stage {index}, {about}; {shape}. */\n"
                 f"const alignas(4) {C_TYPES[str(table.values.dtype)]} "
                 f"{job.table_name(index, table)}[{table.values.size}] = {{\n"
                 f"{_values(table.values.reshape(-1))}}};\n"

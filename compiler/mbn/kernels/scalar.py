@@ -61,7 +61,7 @@ def gather_pixel(
     channels: int,
     name: str,
 ) -> None:
-    """Copies one output pixel's window to patch[0], taps in the order kernel row, column, channel."""
+    """Copies one output pixel's window to patch[0]: kernel row, column, channel."""
     layer, width = b.layers[0], b.source.width
     dense = layer.op is ir.Op.DENSE
     for ky in range(window[0]):

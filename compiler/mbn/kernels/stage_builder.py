@@ -111,7 +111,7 @@ class StageBuilder(tir.Builder):
         return self.arg("out", "int8", shape, layout.strides, writable=True)
 
     def out_band(self) -> Any:
-        """The band's output rows as a (row, channel, pixel) buffer: the plan keeps them together."""
+        """The band's output rows, (row, channel, pixel): the plan keeps them together."""
         layout = row_layout(self.out, is_input=False)
         self.arguments.append(Argument("out", 0))
         shape = (self.band_rows, layout.channels, layout.width)
