@@ -8,8 +8,10 @@ now from network.npz; the device must say that it runs the model and build of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +51,32 @@ def load_samples(folder: Path, count: int | None) -> Int8:
             advice="compile again",
         ) from error
     return images if count is None else images[:count]
+
+
+def save_channels(folder: Path, channels: Sequence[ir.StageChannels]) -> None:
+    """Writes channels.npz: which channels of each stage's output the device computes, and what
+    the others are."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for index, stage in enumerate(channels):
+        arrays[f"kept_{index:03d}"] = stage.kept
+        arrays[f"values_{index:03d}"] = stage.values
+    np.savez_compressed(folder / "channels.npz", allow_pickle=False, **arrays)
+
+
+def load_channels(folder: Path, stages: int) -> list[ir.StageChannels]:
+    """What save_channels wrote."""
+    try:
+        with np.load(folder / "channels.npz", allow_pickle=False) as data:
+            return [
+                ir.StageChannels(data[f"kept_{index:03d}"], data[f"values_{index:03d}"])
+                for index in range(stages)
+            ]
+    except Exception as error:
+        raise ModelError(
+            f"{folder}/channels.npz can't be read ({type(error).__name__})",
+            wanted="a folder that mbn-compile wrote",
+            advice="compile again",
+        ) from error
 
 
 def reference_outputs(reference: Reference, images: Int8, console: Console) -> Int8:
@@ -109,6 +137,7 @@ def run_check(
             images,
             expected,
             lambda image: stage_maps(reference, image),
+            load_channels(folder, len(network.stages)),
             quiet=console.quiet or not console.is_terminal,
         )
     updated = _with_result(report, result, where(board, port))
@@ -128,6 +157,12 @@ def _with_result(report: Report, result: CheckResult, place: str) -> Report:
         mismatch=result.mismatch,
         where=place,
     )
+    if result.memory.arena_bytes != report.memory.arena_bytes:
+        raise CheckError(
+            f"the device's arena has {result.memory.arena_bytes} bytes",
+            wanted=f"the plan's {report.memory.arena_bytes}",
+            advice="compile again",
+        )
     memory = replace(report.memory, stack_bytes_painted=result.memory.stack_used_bytes or None)
     cycles = result.stage_cycles or (None,) * len(report.stages)
     stages = tuple(

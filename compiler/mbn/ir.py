@@ -3,9 +3,9 @@
 What enters: nothing; these are values. What leaves: frozen dataclasses, passed between stages.
 Always holds: maps are int8, height x width x channel; real = scale * (q - zero_point); weights
 are int8 with zero point 0 and one float32 scale an output channel; biases are int32 at scale
-s_in * s_w[n]. Nothing in a `Network` has been derived by the arithmetic: multipliers, folded
-biases and dead channels are each reader's own business (that is what keeps the reference
-independent of the compiler).
+s_in * s_w[n]. What the frontend makes and network.npz stores has nothing in it that the arithmetic
+derives: multipliers, folded biases and dead channels are each reader's own business (that is what
+keeps the reference independent of the compiler). The compiler adds them as `Layer.constants`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,25 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
+class IntegerConstants:
+    """A layer's derived integers (see arithmetic.py):
+
+    out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
+
+    with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
+    `offset` is zero. A pool has no weights and single values.
+    """
+
+    weights: Int8  # as in Layer
+    bias: Int32
+    doubled: Int32  # 2 * m
+    offset: Int32
+    shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One operation. `clamp` is in real units: (0, None) is ReLU, (0, 6) ReLU6, None no bound."""
 
@@ -65,6 +84,7 @@ class Layer:
     weights: Int8 | None = None
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
+    constants: IntegerConstants | None = None  # once derived; never stored in network.npz
 
 
 class StageKind(StrEnum):
@@ -140,6 +160,23 @@ class Network:
             for layer in self.layers
             if layer.weights is not None
         )
+
+
+UNREAD = -(2**15)  # in StageChannels.values: computed by nobody, because nobody reads it
+
+
+@dataclass(frozen=True, eq=False)
+class StageChannels:
+    """Of a stage's full output: which channels the device computes, and what the others are."""
+
+    kept: NDArray[np.intp]
+    values: NDArray[np.int16]  # one a channel; of those not kept: the constant, or UNREAD
+
+
+def all_channels(network: Network) -> tuple[StageChannels, ...]:
+    """What the stages' channels are where every one is computed."""
+    counts = [network.stage_output(stage).channels for stage in network.stages]
+    return tuple(StageChannels(np.arange(n), np.full(n, UNREAD, np.int16)) for n in counts)
 
 
 def out_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import checking, cost, fit, ir, network_file, sources
+from mbn import arithmetic, checking, cost, fit, ir, network_file, sources
 from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
@@ -27,6 +27,7 @@ from mbn.plan import check_plan, make_plan
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
 from mbn.report.record import Accuracy
+from mbn.simplify import remove_constants
 from mbn.target import Board, Image
 
 Progress = Callable[[int, int], None]  # done, of
@@ -34,9 +35,15 @@ Progress = Callable[[int, int], None]  # done, of
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """A network turned to C for one kernel set and input mode, before any board is built."""
+    """A network turned to C for one kernel set and input mode, before any board is built.
+
+    `network` is what was asked for, `computed` what the C does: the same, or without the channels
+    that `channels` (one a stage) says are constant or unread.
+    """
 
     network: ir.Network
+    computed: ir.Network
+    channels: tuple[ir.StageChannels, ...]
     model_sha256: str
     kernel_set: str
     codes: tuple[StageCode, ...]
@@ -51,24 +58,32 @@ def generate(
     kernel_set: str,
     mode: ir.InputMode,
     *,
+    simplify: bool = False,
     prefix: str = "mbn_model",
     progress: Progress | None = None,
 ) -> Generated:
-    """Lowers every stage to C, plans the memory, proves the plan, writes the files' text."""
+    """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
+
+    `simplify` removes channels that are constant for every image; no remaining bit changes.
+    """
+    computed, channels = arithmetic.derive_all(network), ir.all_channels(network)
+    if simplify:
+        simplified = remove_constants(computed)
+        computed, channels = simplified.network, simplified.channels
     codes = []
-    for index, stage in enumerate(network.stages):
+    for index, stage in enumerate(computed.stages):
         if progress:
-            progress(index, len(network.stages))
-        codes.append(build_stage(network, stage, kernel_set))
+            progress(index, len(computed.stages))
+        codes.append(build_stage(computed, stage, kernel_set))
     if progress:
-        progress(len(network.stages), len(network.stages))
-    shapes = row_shapes(network)
+        progress(len(computed.stages), len(computed.stages))
+    shapes = row_shapes(computed)
     needs = tuple(stage_needs(index, code) for index, code in enumerate(codes))
     plan = make_plan(needs, shapes, mode)
     check_plan(plan, needs, shapes)
     digest = network_file.sha256(network)
     files = emit(
-        network,
+        computed,
         digest,
         kernel_set,
         [_kernel_code(code) for code in codes],
@@ -77,7 +92,18 @@ def generate(
         plan,
         prefix,
     )
-    return Generated(network, digest, kernel_set, tuple(codes), needs, shapes, plan, files)
+    return Generated(
+        network,
+        computed,
+        channels,
+        digest,
+        kernel_set,
+        tuple(codes),
+        needs,
+        shapes,
+        plan,
+        files,
+    )
 
 
 def stage_needs(index: int, code: StageCode) -> ir.StageNeeds:
@@ -126,6 +152,7 @@ class Job:
     board: Board
     mode: ir.InputMode
     fused: bool = True
+    simplify: bool = True
     output: Path | None = None
 
 
@@ -153,6 +180,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
             network,
             job.board.core.kernels,
             job.mode,
+            simplify=job.simplify,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     demand = fit.Demand(generated.files.weights_bytes, generated.plan.arena_bytes)
@@ -161,6 +189,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     )
     generated.files.write(folder / "c")
     network_file.save(network, folder / "network.npz")
+    checking.save_channels(folder, generated.channels)
     samples = sources.find_samples(job.request, source, network)
     checking.save_samples(folder, samples.images, samples.labels, samples.what)
     with console.status(f"building for {job.board.name}"):
@@ -193,6 +222,7 @@ def _report(
             resolution=network.input.height,
             classes=network.output.size_bytes,
             macs=network.macs,
+            macs_computed=generated.computed.macs,
             params=network.params,
             model_sha256=generated.model_sha256,
         ),
@@ -213,7 +243,7 @@ def _report(
         ),
         accuracy=accuracy,
         check=None,
-        stages=checking.stage_facts(network),
+        stages=checking.stage_facts(generated.computed),
     )
 
 
@@ -236,7 +266,7 @@ def _count(compiled: Compiled, report: Report, console: Console) -> Report:
             compiled.job.board,
             image.elf,
             len(report.stages),
-            compiled.folder,
+            compiled.folder / "cost",
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     for note in result.notes:

@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
         help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
     )
     network.add_argument(
+        "--keep-constant",
+        action="store_true",
+        help="compute channels too that are proved to be the same for every image",
+    )
+    network.add_argument(
         "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
     )
     made.add_argument(
@@ -93,9 +98,17 @@ def run(arguments: argparse.Namespace) -> int:
         board=find_board(arguments.board),
         mode=InputMode(arguments.input),
         fused=not arguments.unfused,
+        simplify=not arguments.keep_constant,
         output=arguments.output,
     )
     compiled = pipeline.compile_image(job, console)
+    facts = compiled.report.network
+    if facts.macs_computed < facts.macs:
+        share = 100 * (1 - facts.macs_computed / facts.macs)
+        console.print(
+            f"MACs   {facts.macs_computed:>10,} of {facts.macs:,}: {share:.0f} % belong to "
+            "channels that are proved constant"
+        )
     console.print(memory_lines(compiled.report.memory))
     if compiled.report.accuracy:
         accuracy = compiled.report.accuracy

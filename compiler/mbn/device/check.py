@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mbn import ir
 from mbn.device.protocol import Memory, Watch
 from mbn.device.session import Device
 from mbn.errors import CheckError, UsageError
@@ -49,6 +50,7 @@ def check(
     images: Int8,
     expected: Int8,
     stage_maps: StageMaps | None = None,
+    channels: Sequence[ir.StageChannels] | None = None,
     *,
     quiet: bool = False,
 ) -> CheckResult:
@@ -83,7 +85,9 @@ def check(
     mismatch = None
     if not same.all():
         first = int(np.argmin(same))
-        mismatch = f"sample {first}: " + explain(device, images[first], wanted[first], stage_maps)
+        mismatch = f"sample {first}: " + explain(
+            device, images[first], wanted[first], stage_maps, channels
+        )
     stage_cycles = None
     if identity.has_cycles:
         device.run(images[0], Watch.CYCLES)
@@ -100,7 +104,13 @@ def check(
     )
 
 
-def explain(device: Device, image: Int8, wanted: Int8, stage_maps: StageMaps | None) -> str:
+def explain(
+    device: Device,
+    image: Int8,
+    wanted: Int8,
+    stage_maps: StageMaps | None,
+    channels: Sequence[ir.StageChannels] | None = None,
+) -> str:
     """The first stage and element where the device leaves the reference on this image."""
     again = device.run(image, Watch.CHECKSUMS).output
     if stage_maps is None:
@@ -113,15 +123,33 @@ def explain(device: Device, image: Int8, wanted: Int8, stage_maps: StageMaps | N
             advice="Check the image with the network that it was compiled from",
         )
     for index, (crc, reference) in enumerate(zip(found, maps, strict=True)):
-        if crc == zlib.crc32(np.ascontiguousarray(reference).tobytes()):
+        computed = channels[index] if channels else None
+        if crc == zlib.crc32(np.ascontiguousarray(_computed(reference, computed)).tobytes()):
             continue
         stage = device.stages[index]
         title = f"stage {index} ({stage.name})"
-        traced = device.trace(image, index)
-        text = _first_difference(title, traced, reference.reshape(stage.shape))
+        traced = _filled(device.trace(image, index), reference, computed)
+        text = _first_difference(title, traced, reference.reshape(traced.shape))
         return text or f"{title}: its checksum differs, its trace does not; {_UNSTEADY}"
     text = _first_difference("output", again, wanted)
     return f"all stages agree, but {text}" if text else _UNSTEADY
+
+
+def _computed(reference: Int8, channels: ir.StageChannels | None) -> Int8:
+    """The channels of a full map that the device computes."""
+    return reference if channels is None else reference[..., channels.kept]
+
+
+def _filled(traced: Int8, reference: Int8, channels: ir.StageChannels | None) -> Int8:
+    """The device's map with the removed channels put back: the full map, constants filled in.
+    Where nobody reads a channel there is nothing to compare: it is the reference's."""
+    if channels is None or len(channels.kept) == len(channels.values):
+        return traced
+    full = reference.reshape(*traced.shape[:2], -1).copy()
+    removed = channels.values != ir.UNREAD
+    full[..., removed] = channels.values[removed]
+    full[..., channels.kept] = traced
+    return full
 
 
 _UNSTEADY = "the device gives other results when asked again"

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.kernels import scalar
-from mbn.kernels.arithmetic import LayerConstants
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import Span, StageBuilder
 
@@ -125,7 +124,7 @@ def _depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> No
                     )
 
 
-def depthwise_words(derived: LayerConstants) -> NDArray[np.int32]:
+def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     """C x 7 (8 with an offset) words: see runtime/kernels/dsp/depthwise.h."""
     taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
 
@@ -145,7 +144,7 @@ def depthwise_words(derived: LayerConstants) -> NDArray[np.int32]:
 # -- pointwise ---------------------------------------------------------------------------------
 
 
-def pointwise_stream(derived: LayerConstants) -> NDArray[np.int32]:
+def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     """ceil(N / 2) streams of biases, weight words, multipliers (offsets); an odd last channel
     is paired with zeros. See runtime/kernels/dsp/pointwise.h."""
     count = len(derived.weights)

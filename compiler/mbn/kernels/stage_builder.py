@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
-from mbn.kernels import arithmetic, tir
+from mbn import arithmetic, ir
+from mbn.kernels import tir
 from mbn.kernels.layout import RowLayout, row_layout
 
 PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
@@ -77,7 +77,8 @@ class StageBuilder(tir.Builder):
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
         self.derived = [
-            arithmetic.derive(layer, network.tensor(layer.input), network.tensor(layer.output))
+            layer.constants
+            or arithmetic.derive(layer, network.tensor(layer.input), network.tensor(layer.output))
             for layer in self.layers
         ]
 
@@ -209,7 +210,7 @@ class StageBuilder(tir.Builder):
 class Requantiser:
     """The buffers that turn a layer's accumulators into int8."""
 
-    derived: arithmetic.LayerConstants
+    derived: ir.IntegerConstants
     bias: Any
     doubled: Any
     offset: Any

@@ -26,6 +26,7 @@ class NetworkFacts:
     resolution: int
     classes: int
     macs: int
+    macs_computed: int  # without constant channels
     params: int
     model_sha256: str
 

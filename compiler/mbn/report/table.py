@@ -70,7 +70,7 @@ def stage_table(report: Report) -> Table:
             "whole",
             "",
             "",
-            network.macs,
+            network.macs_computed,
             check.instructions,
             check.modelled_cycles,
             check.measured_cycles,

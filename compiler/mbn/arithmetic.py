@@ -8,7 +8,7 @@ refused by name. The reference derives the same values by itself, on purpose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,24 +22,19 @@ MULTIPLIER_BITS = 30
 INT32_MAX = 2**31 - 1
 
 
-@dataclass(frozen=True, eq=False)
-class LayerConstants:
-    """out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
-
-    with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
-    `offset` is zero.
-    """
-
-    weights: NDArray[np.int8]  # as in ir.Layer; a pool has none
-    bias: NDArray[np.int32]
-    doubled: NDArray[np.int32]  # 2 * m
-    offset: NDArray[np.int32]
-    shift: int
-    low: int
-    high: int
+def derive_all(network: ir.Network) -> ir.Network:
+    """The network with `constants` in every layer; OverflowRisk as `derive`."""
+    layers = tuple(
+        replace(
+            layer,
+            constants=derive(layer, network.tensor(layer.input), network.tensor(layer.output)),
+        )
+        for layer in network.layers
+    )
+    return replace(network, layers=layers)
 
 
-def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> LayerConstants:
+def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
     """All of a layer's integers; OverflowRisk if an accumulator could leave int32."""
     if layer.weights is None:
         count = layer.kernel[0] * layer.kernel[1]
@@ -60,7 +55,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> LayerConstants
     offset = np.rint(np.ldexp(np.float64(out.zero_point), shift) / real)
     _prove(layer, start, magnitude, offset, shift)
     added = offset.astype(np.int64)
-    return LayerConstants(
+    return ir.IntegerConstants(
         weights=weights,
         bias=(start + added if shift == 0 else start).astype(np.int32),
         doubled=(2 * multiplier).astype(np.int32),
@@ -112,3 +107,10 @@ def _clamp_code(real: float | None, out: ir.Tensor, limit: int) -> int:
         return limit
     code = out.zero_point + int(np.rint(np.float64(real) / np.float64(out.scale)))
     return min(127, max(-128, code))
+
+
+def stored(constants: ir.IntegerConstants, accumulator: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What the device stores for accumulators (last axis: channels, or one value for a pool)."""
+    scaled = (accumulator << constants.shift) + constants.offset
+    rounded = (scaled * constants.doubled.astype(np.int64) + 2**31) >> 32
+    return np.asarray(np.clip(rounded, constants.low, constants.high))

@@ -1,0 +1,101 @@
+"""Which values a channel can take: interval arithmetic on the exact integers.
+
+What enters: a network with derived constants. What leaves: for each tensor the lowest and highest
+stored value of every channel, over all images and all positions. Always holds: the bounds are
+those of the integers that the device computes, borders of zero points included, taken position
+class by position class; requantisation is monotone, so bounds of accumulators give bounds of
+stored values exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.arithmetic import stored
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """Lowest and highest stored value, one a channel."""
+
+    low: Int64
+    high: Int64
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Channels whose value is the same for every image, everywhere."""
+        return np.asarray(self.low == self.high)
+
+
+def ranges_of(network: ir.Network) -> dict[str, Ranges]:
+    """The ranges of every tensor, by name. Layers must carry their constants."""
+    count = network.input.channels
+    found = {network.input.name: Ranges(np.full(count, -128), np.full(count, 127))}
+    for layer in network.layers:
+        found[layer.output] = _layer_ranges(network, layer, found[layer.input])
+    return found
+
+
+def _layer_ranges(network: ir.Network, layer: ir.Layer, source: Ranges) -> Ranges:
+    constants = layer.constants
+    assert constants is not None
+    tensor = network.tensor(layer.input)
+    low, high, padded = _tap_sums(layer, tensor, source)
+    bias = constants.bias.astype(np.int64)
+    lows, highs = [], []
+    for rows, columns in product(
+        _tap_classes(tensor.height, layer, 0, network.tensor(layer.output).height),
+        _tap_classes(tensor.width, layer, 1, network.tensor(layer.output).width),
+    ):
+        inside = np.zeros(low.shape[1:], np.bool_)
+        inside[np.ix_(sorted(rows), sorted(columns))] = True
+        lows.append(bias + np.where(inside, low, padded).sum(axis=(1, 2)))
+        highs.append(bias + np.where(inside, high, padded).sum(axis=(1, 2)))
+    return Ranges(
+        np.min([stored(constants, value) for value in lows], axis=0),
+        np.max([stored(constants, value) for value in highs], axis=0),
+    )
+
+
+def _tap_sums(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> tuple[Int64, Int64, Int64]:
+    """Lowest and highest sum over input channels for each output channel and tap, and the sum
+    where the tap lies in the border: three arrays N x kh x kw."""
+    constants = layer.constants
+    assert constants is not None
+    if layer.op is ir.Op.POOL:
+        shape = (tensor.channels, *layer.kernel)
+        low = np.broadcast_to(source.low[:, None, None], shape)
+        high = np.broadcast_to(source.high[:, None, None], shape)
+        return low, high, np.zeros(shape, np.int64)
+    weights = constants.weights.astype(np.int64)
+    if layer.op is ir.Op.DEPTHWISE:
+        multiplier = len(weights) // tensor.channels
+        lowest = np.repeat(source.low, multiplier)[:, None, None, None]
+        highest = np.repeat(source.high, multiplier)[:, None, None, None]
+    else:
+        pixels = weights.shape[3] // tensor.channels  # more than one only for a dense layer
+        lowest, highest = np.tile(source.low, pixels), np.tile(source.high, pixels)
+    at_low, at_high = weights * lowest, weights * highest
+    return (
+        np.minimum(at_low, at_high).sum(axis=3),
+        np.maximum(at_low, at_high).sum(axis=3),
+        (weights * tensor.zero_point).sum(axis=3),
+    )
+
+
+def _tap_classes(size: int, layer: ir.Layer, axis: int, outputs: int) -> set[frozenset[int]]:
+    """The sets of taps that lie in the map, over all output positions of one axis."""
+    if layer.op is ir.Op.DENSE:
+        return {frozenset((0,))}
+    kernel, stride, pad = layer.kernel[axis], layer.stride[axis], layer.pads[axis]
+    return {
+        frozenset(tap for tap in range(kernel) if 0 <= at * stride - pad + tap < size)
+        for at in range(outputs)
+    }
