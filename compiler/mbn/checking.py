@@ -57,7 +57,7 @@ def reference_outputs(reference: Reference, images: Int8, console: Console) -> I
     parts = [
         reference.run(images[start : start + REFERENCE_BATCH])
         for start in track(
-            starts, "host reference", console=console, transient=True, disable=console.quiet
+            starts, "host reference", console=console, transient=True, disable=not console.is_terminal
         )
     ]
     return np.concatenate(parts)
@@ -105,7 +105,7 @@ def run_check(
             images,
             expected,
             lambda image: stage_maps(reference, image),
-            quiet=console.quiet,
+            quiet=console.quiet or not console.is_terminal,
         )
     updated = _with_result(report, result, where(board, port))
     save(updated, folder)

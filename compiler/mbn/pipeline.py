@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import checking, fit, ir, network_file, sources
+from mbn import checking, cost, fit, ir, network_file, sources
 from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
@@ -147,7 +147,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     folder = job.output or work / source.name
     network = lower(source.path, source.name, fused=job.fused)
     network = replace(network, classes=source.classes)
-    with Bar(console=console, transient=True, disable=console.quiet) as bar:
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"lowering {source.name} through TVM", total=None)
         generated = generate(
             network,
@@ -227,3 +227,24 @@ def check_image(compiled: Compiled, console: Console, *, port: str | None = None
         report = _count(compiled, report, console)
         save(report, compiled.folder)
     return report
+
+
+def _count(compiled: Compiled, report: Report, console: Console) -> Report:
+    """Instructions and modelled cycles of one inference, from the serial-free bench image."""
+    image = build_image(compiled.folder / "c", compiled.job.board, "bench", compiled.folder)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("counting instructions in QEMU", total=None)
+        result = cost.measure(
+            compiled.job.board,
+            image.elf,
+            len(report.stages),
+            compiled.folder,
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    for note in result.notes:
+        console.print(note)
+    return checking.with_counts(
+        report,
+        (result.total.instructions, result.total.modelled_cycles),
+        [(stage.instructions, stage.modelled_cycles) for stage in result.stages],
+    )

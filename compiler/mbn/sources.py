@@ -88,9 +88,14 @@ def find_network(request: Request, folder: Path, console: Console) -> Source:
         [normalise(image[None]) for image in images],
         quantised,
         input_range=INPUT_RANGE,
-        console=console,
+        console=_bar_console(console),
     )
     return Source(quantised, path.stem, alpha, path, bundled.CLASSES)
+
+
+def _bar_console(console: Console) -> Console | None:
+    """Progress bars are for terminals; in a log they are noise."""
+    return console if console.is_terminal else None
 
 
 def _random(request: Request, alpha: float, folder: Path) -> Source:
@@ -130,7 +135,7 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
     quantised = folder / f"{path.stem}.onnx"
     if quantised.resolve() == path.resolve():
         quantised = folder / f"{path.stem}_int8.onnx"
-    quantise(path, samples, quantised, input_range=(low, high), console=console)
+    quantise(path, samples, quantised, input_range=(low, high), console=_bar_console(console))
     return Source(quantised, path.stem, None, path, ())
 
 

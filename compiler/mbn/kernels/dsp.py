@@ -24,10 +24,11 @@ PIXELS = 4  # of one group
 
 
 def block(b: StageBuilder) -> bool:
-    """Depthwise into a tile of one row, pointwise out of it."""
+    """Depthwise into a tile of one band, pointwise out of it."""
+    b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
-    groups, pairs = _up(b.out.width, PIXELS), _up(depth, 2)
-    rows, out = b.in_rows(), b.out_row()
+    groups, pairs = _up(b.band_rows * b.out.width, PIXELS), _up(depth, 2)
+    rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int16", (groups, pairs, PIXELS, 2))
     if _fast_depthwise(b):
         _depthwise3x3(b, rows, tile, pairs)
@@ -37,13 +38,19 @@ def block(b: StageBuilder) -> bool:
             b, rows, lambda channel, x, value: _store_half(b, tile, channel, x, value, pairs)
         )
         how = "portable loops"
-    _pointwise_row(b, 1, tile, out, depth)
+    _pointwise_band(b, 1, tile, out)
     b.reads_before_writing = True
     b.decision = (
         f"dsp: depthwise by {how}; pointwise 4 pixels x 2 channels, {pairs} pairs; "
-        f"tile of {b.out.width} pixels"
+        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels"
     )
     return True
+
+
+def _band_rows(b: StageBuilder) -> int:
+    """Two rows where one leaves a group of two pixels and two fill their groups."""
+    pair = b.out.width % PIXELS == 2 and b.out.height % 2 == 0
+    return 2 if pair and _fast_depthwise(b) else 1
 
 
 def _up(value: int, step: int) -> int:
@@ -63,6 +70,8 @@ def _fast_depthwise(b: StageBuilder) -> bool:
     layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
     if layer.kernel != (3, 3) or tensor.channels != b.source.channels or b.source.width == 1:
         return False
+    if b.in_layout().strides[1] != 1:
+        return False  # the image's pixels are interleaved
     left, width, outputs = layer.pads[1], b.source.width, tensor.width
     if layer.stride[1] == 1:
         return left == 1 and outputs == width
@@ -78,33 +87,37 @@ def _depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> No
     tensor = b.network.tensor(layer.output)
     words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 or 8 words a channel")
     call = (
+        pairs * PIXELS * 2,
         b.source.width,
         tensor.width,
         layer.stride[1],
         layer.pads[1],
-        pairs * PIXELS * 2,
         b.source.zero_point,
         derived.shift,
         derived.low,
         derived.high,
     )
-    groups = _up(tensor.width, PIXELS)
+    groups = int(tile.ty.shape[0])
     for half, first, stop in ((0, 0, pairs), (1, pairs, tensor.channels)):
         if stop <= first:
             continue
         with b.loop(stop - first, "j") as j:
             reads = [row[first : first + pairs, 0 : b.source.width] for row in rows]
             writes = [tile[0:groups, 0:pairs, 0:PIXELS, half]]
-            with b.block(f"depthwise{half}", reads, writes) as axis:
-                pair = axis.spatial(stop - first, j)
-                channel = pair + first
-                b.call(
-                    "mbn_dsp_depthwise3x3",
-                    *(b.address(row, channel, 0) for row in rows),
-                    b.address(words, channel, 0),
-                    b.address(tile, 0, pair, 0, half),
-                    *call,
-                )
+            for line in range(b.band_rows):
+                window = rows[line * layer.stride[0] : line * layer.stride[0] + 3]
+                pixel = line * tensor.width
+                with b.block(f"depthwise{half}_{line}", reads, writes) as axis:
+                    pair = axis.spatial(stop - first, j)
+                    channel = pair + first
+                    b.call(
+                        "mbn_dsp_depthwise3x3",
+                        *(b.address(row, channel, 0) for row in window),
+                        b.address(words, channel, 0),
+                        b.address(tile, pixel // PIXELS, pair, 0, half),
+                        pixel % PIXELS,
+                        *call,
+                    )
 
 
 def depthwise_words(derived: LayerConstants) -> NDArray[np.int32]:
@@ -150,12 +163,13 @@ def pointwise_stream(derived: LayerConstants) -> NDArray[np.int32]:
     return np.concatenate(parts, axis=1).astype(np.int32)
 
 
-def _pointwise_row(b: StageBuilder, index: int, tile: Any, out: Any, depth: int) -> None:
-    """All groups of a row: couples of channels outside, groups inside, so that a couple's
-    weights are read from flash once a row."""
+def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
+    """All groups of a band: couples of channels outside, groups inside, so that a couple's
+    weights are read from flash once a band."""
     derived, width = b.derived[index], b.out.width
     stream = b.const("pointwise", pointwise_stream(derived), "pointwise streams, two channels each")
-    count, full = b.out.channels, width // PIXELS
+    count, pixels = b.out.channels, b.band_rows * width
+    full, rest = divmod(pixels, PIXELS)
     for couples, channels in ((count // 2, 2), (count % 2, 1)):
         if couples == 0:
             continue
@@ -163,48 +177,45 @@ def _pointwise_row(b: StageBuilder, index: int, tile: Any, out: Any, depth: int)
         with b.loop(couples, "n") as n:
             if full:
                 with b.loop(full, "g") as g:
-                    _pointwise_call(
-                        b, index, tile, stream, out, n, first, g, g * PIXELS, PIXELS, channels
-                    )
-            if width % PIXELS:
-                _pointwise_call(
-                    b, index, tile, stream, out, n, first, full, full * PIXELS, width % PIXELS,
-                    channels,
-                )
+                    _pointwise_call(b, index, (tile, stream, out), n, first, g, PIXELS, channels)
+            if rest:
+                _pointwise_call(b, index, (tile, stream, out), n, first, full, rest, channels)
 
 
 def _pointwise_call(
     b: StageBuilder,
     index: int,
-    tile: Any,
-    stream: Any,
-    out: Any,
+    buffers: tuple[Any, Any, Any],
     n: Any,
     first: int,
     group: Any,
-    x: Any,
     pixels: int,
     channels: int,
 ) -> None:
-    derived = b.derived[index]
+    derived, width = b.derived[index], b.out.width
+    tile, stream, out = buffers
     groups, pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
     couples, words = (int(size) for size in stream.ty.shape)
     reads = [tile[0:groups, 0:pairs, 0:PIXELS, 0:2], stream[0:couples, 0:words]]
-    writes = [out[0 : b.out.channels, 0 : b.out.width]]
-    plane = b.out_plane_bytes()
+    writes = [out[0 : b.band_rows, 0 : b.out.channels, 0:width]]
     with b.block(f"pointwise{pixels}x{channels}", reads, writes) as axis:
         couple = axis.spatial(couples, n + first)
         at = axis.spatial(groups, group) if not isinstance(group, int) else group
         pixel = at * PIXELS
+        # only a band of several rows has groups that end in another row than they begin
+        crosses = b.band_rows > 1 and width % PIXELS != 0
+        row, x = (pixel // width, pixel % width) if crosses else (0, pixel)
         b.call(
             "mbn_dsp_pointwise",
             b.address(tile, at, 0, 0, 0),
             b.address(stream, couple, 0),
-            b.address(out, couple * 2, pixel),
-            plane,
+            b.address(out, row, couple * 2, x),
+            b.out_plane_bytes(),
             pairs,
             pixels,
             channels,
+            width - x if crosses else pixels,
+            b.out_row_bytes() - width,
             derived.shift,
             derived.low,
             derived.high,
@@ -271,7 +282,7 @@ def _gather(
     """One pixel's window into the tile; runs of channels that stay in one half are loops."""
     layer = b.layers[0]
     dense = layer.op is ir.Op.DENSE
-    window = (1, 1) if dense else layer.kernel
+    window = (len(rows), 1) if dense else layer.kernel
     channels = b.source.channels * (b.source.width if dense else 1)
     for ky in range(window[0]):
         for kx in range(window[1]):
@@ -327,6 +338,8 @@ def _convolution_calls(
                 pairs,
                 pixels,
                 channels,
+                pixels,
+                0,
                 derived.shift,
                 derived.low,
                 derived.high,

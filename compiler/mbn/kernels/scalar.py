@@ -30,7 +30,7 @@ def convolution(b: StageBuilder) -> bool:
     table = b.const("weights", weights.reshape(count, taps), "N x (kh, kw, C)")
     tables = b.requantiser(0, "conv")
     channels = b.source.channels * (b.source.width if layer.op is ir.Op.DENSE else 1)
-    window = (1, 1) if layer.op is ir.Op.DENSE else layer.kernel
+    window = (len(rows), 1) if layer.op is ir.Op.DENSE else layer.kernel
     sum_ = b.script.sblock_alloc_buffer((1, 1), "int32")
     for index, span in enumerate(_row_spans(b)):
         with b.loop(span.stop - span.start, "x") as x:

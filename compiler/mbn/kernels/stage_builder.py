@@ -72,6 +72,7 @@ class StageBuilder(tir.Builder):
         self.constants: list[Constant] = []
         self.arguments: list[Argument] = []
         self.scratch_bytes = 0
+        self.band_rows = 1  # output rows of one call; divides the output's height
         self.reads_before_writing = False
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
@@ -82,6 +83,12 @@ class StageBuilder(tir.Builder):
 
     # -- parameters --------------------------------------------------------------------------
 
+    @property
+    def kernel_rows(self) -> int:
+        """Input rows of one output row; a dense layer reads the whole map."""
+        first = self.layers[0]
+        return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
+
     def in_layout(self) -> RowLayout:
         return row_layout(self.source, is_input=self.source is self.network.input)
 
@@ -89,7 +96,7 @@ class StageBuilder(tir.Builder):
         """The window's rows, each a (channel, pixel) buffer."""
         layout = self.in_layout()
         rows = []
-        for index in range(self.layers[0].kernel[0] if self.stage.kind != "dense" else 1):
+        for index in range((self.band_rows - 1) * self.layers[0].stride[0] + self.kernel_rows):
             self.arguments.append(Argument("in", index))
             rows.append(
                 self.arg(f"in{index}", "int8", (layout.channels, layout.width), layout.strides)
@@ -102,6 +109,17 @@ class StageBuilder(tir.Builder):
         self.arguments.append(Argument("out", 0))
         shape = (layout.channels, layout.width)
         return self.arg("out", "int8", shape, layout.strides, writable=True)
+
+    def out_band(self) -> Any:
+        """The band's output rows as a (row, channel, pixel) buffer: the plan keeps them together."""
+        layout = row_layout(self.out, is_input=False)
+        self.arguments.append(Argument("out", 0))
+        shape = (self.band_rows, layout.channels, layout.width)
+        strides = (layout.row_bytes, *layout.strides)
+        return self.arg("out", "int8", shape, strides, writable=True)
+
+    def out_row_bytes(self) -> int:
+        return row_layout(self.out, is_input=False).row_bytes
 
     def out_plane_bytes(self) -> int:
         return row_layout(self.out, is_input=False).plane_bytes
@@ -178,10 +196,10 @@ class StageBuilder(tir.Builder):
             arguments=tuple(self.arguments),
             constants=tuple(self.constants),
             scratch_bytes=self.scratch_bytes,
-            kernel_rows=1 if dense else first.kernel[0],
+            kernel_rows=self.kernel_rows,
             stride_rows=1 if dense else first.stride[0],
             pad_top=0 if dense else first.pads[0],
-            band_rows=1,
+            band_rows=self.band_rows,
             reads_before_writing=self.reads_before_writing,
             decision=self.decision,
         )

@@ -4,7 +4,8 @@ What enters: Python that emits loops, blocks and buffers through `Builder`; a sc
 What leaves: one plain C function with pointer parameters and constant bounds, from TVM's own C
 code generator. Always holds: the pass list below is complete for bare-metal C (no packed-function
 prologue, no runtime calls); the text that TVM wraps around the function is stripped, pointers
-that are only read become const; nothing else of the C is touched.
+that are only read become const, parameters that nothing reads are marked so; nothing else of the
+C is touched.
 """
 
 from __future__ import annotations
@@ -165,4 +166,7 @@ def _strip(source: str, name: str, params: tuple[Param, ...]) -> str:
         f"{'' if param.writable else 'const '}{param.dtype}_t *{param.name}" for param in params
     )
     body = INDENT.sub(lambda match: match.group(1) * 2, body)
-    return f"static void {name}({arguments})\n{body}\n"
+    # a clamp that leaves one value folds its whole sum away
+    unused = [param.name for param in params if not re.search(rf"\b{param.name}\b", body)]
+    marks = "".join(f"\n    (void){each};" for each in unused)
+    return f"static void {name}({arguments})\n{{{marks}{body[1:]}\n"

@@ -31,6 +31,8 @@ def check_plan(
         tensor = stages[0].input if band.stage == INPUT else stages[band.stage].output
         if band.stage != INPUT:
             _run(plan, stages[band.stage], shapes, arena, band)
+        if band.y % plan.places[tensor].depth + band.count > plan.places[tensor].depth:
+            raise _broken(f"the band at row {band.y} of tensor {tensor} wraps round its ring")
         for y in range(band.y, band.y + band.count):
             span = _row(plan, tensor, y)
             if span.start < 0 or span.stop > plan.arena_bytes:

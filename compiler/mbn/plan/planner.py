@@ -102,9 +102,10 @@ def ring_depths(
             depths[tensor] = max(depths[tensor], band.y + band.count - lowest)
         if band.stage != INPUT:
             next_y[band.stage] = band.y + band.count
-    for tensor, shape in enumerate(shapes):
-        depths[tensor] = min(depths[tensor], shape.height)
-    return depths
+    for needs in stages:  # a band's rows lie together: no wrap inside it
+        bands = -(-depths[needs.output] // needs.band_rows)
+        depths[needs.output] = bands * needs.band_rows
+    return [min(depth, shape.height) for depth, shape in zip(depths, shapes, strict=True)]
 
 
 def _search(

@@ -6,6 +6,7 @@ modelled figures say that they are.
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -40,17 +41,23 @@ def memory_lines(memory: Memory) -> Group:
 
 def stage_table(report: Report) -> Table:
     """Stage, shape, MACs, instructions, cycles, cycles per MAC; the last row is the whole."""
-    table = Table(title=f"{report.network.name} on {report.board} ({report.core})", title_style="")
+    table = Table(
+        title=f"{report.network.name} on {report.board} ({report.core})",
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for title, justify in (
+        ("", "right"),
         ("stage", "left"),
-        ("kind", "left"),
         ("in", "right"),
         ("out", "right"),
         ("MACs", "right"),
-        ("instructions", "right"),
-        ("modelled cycles", "right"),
-        ("per MAC", "right"),
-        ("measured cycles", "right"),
+        ("instr.", "right"),
+        ("cycles*", "right"),
+        ("*/MAC", "right"),
+        ("measured", "right"),
     ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for index, stage in enumerate(report.stages):
@@ -60,7 +67,7 @@ def stage_table(report: Report) -> Table:
         table.add_section()
         whole = StageFacts(
             "",
-            "whole inference",
+            "whole",
             "",
             "",
             network.macs,
@@ -95,7 +102,7 @@ def print_check(report: Report, console: Console) -> None:
         return
     console.print(stage_table(report))
     if check.modelled_cycles is not None:
-        console.print("Cycles are modelled for zero-wait memory, not measured on a part.")
+        console.print("*Cycles are modelled for zero-wait memory, not measured on a part.")
     verdict = "all bits equal" if check.exact_samples == check.samples else "DIFFERENT"
     console.print(
         f"{check.exact_samples} of {check.samples} samples exact: {verdict} "

@@ -3,8 +3,8 @@
  * What enters: three rows of one plane (4-byte aligned, readable up to the next multiple of 4),
  * and the channel's seven words: (w0, w2) of each kernel row as halfwords, (w1 of row 0, w1 of
  * row 1), (w1 of row 2, 0), bias, 2m; Z is an eighth where s > 0.
- * What leaves: int16 values in the pointwise's tile: pixel x goes to halfword
- * (x / 4) * group_halves + (x % 4) * 2. Always holds: every word of input is loaded aligned;
+ * What leaves: int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase + x
+ * and goes to halfword (p / 4) * group_halves + (p % 4) * 2. Always holds: every word of input is loaded aligned;
  * positions outside the map read as the zero point (the constants `first` and `valid`, how many
  * bytes from the strip's word on are in the map, say where that can happen).
  *
@@ -45,14 +45,21 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
     return top ? mbn_smlatb(pair, w, acc) : mbn_smlabb(pair, w, acc);
 }
 
-/* Stride 1, padding 1: outputs x .. x + 3. */
+MBN_INLINE int32_t mbn_dsp_place(int32_t pixel, const int32_t group_halves)
+{
+    return pixel / 4 * group_halves + pixel % 4 * 2;
+}
+
+/* Stride 1, padding 1: outputs x .. x + 3. `tile`: of pixel x / 4 * 4. */
 MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t *tile,
+                                 const int32_t phase, const int32_t group_halves,
                                  const mbn_dsp_taps *taps, const int32_t *words,
                                  const int32_t zero_point, const int first,
                                  const int32_t valid, const int32_t shift, const int32_t low,
                                  const int32_t high)
 {
     int32_t y[4] = {words[5], words[5], words[5], words[5]};
+    MBN_UNROLL
     for (int32_t k = 0; k < 3; k++) {
         uint32_t word = mbn_dsp_word(rows[k], x, valid, zero_point);
         uint32_t before = (uint32_t)(first ? zero_point : rows[k][x - 1]);
@@ -72,19 +79,24 @@ MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t
         y[3] = mbn_smlabt(after, w02, y[3]);
     }
     const int32_t count = valid < 4 ? valid : 4;
+    MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
-        tile[2 * i] = mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+        tile[mbn_dsp_place(phase + i, group_halves)] =
+            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }
 }
 
-/* Stride 2: outputs x / 2 and x / 2 + 1; padding_left 1 centres the first on x0, 0 on x1. */
+/* Stride 2: outputs x / 2 and x / 2 + 1; padding_left 1 centres the first on x0, 0 on x1.
+ * `tile`: the channel's, of pixel 0. */
 MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t *tile,
+                                 const int32_t phase, const int32_t group_halves,
                                  const mbn_dsp_taps *taps, const int32_t *words,
                                  const int32_t padding_left, const int32_t zero_point,
                                  const int first, const int32_t valid, const int32_t count, const int32_t shift, const int32_t low,
                                  const int32_t high)
 {
     int32_t y[2] = {words[5], words[5]};
+    MBN_UNROLL
     for (int32_t k = 0; k < 3; k++) {
         uint32_t word = mbn_dsp_word(rows[k], x, valid, zero_point);
         uint32_t even = mbn_sxtb16(word);
@@ -106,54 +118,52 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
             y[1] = mbn_smlabt(after, w02, y[1]);
         }
     }
+    MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
-        tile[2 * i] = mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+        tile[mbn_dsp_place(phase + x / 2 + i, group_halves)] =
+            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
     }
 }
 
-/* A row of one channel; all but the pointers constants. `tile` is the channel's halfword of the
- * first pixel. Stride 1 needs padding 1 on both sides; stride 2 needs outputs <= (width + 1) / 2. */
+/* A row of one channel; all but the pointers constants. `tile` is the channel's halfword of pixel
+ * 0. Stride 1 needs padding 1 on both sides; stride 2 needs outputs <= (width + 1) / 2. */
 MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, const int8_t *row2,
-                                        const int32_t *words, int16_t *tile, const int32_t width,
+                                        const int32_t *words, int16_t *tile, const int32_t phase,
+                                        const int32_t group_halves, const int32_t width,
                                         const int32_t outputs, const int32_t stride,
-                                        const int32_t padding_left, const int32_t group_halves,
-                                        const int32_t zero_point, const int32_t shift,
-                                        const int32_t low, const int32_t high)
+                                        const int32_t padding_left, const int32_t zero_point,
+                                        const int32_t shift, const int32_t low, const int32_t high)
 {
     const int8_t *const rows[3] = {row0, row1, row2};
     const mbn_dsp_taps taps = {{(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2]},
                                (uint32_t)words[3], (uint32_t)words[4]};
     if (stride == 1) {
         const int32_t end = (width - 1) / 4 * 4; /* the last strip */
-        mbn_dsp_strip_s1(rows, 0, tile, &taps, words, zero_point, 1, end == 0 ? width : 5, shift,
-                         low, high);
+        mbn_dsp_strip_s1(rows, 0, tile, phase, group_halves, &taps, words, zero_point, 1,
+                         end == 0 ? width : 5, shift, low, high);
         for (int32_t x = 4; x < end; x += 4) {
             tile += group_halves;
-            mbn_dsp_strip_s1(rows, x, tile, &taps, words, zero_point, 0, 5, shift, low, high);
+            mbn_dsp_strip_s1(rows, x, tile, phase, group_halves, &taps, words, zero_point, 0, 5,
+                             shift, low, high);
         }
         if (end != 0) {
             tile += group_halves;
-            mbn_dsp_strip_s1(rows, end, tile, &taps, words, zero_point, 0, width - end, shift, low,
-                             high);
+            mbn_dsp_strip_s1(rows, end, tile, phase, group_halves, &taps, words, zero_point, 0,
+                             width - end, shift, low, high);
         }
         return 0;
     }
-    const int32_t strips = (outputs + 1) / 2;
-    const int32_t tail = outputs % 2 != 0 ? 1 : 2; /* outputs of the last strip */
-    const int32_t end = 4 * (strips - 1);
-    const int32_t valid = width - end;
-    for (int32_t i = 0; i < strips; i++) {
-        int16_t *to = tile + i / 2 * group_halves + i % 2 * 4;
-        if (i + 1 == strips) {
-            mbn_dsp_strip_s2(rows, end, to, &taps, words, padding_left, zero_point, strips == 1,
-                             valid, tail, shift, low, high);
-        } else if (i == 0) {
-            mbn_dsp_strip_s2(rows, 0, to, &taps, words, padding_left, zero_point, 1, 5, 2, shift,
-                             low, high);
-        } else {
-            mbn_dsp_strip_s2(rows, 4 * i, to, &taps, words, padding_left, zero_point, 0, 5, 2,
-                             shift, low, high);
-        }
+    const int32_t end = (outputs - 1) / 2 * 4;       /* the last strip */
+    const int32_t tail = outputs % 2 != 0 ? 1 : 2; /* its outputs */
+    mbn_dsp_strip_s2(rows, 0, tile, phase, group_halves, &taps, words, padding_left, zero_point, 1,
+                     end == 0 ? width : 5, end == 0 ? tail : 2, shift, low, high);
+    for (int32_t x = 4; x < end; x += 4) {
+        mbn_dsp_strip_s2(rows, x, tile, phase, group_halves, &taps, words, padding_left, zero_point,
+                         0, 5, 2, shift, low, high);
+    }
+    if (end != 0) {
+        mbn_dsp_strip_s2(rows, end, tile, phase, group_halves, &taps, words, padding_left,
+                         zero_point, 0, width - end, tail, shift, low, high);
     }
     return 0;
 }

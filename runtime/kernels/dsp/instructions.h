@@ -146,18 +146,18 @@ MBN_INLINE int32_t mbn_ssat8(int32_t value)
 
 /* One accumulator to its stored value: SMMULR, SSAT, and compare-and-select where the clamp is
  * tighter than int8 (low, high and shift are constants). */
-MBN_INLINE int8_t mbn_dsp_store_value(int32_t accumulator, int32_t doubled, int32_t offset,
-                                      int32_t shift, int32_t low, int32_t high)
+MBN_INLINE int32_t mbn_dsp_store_value(int32_t accumulator, int32_t doubled, int32_t offset,
+                                       int32_t shift, int32_t low, int32_t high)
 {
     if (shift > 0) {
         accumulator = (int32_t)((uint32_t)accumulator << shift) + offset;
     }
     int32_t value = mbn_smmulr(accumulator, doubled);
     if (low == -128 && high == 127) {
-        return (int8_t)mbn_ssat8(value);
+        return mbn_ssat8(value);
     }
     value = value < low ? low : value;
-    return (int8_t)(value > high ? high : value);
+    return value > high ? high : value;
 }
 
 #endif

@@ -47,118 +47,107 @@
     MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
     MBN_PW_PIXEL(2, O2)
 
-/* Text repeated: gcc takes an asm statement's size from its lines, and places literals and short
- * branches by it, so the assembler's own .rept would deceive it. */
 #define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
-#define MBN_X2(TEXT) TEXT TEXT
-#define MBN_X4(TEXT) MBN_X2(TEXT) MBN_X2(TEXT)
-#define MBN_X8(TEXT) MBN_X4(TEXT) MBN_X4(TEXT)
-#define MBN_X16(TEXT) MBN_X8(TEXT) MBN_X8(TEXT)
-#define MBN_X32(TEXT) MBN_X16(TEXT) MBN_X16(TEXT)
 
-/* All of r0 to r12 and lr are spoken for, which gcc's own allocation spills: hence asm. */
-#define MBN_PW_ASM4(TEXT, AT)                                                                     \
-    __asm__(".set mbn_k, %c[at]\n\t" TEXT                                                         \
-            : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),                 \
-              [a20] "+r"(a20), [a21] "+r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),                 \
-              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)                      \
-            : [t] "r"(tile), [w] "r"(weights), [at] "i"(AT)                                       \
-            : "memory")
+/* gcc takes an asm statement's size from its lines, and places literals and short branches by it;
+ * .rept would deceive it. So a run of up to N pairs is followed by as many empty lines as the
+ * assembler will have repeated. */
+#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
+#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
+#define MBN_LINES_1024 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256
 
-#define MBN_PW_ASM3(TEXT, AT)                                                                     \
-    __asm__(".set mbn_k, %c[at]\n\t" TEXT                                                         \
-            : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),                 \
+/* After a first run of %c[n] + 1 pairs: `turns` runs of 64. The count of turns lives on the
+ * stack, because no register is left. */
+#define MBN_PW_LOOP(STEP)                                                                         \
+    "addw %[t], %[t], #16*(%c[n]+1)\n\t"                                                          \
+    "addw %[w], %[w], #4*(%c[n]+1)\n"                                                             \
+    "1:\n\t"                                                                                      \
+    ".set mbn_k, 0\n\t"                                                                           \
+    ".rept 64\n\t" STEP MBN_PW_NEXT ".endr\n\t"                                                  \
+    "addw %[t], %[t], #16*64\n\t"                                                                 \
+    "addw %[w], %[w], #4*64\n\t"                                                                  \
+    "ldr %[w0], %[turns]\n\t"                                                                     \
+    "subs %[w0], %[w0], #1\n\t"                                                                   \
+    "str %[w0], %[turns]\n\t"                                                                     \
+    "bne 1b\n\t" MBN_LINES_1024
+
+/* The biases come in the last pixel's accumulators and are the addend of the first products: no
+ * moves. All of r0 to r12 and lr are spoken for, which gcc's own allocation spills: hence asm. */
+#define MBN_PW_ASM4(LINES, LOOP, ...)                                                             \
+    __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3) ".set mbn_k, 1\n\t"                      \
+            ".rept %c[n]\n\t" MBN_PW_STEP4(0, 1, 2, 3) MBN_PW_NEXT ".endr\n\t" LINES LOOP         \
+            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),             \
+              [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),               \
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),     \
+              [w] "+r"(weights) __VA_ARGS__                                                       \
+            : [n] "i"(run - 1)                                                                    \
+            : "memory", "cc")
+
+#define MBN_PW_ASM3(LINES, LOOP, ...)                                                             \
+    __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2) ".set mbn_k, 1\n\t"                         \
+            ".rept %c[n]\n\t" MBN_PW_STEP3(0, 1, 2) MBN_PW_NEXT ".endr\n\t" LINES LOOP            \
+            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),             \
               [a20] "+r"(a20), [a21] "+r"(a21),                                                   \
-              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)                      \
-            : [t] "r"(tile), [w] "r"(weights), [at] "i"(AT)                                       \
-            : "memory")
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),     \
+              [w] "+r"(weights) __VA_ARGS__                                                       \
+            : [n] "i"(run - 1)                                                                    \
+            : "memory", "cc")
 
-/* The sum over `count` pairs (a constant, at most MBN_DSP_RUN): straight runs of powers of two.
- * A run's place in the tile depends on the bits above it alone. */
-#define MBN_PW_RUNS(ASM, STEP, FROM)                                                              \
-    if ((count - (FROM)) & 64) {                                                                  \
-        ASM(MBN_X32(STEP MBN_PW_NEXT) MBN_X32(STEP MBN_PW_NEXT), (FROM));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 32) {                                                                  \
-        ASM(MBN_X32(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 64));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 16) {                                                                  \
-        ASM(MBN_X16(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 96));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 8) {                                                                   \
-        ASM(MBN_X8(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 112));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 4) {                                                                   \
-        ASM(MBN_X4(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 120));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 2) {                                                                   \
-        ASM(MBN_X2(STEP MBN_PW_NEXT), (FROM) + ((count - (FROM)) & 124));                         \
-    }                                                                                             \
-    if ((count - (FROM)) & 1) {                                                                   \
-        ASM(STEP, (FROM) + ((count - (FROM)) & 126));                                             \
+/* One statement for each length of run, so that its lines are about its instructions. */
+#define MBN_PW_CHOOSE(ASM, STEP)                                                                  \
+    if (turns > 0) {                                                                              \
+        ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP), , [turns] "+m"(turns));                            \
+    } else if (run > 17) {                                                                        \
+        ASM(MBN_LINES_1024, "");                                                                  \
+    } else if (run > 5) {                                                                         \
+        ASM(MBN_LINES_256, "");                                                                   \
+    } else {                                                                                      \
+        ASM(MBN_LINES_64, "");                                                                    \
     }
 
-/* Four pixels by two channels. Where `first`, the biases come in acc[6] and acc[7] and are the
- * addend of the first products: no moves. */
+/* The sum over `pairs` (a constant), four pixels by two channels. */
 MBN_INLINE void mbn_dsp_chain4(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
-                               const int32_t count, const int first)
+                               const int32_t pairs)
 {
     int32_t a00, a01, a10, a11, a20, a21, a30 = acc[6], a31 = acc[7];
     uint32_t w0, w1, t0, t1;
-    if (first) {
-        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3)
-                : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-                  [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
-                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights)
-                : "memory");
-        MBN_PW_RUNS(MBN_PW_ASM4, MBN_PW_STEP4(0, 1, 2, 3), 1)
-    } else {
-        a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3], a20 = acc[4], a21 = acc[5];
-        MBN_PW_RUNS(MBN_PW_ASM4, MBN_PW_STEP4(0, 1, 2, 3), 0)
-    }
+    const int32_t run = (pairs - 1) % MBN_DSP_RUN + 1;
+    int32_t turns = (pairs - 1) / MBN_DSP_RUN;
+    MBN_PW_CHOOSE(MBN_PW_ASM4, MBN_PW_STEP4(0, 1, 2, 3))
     acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11;
     acc[4] = a20, acc[5] = a21, acc[6] = a30, acc[7] = a31;
 }
 
 /* Three pixels by two channels: maps of 3 x 3, and what is left over of a row. */
 MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
-                               const int32_t count, const int first)
+                               const int32_t pairs)
 {
     int32_t a00, a01, a10, a11, a20 = acc[6], a21 = acc[7];
     uint32_t w0, w1, t0, t1;
-    if (first) {
-        __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP3(2, 2, 2)
-                : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-                  [a20] "+r"(a20), [a21] "+r"(a21),
-                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1)
-                : [t] "r"(tile), [w] "r"(weights)
-                : "memory");
-        MBN_PW_RUNS(MBN_PW_ASM3, MBN_PW_STEP3(0, 1, 2), 1)
-    } else {
-        a00 = acc[0], a01 = acc[1], a10 = acc[2], a11 = acc[3];
-        MBN_PW_RUNS(MBN_PW_ASM3, MBN_PW_STEP3(0, 1, 2), 0)
-    }
+    const int32_t run = (pairs - 1) % MBN_DSP_RUN + 1;
+    int32_t turns = (pairs - 1) / MBN_DSP_RUN;
+    MBN_PW_CHOOSE(MBN_PW_ASM3, MBN_PW_STEP3(0, 1, 2))
     acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11, acc[6] = a20, acc[7] = a21;
 }
 
 #endif
 
 /* The same sum in C: for one and two pixels, and on the host for all. The accumulators of the
- * last pixel are acc[6] and acc[7], and carry the bias where `first`. */
+ * last pixel are acc[6] and acc[7], in which the biases come. */
 MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
-                                const int32_t count, const int32_t pixels, const int first)
+                                const int32_t pairs, const int32_t pixels)
 {
-    if (first) {
-        for (int32_t p = 0; p + 1 < pixels; p++) {
-            acc[2 * p] = acc[6];
-            acc[2 * p + 1] = acc[7];
-        }
+    MBN_UNROLL
+    for (int32_t p = 0; p + 1 < pixels; p++) {
+        acc[2 * p] = acc[6];
+        acc[2 * p + 1] = acc[7];
     }
-    for (int32_t k = 0; k < count; k++) {
+    for (int32_t k = 0; k < pairs; k++) {
         uint32_t word = weights[k];
         uint32_t w0 = mbn_sxtb16(word);
         uint32_t w1 = mbn_sxtb16_ror8(word);
+        MBN_UNROLL
         for (int32_t p = 0; p < pixels; p++) {
             int32_t slot = p + 1 == pixels ? 6 : 2 * p;
             uint32_t pair = mbn_load32(tile + 4 * k + p); /* written as halfwords */
@@ -169,60 +158,44 @@ MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint
 }
 
 MBN_INLINE void mbn_dsp_chain(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
-                              const int32_t count, const int32_t pixels, const int first)
+                              const int32_t pairs, const int32_t pixels)
 {
 #if MBN_DSP
     if (pixels == 4) {
-        mbn_dsp_chain4(acc, tile, weights, count, first);
+        mbn_dsp_chain4(acc, tile, weights, pairs);
         return;
     }
     if (pixels == 3) {
-        mbn_dsp_chain3(acc, tile, weights, count, first);
+        mbn_dsp_chain3(acc, tile, weights, pairs);
         return;
     }
 #endif
-    mbn_dsp_chain_c(acc, tile, weights, count, pixels, first);
+    mbn_dsp_chain_c(acc, tile, weights, pairs, pixels);
 }
 
 /* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
- * out: the first pixel in n's plane; plane_bytes to n + 1's. All but the pointers constants. */
-MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile_halves, const int32_t *stream, int8_t *out,
+ * out: the first pixel in n's plane; plane_bytes to n + 1's. Pixels from `split` on lie in the
+ * band's next row, `jump` bytes further. All but the pointers and split are constants. */
+MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream, int8_t *out,
                                      const int32_t plane_bytes, const int32_t pairs,
                                      const int32_t pixels, const int32_t channels,
+                                     const int32_t split, const int32_t jump,
                                      const int32_t shift, const int32_t low, const int32_t high)
 {
-    const uint32_t *tile = (const void *)tile_halves;
-    const uint32_t *weights = (const void *)(stream + 2);
     int32_t acc[8];
     acc[6] = stream[0];
     acc[7] = stream[1];
-    int32_t left = pairs;
-    if (left <= MBN_DSP_RUN) {
-        mbn_dsp_chain(acc, tile, weights, pairs, pixels, 1);
-    } else {
-        mbn_dsp_chain(acc, tile, weights, MBN_DSP_RUN, pixels, 1);
-        const uint32_t *end = weights + pairs / MBN_DSP_RUN * MBN_DSP_RUN;
-        for (;;) {
-            weights += MBN_DSP_RUN;
-            tile += 4 * MBN_DSP_RUN;
-            if (weights == end) {
-                break;
-            }
-            mbn_dsp_chain(acc, tile, weights, MBN_DSP_RUN, pixels, 0);
-        }
-        if (pairs % MBN_DSP_RUN != 0) {
-            mbn_dsp_chain(acc, tile, weights, pairs % MBN_DSP_RUN, pixels, 0);
-        }
-    }
+    mbn_dsp_chain(acc, (const void *)tile, (const void *)(stream + 2), pairs, pixels);
     const int32_t *tail = stream + 2 + pairs;
     int32_t m0 = tail[0], m1 = tail[1];
     int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
+    MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
         int32_t slot = p + 1 == pixels ? 6 : 2 * p;
-        out[p] = mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        int8_t *to = out + p + (p >= split ? jump : 0);
+        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
         if (channels == 2) {
-            out[plane_bytes + p] =
-                mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
         }
     }
     return 0;

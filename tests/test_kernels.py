@@ -1,0 +1,102 @@
+"""The arithmetic, fuzzed: reference, C under sanitizers, and the emulated core agree in all bits.
+
+What enters: drawn networks (networks.py). What leaves: nothing but failures, which name the first
+stage and element that differ. Always holds: every stage's map and every output byte is compared,
+for both kernel sets and both input modes; a run repeats itself (derandomised) unless
+MBN_EXAMPLES=N asks for N fresh networks a test; a failure says the seed that draws it again.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+import networks
+from mbn import checking, ir, pipeline
+from mbn.build import build_image
+from mbn.device import open_device
+from mbn.device.check import explain
+from mbn.device.protocol import Watch
+from mbn.reference import Reference
+from mbn.target import Board, find_board
+
+FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
+ON_HOST, EMULATED = FRESH or 12, FRESH or 8
+SETS = ("scalar", "dsp")
+SEEDS = st.integers(0, 2**32 - 1)
+MODES = tuple(ir.InputMode)
+
+
+def fuzzed(examples: int) -> settings:
+    """Builds take seconds, so no deadline; a smaller seed is no smaller network: no shrinking."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=not FRESH,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+
+
+def compare(network: ir.Network, kernel_set: str, mode: ir.InputMode, board: Board) -> None:
+    """Builds the network for `board` and compares every stage of every image with the reference."""
+    reference = Reference(network)
+    images = networks.images(network)
+    generated = pipeline.generate(network, kernel_set, mode)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        generated.files.write(folder / "c")
+        image = build_image(folder / "c", board, "check", folder)
+        with open_device(board, image, log_path=folder / "serial.log") as device:
+            device.expect(model_sha256=generated.model_sha256)
+            for number, sample in enumerate(images):
+                maps = checking.stage_maps(reference, sample)
+                output = device.run(sample, Watch.CHECKSUMS).output
+                wanted = tuple(zlib.crc32(np.ascontiguousarray(one).tobytes()) for one in maps)
+                if device.checksums() == wanted and np.array_equal(output, maps[-1]):
+                    continue
+                reason = explain(
+                    device, sample, maps[-1], lambda x: checking.stage_maps(reference, x)
+                )
+                pytest.fail(f"{kernel_set}, {mode}, image {number}: {reason}")
+            assert device.memory().arena_guards_ok
+            assert device.memory().arena_bytes == generated.plan.arena_bytes
+
+
+@pytest.mark.parametrize("kernel_set", SETS)
+def test_drawn_networks_under_sanitizers(kernel_set: str) -> None:
+    host = find_board("host")
+
+    @fuzzed(ON_HOST)
+    @given(SEEDS)
+    def every_bit(seed: int) -> None:
+        network = networks.draw(seed)
+        note(networks.describe(network))
+        for mode in MODES:
+            compare(network, kernel_set, mode, host)
+
+    every_bit()
+
+
+def test_drawn_networks_on_the_board(board: Board, transport: str | None) -> None:
+    if transport is not None:
+        pytest.skip("needs an image of its own on the board for each network")
+
+    @fuzzed(EMULATED)
+    @given(SEEDS)
+    def every_bit(seed: int) -> None:
+        network = networks.draw(seed)
+        note(networks.describe(network))
+        for mode in MODES:
+            compare(network, board.core.kernels, mode, board)
+
+    every_bit()
