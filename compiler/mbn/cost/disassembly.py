@@ -84,7 +84,7 @@ def disassemble(target: llvm.Target, opcodes: Iterable[bytes]) -> Mapping[bytes,
 
 
 def _bytes(code: bytes) -> str:
-    return " ".join(f"{byte:#04x}" for byte in code)
+    return f"[{' '.join(f'{byte:#04x}' for byte in code)}]"
 
 
 def _is_it(code: bytes) -> bool:

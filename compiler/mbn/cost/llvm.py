@@ -7,6 +7,7 @@ so that figures do not follow what else is installed.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -17,10 +18,7 @@ from mbn.errors import ToolError
 _VERSIONS = ("-19", "-20", "-21", "")
 _TIMEOUT_S = 300.0
 PACKAGE = "llvm-19"
-
-
-class RefusedError(ToolError):
-    """The program ran and did not take its input."""
+_UNREAD = re.compile(r"^<stdin>:(\d+):\d+: error:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -47,23 +45,26 @@ def program(name: str) -> str:
 
 
 def disassembled(target: Target, opcodes: str) -> str:
-    """What llvm-mc prints for lines of bytes ("0x08 0x68"), encodings included."""
+    """What llvm-mc prints for lines of bytes ("[0x08 0x68]", each line by itself), encodings
+    included. It leaves out what it does not know."""
     command = [program("llvm-mc"), "--disassemble", "--show-encoding", *target.arguments]
-    return _run(command, opcodes).stdout
+    return _run(command, opcodes, accepted=(0, 1)).stdout  # 1: something was left out
 
 
 def analysed(target: Target, assembly: str, iterations: int) -> tuple[str, int]:
     """llvm-mca's JSON for the regions of an assembly text, each run `iterations` times, and how
-    many instructions it left out because its model lacks them. Raises `RefusedError` for a text
-    that it can't assemble."""
+    many instructions it left out because it can't read them or has no model of them."""
     triple, cpu = target.arguments
     command = [program("llvm-mca"), triple.replace("-triple", "-mtriple"), cpu]
     options = ("-json", f"-iterations={iterations}", "-skip-unsupported-instructions=any")
     done = _run([*command, *options], assembly)
-    return done.stdout, done.stderr.count("found an unsupported instruction")
+    unread = len(set(_UNREAD.findall(done.stderr)))  # it says each twice
+    return done.stdout, unread + done.stderr.count("found an unsupported instruction")
 
 
-def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: Sequence[str], text: str, accepted: Sequence[int] = (0,)
+) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
             command,
@@ -76,7 +77,7 @@ def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"did not end well: {error}", node=command[0]) from error
-    if done.returncode != 0:
+    if done.returncode not in accepted:
         last = done.stderr.strip().splitlines()[-1:]
-        raise RefusedError(f"ended with status {done.returncode}: {''.join(last)}", node=command[0])
+        raise ToolError(f"ended with status {done.returncode}: {''.join(last)}", node=command[0])
     return done

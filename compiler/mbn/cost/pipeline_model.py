@@ -45,17 +45,12 @@ def _analyse(target: llvm.Target, blocks: Sequence[Block]) -> tuple[dict[Block, 
     """Cycles, and how many instructions have no model. The block that they are in is found by
     halving; there they count as one cycle each."""
     text = "".join(_region(index, block) for index, block in enumerate(blocks))
-    try:
-        said, lacking = llvm.analysed(target, text, _ITERATIONS)
-    except llvm.RefusedError:  # something that it printed itself but does not read
-        said, lacking = "", sum(len(block) for block in blocks)
+    said, lacking = llvm.analysed(target, text, _ITERATIONS)
     if lacking and len(blocks) > 1:
         half = len(blocks) // 2
         first, before = _analyse(target, blocks[:half])
         second, behind = _analyse(target, blocks[half:])
         return first | second, before + behind
-    if not said:
-        return {blocks[0]: float(lacking)}, lacking
     cycles = _read(said)
     return {block: cycles[str(index)] + lacking for index, block in enumerate(blocks)}, lacking
 

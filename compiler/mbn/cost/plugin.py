@@ -22,14 +22,14 @@ _TIMEOUT_S = 60.0
 
 def build(folder: Path, version: int) -> Path:
     """The plugin for an interface version, in `folder`. Raises `ToolError`: no gcc, or it fails."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise ToolError("the program gcc is missing", advice="On Debian: apt-get install gcc")
     flags = (*_FLAGS, f"-DMBN_PLUGIN_VERSION={version}")
     digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(flags).encode()).hexdigest()[:16]
     path = folder / f"plugin-{digest}.so"
     if path.is_file():
         return path
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise ToolError("the program gcc is missing", advice="On Debian: apt-get install gcc")
     folder.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     done = subprocess.run(

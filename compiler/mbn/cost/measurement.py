@@ -119,7 +119,7 @@ def _cycles(
         share = _share(execution)
         unknown = len(execution.opcodes) - len(block)  # one cycle each
         one_pass = passes[block] + unknown
-        total[share] += one_pass * execution.runs + refill * _taken(execution, block)
+        total[share] += one_pass * execution.runs + refill * branches_taken(execution, block)
     if len(known) < len(opcodes):
         notes.append(
             f"{len(opcodes) - len(known)} of {len(opcodes)} opcodes are not known to LLVM and "
@@ -138,7 +138,7 @@ def _passes(
     return {block: float(m_profile.block_cycles(model.table, block)) for block in different}
 
 
-def _taken(execution: Execution, block: Sequence[Instruction]) -> int:
+def branches_taken(execution: Execution, block: Sequence[Instruction]) -> int:
     """How often the branch at the end of a block was taken."""
     if not block or not block[-1].is_branch or block[-1].name in _NO_REFILL:
         return 0
