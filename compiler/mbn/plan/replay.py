@@ -43,10 +43,11 @@ def replay(
     shapes: Sequence[ir.RowShape],
     segments: Sequence[ir.Segment],
     mode: ir.InputMode,
+    source: int = 0,
 ) -> Iterator[Band]:
-    """All bands of one inference, in order."""
+    """All bands of one inference, in order. `stages` may be a part of a network, whose first
+    input is tensor `source`; its stages are counted from 0."""
     done = [0] * len(shapes)
-    source = stages[0].input
 
     def run(segment: ir.Segment) -> Iterator[Band]:
         index = segment.first
