@@ -65,6 +65,19 @@ def depthwise(stride: int = 1, padding: str = "same", kernel: int = 3) -> Spec:
     return replace(conv(1, kernel, stride, padding), op=ir.Op.DEPTHWISE)
 
 
+def mobile() -> list[Spec]:
+    """A MobileNet in small: stem, two blocks (the second of stride 2), pool, dense."""
+    return [
+        conv(5, 3, 2, "tensorflow"),
+        depthwise(),
+        conv(8),
+        depthwise(2, "tensorflow"),
+        conv(7),
+        Spec(ir.Op.POOL, (99, 99), zero_point=-128, scale=0.05),
+        Spec(ir.Op.DENSE, channels=3, zero_point=4),
+    ]
+
+
 def _pad(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
     """(before, after); enough that the window fits."""
     if padding == "same":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from mbn.build import build_image
 from mbn.device import open_device
 from mbn.device.check import explain
 from mbn.device.protocol import Watch
+from mbn.frontend.stages import group_stages
 from mbn.reference import Reference
 from mbn.target import Board, find_board
 
@@ -100,3 +102,21 @@ def test_drawn_networks_on_the_board(board: Board, transport: str | None) -> Non
             compare(network, board.core.kernels, mode, board)
 
     every_bit()
+
+
+@pytest.mark.parametrize("kernel_set", SETS)
+def test_fused_equals_unfused_at_every_block_end(kernel_set: str, tmp_path: Path) -> None:
+    fused = networks.make_network((9, 10, 3), networks.mobile(), seed=4)
+    checksums = []
+    for network in (fused, group_stages(replace(fused, stages=()), fused=False)):
+        generated = pipeline.generate(network, kernel_set, ir.InputMode.STREAM)
+        folder = tmp_path / str(len(network.stages))
+        generated.files.write(folder / "c")
+        image = build_image(folder / "c", find_board("host"), "check", folder)
+        with open_device(find_board("host"), image, log_path=folder / "log") as device:
+            device.run(networks.images(network)[0], Watch.CHECKSUMS)
+            ends = {stage.layers[-1]: crc for stage, crc in zip(network.stages, device.checksums(), strict=True)}
+        checksums.append(ends)
+    blocks, layers = checksums
+    assert len(blocks) < len(layers) == len(fused.layers)
+    assert blocks == {index: layers[index] for index in blocks}

@@ -13,6 +13,7 @@ The packed calls carry only constants: see `Fields` for their order.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ FIELDS = (
     "scales",  # float32[N]
     "bias",  # int32[N], at scale s_in * s_w
 )
+GENERATED = re.compile(r"(minimum|maximum)\d*$")
+RESHAPES = ("relax.reshape", "relax.squeeze", "relax.flatten")
 PACKED = {"mbn.conv", "mbn.dense", "mbn.pool", "mbn.quantize_input"}
 
 
@@ -50,6 +53,7 @@ class Found:
     name: str
     data: Any
     fields: dict[str, NDArray[Any]]
+    reshape: tuple[int, ...] | None = None  # what `data` is reshaped to before
 
 
 class NoMatch(Exception):
@@ -124,15 +128,37 @@ def unwrap_clamp(matcher: Matcher, expr: Any) -> tuple[Any, float, float]:
         elif name == "relax.clip":
             bounds = [_number(arg) for arg in call.args[1:3]]
             low, high = max(low, bounds[0]), min(high, bounds[1])
-        elif name in ("relax.minimum", "relax.maximum"):
-            bound = rx.constant(matcher.follow(call.args[1]))
-            if bound is None or bound.size != 1:
-                return expr, low, high
-            value = float(bound.reshape(-1)[0])
-            low, high = (low, min(high, value)) if "min" in name else (max(low, value), high)
+        elif (limit := _limit(matcher, call)) is not None:
+            expr, value, is_upper = limit
+            low, high = (low, min(high, value)) if is_upper else (max(low, value), high)
+            continue
         else:
             return expr, low, high
         expr = call.args[0]
+
+
+def _limit(matcher: Matcher, call: Any) -> tuple[Any, float, bool] | None:
+    """(below, bound, whether it is the upper one) of a minimum or maximum with a constant.
+
+    TVM imports ONNX's Clip as calls of generated functions `maximum` and `minimum`, and its bounds
+    as where(isnan(bound), infinity, bound).
+    """
+    name, operands = rx.op_name(call), ()
+    if name in ("relax.minimum", "relax.maximum"):
+        operands = call.args
+    elif name == "relax.call_tir":
+        function = GENERATED.match(call.args[0].name_hint)
+        if function is not None:
+            name, operands = function[1], call.args[1].fields
+    if len(operands) != 2:
+        return None
+    bound = matcher.follow(operands[1])
+    if rx.op_name(bound) == "relax.where":
+        bound = matcher.follow(bound.args[2])
+    value = rx.constant(bound)
+    if value is None or value.size != 1 or np.isnan(value).any():
+        return None
+    return operands[0], float(value.reshape(-1)[0]), "min" in name
 
 
 def _number(expr: Any) -> float:
@@ -243,7 +269,7 @@ def match_quantize(matcher: Matcher, call: Any) -> Found:
         "quant": np.array(quant, np.float64),
         "clamp": np.array([low, high], np.float64),
     }
-    return Found(found.name, found.data, {key: fields[key] for key in FIELDS})
+    return Found(found.name, found.data, {key: fields[key] for key in FIELDS}, found.reshape)
 
 
 def _activation(matcher: Matcher, expr: Any) -> tuple[Any, list[float], np.float32]:
@@ -281,8 +307,12 @@ def _conv(matcher: Matcher, call: Any, bias: Any) -> Found:
 
 
 def _dense(matcher: Matcher, call: Any, bias: Any) -> Found:
-    data, quant, scale = _activation(matcher, call.args[0])
-    if len(rx.shape_of(data)) != 2:
+    expr, shape = call.args[0], None
+    inner = matcher.follow(expr)
+    if rx.op_name(inner) in RESHAPES:  # flattened between its dequantize and the matmul
+        expr, shape = inner.args[0], rx.shape_of(inner)
+    data, quant, scale = _activation(matcher, expr)
+    if len(shape or rx.shape_of(data)) != 2:
         raise NoMatch
     weights, scales = weight_codes(matcher, call.args[1], 1)
     fields = {
@@ -292,7 +322,7 @@ def _dense(matcher: Matcher, call: Any, bias: Any) -> Found:
         "scales": scales,
         "bias": bias_codes(matcher, bias, scale, scales),
     }
-    return Found("mbn.dense", data, fields)
+    return Found("mbn.dense", data, fields, shape)
 
 
 def _pool(matcher: Matcher, call: Any) -> Found:
@@ -324,7 +354,7 @@ def _pool(matcher: Matcher, call: Any) -> Found:
 def _integer_reshape(matcher: Matcher, call: Any) -> Any:
     """reshape(x) where the binding is quantize(reshape(dequantize(x))) with equal parameters."""
     inner = matcher.follow(call.args[0])
-    if rx.op_name(inner) not in ("relax.reshape", "relax.squeeze", "relax.flatten"):
+    if rx.op_name(inner) not in RESHAPES:
         raise NoMatch
     source = matcher.dequantised(inner.args[0])
     params = [rx.constant(matcher.follow(arg)) for arg in call.args[1:3]]
@@ -357,6 +387,8 @@ def find_integer_stages(module: Any) -> Any:
                     found = match_quantize(matcher, call)
                     constants = [relax.const(found.fields[key]) for key in FIELDS]
                     data = renamed.get(found.data, found.data)
+                    if found.reshape is not None:
+                        data = builder.emit(relax.op.reshape(data, found.reshape))
                     return builder.emit(
                         relax.op.call_pure_packed(found.name, data, *constants, ty_args=call.ty)
                     )

@@ -1,0 +1,45 @@
+/* tiny, compiled by mbn.
+ *
+ * Model:  b69e2b57a5f41611a198c199e98ff780e5d306615dc52064671034b84d51af94
+ * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
+ * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
+ * Cost:   1983 multiply-accumulates, 195 parameters,
+ *         352 bytes of arena, 392 bytes of weights and tables
+ */
+#ifndef MBN_MODEL_NETWORK_H
+#define MBN_MODEL_NETWORK_H
+
+#include "mbn/mbn.h"
+
+#include <stdalign.h>
+
+#define MBN_MODEL_INPUT_HEIGHT 8u
+#define MBN_MODEL_INPUT_WIDTH 6u
+#define MBN_MODEL_INPUT_CHANNELS 3u
+#define MBN_MODEL_INPUT_SCALE 0.0078125f
+#define MBN_MODEL_INPUT_ZERO_POINT (0)
+#define MBN_MODEL_OUTPUT_BYTES 3u
+#define MBN_MODEL_OUTPUT_SCALE 0.0625f
+#define MBN_MODEL_OUTPUT_ZERO_POINT (7)
+#define MBN_MODEL_ARENA_BYTES 352u
+#define MBN_MODEL_STAGES 4u
+
+extern const mbn_network mbn_model;
+
+/* Everything that changes while the network runs; the caller owns it. */
+typedef struct mbn_model_state {
+    mbn_state base;
+    uint16_t rows_done[5];
+    const int8_t *window[4];
+    int8_t *band[1];
+    struct {
+        uint32_t guard_low;
+        alignas(16) uint8_t arena[MBN_MODEL_ARENA_BYTES];
+        uint32_t guard_high;
+    } memory;
+} mbn_model_state;
+
+/* Ties the state together and begins the first image. */
+MBN_MUST_USE mbn_status mbn_model_init(mbn_model_state *state);
+
+#endif

@@ -1,0 +1,56 @@
+/* tiny, compiled by mbn.
+ *
+ * Model:  b69e2b57a5f41611a198c199e98ff780e5d306615dc52064671034b84d51af94
+ * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
+ * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
+ * Cost:   1983 multiply-accumulates, 195 parameters,
+ *         352 bytes of arena, 392 bytes of weights and tables
+ */
+#include <stdalign.h>
+#include <stdint.h>
+
+/* weights.c */
+extern const int32_t mbn_model_00_weights[36];
+extern const int32_t mbn_model_01_depthwise[28];
+extern const int32_t mbn_model_01_pointwise[18];
+extern const int32_t mbn_model_02_pool_bias[1];
+extern const int32_t mbn_model_02_pool_doubled[1];
+extern const int32_t mbn_model_03_weights[14];
+
+/* Stage 0, stem: streams, two channels each; 2 x 18. */
+const alignas(4) int32_t mbn_model_00_weights[36] = {
+    -131072, -130972, -798757503, 700270298, -2095669197, -596641395, 902386406, -1893553089,
+    -394590823, 1104502514, -1691436981, -192409179, 1306618622, -1489320873, 9706929, 30218,
+    4194304, 4194304, -130872, -130772, -1455634855, 43392947, 1542420492, -1253518747, 245509055,
+    1744536856, -1051402639, 447625163, 1929875748, -849286531, 649741271, 2131991856, -647170422,
+    20451, 4194304, 4194304,
+};
+
+/* Stage 1, pw: depthwise, 7 or 8 words a channel; 4 x 7. */
+const alignas(4) int32_t mbn_model_01_depthwise[28] = {
+    3407745, 4194189, 4980633, -1638438, 65522, -62720, 16777216, 5767077, 6553521, 7339965, 720894,
+    22, -21148, 16777216, 8126409, -7798827, -7012383, 3014690, 58, -44856, 16777216, -6225939,
+    -5439495, -4718587, 5374022, 94, -35924, 16777216,
+};
+
+/* Stage 1, pw: pointwise streams, two channels each; 3 x 6. */
+const alignas(4) int32_t mbn_model_01_pointwise[18] = {
+    -62080, -42908, -1724651903, -225624102, 16777216, 16777216, -23736, -37204, 1677635915,
+    -1118369115, 16777216, 16777216, -18032, 0, 13172758, 2228335, 16777216, 0,
+};
+
+/* Stage 2, pool: folded bias; 1. */
+const alignas(4) int32_t mbn_model_02_pool_bias[1] = {
+    768,
+};
+
+/* Stage 2, pool: 2 m, the multiplier doubled; 1. */
+const alignas(4) int32_t mbn_model_02_pool_doubled[1] = {
+    715827882,
+};
+
+/* Stage 3, dense: streams, two channels each; 2 x 7. */
+const alignas(4) int32_t mbn_model_03_weights[14] = {
+    -25472, -1692, 1267548033, -1511613990, 62003, 4194304, 4194304, 22088, 0, 655614, 6488151, 177,
+    4194304, 0,
+};

@@ -1,0 +1,303 @@
+"""The frontend: graphs in the spellings of several exporters, against ONNX Runtime; refusals.
+
+What enters: graphs of qdq.py. What leaves: nothing but failures. Always holds: layer by layer, on
+the very maps that ONNX Runtime computes with optimisations off, the integer reference differs by
+at most 1 where M <= 2; what can't be lowered is refused by an MbnError that names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+import networks
+import qdq
+from mbn import ir
+from mbn.errors import ModelError, OverflowRisk, UnsupportedError
+from mbn.frontend import lower
+from mbn.frontend.stages import group_stages
+from mbn.kernels.arithmetic import derive
+from mbn.reference import Reference
+
+Int8 = NDArray[np.int8]
+
+
+def _session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _canonical(values: Int8) -> Int8:
+    """A batch of one, as ONNX has it, to height x width x channel."""
+    if values.ndim == 4:
+        return np.ascontiguousarray(values[0].transpose(1, 2, 0))
+    return values.reshape(1, 1, -1)
+
+
+def _one_layer(network: ir.Network, layer: ir.Layer, image: Int8) -> Int8:
+    tensors = (network.tensor(layer.input), network.tensor(layer.output))
+    alone = ir.Network("one", tensors, (layer,), ())
+    return next(Reference(alone).layers(image[None]))[1][0]
+
+
+def _largest_factor(network: ir.Network, layer: ir.Layer) -> float:
+    source, out = network.tensor(layer.input), network.tensor(layer.output)
+    if layer.weight_scales is None:
+        return source.scale / out.scale / (layer.kernel[0] * layer.kernel[1])
+    return float(source.scale * layer.weight_scales.max() / out.scale)
+
+
+def agree(graph: qdq.Graph, folder: Path) -> ir.Network:
+    """Lowers the graph and compares every layer with ONNX Runtime; returns the network."""
+    network = lower(graph.save(folder / "g.onnx"), "g")
+    session = _session(graph.saved_with_maps(folder / "maps.onnx"))
+    for image in networks.images(network, 2):
+        nhwc = session.get_inputs()[0].shape[3] == 3
+        fed = image[None] if nhwc else image.transpose(2, 0, 1)[None]
+        maps = [_canonical(one) for one in session.run(None, {"image": fed})]
+        x = image
+        for layer, wanted in zip(network.layers, maps, strict=False):
+            got = _one_layer(network, layer, x)
+            assert _largest_factor(network, layer) <= 2
+            worst = np.abs(got.astype(int) - wanted.astype(int)).max()
+            assert worst <= 1, f"{layer.name} differs by {worst}"
+            x = wanted
+    return network
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "clip_low", "clip_both", "none"])
+def test_activations(activation: str, tmp_path: Path) -> None:
+    network = agree(qdq.mobile(activation=activation), tmp_path)
+    wanted = {
+        "relu": (0, None),
+        "relu6": (0, 6),
+        "clip_low": (0, None),
+        "clip_both": (-1.5, 1.25),
+        "none": (None, None),
+    }
+    assert network.layers[0].clamp == wanted[activation]
+
+
+@pytest.mark.parametrize("pool", ["average", "global", "mean"])
+def test_pools(pool: str, tmp_path: Path) -> None:
+    network = agree(qdq.mobile(pool=pool), tmp_path)
+    found = network.layers[5]
+    assert (found.op, found.kernel) == (ir.Op.POOL, (3, 3))
+
+
+@pytest.mark.parametrize("head", ["gemm", "gemm_plain", "matmul", "conv"])
+def test_heads(head: str, tmp_path: Path) -> None:
+    network = agree(qdq.mobile(head=head, softmax=head != "conv"), tmp_path)
+    assert network.output.shape == (1, 1, 5)
+    assert network.layers[-1].name == "logits"
+
+
+@pytest.mark.parametrize("flatten", ["float", "int8"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_flattened_map_keeps_its_order(flatten: str, whole: bool, tmp_path: Path) -> None:
+    """ONNX flattens channel, height, width; the device height, width, channel."""
+    network = agree(qdq.mobile(head="matmul", whole=whole, flatten=flatten), tmp_path)
+    if not whole:
+        return
+    assert network.stage_input(network.stages[-1]).shape == (3, 3, 11)
+
+
+def test_planar_input(tmp_path: Path) -> None:
+    assert agree(qdq.mobile(layout="nchw"), tmp_path).input.shape == (12, 12, 3)
+
+
+def test_what_the_network_says(tmp_path: Path) -> None:
+    network = agree(qdq.mobile(), tmp_path)
+    stem, dw1, pw1, dw2, pw2 = network.layers[:5]
+    assert network.host_ops == ("softmax",)
+    assert (network.input.scale, network.input.zero_point) == (0.0078125, -1)
+    assert [layer.name for layer in network.layers] == [
+        "stem", "dw1", "pw1", "dw2", "pw2", "pool", "logits",
+    ]  # fmt: skip
+    assert stem.pads == (0, 0, 1, 1)
+    assert (dw1.op, pw1.op) == (ir.Op.DEPTHWISE, ir.Op.CONV)
+    assert dw1.weights is not None and dw1.weights.shape == (8, 3, 3, 1)
+    assert dw2.bias is not None and not dw2.bias.any()
+    assert pw2.bias is not None and pw2.bias.any()
+    for layer in (dw1, pw1):  # one stored bias, at each layer's own scale
+        assert layer.bias is not None and layer.weight_scales is not None
+        real = layer.bias * layer.weight_scales * network.tensor(layer.input).scale
+        unit = layer.weight_scales.max() * network.tensor(layer.input).scale
+        assert np.abs(real * 100 - np.rint(real * 100)).max() < 100 * unit
+
+
+def test_stages_are_grouped(tmp_path: Path) -> None:
+    path = qdq.mobile().save(tmp_path / "g.onnx")
+    fused, unfused = lower(path, "g"), lower(path, "g", fused=False)
+    assert [str(stage.kind) for stage in fused.stages] == [
+        "conv", "block", "block", "pool", "dense",
+    ]  # fmt: skip
+    assert [stage.layers for stage in fused.stages] == [(0,), (1, 2), (3, 4), (5,), (6,)]
+    assert [str(stage.kind) for stage in unfused.stages] == [
+        "conv", "depthwise", "pointwise", "depthwise", "pointwise", "pool", "dense",
+    ]  # fmt: skip
+    assert group_stages(unfused).stages == fused.stages
+
+
+def test_a_name_of_many_ops_is_cut(tmp_path: Path) -> None:
+    graph = qdq.mobile()
+    for node in graph.nodes:
+        if node.name == "stem":
+            node.name = "model/relu;model/norm;model/conv"
+    assert lower(graph.save(tmp_path / "g.onnx"), "g").layers[0].name == "model/relu"
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+
+def _small(**options: object) -> qdq.Graph:
+    """One convolution, from which a test makes something unsupported."""
+    graph = qdq.Graph((1, 8, 8, 4))
+    graph.then("Transpose", perm=[0, 3, 1, 2])
+    graph.channels = 4
+    graph.dequantise(graph.value, 0.02, 0)
+    graph.convolve(4, 3, name="odd_one", **options)  # type: ignore[arg-type]
+    graph.quantise(0.05, 0)
+    return graph
+
+
+def _refused(graph: qdq.Graph, folder: Path, *words: str) -> None:
+    with pytest.raises(UnsupportedError) as error:
+        lower(graph.save(folder / "g.onnx"), "g")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_small_is_supported(tmp_path: Path) -> None:
+    assert len(lower(_small().save(tmp_path / "g.onnx"), "g").layers) == 1
+
+
+@pytest.mark.parametrize("operator", ["Sigmoid", "Tanh", "LeakyRelu", "MaxPool"])
+def test_unsupported_operator_is_named(operator: str, tmp_path: Path) -> None:
+    graph = _small()
+    more = {"kernel_shape": [2, 2]} if operator == "MaxPool" else {}
+    graph.then(operator, name="strange_node", **more)
+    _refused(graph, tmp_path, operator, "strange_node")
+
+
+def test_dynamic_size_is_refused(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, "height", 8, 4))
+    graph.then("Transpose", perm=[0, 3, 1, 2])
+    graph.channels = 4
+    graph.dequantise(graph.value, 0.02, 0)
+    graph.convolve(4, 3, name="c")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "dynamic shape", "height")
+
+
+def test_dilation_is_refused(tmp_path: Path) -> None:
+    _refused(_small(dilations=[2, 2]), tmp_path, "odd_one", "dilation")
+
+
+def test_groups_are_refused(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    data = graph.value
+    codes, scales = graph.draw(4, 2, 3, 3)
+    graph.node("Conv", data, graph.weights("w", codes, scales), name="grouped", group=2)
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "grouped", "groups")
+
+
+def test_uint8_is_refused(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8), TensorProto.UINT8)
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 128, np.uint8)
+    graph.convolve(4, 3, name="c")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "UINT8")
+
+
+def test_uint8_inside_is_refused(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(4, 3, name="first")
+    graph.quantise(0.05, 128, np.uint8)
+    graph.convolve(4, 3, name="second")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "int8")
+
+
+def test_weights_with_a_zero_point_are_refused(tmp_path: Path) -> None:
+    graph = _small()
+    for constant in graph.constants:
+        if constant.name == "odd_one.w.zero":
+            constant.raw_data = np.ones(4, np.int8).tobytes()
+    _refused(graph, tmp_path, "odd_one", "zero point 0")
+
+
+def test_float_layer_is_refused(tmp_path: Path) -> None:
+    """No QuantizeLinear after the convolution."""
+    graph = qdq.Graph((1, 4, 8, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(4, 3, name="left_float")
+    graph.then("Relu")
+    graph.convolve(4, 3, name="other")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "left_float")
+
+
+def test_padded_pool_is_refused(tmp_path: Path) -> None:
+    graph = _small()
+    graph.then("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], name="padded_pool")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "padded_pool")
+
+
+def test_large_kernel_is_refused(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 12, 12))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(4, 9, name="large")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "large", "7 x 7")
+
+
+def test_residual_addition_is_refused(tmp_path: Path) -> None:
+    graph = _small(pads=(1, 1, 1, 1))
+    first = graph.value
+    graph.convolve(4, 3, pads=(1, 1, 1, 1), name="branch")
+    graph.quantise(0.05, 0)
+    graph.node("Add", graph.value, first, name="residual")
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path)
+
+
+def test_float_network_is_told_from_a_quantised_one(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8), TensorProto.FLOAT)
+    graph.then("Relu")
+    _refused(graph, tmp_path, "float", "--calibrate")
+
+
+def test_overflow_is_refused_with_its_channel(tmp_path: Path) -> None:
+    network = lower(_small().save(tmp_path / "g.onnx"), "g")
+    layer = network.layers[0]
+    bias = np.zeros(4, np.int32)
+    bias[2] = 2**31 - 1000
+    with pytest.raises(OverflowRisk, match=r"odd_one: .*output channel 2"):
+        derive(replace(layer, bias=bias), network.input, network.output)
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_truncated_file_is_no_network(size: int, tmp_path: Path) -> None:
+    path = _small().save(tmp_path / "g.onnx")
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ModelError):
+        lower(path, "g")
