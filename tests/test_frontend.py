@@ -22,7 +22,7 @@ from mbn import ir
 from mbn.errors import ModelError, OverflowRisk, UnsupportedError
 from mbn.frontend import lower
 from mbn.frontend.stages import group_stages
-from mbn.kernels.arithmetic import derive
+from mbn.arithmetic import derive
 from mbn.reference import Reference
 
 Int8 = NDArray[np.int8]

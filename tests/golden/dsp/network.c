@@ -168,7 +168,7 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
 
 /* Stage 0: conv stem
  * 8x6x3 -> 4x3x4, 1296 multiply-accumulates
- * scratch 224 bytes at 64; output at 288, whole map of 16 bytes */
+ * scratch 224 bytes at 0; output at 288, whole map of 16 bytes */
 static void stage_00_stem(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -186,7 +186,7 @@ static void stage_01_pw(
 
 /* Stage 2: pool pool
  * 4x3x5 -> 1x1x5, 0 multiply-accumulates
- * scratch 0 bytes at 0; output at 344, whole map of 8 bytes */
+ * scratch 0 bytes at 80; output at 128, whole map of 8 bytes */
 static void stage_02_pool(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -196,7 +196,7 @@ static void stage_02_pool(
 
 /* Stage 3: dense dense
  * 1x1x5 -> 1x1x3, 15 multiply-accumulates
- * scratch 48 bytes at 8; output at 0, whole map of 4 bytes */
+ * scratch 48 bytes at 80; output at 344, whole map of 4 bytes */
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -204,7 +204,7 @@ static void stage_03_dense(
 }
 
 static const mbn_tensor tensors[5] = {
-    {.offset_bytes = 0, .row_bytes = 20,
+    {.offset_bytes = 224, .row_bytes = 20,
      .height = 8, .width = 6, .channels = 3,
      .depth = 3, .plane_bytes = 0,
      .zero_point = 0, .scale = 0.0078125f},
@@ -216,11 +216,11 @@ static const mbn_tensor tensors[5] = {
      .height = 4, .width = 3, .channels = 5,
      .depth = 4, .plane_bytes = 4,
      .zero_point = -128, .scale = 0.03125f},
-    {.offset_bytes = 344, .row_bytes = 8,
+    {.offset_bytes = 128, .row_bytes = 8,
      .height = 1, .width = 1, .channels = 5,
      .depth = 1, .plane_bytes = 1,
      .zero_point = -128, .scale = 0.015625f},
-    {.offset_bytes = 0, .row_bytes = 4,
+    {.offset_bytes = 344, .row_bytes = 4,
      .height = 1, .width = 1, .channels = 3,
      .depth = 1, .plane_bytes = 1,
      .zero_point = 7, .scale = 0.0625f},
@@ -229,7 +229,7 @@ static const mbn_tensor tensors[5] = {
 static const mbn_stage stages[4] = {
     {.name = "stem",
      .run = stage_00_stem, .border = border_0,
-     .macs = 1296, .scratch_offset_bytes = 64,
+     .macs = 1296, .scratch_offset_bytes = 0,
      .input = 0, .output = 1, .kernel_rows = 3,
      .stride_rows = 2, .pad_top = 0, .band_rows = 1},
     {.name = "pw",
@@ -239,17 +239,17 @@ static const mbn_stage stages[4] = {
      .stride_rows = 1, .pad_top = 1, .band_rows = 1},
     {.name = "pool",
      .run = stage_02_pool, .border = NULL,
-     .macs = 0, .scratch_offset_bytes = 0,
+     .macs = 0, .scratch_offset_bytes = 80,
      .input = 2, .output = 3, .kernel_rows = 4,
      .stride_rows = 1, .pad_top = 0, .band_rows = 1},
     {.name = "dense",
      .run = stage_03_dense, .border = NULL,
-     .macs = 15, .scratch_offset_bytes = 8,
+     .macs = 15, .scratch_offset_bytes = 80,
      .input = 3, .output = 4, .kernel_rows = 1,
      .stride_rows = 1, .pad_top = 0, .band_rows = 1},
 };
 
-static const mbn_segment segments[4] = {{0, 0}, {1, 1}, {2, 2}, {3, 3}};
+static const mbn_segment segments[2] = {{0, 0}, {1, 3}};
 
 const mbn_network mbn_model = {
     .name = "tiny",
@@ -259,7 +259,7 @@ const mbn_network mbn_model = {
     .segments = segments,
     .tensor_count = 5,
     .stage_count = 4,
-    .segment_count = 4,
+    .segment_count = 2,
     .input = 0,
     .output = 4,
     .window_rows = 4,
