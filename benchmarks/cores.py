@@ -1,0 +1,88 @@
+"""What a network costs on every emulated core, as a table.
+
+What enters: the arguments of mbn-compile that name a network (default: the bundled one). What
+leaves: one line a board and input mode, Markdown: instructions and modelled cycles of one
+inference, flash of the check firmware, arena, painted stack. Always holds: every line was checked
+bit for bit first; a board that differs is said so and makes the exit code 1.
+
+    ./dev python benchmarks/cores.py
+    ./dev python benchmarks/cores.py --weights random:1 --keep-constant
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import pipeline
+from mbn.cli import compile as compile_command
+from mbn.cli.run import guarded
+from mbn.ir import InputMode
+from mbn.report import Report
+from mbn.target import boards, find_board
+
+HEADER = (
+    "| board | core | kernels | input | instructions | modelled cycles | per MAC "
+    "| flash | arena | stack |\n|---|---|---|---|--:|--:|--:|--:|--:|--:|"
+)
+
+
+def main() -> int:
+    """Runs every emulated board; returns the exit code."""
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--boards", nargs="+", help="default: all that have an emulator")
+    own.add_argument("--modes", nargs="+", default=[mode.value for mode in InputMode])
+    chosen, rest = own.parse_known_args()
+    names = chosen.boards or [name for name, board in boards().items() if board.emulator]
+    return guarded("cores", lambda: run(names, chosen.modes, rest))
+
+
+def run(names: list[str], modes: list[str], rest: list[str]) -> int:
+    """Prints the table as its lines come."""
+    console = Console(quiet=True)
+    all_exact = True
+    print(HEADER)
+    for name in names:
+        for mode in modes:
+            arguments = compile_command.parser().parse_args(
+                ["--board", name, "--input", mode, "--samples", "4", *rest]
+            )
+            job = pipeline.Job(
+                request=compile_command.request_of(arguments),
+                board=find_board(name),
+                mode=InputMode(mode),
+                simplify=not arguments.keep_constant,
+                output=Path("out") / "benchmarks" / name / mode,
+            )
+            report = pipeline.check_image(pipeline.compile_image(job, console), console)
+            all_exact &= print_line(report)
+    return 0 if all_exact else 1
+
+
+def print_line(report: Report) -> bool:
+    """One board's line; whether it was exact."""
+    check, memory = report.check, report.memory
+    assert check is not None
+    exact = check.exact_samples == check.samples
+
+    def text(value: int | None) -> str:
+        return "-" if value is None else f"{value:,}"
+
+    ratio = "-"
+    if check.modelled_cycles:
+        ratio = f"{check.modelled_cycles / report.network.macs:.2f}"
+    print(
+        f"| {report.board} | {report.core} | {report.kernel_set} | {report.input_mode} "
+        f"| {text(check.instructions)} | {text(check.modelled_cycles)} | {ratio} "
+        f"| {text(memory.flash_bytes)} | {text(memory.arena_bytes)} "
+        f"| {text(memory.stack_bytes_painted)} |" + ("" if exact else " **DIFFERENT BITS** |"),
+        flush=True,
+    )
+    return exact
+
+
+if __name__ == "__main__":
+    sys.exit(main())
