@@ -37,7 +37,7 @@ def test_one_flipped_bit_is_noticed(payload: bytes, data: st.DataObject) -> None
 
 
 @contextmanager
-def _far_side(answer: Callable[[bytes], bytes]) -> Iterator[str]:
+def far_side(answer: Callable[[bytes], bytes]) -> Iterator[str]:
     """A pty whose other side answers whatever comes with answer(bytes)."""
     master, slave = os.openpty()
     tty.setraw(slave)
@@ -71,7 +71,7 @@ def test_missing_port(tmp_path: Path) -> None:
 
 def test_busy_port(tmp_path: Path) -> None:
     with (
-        _far_side(lambda data: b"") as port,
+        far_side(lambda data: b"") as port,
         Link(port, baud=9600, log_path=tmp_path / "one"),
         pytest.raises(LinkError, match="busy"),
     ):
@@ -86,7 +86,7 @@ def test_refused_socket(tmp_path: Path) -> None:
 def test_silence_says_what_was_expected_and_where_the_log_is(tmp_path: Path) -> None:
     log = tmp_path / "serial.log"
     with (
-        _far_side(lambda data: b"") as port,
+        far_side(lambda data: b"") as port,
         Link(port, baud=9600, log_path=log) as link,
         pytest.raises(LinkError, match=r"nothing came within 0\.3 s.*wanted: an identity") as error,
     ):
@@ -97,7 +97,7 @@ def test_silence_says_what_was_expected_and_where_the_log_is(tmp_path: Path) -> 
 
 def test_garbage_is_told_from_silence(tmp_path: Path) -> None:
     with (
-        _far_side(lambda data: b"login: \0sh\0") as port,
+        far_side(lambda data: b"login: \0sh\0") as port,
         Link(port, baud=9600, log_path=tmp_path / "log") as link,
         pytest.raises(LinkError, match="bytes came that are no answer"),
     ):
@@ -111,7 +111,7 @@ def test_other_protocol_version_is_named(tmp_path: Path) -> None:
         return wire.encode(bytes((wire.Ask.IDENTIFY | 0x80, request[1], 0, 99)))
 
     with (
-        _far_side(answer) as port,
+        far_side(answer) as port,
         Link(port, baud=9600, log_path=tmp_path / "log") as link,
         pytest.raises(LinkError, match="protocol version 99, wanted 1"),
     ):
@@ -120,7 +120,7 @@ def test_other_protocol_version_is_named(tmp_path: Path) -> None:
 
 def test_hang_up_is_an_error(tmp_path: Path) -> None:
     with (
-        _far_side(lambda data: b"") as port,
+        far_side(lambda data: b"") as port,
         Link(port, baud=9600, log_path=tmp_path / "l") as link,
     ):
         link._port.close()

@@ -104,7 +104,7 @@ def _random(request: Request, alpha: float, folder: Path) -> Source:
         raise UsageError(
             f"--weights {request.weights}", wanted="trained, or random:SEED, as in random:1"
         )
-    classes = request.classes or 2
+    classes = 2 if request.classes is None else request.classes
     model = random_qdq(alpha, request.resolution, classes, 3, int(seed))
     name = network_name(alpha, request.resolution, f"random{int(seed)}")
     path = folder / f"{name}.onnx"

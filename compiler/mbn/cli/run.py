@@ -1,7 +1,8 @@
 """What every command does around its work.
 
-What enters: a command's function. What leaves: an exit code. Always holds: an MbnError is one
-paragraph on standard error and exit code 2; Ctrl-C is 130 and leaves no process behind.
+What enters: a command's function. What leaves: an exit code. Always holds: an MbnError, or a file
+or folder that can't be used, is one paragraph on standard error and exit code 2; Ctrl-C is 130 and
+leaves no process behind.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ def guarded(name: str, work: Callable[[], int]) -> int:
     except MbnError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{name}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return MbnError.exit_code
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -31,6 +31,7 @@ _NO_ESCAPE = "256"
 def qemu(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
     """Starts QEMU; yields the port's URL and the child. The kernel chooses the TCP port, and QEMU
     waits for us on it before the first instruction."""
+    _require(elf)
     line = "socket,id=line,host=127.0.0.1,port=0,server=on,wait=on,nodelay=on,mux=on"
     command = qemu_command(
         board, elf, "-chardev", line, "-serial", "chardev:line", "-echr", _NO_ESCAPE
@@ -57,8 +58,7 @@ def _listening_port(child: Child) -> int:
 @contextmanager
 def native(elf: Path) -> Iterator[tuple[str, Child]]:
     """Starts the host's executable on the master side of a pty; yields the slave's path."""
-    if not elf.is_file():
-        raise LinkError("there is no such image", advice="Build it first", node=str(elf))
+    _require(elf)
     master, slave = os.openpty()
     try:
         tty.setraw(slave)
@@ -70,3 +70,8 @@ def native(elf: Path) -> Iterator[tuple[str, Child]]:
         if master >= 0:
             os.close(master)
         os.close(slave)
+
+
+def _require(elf: Path) -> None:
+    if not elf.is_file():
+        raise LinkError("there is no such image", advice="Build it first", node=str(elf))
