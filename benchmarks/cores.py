@@ -55,6 +55,7 @@ def run(names: list[str], modes: list[str], rest: list[str]) -> int:
                 board=find_board(name),
                 mode=InputMode(mode),
                 simplify=not arguments.keep_constant,
+                optimise=arguments.optimise,
                 output=Path("out") / "benchmarks" / name / mode,
             )
             report = pipeline.check_image(pipeline.compile_image(job, console), console)

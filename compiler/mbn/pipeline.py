@@ -59,6 +59,7 @@ def generate(
     mode: ir.InputMode,
     *,
     simplify: bool = False,
+    optimise: str = "speed",
     prefix: str = "mbn_model",
     progress: Progress | None = None,
 ) -> Generated:
@@ -74,7 +75,7 @@ def generate(
     for index, stage in enumerate(computed.stages):
         if progress:
             progress(index, len(computed.stages))
-        codes.append(build_stage(computed, stage, kernel_set))
+        codes.append(build_stage(computed, stage, kernel_set, optimise))
     if progress:
         progress(len(computed.stages), len(computed.stages))
     shapes = row_shapes(computed)
@@ -153,6 +154,7 @@ class Job:
     mode: ir.InputMode
     fused: bool = True
     simplify: bool = True
+    optimise: str = "speed"
     output: Path | None = None
 
 
@@ -181,6 +183,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
             job.board.core.kernels,
             job.mode,
             simplify=job.simplify,
+            optimise=job.optimise,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     demand = fit.Demand(generated.files.weights_bytes, generated.plan.arena_bytes)

@@ -69,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
         "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
     )
     made.add_argument(
+        "--optimise",
+        choices=["speed", "size"],
+        default="speed",
+        help="straight code for every shape, or less flash for a few per cent of time",
+    )
+    made.add_argument(
         "--input",
         choices=[mode.value for mode in InputMode],
         default=InputMode.STREAM.value,
@@ -99,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         mode=InputMode(arguments.input),
         fused=not arguments.unfused,
         simplify=not arguments.keep_constant,
+        optimise=arguments.optimise,
         output=arguments.output,
     )
     compiled = pipeline.compile_image(job, console)

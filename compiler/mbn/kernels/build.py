@@ -37,10 +37,12 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
 }
 
 
-def build_stage(network: ir.Network, stage: ir.Stage, kernel_set: str) -> StageCode:
-    """The C kernel of one stage, with its constants packed for it."""
+def build_stage(
+    network: ir.Network, stage: ir.Stage, kernel_set: str, optimise: str = "speed"
+) -> StageCode:
+    """The C kernel of one stage, with its constants packed for it; `optimise`: speed or size."""
     for choice in SETS[kernel_set][stage.kind]:
-        builder = StageBuilder(network, stage, kernel_set)
+        builder = StageBuilder(network, stage, optimise)
         code = builder.build(choice)
         if code is not None:
             return code

@@ -63,9 +63,9 @@ class StageCode:
 class StageBuilder(tir.Builder):
     """Emits one stage's kernel; see the head of this file."""
 
-    def __init__(self, network: ir.Network, stage: ir.Stage, kernel_set: str) -> None:
+    def __init__(self, network: ir.Network, stage: ir.Stage, optimise: str = "speed") -> None:
         super().__init__()
-        self.network, self.stage, self.kernel_set = network, stage, kernel_set
+        self.network, self.stage, self.optimise = network, stage, optimise
         self.layers = [network.layers[index] for index in stage.layers]
         self.source = network.stage_input(stage)
         self.out = network.stage_output(stage)

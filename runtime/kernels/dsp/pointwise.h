@@ -32,19 +32,19 @@
 /* Loads grouped: on M3 and M4 only the first of a run of loads costs two cycles
  * (DDI 0439, 3.3.1). */
 #define MBN_PW_LOAD                                                                               \
-    "ldr %[w1], [%[w], #4*mbn_k]\n\t"                                                             \
-    "ldr %[t0], [%[t], #16*mbn_k]\n\t"                                                            \
-    "ldr %[t1], [%[t], #16*mbn_k+4]\n\t"                                                          \
+    "ldr.w %[w1], [%[w], #4*mbn_k]\n\t"                                                             \
+    "ldr.w %[t0], [%[t], #16*mbn_k]\n\t"                                                            \
+    "ldr.w %[t1], [%[t], #16*mbn_k+4]\n\t"                                                          \
     "sxtb16 %[w0], %[w1]\n\t"                                                                     \
     "sxtb16 %[w1], %[w1], ror #8\n\t"
 
 #define MBN_PW_STEP4(O0, O1, O2, O3)                                                              \
-    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
-                                             "ldr %[t1], [%[t], #16*mbn_k+12]\n\t"                \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
+                                             "ldr.w %[t1], [%[t], #16*mbn_k+12]\n\t"                \
     MBN_PW_PIXELS2(2, 3, O2, O3)
 
 #define MBN_PW_STEP3(O0, O1, O2)                                                                  \
-    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
     MBN_PW_PIXEL(2, O2)
 
 #define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
@@ -131,6 +131,59 @@ MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint3
     acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11, acc[6] = a20, acc[7] = a21;
 }
 
+/* Any number of pairs: runs of 32, the first entered in its middle. The steps before the entry are
+ * skipped by address (each is fifteen, for three pixels twelve, 32-bit instructions), with the
+ * pointers moved back by as much. */
+#define MBN_PW_ENTRY                                                                              \
+    "adr.w %[w0], 1f\n\t"                                                                         \
+    "ldr %[w1], %[entry]\n\t"                                                                     \
+    "add %[w0], %[w0], %[w1]\n\t"                                                                 \
+    "bx %[w0]\n\t"                                                                                \
+    ".balign 4\n"                                                                                 \
+    "1:\n\t"
+
+#define MBN_PW_ANY(STEP)                                                                          \
+    MBN_PW_ENTRY ".set mbn_k, 0\n\t"                                                              \
+                 ".rept 32\n\t" STEP MBN_PW_NEXT ".endr\n\t"                                     \
+                 "add.w %[t], %[t], #16*32\n\t"                                                   \
+                 "add.w %[w], %[w], #4*32\n\t"                                                    \
+                 "ldr %[w0], %[turns]\n\t"                                                        \
+                 "subs %[w0], %[w0], #1\n\t"                                                      \
+                 "str %[w0], %[turns]\n\t"                                                        \
+                 "bne 1b\n\t" MBN_LINES_256 MBN_LINES_256
+
+MBN_INLINE void mbn_dsp_chain_any(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
+                                  const int32_t pairs, const int32_t pixels)
+{
+    const uint32_t skip = (uint32_t)-pairs & 31u;
+    int32_t turns = (pairs + 31) / 32;
+    uint32_t entry = skip * (pixels == 4 ? 60u : 48u) + 1u; /* bit 0: Thumb state */
+    uintptr_t t = (uintptr_t)tile - 16u * skip, w = (uintptr_t)weights - 4u * skip;
+    int32_t a30 = acc[6], a31 = acc[7];
+    int32_t a00 = a30, a01 = a31, a10 = a30, a11 = a31, a20 = a30, a21 = a31;
+    uint32_t w0, w1, t0, t1;
+    if (pixels == 4) {
+        __asm__(MBN_PW_ANY(MBN_PW_STEP4(0, 1, 2, 3))
+                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
+                  [a20] "+r"(a20), [a21] "+r"(a21), [a30] "+r"(a30), [a31] "+r"(a31),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(t),
+                  [w] "+r"(w), [turns] "+m"(turns)
+                : [entry] "m"(entry)
+                : "memory", "cc");
+        acc[4] = a20, acc[5] = a21, acc[6] = a30, acc[7] = a31;
+    } else {
+        __asm__(MBN_PW_ANY(MBN_PW_STEP3(0, 1, 2))
+                : [a00] "+r"(a00), [a01] "+r"(a01), [a10] "+r"(a10), [a11] "+r"(a11),
+                  [a20] "+r"(a20), [a21] "+r"(a21),
+                  [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(t),
+                  [w] "+r"(w), [turns] "+m"(turns)
+                : [entry] "m"(entry)
+                : "memory", "cc");
+        acc[6] = a20, acc[7] = a21;
+    }
+    acc[0] = a00, acc[1] = a01, acc[2] = a10, acc[3] = a11;
+}
+
 #endif
 
 /* The same sum in C: for one and two pixels, and on the host for all. The accumulators of the
@@ -173,6 +226,25 @@ MBN_INLINE void mbn_dsp_chain(int32_t acc[8], const uint32_t *tile, const uint32
     mbn_dsp_chain_c(acc, tile, weights, pairs, pixels);
 }
 
+/* Requantises and stores what a chain left in acc. */
+MBN_INLINE void mbn_dsp_store_tile(const int32_t acc[8], const int32_t *tail, int8_t *out,
+                                   const int32_t plane_bytes, const int32_t pixels,
+                                   const int32_t channels, const int32_t split, const int32_t jump,
+                                   const int32_t shift, const int32_t low, const int32_t high)
+{
+    int32_t m0 = tail[0], m1 = tail[1];
+    int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
+    MBN_UNROLL
+    for (int32_t p = 0; p < pixels; p++) {
+        int32_t slot = p + 1 == pixels ? 6 : 2 * p;
+        int8_t *to = out + p + (p >= split ? jump : 0);
+        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        if (channels == 2) {
+            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+        }
+    }
+}
+
 /* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
  * out: the first pixel in n's plane; plane_bytes to n + 1's. Pixels from `split` on lie in the
  * band's next row, `jump` bytes further. All but the pointers and split are constants. */
@@ -186,19 +258,64 @@ MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream,
     acc[6] = stream[0];
     acc[7] = stream[1];
     mbn_dsp_chain(acc, (const void *)tile, (const void *)(stream + 2), pairs, pixels);
-    const int32_t *tail = stream + 2 + pairs;
-    int32_t m0 = tail[0], m1 = tail[1];
-    int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
-    MBN_UNROLL
-    for (int32_t p = 0; p < pixels; p++) {
-        int32_t slot = p + 1 == pixels ? 6 : 2 * p;
-        int8_t *to = out + p + (p >= split ? jump : 0);
-        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
-        if (channels == 2) {
-            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
-        }
-    }
+    mbn_dsp_store_tile(acc, stream + 2 + pairs, out, plane_bytes, pixels, channels, split, jump,
+                       shift, low, high);
     return 0;
+}
+
+/* The same out of line, for any shape: one body an image and number of pixels, where flash is
+ * short. Two channels, s = 0, saturation as the only clamp. */
+typedef struct mbn_dsp_shape {
+    int32_t plane_bytes;
+    int32_t pairs;
+    int32_t jump;
+} mbn_dsp_shape;
+
+#define MBN_SHARED static __attribute__((noinline, unused)) void
+
+#if MBN_DSP
+#define MBN_DSP_CHAIN_ANY mbn_dsp_chain_any
+#else
+#define MBN_DSP_CHAIN_ANY mbn_dsp_chain_c
+#endif
+
+MBN_SHARED mbn_dsp_shared4(const int16_t *tile, const int32_t *stream, int8_t *out,
+                           const mbn_dsp_shape *shape, int32_t split)
+{
+    int32_t acc[8];
+    acc[6] = stream[0];
+    acc[7] = stream[1];
+    MBN_DSP_CHAIN_ANY(acc, (const void *)tile, (const void *)(stream + 2), shape->pairs, 4);
+    mbn_dsp_store_tile(acc, stream + 2 + shape->pairs, out, shape->plane_bytes, 4, 2, split,
+                       shape->jump, 0, -128, 127);
+}
+
+MBN_SHARED mbn_dsp_shared3(const int16_t *tile, const int32_t *stream, int8_t *out,
+                           const mbn_dsp_shape *shape, int32_t split)
+{
+    int32_t acc[8];
+    acc[6] = stream[0];
+    acc[7] = stream[1];
+    MBN_DSP_CHAIN_ANY(acc, (const void *)tile, (const void *)(stream + 2), shape->pairs, 3);
+    mbn_dsp_store_tile(acc, stream + 2 + shape->pairs, out, shape->plane_bytes, 3, 2, split,
+                       shape->jump, 0, -128, 127);
+}
+
+/* mbn_dsp_pointwise by the shared bodies where they serve the shape. */
+MBN_INLINE int32_t mbn_dsp_pointwise_small(const int16_t *tile, const int32_t *stream, int8_t *out,
+                                           const int32_t plane_bytes, const int32_t pairs,
+                                           const int32_t pixels, const int32_t channels,
+                                           const int32_t split, const int32_t jump,
+                                           const int32_t shift, const int32_t low,
+                                           const int32_t high)
+{
+    if (channels == 2 && shift == 0 && low == -128 && high == 127 && pixels >= 3) {
+        const mbn_dsp_shape here = {plane_bytes, pairs, jump};
+        (pixels == 4 ? mbn_dsp_shared4 : mbn_dsp_shared3)(tile, stream, out, &here, split);
+        return 0;
+    }
+    return mbn_dsp_pointwise(tile, stream, out, plane_bytes, pairs, pixels, channels, split, jump,
+                             shift, low, high);
 }
 
 #endif
