@@ -131,7 +131,10 @@ def test_fused_equals_unfused_at_every_block_end(kernel_set: str, tmp_path: Path
         image = build_image(folder / "c", find_board("host"), "check", folder)
         with open_device(find_board("host"), image, log_path=folder / "log") as device:
             device.run(networks.images(network)[0], Watch.CHECKSUMS)
-            ends = {stage.layers[-1]: crc for stage, crc in zip(network.stages, device.checksums(), strict=True)}
+            ends = {
+                stage.layers[-1]: crc
+                for stage, crc in zip(network.stages, device.checksums(), strict=True)
+            }
         checksums.append(ends)
     blocks, layers = checksums
     assert len(blocks) < len(layers) == len(fused.layers)
