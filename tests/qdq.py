@@ -40,9 +40,7 @@ class Graph:
         label = name or f"{operator.lower()}{len(self.nodes)}"
         self.value = f"{label}.out"
         self.nodes.append(
-            helper.make_node(
-                operator, list(inputs), [self.value], name=label, **attributes
-            )
+            helper.make_node(operator, list(inputs), [self.value], name=label, **attributes)
         )
         return self.value
 
@@ -53,9 +51,7 @@ class Graph:
     def _numbers(self, name: str, scale: Array, zero: Array) -> tuple[str, str]:
         return self.constant(f"{name}.scale", scale), self.constant(f"{name}.zero", zero)
 
-    def dequantise(
-        self, value: str, scale: float, zero: int, kind: type = np.int8
-    ) -> str:
+    def dequantise(self, value: str, scale: float, zero: int, kind: type = np.int8) -> str:
         numbers = self._numbers(
             f"{value}.d{len(self.nodes)}", np.array(scale, np.float32), np.array(zero, kind)
         )
@@ -130,9 +126,9 @@ class Graph:
     def clamp(self, low: float | None, high: float | None) -> str:
         """Clip with both, either or no bound."""
         names = [
-            "" if bound is None else self.constant(
-                f"clip{len(self.nodes)}.{end}", np.array(bound, np.float32)
-            )
+            ""
+            if bound is None
+            else self.constant(f"clip{len(self.nodes)}.{end}", np.array(bound, np.float32))
             for end, bound in (("low", low), ("high", high))
         ]
         return self.then("Clip", *names)

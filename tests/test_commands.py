@@ -251,9 +251,7 @@ def test_port_that_does_not_exist(refused: Refused, small: Path, board: Board) -
 
 def test_port_that_is_busy(refused: Refused, small: Path, board: Board) -> None:
     with far_side(lambda data: b"") as port, Serial(port, exclusive=True):
-        text = refused(
-            check_command.main, "--board", board.name, "--output", small, "--port", port
-        )
+        text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
     assert "busy" in text
 
 
@@ -262,9 +260,7 @@ def test_port_that_answers_garbage_or_nothing(
     refused: Refused, small: Path, board: Board, answer: bytes
 ) -> None:
     with far_side(lambda data: answer) as port:
-        text = refused(
-            check_command.main, "--board", board.name, "--output", small, "--port", port
-        )
+        text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
     assert ("no answer" if answer else "nothing came") in text
     assert "check.log" in text
 
@@ -273,7 +269,7 @@ def test_port_that_answers_garbage_or_nothing(
 def other_device(board: Board, build: Builder) -> Iterator[str]:
     """The port of a device that runs the hand-made network."""
     elf = build(board).elf
-    with (native(elf) if board.native else qemu(board, elf)) as (port, _):
+    with native(elf) if board.native else qemu(board, elf) as (port, _):
         yield port
 
 
@@ -384,7 +380,9 @@ def test_one_wrong_weight_ends_with_code_1(
     network = network_file.load(copied / "network.npz")
     first = network.layers[0]
     assert first.bias is not None
-    changed = replace(network, layers=(replace(first, bias=first.bias + 40000), *network.layers[1:]))
+    changed = replace(
+        network, layers=(replace(first, bias=first.bias + 40000), *network.layers[1:])
+    )
     network_file.save(changed, copied / "network.npz")
     old, new = network_file.sha256(network), network_file.sha256(changed)
     for name in ("network.c", "network.h", "weights.c"):
@@ -427,4 +425,3 @@ def test_error_in_a_process_of_its_own() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("mbn-compile: there is no board 'nothing'")
-

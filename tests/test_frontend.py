@@ -19,10 +19,10 @@ from onnx import TensorProto
 import networks
 import qdq
 from mbn import ir
+from mbn.arithmetic import derive
 from mbn.errors import ModelError, OverflowRisk, UnsupportedError
 from mbn.frontend import lower
 from mbn.frontend.stages import group_stages
-from mbn.arithmetic import derive
 from mbn.reference import Reference
 
 Int8 = NDArray[np.int8]

@@ -24,7 +24,8 @@ from mbn import checking, ir, network_file, pipeline, sources
 from mbn.build import build_image
 from mbn.device import check, open_device
 from mbn.frontend import lower
-from mbn.model import accuracy, bundled as bundled_model
+from mbn.model import accuracy
+from mbn.model import bundled as bundled_model
 from mbn.reference import Reference
 from mbn.target import Board, find_board
 
@@ -93,9 +94,7 @@ def vww(photographs: Int8) -> tuple[ir.Network, Int8]:
     return network, np.concatenate(parts)
 
 
-def _exact(
-    network: ir.Network, board: Board, images: Int8, expected: Int8, folder: Path
-) -> None:
+def _exact(network: ir.Network, board: Board, images: Int8, expected: Int8, folder: Path) -> None:
     reference = Reference(network)
     for mode in ir.InputMode:
         generated = pipeline.generate(network, board.core.kernels, mode)

@@ -41,9 +41,7 @@ def chains(draw: st.DrawFn) -> Chain:
         band = 2 if out % 2 == 0 and draw(st.booleans()) else 1
         scratch = draw(st.sampled_from((0, 8, 100, 512)))
         before = draw(st.booleans())
-        needs.append(
-            ir.StageNeeds(index, index + 1, kernel, stride, top, band, scratch, before)
-        )
+        needs.append(ir.StageNeeds(index, index + 1, kernel, stride, top, band, scratch, before))
         shapes.append(ir.RowShape(out, 4 * draw(st.integers(1, 40)), 0))
     return tuple(needs), tuple(shapes)
 

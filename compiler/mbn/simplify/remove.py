@@ -59,7 +59,8 @@ def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
         elif not needed.any():
             needed[0] = True  # a map has at least one channel
         kept[tensor.name] = needed
-        kept[layer.output] = _with_siblings(layer, needed, out)
+    for layer in network.layers:  # forwards: what one layer adds, a one-to-one reader adds too
+        kept[layer.output] = _with_siblings(layer, kept[layer.input], kept[layer.output])
     return kept
 
 

@@ -1,0 +1,80 @@
+"""Removed channels: every bit that remains is what it was, and what is removed is constant.
+
+What enters: drawn networks, full of dead channels. What leaves: nothing but failures. Always
+holds: the smaller network is run by the reference's own loops, with the compiler's constants, and
+compared with the reference of the whole network at every stage's end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import networks
+from mbn import arithmetic, checking, ir
+from mbn.reference import Reference
+from mbn.reference.integer import Arithmetic
+from mbn.simplify import remove_constants
+from mbn.simplify.intervals import ranges_of
+
+SEEDS = range(2000, 2120)
+
+
+def _as_derived(constants: ir.IntegerConstants) -> Arithmetic:
+    return Arithmetic(
+        constants.weights.astype(np.int64),
+        constants.bias.astype(np.int64),
+        constants.doubled.astype(np.int64) // 2,
+        constants.offset.astype(np.int64),
+        constants.shift,
+        constants.low,
+        constants.high,
+    )
+
+
+def _running(network: ir.Network) -> Reference:
+    """The reference's loops with the constants that the layers carry."""
+    made = Reference(network)
+    made.arithmetic = [_as_derived(layer.constants) for layer in network.layers if layer.constants]
+    assert len(made.arithmetic) == len(network.layers)
+    return made
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_remains_is_the_same(seed: int) -> None:
+    network = networks.draw(seed)
+    simplified = remove_constants(arithmetic.derive_all(network))
+    whole, smaller = Reference(network), _running(simplified.network)
+    for image in networks.images(network, 2, seed):
+        maps = zip(
+            checking.stage_maps(whole, image),
+            checking.stage_maps(smaller, image),
+            simplified.channels,
+            network.stages,
+            strict=True,
+        )
+        for full, computed, channels, stage in maps:
+            np.testing.assert_array_equal(full[..., channels.kept], computed, str(stage))
+            constant = np.flatnonzero(channels.values != ir.UNREAD)
+            wanted = np.broadcast_to(channels.values[constant], (*full.shape[:2], len(constant)))
+            np.testing.assert_array_equal(full[..., constant], wanted, str(stage))
+
+
+@pytest.mark.parametrize("seed", SEEDS[:40])
+def test_ranges_hold_every_value(seed: int) -> None:
+    network = arithmetic.derive_all(networks.draw(seed))
+    ranges = ranges_of(network)
+    for layer, maps in Reference(network).layers(networks.images(network, 4, seed)):
+        found = ranges[layer.output]
+        assert (maps >= found.low).all(), layer.name
+        assert (maps <= found.high).all(), layer.name
+
+
+def test_something_is_removed() -> None:
+    """Else the tests above would say little."""
+    before = after = 0
+    for seed in SEEDS:
+        network = networks.draw(seed)
+        before += network.macs
+        after += remove_constants(arithmetic.derive_all(network)).network.macs
+    assert after < 0.95 * before
