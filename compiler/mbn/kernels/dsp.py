@@ -172,6 +172,7 @@ def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
     weights are read from flash once a band."""
     derived, width = b.derived[index], b.out.width
     stream = b.const("pointwise", pointwise_stream(derived), "pointwise streams, two channels each")
+    buffers = (tile, stream, out)
     count, pixels = b.out.channels, b.band_rows * width
     full, rest = divmod(pixels, PIXELS)
     for couples, channels in ((count // 2, 2), (count % 2, 1)):
@@ -179,11 +180,15 @@ def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
             continue
         first = 0 if channels == 2 else count // 2
         with b.loop(couples, "n") as n:
-            if full:
+            if full and _shared(b, index, PIXELS, channels):
+                _shared_block(b, buffers, n, 0, PIXELS, full)
+            elif full:
                 with b.loop(full, "g") as g:
-                    _pointwise_call(b, index, (tile, stream, out), n, first, g, PIXELS, channels)
-            if rest:
-                _pointwise_call(b, index, (tile, stream, out), n, first, full, rest, channels)
+                    _pointwise_call(b, index, buffers, n, first, g, PIXELS, channels)
+            if rest and _shared(b, index, rest, channels):
+                _shared_block(b, buffers, n, full, rest, 1)
+            elif rest:
+                _pointwise_call(b, index, buffers, n, first, full, rest, channels)
 
 
 def _pointwise_call(
@@ -210,7 +215,7 @@ def _pointwise_call(
         crosses = b.band_rows > 1 and width % PIXELS != 0
         row, x = (pixel // width, pixel % width) if crosses else (0, pixel)
         b.call(
-            _body(b),
+            "mbn_dsp_pointwise",
             b.address(tile, at, 0, 0, 0),
             b.address(stream, couple, 0),
             b.address(out, row, couple * 2, x),
@@ -226,9 +231,42 @@ def _pointwise_call(
         )
 
 
-def _body(b: StageBuilder) -> str:
-    """Straight code for each shape, or one body an image for all: 1 to 3 % slower."""
-    return "mbn_dsp_pointwise" if b.optimise == "speed" else "mbn_dsp_pointwise_small"
+def _shared(b: StageBuilder, index: int, pixels: int, channels: int) -> bool:
+    """Whether one body an image serves, instead of straight code for this shape: less flash."""
+    derived = b.derived[index]
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    return b.optimise != "speed" and saturates and channels == 2 and pixels >= 3
+
+
+def _shared_block(
+    b: StageBuilder,
+    buffers: tuple[Any, Any, Any],
+    n: Any,
+    group: int,
+    pixels: int,
+    groups: int,
+) -> None:
+    """`groups` groups from `group` on of a couple of channels, by the shared body."""
+    tile, stream, out = buffers
+    all_groups, pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
+    couples, words = (int(size) for size in stream.ty.shape)
+    row, x = divmod(group * PIXELS, b.out.width)
+    reads = [tile[0:all_groups, 0:pairs, 0:PIXELS, 0:2], stream[0:couples, 0:words]]
+    writes = [out[0 : b.band_rows, 0 : b.out.channels, 0 : b.out.width]]
+    with b.block(f"shared{pixels}", reads, writes) as axis:
+        couple = axis.spatial(couples, n)
+        b.call(
+            "mbn_dsp_pointwise_shared",
+            b.address(tile, group, 0, 0, 0),
+            b.address(stream, couple, 0),
+            b.address(out, row, couple * 2, x),
+            b.out_plane_bytes(),
+            pairs,
+            pixels,
+            groups,
+            b.out.width - x,
+            b.out_row_bytes() - b.out.width,
+        )
 
 
 # -- convolution -------------------------------------------------------------------------------
@@ -339,7 +377,7 @@ def _convolution_calls(
             couple = axis.spatial(couples, n + first)
             at = axis.spatial(groups, group)
             b.call(
-                _body(b),
+                "mbn_dsp_pointwise",
                 b.address(tile, 0, 0, 0, 0),
                 b.address(stream, couple, 0),
                 b.address(out, couple * 2, at * PIXELS),

@@ -7,19 +7,33 @@ modelled figures say that they are.
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from mbn.report.record import Memory, Report, StageFacts
 
 
+UNKNOWN = "-"
+_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("", "right"),
+    ("stage", "left"),
+    ("in", "right"),
+    ("out", "right"),
+    ("MACs", "right"),
+    ("instr.", "right"),
+    ("cycles*", "right"),
+    ("*/MAC", "right"),
+    ("measured", "right"),
+)
+
+
 def number(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    return UNKNOWN if value is None else f"{value:,}"
 
 
 def _ratio(cycles: int | None, macs: int) -> str:
-    return "-" if cycles is None or not macs else f"{cycles / macs:.2f}"
+    return UNKNOWN if cycles is None or not macs else f"{cycles / macs:.2f}"
 
 
 def memory_lines(memory: Memory) -> Group:
@@ -48,23 +62,9 @@ def stage_table(report: Report) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for title, justify in (
-        ("", "right"),
-        ("stage", "left"),
-        ("in", "right"),
-        ("out", "right"),
-        ("MACs", "right"),
-        ("instr.", "right"),
-        ("cycles*", "right"),
-        ("*/MAC", "right"),
-        ("measured", "right"),
-    ):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for index, stage in enumerate(report.stages):
-        table.add_row(*_cells(str(index), stage))
+    rows = [_cells(str(index), stage) for index, stage in enumerate(report.stages)]
     check, network = report.check, report.network
     if check is not None:
-        table.add_section()
         whole = StageFacts(
             "",
             "whole",
@@ -75,9 +75,14 @@ def stage_table(report: Report) -> Table:
             check.modelled_cycles,
             check.measured_cycles,
         )
-        table.add_row(*_cells("", whole))
-    if all(stage.measured_cycles is None for stage in report.stages):
-        table.columns.pop()
+        rows.append(_cells("", whole))
+    # a column that knows nothing is left out
+    shown = [i for i in range(len(_COLUMNS)) if any(row[i] != UNKNOWN for row in rows)]
+    for index in shown:
+        title, justify = _COLUMNS[index]
+        table.add_column(title, justify=justify, no_wrap=True)
+    for at, row in enumerate(rows):
+        table.add_row(*(row[index] for index in shown), end_section=at == len(report.stages) - 1)
     return table
 
 

@@ -263,15 +263,15 @@ MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream,
     return 0;
 }
 
-/* The same out of line, for any shape: one body an image and number of pixels, where flash is
- * short. Two channels, s = 0, saturation as the only clamp. */
+/* The same out of line, for any shape, over a run of groups of one width: one body an image and
+ * number of pixels, where flash is short. Two channels, s = 0, saturation as the only clamp. */
 typedef struct mbn_dsp_shape {
     int32_t plane_bytes;
     int32_t pairs;
+    int32_t groups;
+    int32_t width; /* of a row; groups may end in the band's next row, `jump` bytes further */
     int32_t jump;
 } mbn_dsp_shape;
-
-#define MBN_SHARED static __attribute__((noinline, unused)) void
 
 #if MBN_DSP
 #define MBN_DSP_CHAIN_ANY mbn_dsp_chain_any
@@ -279,43 +279,63 @@ typedef struct mbn_dsp_shape {
 #define MBN_DSP_CHAIN_ANY mbn_dsp_chain_c
 #endif
 
-MBN_SHARED mbn_dsp_shared4(const int16_t *tile, const int32_t *stream, int8_t *out,
-                           const mbn_dsp_shape *shape, int32_t split)
+MBN_INLINE void mbn_dsp_groups(const int16_t *tile, const int32_t *stream, int8_t *out,
+                               const mbn_dsp_shape *shape, const int32_t pixels)
 {
-    int32_t acc[8];
-    acc[6] = stream[0];
-    acc[7] = stream[1];
-    MBN_DSP_CHAIN_ANY(acc, (const void *)tile, (const void *)(stream + 2), shape->pairs, 4);
-    mbn_dsp_store_tile(acc, stream + 2 + shape->pairs, out, shape->plane_bytes, 4, 2, split,
-                       shape->jump, 0, -128, 127);
+    int32_t x = 0;
+    for (int32_t left = shape->groups; left > 0; left--) {
+        int32_t acc[8];
+        acc[6] = stream[0];
+        acc[7] = stream[1];
+        MBN_DSP_CHAIN_ANY(acc, (const void *)tile, (const void *)(stream + 2), shape->pairs,
+                          pixels);
+        const int32_t *tail = stream + 2 + shape->pairs;
+        if (x + pixels <= shape->width) {
+            mbn_dsp_store_tile(acc, tail, out, shape->plane_bytes, pixels, 2, pixels, 0, 0, -128,
+                               127);
+        } else {
+            mbn_dsp_store_tile(acc, tail, out, shape->plane_bytes, pixels, 2, shape->width - x,
+                               shape->jump, 0, -128, 127);
+        }
+        tile += 8 * shape->pairs;
+        out += pixels;
+        x += pixels;
+        if (x >= shape->width) {
+            x -= shape->width;
+            out += shape->jump;
+        }
+    }
+}
+
+#define MBN_SHARED static __attribute__((noinline, unused)) void
+
+MBN_SHARED mbn_dsp_shared4(const int16_t *tile, const int32_t *stream, int8_t *out,
+                           const mbn_dsp_shape *shape)
+{
+    mbn_dsp_groups(tile, stream, out, shape, 4);
 }
 
 MBN_SHARED mbn_dsp_shared3(const int16_t *tile, const int32_t *stream, int8_t *out,
-                           const mbn_dsp_shape *shape, int32_t split)
+                           const mbn_dsp_shape *shape)
 {
-    int32_t acc[8];
-    acc[6] = stream[0];
-    acc[7] = stream[1];
-    MBN_DSP_CHAIN_ANY(acc, (const void *)tile, (const void *)(stream + 2), shape->pairs, 3);
-    mbn_dsp_store_tile(acc, stream + 2 + shape->pairs, out, shape->plane_bytes, 3, 2, split,
-                       shape->jump, 0, -128, 127);
+    mbn_dsp_groups(tile, stream, out, shape, 3);
 }
 
-/* mbn_dsp_pointwise by the shared bodies where they serve the shape. */
-MBN_INLINE int32_t mbn_dsp_pointwise_small(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                           const int32_t plane_bytes, const int32_t pairs,
-                                           const int32_t pixels, const int32_t channels,
-                                           const int32_t split, const int32_t jump,
-                                           const int32_t shift, const int32_t low,
-                                           const int32_t high)
+/* `groups` groups of `pixels` (3 or 4) pixels by the shared bodies. All but the pointers are
+ * constants. */
+MBN_INLINE int32_t mbn_dsp_pointwise_shared(const int16_t *tile, const int32_t *stream,
+                                            int8_t *out, const int32_t plane_bytes,
+                                            const int32_t pairs, const int32_t pixels,
+                                            const int32_t groups, const int32_t width,
+                                            const int32_t jump)
 {
-    if (channels == 2 && shift == 0 && low == -128 && high == 127 && pixels >= 3) {
-        const mbn_dsp_shape here = {plane_bytes, pairs, jump};
-        (pixels == 4 ? mbn_dsp_shared4 : mbn_dsp_shared3)(tile, stream, out, &here, split);
-        return 0;
+    const mbn_dsp_shape shape = {plane_bytes, pairs, groups, width, jump};
+    if (pixels == 4) {
+        mbn_dsp_shared4(tile, stream, out, &shape);
+    } else {
+        mbn_dsp_shared3(tile, stream, out, &shape);
     }
-    return mbn_dsp_pointwise(tile, stream, out, plane_bytes, pairs, pixels, channels, split, jump,
-                             shift, low, high);
+    return 0;
 }
 
 #endif
