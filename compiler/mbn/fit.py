@@ -7,7 +7,12 @@ holds: the family's sizes are estimated from their shapes alone (no TVM), with t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
 
 from mbn import ir
 from mbn.errors import PlanError
@@ -64,6 +69,37 @@ def fits(demand: Demand, board: Board) -> bool:
         return False
     ram = demand.arena_bytes + STATE_BYTES + board.stack_bytes
     return data is None or ram <= data
+
+
+def fit_table(rows: Sequence[tuple[Board, Demand]]) -> Table:
+    """Board by board: needed and available bytes of flash and RAM, and the verdict."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title, justify in _FIT_COLUMNS:
+        table.add_column(title, justify=justify)
+    for board, demand in rows:
+        flash, ram = demand.weights_bytes + CODE_BYTES, demand.arena_bytes + STATE_BYTES
+        ram += board.stack_bytes
+        sizes = board.capacity_bytes("weights"), board.capacity_bytes("data")
+        verdict = "yes" if fits(demand, board) else "no"
+        table.add_row(
+            board.name,
+            f"{flash:,}",
+            "any" if sizes[0] is None else f"{sizes[0]:,}",
+            f"{ram:,}",
+            "any" if sizes[1] is None else f"{sizes[1]:,}",
+            verdict,
+        )
+    return table
+
+
+_FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("board", "left"),
+    ("flash, about", "right"),
+    ("of", "right"),
+    ("RAM", "right"),
+    ("of", "right"),
+    ("fits", "left"),
+)
 
 
 def largest_that_fits(

@@ -24,8 +24,10 @@ from mbn.kernels import StageCode, build_stage
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, make_plan
+from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
+from mbn.report.memory_map import MemoryMap, Rectangle
 from mbn.report.record import Accuracy
 from mbn.simplify import remove_constants
 from mbn.target import Board, Image
@@ -169,8 +171,21 @@ class Compiled:
     report: Report
 
 
-def compile_image(job: Job, console: Console) -> Compiled:
-    """Finds the network, lowers it, builds the check firmware, writes report.json."""
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A network lowered and planned for a board; nothing is built."""
+
+    source: sources.Source
+    folder: Path
+    generated: Generated
+
+    @property
+    def demand(self) -> fit.Demand:
+        return fit.Demand(self.generated.files.weights_bytes, self.generated.plan.arena_bytes)
+
+
+def plan_network(job: Job, console: Console) -> Planned:
+    """Finds the network, lowers it through TVM and plans its memory."""
     work = job.output or Path("out") / job.board.name
     source = sources.find_network(job.request, work / "onnx", console)
     folder = job.output or work / source.name
@@ -186,9 +201,47 @@ def compile_image(job: Job, console: Console) -> Compiled:
             optimise=job.optimise,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
-    demand = fit.Demand(generated.files.weights_bytes, generated.plan.arena_bytes)
+    return Planned(source, folder, generated)
+
+
+def memory_map(planned: Planned) -> MemoryMap:
+    """The plan as a picture's data."""
+    generated = planned.generated
+    pieces, bands = lifetimes(generated.plan, generated.needs, generated.shapes)
+    stages = generated.computed.stages
+
+    def name(piece: Piece) -> str:
+        if piece.kind == "scratch":
+            return f"scratch {piece.index}"
+        return "image" if piece.index == 0 else f"{piece.index - 1} {stages[piece.index - 1].kind}"
+
+    return MemoryMap(
+        f"{generated.network.name}: arena of {generated.plan.arena_bytes:,} bytes, "
+        f"{generated.plan.mode} input, {generated.kernel_set} kernels",
+        tuple(
+            Rectangle(
+                name(piece),
+                piece.kind,
+                piece.first,
+                piece.last,
+                piece.offset_bytes,
+                piece.size_bytes,
+            )
+            for piece in pieces
+        ),
+        bands,
+        generated.plan.arena_bytes,
+        tuple(live_bytes(pieces, bands)),
+    )
+
+
+def compile_image(job: Job, console: Console) -> Compiled:
+    """Finds the network, lowers it, builds the check firmware, writes report.json."""
+    planned = plan_network(job, console)
+    source, folder, generated = planned.source, planned.folder, planned.generated
+    network = generated.network
     fit.refuse_if_too_large(
-        demand, job.board, generated.kernel_set, job.mode, network.output.size_bytes
+        planned.demand, job.board, generated.kernel_set, job.mode, network.output.size_bytes
     )
     generated.files.write(folder / "c")
     network_file.save(network, folder / "network.npz")

@@ -16,16 +16,19 @@ from rich.console import Console
 from mbn import pipeline
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
+from mbn.fit import fit_table, fits
 from mbn.ir import InputMode
+from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
 from mbn.sources import Request
-from mbn.target import find_board
+from mbn.target import Board, boards, find_board
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
   mbn-compile --board stm32 --alpha 0.25              # an image for an STM32F405
   mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
 """
 
@@ -80,6 +83,11 @@ def parser() -> argparse.ArgumentParser:
         default=InputMode.STREAM.value,
         help="rows consumed while they come, or the whole image in RAM first (default stream)",
     )
+    made.add_argument(
+        "--plan-only",
+        action="store_true",
+        help="say whether it fits and draw the arena over time; build nothing (--board all: each)",
+    )
     check = made.add_argument_group("the check")
     check.add_argument("--check", action="store_true", help="run it and compare every output bit")
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
@@ -99,15 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Compiles and, if asked, checks."""
     console = Console(quiet=arguments.quiet, highlight=False)
-    job = pipeline.Job(
-        request=request_of(arguments),
-        board=find_board(arguments.board),
-        mode=InputMode(arguments.input),
-        fused=not arguments.unfused,
-        simplify=not arguments.keep_constant,
-        optimise=arguments.optimise,
-        output=arguments.output,
-    )
+    if arguments.plan_only:
+        return plan_only(arguments, console)
+    job = job_of(arguments, find_board(arguments.board))
     compiled = pipeline.compile_image(job, console)
     facts = compiled.report.network
     if facts.macs_computed < facts.macs:
@@ -131,6 +133,41 @@ def run(arguments: argparse.Namespace) -> int:
     print_check(report, console)
     assert report.check is not None
     return 0 if report.check.exact_samples == report.check.samples else 1
+
+
+def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
+    return pipeline.Job(
+        request=request_of(arguments),
+        board=board,
+        mode=InputMode(arguments.input),
+        fused=not arguments.unfused,
+        simplify=not arguments.keep_constant,
+        optimise=arguments.optimise,
+        output=arguments.output,
+    )
+
+
+def plan_only(arguments: argparse.Namespace, console: Console) -> int:
+    """Whether the network fits, board by board, and the arena as a picture; 1 if it fits none."""
+    every = arguments.board == "all"
+    chosen = list(boards().values()) if every else [find_board(arguments.board)]
+    planned: dict[str, pipeline.Planned] = {}  # boards of one kernel set share a plan
+    rows = []
+    for board in chosen:
+        kernels = board.core.kernels
+        if kernels not in planned:
+            planned[kernels] = pipeline.plan_network(job_of(arguments, board), console)
+        rows.append((board, planned[kernels].demand))
+    for plan in planned.values():
+        picture = pipeline.memory_map(plan)
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        path = plan.folder / f"plan_{plan.generated.kernel_set}.svg"
+        path.write_text(to_svg(picture))
+        console.print(picture.title, style="bold")
+        console.print(to_text(picture), markup=False)
+        console.print(f"wrote  {path}")
+    console.print(fit_table(rows))
+    return 0 if any(fits(demand, board) for board, demand in rows) else 1
 
 
 def request_of(arguments: argparse.Namespace) -> Request:

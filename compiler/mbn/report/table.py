@@ -13,7 +13,6 @@ from rich.text import Text
 
 from mbn.report.record import Memory, Report, StageFacts
 
-
 UNKNOWN = "-"
 _COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("", "right"),
