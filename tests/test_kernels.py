@@ -56,12 +56,13 @@ def compare(
     board: Board,
     *,
     simplify: bool = False,
+    optimise: str = "speed",
 ) -> None:
     """Builds the network for `board` and compares every stage of every image with the reference
     (`simplify`: of the channels that are not removed)."""
     reference = Reference(network)
     images = networks.images(network)
-    generated = pipeline.generate(network, kernel_set, mode, simplify=simplify)
+    generated = pipeline.generate(network, kernel_set, mode, simplify=simplify, optimise=optimise)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generated.files.write(folder / "c")
@@ -99,7 +100,9 @@ def test_drawn_networks_under_sanitizers(kernel_set: str) -> None:
         network = networks.draw(seed)
         note(networks.describe(network))
         for number, mode in enumerate(MODES):
-            compare(network, kernel_set, mode, host, simplify=(seed + number) % 2 == 0)
+            simplify = (seed + number) % 2 == 0
+            optimise = ("speed", "size")[seed // 2 % 2]
+            compare(network, kernel_set, mode, host, simplify=simplify, optimise=optimise)
 
     every_bit()
 
@@ -115,7 +118,8 @@ def test_drawn_networks_on_the_board(board: Board, transport: str | None) -> Non
         note(networks.describe(network))
         for number, mode in enumerate(MODES):
             simplify = (seed + number) % 2 == 0
-            compare(network, board.core.kernels, mode, board, simplify=simplify)
+            optimise = ("speed", "size")[seed // 2 % 2]
+            compare(network, board.core.kernels, mode, board, simplify=simplify, optimise=optimise)
 
     every_bit()
 

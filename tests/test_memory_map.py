@@ -1,0 +1,72 @@
+"""The arena over time: lifetimes add up, the picture shows every piece, --plan-only builds nothing.
+
+What enters: the bundled network and small plans. What leaves: nothing but failures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+import networks
+from mbn import ir, pipeline
+from mbn.cli import compile as compile_command
+from mbn.plan.lifetimes import lifetimes, live_bytes
+from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
+from mbn.target import boards
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.parametrize("mode", list(ir.InputMode))
+def test_lifetimes_fill_the_arena_and_no_more(mode: ir.InputMode) -> None:
+    network = networks.make_network((17, 14, 3), networks.mobile(), seed=2)
+    made = pipeline.generate(network, "dsp", mode)
+    pieces, bands = lifetimes(made.plan, made.needs, made.shapes)
+    live = live_bytes(pieces, bands)
+    assert len(live) == bands
+    assert 0 < max(live) <= made.plan.arena_bytes
+    tensors = {piece.index for piece in pieces if piece.kind != "scratch"}
+    assert tensors == set(range(len(made.shapes)))
+    for piece in pieces:
+        assert 0 <= piece.first <= piece.last < bands
+        assert piece.offset_bytes + piece.size_bytes <= made.plan.arena_bytes
+
+
+def test_the_picture_shows_every_piece_and_the_peak() -> None:
+    pieces = (
+        Rectangle("image", "ring", 0, 5, 0, 40),
+        Rectangle("0 <conv>", "map", 2, 9, 40, 60),
+    )
+    memory = MemoryMap("a & b", pieces, 10, 100, (40, 40, 100, 100, 100, 100, 60, 60, 60, 60))
+    root = Xml.fromstring(to_svg(memory))
+    titles = [title.text or "" for title in root.iter(f"{SVG}title")]
+    assert [title.split(":")[0] for title in titles] == ["image", "0 <conv>"]
+    assert any("peak: 100 bytes" in (text.text or "") for text in root.iter(f"{SVG}text"))
+    assert memory.peak == (2, 100)
+    text = to_text(memory, columns=10, rows=5).splitlines()
+    assert text[0].endswith("|..########|")
+    assert text[4].endswith("|======....|")
+
+
+def test_plan_only_answers_for_all_boards_without_building(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert compile_command.main(["--board", "all", "--alpha", "0.25", "--plan-only"]) == 0
+    printed = capsys.readouterr().out
+    for name in boards():
+        assert name in printed
+    assert list(tmp_path.rglob("*.svg"))
+    assert not list(tmp_path.rglob("*.elf"))
+
+
+def test_plan_only_says_no_with_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    size = ["--alpha", "1.0", "--resolution", "224", "--weights", "random:1"]
+    assert compile_command.main(["--board", "stm32", *size, "--plan-only"]) == 1
+    assert " no " in capsys.readouterr().out
