@@ -1,0 +1,387 @@
+"""The Helium kernel set (M55, M85): VMLADAV bodies inside TIR's loops.
+
+What enters: a StageBuilder. What leaves: S-TIR in it. Always holds: activations meet the
+pointwise in a tile, int8 [pixel][depth], depth the channels rounded up to 16 (weights there are
+zero, the tile's bytes anything); weights are one stream for each two output channels
+(runtime/kernels/mve/pointwise.h). What the fast depthwise can't express (kernels above 4x4,
+depth multipliers) fills the same tile by portable loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.kernels import scalar
+from mbn.kernels.stage_builder import Span, StageBuilder
+
+PIXELS = 4  # of one group
+LANES = 16  # int8 values of a vector
+GROUP = 4  # channels of one depthwise call
+WINDOW = 4  # rows and columns of a patch
+COLUMNS_MAX = 127  # of a channel in the patch buffer: VLDRW's offset reaches 508 bytes
+
+
+def block(b: StageBuilder) -> bool:
+    """Depthwise into a tile of one band, pointwise out of it."""
+    patch = patch_of(b)
+    b.band_rows = _band_rows(b) if patch else 1
+    depth = _up(len(b.derived[0].weights), LANES)
+    rows, out = b.in_rows(), b.out_band()
+    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width, depth))
+    if patch:
+        _depthwise(b, patch, rows, tile)
+        how = f"patches of {patch.rows} rows, {patch.columns} columns, four channels a time"
+    else:
+        scalar.depthwise_row(
+            b, rows, lambda channel, x, value: b.script.buffer_store(tile, value, [x, channel])
+        )
+        how = "portable loops"
+    _pointwise_band(b, 1, tile, out)
+    b.reads_before_writing = True
+    b.decision = (
+        f"mve: depthwise by {how}; pointwise 4 pixels x 2 channels, {depth} deep; "
+        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels"
+    )
+    return True
+
+
+def _band_rows(b: StageBuilder) -> int:
+    """Two rows where one leaves a group of two pixels and two fill their groups."""
+    return 2 if b.out.width % PIXELS == 2 and b.out.height % 2 == 0 else 1
+
+
+def _up(value: int, step: int) -> int:
+    return (value + step - 1) // step * step
+
+
+# -- depthwise ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A channel's part of the patch buffer: columns of four bytes, one of each row."""
+
+    rows: int  # that one output line needs
+    columns: int
+    left: int  # columns of zero points before the row
+    right: int  # and behind it, as many as windows reach
+
+
+def patch_of(b: StageBuilder) -> Patch | None:
+    """How the buffer is filled; None if the fast depthwise doesn't serve this shape."""
+    layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
+    if max(layer.kernel) > WINDOW or tensor.channels != b.source.channels:
+        return None
+    if b.in_layout().strides[1] != 1:
+        return None  # the image's pixels are interleaved
+    last, left = (tensor.width - 1) * layer.stride[1], layer.pads[1]
+    columns = max(last + WINDOW, left + b.source.width)
+    if columns > COLUMNS_MAX or layer.stride[1] > WINDOW:
+        return None
+    right = max(0, last + layer.kernel[1] - left - b.source.width)
+    return Patch(layer.kernel[0], columns, left, right)
+
+
+def _depthwise(b: StageBuilder, patch: Patch, rows: list[Any], tile: Any) -> None:
+    derived, stride = b.derived[0], b.layers[0].stride[0]
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, four channels a row")
+    buffer = b.scratch("patch", "int8", (GROUP * patch.columns + LANES, WINDOW))
+    shared = b.band_rows == 2 and stride + patch.rows <= WINDOW  # one buffer for both lines
+    channels = len(derived.weights)
+    for count, first, groups in (
+        (GROUP, 0, channels // GROUP),
+        (channels % GROUP, channels // GROUP, 1),
+    ):
+        if count == 0 or groups == 0:
+            continue
+        with b.loop(groups, "c") as c:
+            for line in range(1 if shared else b.band_rows):
+                last = stride + patch.rows if shared else patch.rows
+                window = rows[line * stride : line * stride + last]
+                _depthwise_call(b, patch, window, (words, buffer, tile), c, (count, first, groups), line)
+
+
+def _depthwise_call(
+    b: StageBuilder,
+    patch: Patch,
+    window: list[Any],
+    buffers: tuple[Any, Any, Any],
+    c: Any,
+    part: tuple[int, int, int],
+    line: int,
+) -> None:
+    """One call for `count` channels: group c of the `groups` from `first` on."""
+    words, buffer, tile = buffers
+    count, first, groups = part
+    layer, derived = b.layers[0], b.derived[0]
+    width = b.network.tensor(layer.output).width
+    depth, total = int(tile.ty.shape[1]), int(words.ty.shape[0])
+    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in window]
+    reads.append(words[0:total, 0 : int(words.ty.shape[1])])
+    columns = int(buffer.ty.shape[0])
+    writes = [tile[0 : int(tile.ty.shape[0]), 0:depth], buffer[0:columns, 0:WINDOW]]
+    four = [*window, *[window[-1]] * (WINDOW - len(window))]
+    with b.block(f"depthwise{count}_{line}", reads, writes) as axis:
+        group = axis.spatial(groups, c) + first
+        b.call(
+            "mbn_mve_depthwise",
+            *(b.address(row, group * GROUP, 0) for row in four),
+            b.address(words, group, 0),
+            b.address(buffer, 0, 0),
+            b.address(tile, line * width, group * GROUP),
+            b.in_layout().plane_bytes,
+            count,
+            len(window),
+            1 if len(window) == patch.rows else 2,
+            patch.columns,
+            patch.left,
+            patch.right,
+            b.source.width,
+            b.source.zero_point,
+            width,
+            layer.stride[1],
+            depth,
+            derived.shift,
+            derived.low,
+            derived.high,
+        )
+
+
+def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+    """ceil(C / 4) x 24 (28 with offsets) words: see runtime/kernels/mve/depthwise.h."""
+    taps = derived.weights
+    count, (height, width) = len(taps), taps.shape[1:3]
+    groups = _up(count, GROUP) // GROUP
+    windows = np.zeros((groups * GROUP, WINDOW, WINDOW), np.int8)  # channel, column, row
+    windows[:count, :width, :height] = taps.reshape(count, height, width).transpose(0, 2, 1)
+    parts = [windows.reshape(groups, -1).view("<i4")]
+    parts += [_table(derived.bias, GROUP), _table(derived.doubled, GROUP)]
+    if derived.shift:
+        parts.append(_table(derived.offset, GROUP))
+    return np.concatenate(parts, axis=1).astype(np.int32)
+
+
+def _table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
+    """Channels in rows of `step`, the last one filled with zeros."""
+    full = np.zeros(_up(len(values), step), np.int32)
+    full[: len(values)] = values
+    return full.reshape(-1, step)
+
+
+# -- pointwise ---------------------------------------------------------------------------------
+
+
+def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+    """ceil(N / 2) streams of biases, multipliers (offsets), weights; an odd last channel is
+    paired with zeros. See runtime/kernels/mve/pointwise.h."""
+    count = len(derived.weights)
+    weights = derived.weights.reshape(count, -1)
+    depth, couples = _up(weights.shape[1], LANES), _up(count, 2) // 2
+    padded = np.zeros((2 * couples, depth), np.int8)
+    padded[:count, : weights.shape[1]] = weights
+    steps = padded.reshape(couples, 2, depth // LANES, LANES).transpose(0, 2, 1, 3)
+    words = np.ascontiguousarray(steps).reshape(couples, -1).view("<i4")
+    parts = [_table(derived.bias, 2), _table(derived.doubled // 2, 2)]
+    if derived.shift:
+        parts.append(_table(derived.offset, 2))
+    return np.concatenate([*parts, words], axis=1).astype(np.int32)
+
+
+def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
+    """All groups of a band: couples of channels outside, groups inside."""
+    stream = b.const(
+        "pointwise", pointwise_stream(b.derived[index]), "pointwise streams, two channels each"
+    )
+    count, pixels = b.out.channels, b.band_rows * b.out.width
+    full, rest = divmod(pixels, PIXELS)
+    for couples, channels in ((count // 2, 2), (count % 2, 1)):
+        if couples == 0:
+            continue
+        first = 0 if channels == 2 else count // 2
+        with b.loop(couples, "n") as n:
+            if full:
+                with b.loop(full, "g") as g:
+                    _pointwise_call(b, index, (tile, stream, out), n, first, g, PIXELS, channels)
+            if rest:
+                _pointwise_call(b, index, (tile, stream, out), n, first, full, rest, channels)
+
+
+def _pointwise_call(
+    b: StageBuilder,
+    index: int,
+    buffers: tuple[Any, Any, Any],
+    n: Any,
+    first: int,
+    group: Any,
+    pixels: int,
+    channels: int,
+) -> None:
+    derived, width = b.derived[index], b.out.width
+    tile, stream, out = buffers
+    total, depth = (int(size) for size in tile.ty.shape)
+    couples, words = (int(size) for size in stream.ty.shape)
+    reads = [tile[0:total, 0:depth], stream[0:couples, 0:words]]
+    writes = [out[0 : b.band_rows, 0 : b.out.channels, 0:width]]
+    with b.block(f"pointwise{pixels}x{channels}", reads, writes) as axis:
+        couple = axis.spatial(couples, n + first)
+        at = group if isinstance(group, int) else axis.spatial(total // PIXELS, group)
+        pixel = at * PIXELS
+        # only a band of several rows has groups that end in another row than they begin
+        crosses = b.band_rows > 1 and width % PIXELS != 0
+        row, x = (pixel // width, pixel % width) if crosses else (0, pixel)
+        b.call(
+            "mbn_mve_pointwise",
+            b.address(tile, pixel, 0),
+            b.address(stream, couple, 0),
+            b.address(out, row, couple * 2, x),
+            b.out_plane_bytes(),
+            depth,
+            pixels,
+            channels,
+            width - x if crosses else pixels,
+            b.out_row_bytes() - width,
+            derived.shift,
+            derived.low,
+            derived.high,
+        )
+
+
+# -- convolution -------------------------------------------------------------------------------
+
+
+def convolution(b: StageBuilder) -> bool:
+    """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    derived = b.derived[0]
+    taps = int(np.prod(derived.weights.shape[1:]))
+    depth = _up(taps, LANES)
+    rows, out = b.in_rows(), b.out_row()
+    tile = b.scratch("tile", "int8", (PIXELS, depth))
+    stream = b.const("weights", pointwise_stream(derived), "streams, two channels each")
+    for number, span in enumerate(_group_spans(b)):
+        pixels = min(PIXELS, b.out.width - span.start * PIXELS)
+        with b.loop(span.stop - span.start, "g") as g:
+            group = g + span.start
+            for pixel in range(pixels):
+                _gather(b, rows, tile, span, group, pixel, f"gather{number}_{pixel}")
+            _convolution_calls(b, tile, stream, out, group, pixels, number)
+    b.decision = f"mve: im2col of {PIXELS} pixels, {taps} taps in {depth}; 4 pixels x 2 channels"
+    return True
+
+
+def _group_spans(b: StageBuilder) -> list[Span]:
+    """Groups of four pixels: edge groups one by one, the run inside the map together."""
+    layer, count = b.layers[0], _up(b.out.width, PIXELS) // PIXELS
+    if layer.op is ir.Op.DENSE:
+        return [Span(0, 1, True)]
+
+    def inside(group: int) -> bool:
+        first = group * PIXELS * layer.stride[1] - layer.pads[1]
+        last = first + (PIXELS - 1) * layer.stride[1] + layer.kernel[1]
+        return first >= 0 and last <= b.source.width and group * PIXELS + PIXELS <= b.out.width
+
+    result: list[Span] = []
+    group = 0
+    while group < count:
+        stop = group + 1
+        while inside(group) and stop < count and inside(stop):
+            stop += 1
+        result.append(Span(group, stop, inside(group)))
+        group = stop
+    return result
+
+
+def _gather(
+    b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, pixel: int, name: str
+) -> None:
+    """One pixel's window into the tile, runs of bytes where the input has them so."""
+    layer = b.layers[0]
+    dense = layer.op is ir.Op.DENSE
+    kernel = 1 if dense else layer.kernel[1]
+    channels = b.source.channels * (b.source.width if dense else 1)
+    offset = 0 if dense else pixel * layer.stride[1] - layer.pads[1]
+    column = 0 if dense else group * (PIXELS * layer.stride[1]) + offset
+    # the kernel's columns that lie in the map
+    edge = span.start * PIXELS * layer.stride[1] + offset
+    begin, end = (0, 1) if dense else (max(0, -edge), min(kernel, b.source.width - edge))
+    if span.interior:
+        begin, end = 0, kernel
+    contiguous = b.in_layout().strides == (1, b.source.channels) or (
+        b.source.width == 1 and b.in_layout().strides[0] == 1
+    )
+    for ky, row in enumerate(rows):
+        start = ky * kernel * channels
+        for kx in range(kernel):
+            if not begin <= kx < end:
+                zero = b.script.int8(b.source.zero_point)
+                _fill(b, tile, pixel, start + kx * channels, channels, zero, f"{name}_{ky}_{kx}")
+            elif contiguous:
+                if kx == begin:
+                    at = (tile, pixel, start + begin * channels)
+                    bytes_ = (end - begin) * channels
+                    _copy(b, at, row, column + begin, bytes_, f"{name}_{ky}")
+            else:
+                with b.loop(channels, "c") as c, b.block(f"{name}_{ky}_{kx}") as axis:
+                    at_c = axis.spatial(channels, c)
+                    inner = b.source.channels
+                    value = (
+                        row[at_c % inner, at_c // inner]
+                        if dense
+                        else row[at_c, axis.spatial(b.source.width, column + kx)]
+                    )
+                    b.script.buffer_store(tile, value, [pixel, at_c + (start + kx * channels)])
+
+
+def _fill(
+    b: StageBuilder, tile: Any, pixel: int, start: int, count: int, value: Any, name: str
+) -> None:
+    with b.loop(count, "c") as c, b.block(name) as axis:
+        b.script.buffer_store(tile, value, [pixel, axis.spatial(count, c) + start])
+
+
+def _copy(
+    b: StageBuilder, to: tuple[Any, int, int], row: Any, column: Any, count: int, name: str
+) -> None:
+    """`count` bytes of an interleaved row, from a pixel's first channel on."""
+    tile, pixel, start = to
+    reads = [row[0 : b.source.channels, 0 : b.source.width]]
+    writes = [tile[pixel, start : start + count]]
+    with b.block(name, reads, writes) as axis:
+        at = axis.spatial(b.source.width, column) if not isinstance(column, int) else column
+        b.call("mbn_mve_copy", b.address(tile, pixel, start), b.address(row, 0, at), count)
+
+
+def _convolution_calls(
+    b: StageBuilder, tile: Any, stream: Any, out: Any, group: Any, pixels: int, number: int
+) -> None:
+    derived, count = b.derived[0], b.out.channels
+    depth = int(tile.ty.shape[1])
+    couples, words = (int(size) for size in stream.ty.shape)
+    reads = [tile[0:PIXELS, 0:depth], stream[0:couples, 0:words]]
+    writes = [out[0:count, 0 : b.out.width]]
+    for extent, channels in ((count // 2, 2), (count % 2, 1)):
+        if extent == 0:
+            continue
+        first = 0 if channels == 2 else count // 2
+        with b.loop(extent, "n") as n, b.block(f"dots{number}_{channels}", reads, writes) as axis:
+            couple = axis.spatial(couples, n + first)
+            at = axis.spatial(_up(b.out.width, PIXELS) // PIXELS, group)
+            b.call(
+                "mbn_mve_pointwise",
+                b.address(tile, 0, 0),
+                b.address(stream, couple, 0),
+                b.address(out, couple * 2, at * PIXELS),
+                b.out_plane_bytes(),
+                depth,
+                pixels,
+                channels,
+                pixels,
+                0,
+                derived.shift,
+                derived.low,
+                derived.high,
+            )

@@ -1,0 +1,259 @@
+/* Pointwise convolution (and any convolution after im2col) for cores with Helium.
+ *
+ * What enters: a tile, int8 [pixel][depth], depth a multiple of 16 (what pads it meets zero
+ * weights and may be anything); a weight stream for each two output channels n, n + 1:
+ *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0
+ *     for each 16 input channels: 16 weights of n, 16 of n + 1.
+ * What leaves: up to 4 pixels of both channels' planes. Always holds: one VMLADAVA is 16
+ * multiplies and takes two cycles; every load is issued in the shadow of one.
+ */
+#ifndef MBN_MVE_POINTWISE_H
+#define MBN_MVE_POINTWISE_H
+
+#include "mve/instructions.h"
+
+#if MBN_MVE
+
+#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
+#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
+
+#define MBN_PW_W(Q) "vldrw.32 " Q ", [%[w]], #16\n\t"
+#define MBN_PW_T(Q, AT) "vldrw.32 " Q ", " AT "\n\t"
+#define MBN_PW_M(OP, A, W, T) OP " %[" A "], " W ", " T "\n\t"
+#define MBN_PW_NEW "vmladav.s8"
+#define MBN_PW_ADD "vmladava.s8"
+
+/* Where the pixels' next 16 channels are: two pixels share a pointer while VLDRW's offset reaches
+ * from one to the next (`next` is their distance less the 16 that the first has advanced). */
+#define MBN_PW_T0 MBN_PW_T("q2", "[%[t0]], #16")
+#define MBN_PW_T1 MBN_PW_T("q3", "[%[t0], %[next]]")
+#define MBN_PW_T2 MBN_PW_T("q4", "[%[t2]], #16")
+#define MBN_PW_T3 MBN_PW_T("q5", "[%[t2], %[next]]")
+#define MBN_PW_FAR1 MBN_PW_T("q3", "[%[t2]], #16")
+
+/* q0, q1 hold weights of n, n + 1; q2 to q5 the pixels. BEGIN and HEAD multiply by n's weights,
+ * TAIL by the next channel's while the next 16 channels are loaded, END without. */
+#define MBN_PW_BEGIN4                                                                             \
+    MBN_PW_W("q0") MBN_PW_T0 MBN_PW_M(MBN_PW_NEW, "a0", "q0", "q2") MBN_PW_T1                     \
+    MBN_PW_M(MBN_PW_NEW, "a1", "q0", "q3") MBN_PW_T2 MBN_PW_M(MBN_PW_NEW, "a2", "q0", "q4")       \
+    MBN_PW_T3 MBN_PW_M(MBN_PW_NEW, "a3", "q0", "q5") MBN_PW_W("q1")
+#define MBN_PW_HEAD4                                                                              \
+    MBN_PW_M(MBN_PW_ADD, "a0", "q0", "q2") MBN_PW_W("q1") MBN_PW_M(MBN_PW_ADD, "a1", "q0", "q3")  \
+    MBN_PW_M(MBN_PW_ADD, "a2", "q0", "q4") MBN_PW_M(MBN_PW_ADD, "a3", "q0", "q5")
+#define MBN_PW_TAIL4(OP)                                                                          \
+    MBN_PW_W("q0") MBN_PW_M(OP, "b0", "q1", "q2") MBN_PW_T0 MBN_PW_M(OP, "b1", "q1", "q3")        \
+    MBN_PW_T1 MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_T2 MBN_PW_M(OP, "b3", "q1", "q5") MBN_PW_T3
+#define MBN_PW_END4(OP)                                                                           \
+    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a2], %[a0]\n\t"                  \
+    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a3], %[a1]\n\t"                  \
+    MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_M(OP, "b3", "q1", "q5")                                 \
+    "vmov %q[s1][2], %q[s1][0], %[b2], %[b0]\n\t"                                                 \
+    "vmov %q[s1][3], %q[s1][1], %[b3], %[b1]\n\t"
+
+/* Three pixels; the fourth lane repeats the third. */
+#define MBN_PW_BEGIN3                                                                             \
+    MBN_PW_W("q0") MBN_PW_T0 MBN_PW_M(MBN_PW_NEW, "a0", "q0", "q2") MBN_PW_T1                     \
+    MBN_PW_M(MBN_PW_NEW, "a1", "q0", "q3") MBN_PW_T2 MBN_PW_M(MBN_PW_NEW, "a2", "q0", "q4")       \
+    MBN_PW_W("q1")
+#define MBN_PW_HEAD3                                                                              \
+    MBN_PW_M(MBN_PW_ADD, "a0", "q0", "q2") MBN_PW_W("q1") MBN_PW_M(MBN_PW_ADD, "a1", "q0", "q3")  \
+    MBN_PW_M(MBN_PW_ADD, "a2", "q0", "q4")
+#define MBN_PW_TAIL3(OP)                                                                          \
+    MBN_PW_W("q0") MBN_PW_M(OP, "b0", "q1", "q2") MBN_PW_T0 MBN_PW_M(OP, "b1", "q1", "q3")        \
+    MBN_PW_T1 MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_T2
+#define MBN_PW_END3(OP)                                                                           \
+    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a2], %[a0]\n\t"                  \
+    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a2], %[a1]\n\t"                  \
+    MBN_PW_M(OP, "b2", "q1", "q4") "vmov %q[s1][2], %q[s1][0], %[b2], %[b0]\n\t"                  \
+    "vmov %q[s1][3], %q[s1][1], %[b2], %[b1]\n\t"
+
+/* Two pixels, however far apart; the lanes above repeat them. */
+#define MBN_PW_BEGIN2                                                                             \
+    MBN_PW_W("q0") MBN_PW_T0 MBN_PW_M(MBN_PW_NEW, "a0", "q0", "q2") MBN_PW_FAR1                   \
+    MBN_PW_M(MBN_PW_NEW, "a1", "q0", "q3") MBN_PW_W("q1")
+#define MBN_PW_HEAD2                                                                              \
+    MBN_PW_M(MBN_PW_ADD, "a0", "q0", "q2") MBN_PW_W("q1") MBN_PW_M(MBN_PW_ADD, "a1", "q0", "q3")
+#define MBN_PW_TAIL2(OP)                                                                          \
+    MBN_PW_W("q0") MBN_PW_M(OP, "b0", "q1", "q2") MBN_PW_T0 MBN_PW_M(OP, "b1", "q1", "q3")        \
+    MBN_PW_FAR1
+#define MBN_PW_END2(OP)                                                                           \
+    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a0], %[a0]\n\t"                  \
+    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a1], %[a1]\n\t"                  \
+    "vmov %q[s1][2], %q[s1][0], %[b0], %[b0]\n\t"                                                 \
+    "vmov %q[s1][3], %q[s1][1], %[b1], %[b1]\n\t"
+
+#define MBN_PW_OUTPUTS2                                                                           \
+    [a0] "=&Te"(a0), [a1] "=&Te"(a1), [b0] "=&Te"(b0), [b1] "=&Te"(b1), [t0] "+r"(t0),            \
+        [t2] "+r"(t2), [w] "+r"(weights), [s0] "=&w"(s0), [s1] "=&w"(s1)
+#define MBN_PW_OUTPUTS3 MBN_PW_OUTPUTS2, [a2] "=&Te"(a2), [b2] "=&Te"(b2)
+#define MBN_PW_OUTPUTS4 MBN_PW_OUTPUTS3, [a3] "=&Te"(a3), [b3] "=&Te"(b3)
+#define MBN_PW_INPUTS [n] "i"(steps > 2 ? (steps - 2) % 8 : 0), [next] "i"(next)
+#define MBN_PW_CLOBBERS "q0", "q1", "q2", "q3", "q4", "q5", "memory", "cc"
+
+/* The steps between the first and the last; eight of them a turn where they are many. gcc takes
+ * an asm statement's size from its lines, hence the empty ones. */
+#define MBN_PW_SOME(P)                                                                            \
+    MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) ".rept %c[n]\n\t" MBN_PW_HEAD##P MBN_PW_TAIL##P(   \
+        MBN_PW_ADD) ".endr\n\t" MBN_LINES_64 MBN_LINES_64
+#define MBN_PW_TURNS(P)                                                                           \
+    "1:\n\t"                                                                                      \
+    ".rept 8\n\t" MBN_PW_HEAD##P MBN_PW_TAIL##P(MBN_PW_ADD) ".endr\n\t"                           \
+    "subs %[turns], %[turns], #1\n\t"                                                             \
+    "bne 1b\n\t" MBN_LINES_64 MBN_LINES_64
+
+#define MBN_PW_CHAIN(P)                                                                           \
+    if (steps == 1) {                                                                             \
+        __asm__(MBN_PW_BEGIN##P MBN_PW_END##P(MBN_PW_NEW)                                         \
+                : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
+    } else if (steps == 2) {                                                                      \
+        __asm__(MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) MBN_PW_HEAD##P                         \
+                    MBN_PW_END##P(MBN_PW_ADD)                                                     \
+                : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
+    } else if (turns == 0) {                                                                      \
+        __asm__(MBN_PW_SOME(P) MBN_PW_HEAD##P MBN_PW_END##P(MBN_PW_ADD)                           \
+                : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
+    } else {                                                                                      \
+        __asm__(MBN_PW_SOME(P) MBN_PW_TURNS(P) MBN_PW_HEAD##P MBN_PW_END##P(MBN_PW_ADD)           \
+                : MBN_PW_OUTPUTS##P, [turns] "+r"(turns) : MBN_PW_INPUTS : MBN_PW_CLOBBERS);      \
+    }
+
+#define MBN_PW_NEXT_MAX 508 /* VLDRW's offset */
+
+/* The sums of `pixels` pixels and two channels over 16 * steps products: lane p is pixel p's. */
+MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t *weights,
+                               const int32_t steps)
+{
+    const int32_t next = 16 * steps - 16;
+    const int8_t *t2 = t0 + 32 * steps;
+    int32_t a0, a1, a2, a3, b0, b1, b2, b3;
+    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    int32x4_t s0, s1;
+    MBN_PW_CHAIN(4)
+    sums[0] = s0, sums[1] = s1;
+}
+
+MBN_INLINE void mbn_mve_chain3(int32x4_t sums[2], const int8_t *t0, const int8_t *weights,
+                               const int32_t steps)
+{
+    const int32_t next = 16 * steps - 16;
+    const int8_t *t2 = t0 + 32 * steps;
+    int32_t a0, a1, a2, b0, b1, b2;
+    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    int32x4_t s0, s1;
+    MBN_PW_CHAIN(3)
+    sums[0] = s0, sums[1] = s1;
+}
+
+/* One pixel is two at the same place. */
+MBN_INLINE void mbn_mve_chain2(int32x4_t sums[2], const int8_t *t0, const int8_t *t2,
+                               const int8_t *weights, const int32_t steps)
+{
+    const int32_t next = 0;
+    int32_t a0, a1, b0, b1;
+    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    int32x4_t s0, s1;
+    MBN_PW_CHAIN(2)
+    sums[0] = s0, sums[1] = s1;
+}
+
+MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_t *weights,
+                              const int32_t steps, const int32_t pixels)
+{
+    const int32_t depth = 16 * steps;
+    if (pixels == 1) {
+        mbn_mve_chain2(sums, tile, tile, weights, steps);
+    } else if (pixels == 2) {
+        mbn_mve_chain2(sums, tile, tile + depth, weights, steps);
+    } else if (depth - 16 > MBN_PW_NEXT_MAX) { /* too deep for shared pointers: two and two */
+        int32x4_t high[2];
+        const mve_pred16_t upper = 0xff00;
+        mbn_mve_chain2(sums, tile, tile + depth, weights, steps);
+        mbn_mve_chain2(high, tile + 2 * depth, tile + (pixels - 1) * depth, weights, steps);
+        /* lanes 2 and 3 of `high` repeat lanes 0 and 1 */
+        sums[0] = vpselq_s32(high[0], sums[0], upper);
+        sums[1] = vpselq_s32(high[1], sums[1], upper);
+    } else if (pixels == 3) {
+        mbn_mve_chain3(sums, tile, weights, steps);
+    } else {
+        mbn_mve_chain4(sums, tile, weights, steps);
+    }
+}
+
+/* Four sums of one channel to their stored values, one in the low byte of each lane. */
+MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, int32_t bias, int32_t m, int32_t offset,
+                                        const int32_t shift, const int32_t low, const int32_t high)
+{
+    sum = vaddq_n_s32(sum, bias);
+    if (shift > 0) {
+        sum = vaddq_n_s32(vshlq_r_s32(sum, shift), offset);
+    }
+    sum = vqrdmulhq_n_s32(sum, m);
+    if (low == -128 && high == 127) {
+        int16x8_t halves = vqmovnbq_s32(vreinterpretq_s16_s32(sum), sum);
+        return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(halves), halves));
+    }
+    return vminq_s32(vmaxq_s32(sum, vdupq_n_s32(low)), vdupq_n_s32(high));
+}
+
+MBN_INLINE void mbn_mve_store(int8_t *out, int32x4_t values, const int32_t pixels, int32_t split,
+                              const int32_t jump)
+{
+    if (split < pixels) {
+        mve_pred16_t here = vctp32q((uint32_t)split);
+        mve_pred16_t there = (mve_pred16_t)(vctp32q((uint32_t)pixels) & (uint16_t)~here);
+        vstrbq_p_s32(out, values, here);
+        vstrbq_p_s32(out + jump, values, there);
+    } else if (pixels < 4) {
+        vstrbq_p_s32(out, values, vctp32q((uint32_t)pixels));
+    } else {
+        vstrbq_s32(out, values);
+    }
+}
+
+/* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
+ * out: the first pixel in n's plane; plane_bytes to n + 1's. Pixels from `split` on lie in the
+ * band's next row, `jump` bytes further. All but the pointers and split are constants. */
+MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int32_t *stream, int8_t *out,
+                                     const int32_t plane_bytes, const int32_t depth,
+                                     const int32_t pixels, const int32_t channels,
+                                     const int32_t split, const int32_t jump, const int32_t shift,
+                                     const int32_t low, const int32_t high)
+{
+    const int32_t *weights = stream + (shift > 0 ? 6 : 4);
+    int32x4_t sums[2];
+    mbn_mve_chain(sums, tile, (const int8_t *)weights, depth / 16, pixels);
+    MBN_UNROLL
+    for (int32_t n = 0; n < channels; n++) {
+        int32x4_t values = mbn_mve_requantise(sums[n], stream[n], stream[2 + n],
+                                              shift > 0 ? stream[4 + n] : 0, shift, low, high);
+        mbn_mve_store(out + n * plane_bytes, values, pixels, split, jump);
+    }
+    return 0;
+}
+
+#else
+
+MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int32_t *stream, int8_t *out,
+                                     const int32_t plane_bytes, const int32_t depth,
+                                     const int32_t pixels, const int32_t channels,
+                                     const int32_t split, const int32_t jump, const int32_t shift,
+                                     const int32_t low, const int32_t high)
+{
+    const int8_t *weights = (const int8_t *)(stream + (shift > 0 ? 6 : 4));
+    for (int32_t p = 0; p < pixels; p++) {
+        for (int32_t n = 0; n < channels; n++) {
+            int32_t sum = stream[n];
+            for (int32_t k = 0; k < depth; k++) {
+                sum += tile[p * depth + k] * weights[32 * (k / 16) + 16 * n + k % 16];
+            }
+            out[n * plane_bytes + p + (p >= split ? jump : 0)] = mbn_mve_store_value(
+                sum, stream[2 + n], shift > 0 ? stream[4 + n] : 0, shift, low, high);
+        }
+    }
+    return 0;
+}
+
+#endif
+
+#endif
