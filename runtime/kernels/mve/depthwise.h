@@ -75,8 +75,8 @@ MBN_INLINE void mbn_mve_patch(const int8_t *const rows[4], int32_t offset, int8_
 
 /* The four sums of one pixel, with the biases, into q6. */
 #define MBN_DW_SUMS                                                                               \
-    "vmov q6[3], q6[1], %[a3], %[a1]\n\t"                                                         \
-    "vmov q6[2], q6[0], %[a2], %[a0]\n\t"                                                         \
+    "vmov q6[3], q6[1], %[a1], %[a3]\n\t"                                                         \
+    "vmov q6[2], q6[0], %[a0], %[a2]\n\t"                                                         \
     "vadd.i32 q6, q6, q5\n\t"
 
 #define MBN_DW_STORE                                                                              \
@@ -139,7 +139,7 @@ MBN_INLINE void mbn_mve_patch(const int8_t *const rows[4], int32_t offset, int8_
     "vadd.i32 q6, q6, q5\n\t"
 
 #define MBN_DW_ASM(TEXT, COUNT, ...)                                                              \
-    __asm__(TEXT                                                                                  \
+    __asm__ volatile(TEXT                                                                                  \
             : [a0] "=&Te"(a0), [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3), [p0] "+r"(p0),  \
               [p1] "+r"(p1), [out] "+r"(out)                                                      \
             : [words] "r"(words), [depth] "r"(depth), [count] "r"(COUNT), [far] "i"(4 * columns), \

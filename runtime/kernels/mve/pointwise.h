@@ -45,11 +45,11 @@
     MBN_PW_W("q0") MBN_PW_M(OP, "b0", "q1", "q2") MBN_PW_T0 MBN_PW_M(OP, "b1", "q1", "q3")        \
     MBN_PW_T1 MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_T2 MBN_PW_M(OP, "b3", "q1", "q5") MBN_PW_T3
 #define MBN_PW_END4(OP)                                                                           \
-    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a2], %[a0]\n\t"                  \
-    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a3], %[a1]\n\t"                  \
+    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a0], %[a2]\n\t"                  \
+    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a1], %[a3]\n\t"                  \
     MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_M(OP, "b3", "q1", "q5")                                 \
-    "vmov %q[s1][2], %q[s1][0], %[b2], %[b0]\n\t"                                                 \
-    "vmov %q[s1][3], %q[s1][1], %[b3], %[b1]\n\t"
+    "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                                                 \
+    "vmov %q[s1][3], %q[s1][1], %[b1], %[b3]\n\t"
 
 /* Three pixels; the fourth lane repeats the third. */
 #define MBN_PW_BEGIN3                                                                             \
@@ -63,10 +63,10 @@
     MBN_PW_W("q0") MBN_PW_M(OP, "b0", "q1", "q2") MBN_PW_T0 MBN_PW_M(OP, "b1", "q1", "q3")        \
     MBN_PW_T1 MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_T2
 #define MBN_PW_END3(OP)                                                                           \
-    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a2], %[a0]\n\t"                  \
-    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a2], %[a1]\n\t"                  \
-    MBN_PW_M(OP, "b2", "q1", "q4") "vmov %q[s1][2], %q[s1][0], %[b2], %[b0]\n\t"                  \
-    "vmov %q[s1][3], %q[s1][1], %[b2], %[b1]\n\t"
+    MBN_PW_M(OP, "b0", "q1", "q2") "vmov %q[s0][2], %q[s0][0], %[a0], %[a2]\n\t"                  \
+    MBN_PW_M(OP, "b1", "q1", "q3") "vmov %q[s0][3], %q[s0][1], %[a1], %[a2]\n\t"                  \
+    MBN_PW_M(OP, "b2", "q1", "q4") "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                  \
+    "vmov %q[s1][3], %q[s1][1], %[b1], %[b2]\n\t"
 
 /* Two pixels, however far apart; the lanes above repeat them. */
 #define MBN_PW_BEGIN2                                                                             \
