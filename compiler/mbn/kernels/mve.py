@@ -84,6 +84,9 @@ def patch_of(b: StageBuilder) -> Patch | None:
     if columns > COLUMNS_MAX or layer.stride[1] > WINDOW:
         return None
     right = max(0, last + layer.kernel[1] - left - b.source.width)
+    plane = b.in_layout().plane_bytes
+    if max(left, right, 1) <= plane - b.source.width:
+        columns = plane  # what is spare in the planes serves as the borders
     return Patch(layer.kernel[0], columns, left, right)
 
 

@@ -14,51 +14,62 @@
 
 #include "mve/instructions.h"
 
-/* What is the same for every call of a stage; all constants once inlined. */
-typedef struct mbn_mve_window {
-    int32_t rows;    /* of the buffer, at most 4 */
-    int32_t columns; /* of the buffer, from one channel to the next */
-    int32_t left;    /* columns of zero points before the row, */
-    int32_t right;   /* and after it */
-    int32_t width;
-    int32_t zero_point;
-} mbn_mve_window;
-
-/* The window's rows of one channel into `patch`; up to 15 columns after them are overwritten. */
-MBN_INLINE void mbn_mve_patch(const int8_t *const rows[4], int32_t offset, int8_t *patch,
-                              const mbn_mve_window *window)
+/* One plane's rows, or a few planes' that lie side by side, into columns of four bytes: `to`
+ * column by column. All but the pointers are constants. */
+MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+                                   const int8_t *row3, int8_t *to, const int32_t width,
+                                   const int32_t rows)
 {
-    int8_t *first = patch + 4 * window->left;
 #if MBN_MVE
-    MBN_UNROLL
-    for (int32_t x = 0; x < window->width; x += 16) {
-        int8x16x4_t four;
-        const int32_t left = window->width - x;
-        MBN_UNROLL
-        for (int32_t k = 0; k < 4; k++) {
-            if (k >= window->rows) {
-                four.val[k] = vdupq_n_s8(0);
-            } else if (left >= 16) {
-                four.val[k] = vldrbq_s8(rows[k] + offset + x);
-            } else {
-                four.val[k] = vldrbq_z_s8(rows[k] + offset + x, vctp8q((uint32_t)left));
-            }
-        }
-        vst4q_s8(first + 4 * x, four);
+#define MBN_DW_LOAD(T, AT)                                                                        \
+    "vldrb" T ".8 q0, [%[row0]]" AT "\n\t"                                                        \
+    "vldrb" T ".8 q1, [%[row1]]" AT "\n\t"                                                        \
+    "vldrb" T ".8 q2, [%[row2]]" AT "\n\t"
+#define MBN_DW_LOAD3(T, AT) "vldrb" T ".8 q3, [%[row3]]" AT "\n\t"
+#define MBN_DW_SPREAD                                                                             \
+    "vst40.8 {q0, q1, q2, q3}, [%[to]]\n\t"                                                       \
+    "vst41.8 {q0, q1, q2, q3}, [%[to]]\n\t"                                                       \
+    "vst42.8 {q0, q1, q2, q3}, [%[to]]\n\t"                                                       \
+    "vst43.8 {q0, q1, q2, q3}, [%[to]]!\n\t"
+#define MBN_DW_INTERLEAVE(TEXT, ...)                                                              \
+    __asm__ volatile(TEXT                                                                         \
+                     : [row0] "+r"(row0), [row1] "+r"(row1), [row2] "+r"(row2), [to] "+r"(to)     \
+                           __VA_ARGS__                                                            \
+                     : [chunks] "i"(width / 16), [rest] "r"(width % 16)                           \
+                     : "q0", "q1", "q2", "q3", "p0", "memory")
+#define MBN_DW_CHUNKS(LOADS) ".rept %c[chunks]\n\t" LOADS MBN_DW_SPREAD ".endr\n\t"
+    /* the fourth row of three is whatever q3 holds: it meets zero weights */
+    if (rows == 4 && width % 16 != 0) {
+        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16"))
+                          "vctp.8 %[rest]\n\tvpstttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_LOAD3("t", "")
+                              MBN_DW_SPREAD,
+                          , [row3] "+r"(row3));
+    } else if (rows == 4) {
+        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16")),
+                          , [row3] "+r"(row3));
+    } else if (width % 16 != 0) {
+        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16"))
+                          "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD);
+    } else {
+        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16")));
     }
 #else
-    for (int32_t x = 0; x < window->width; x++) {
+    const int8_t *const all[4] = {row0, row1, row2, row3};
+    for (int32_t x = 0; x < width; x++) {
         for (int32_t k = 0; k < 4; k++) {
-            first[4 * x + k] = k < window->rows ? rows[k][offset + x] : (int8_t)0;
+            to[4 * x + k] = k < rows ? all[k][x] : (int8_t)0;
         }
     }
 #endif
-    const uint32_t zeros = (uint8_t)window->zero_point * UINT32_C(0x01010101);
-    for (int32_t x = 0; x < window->left; x++) {
-        __builtin_memcpy(patch + 4 * x, &zeros, 4);
-    }
-    for (int32_t x = 0; x < window->right; x++) {
-        __builtin_memcpy(first + 4 * (window->width + x), &zeros, 4);
+}
+
+/* `columns` columns of zero points. */
+MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t zero_point)
+{
+    const uint32_t zeros = (uint8_t)zero_point * UINT32_C(0x01010101);
+    MBN_UNROLL
+    for (int32_t x = 0; x < columns; x++) {
+        __builtin_memcpy(to + 4 * x, &zeros, 4);
     }
 }
 
@@ -206,7 +217,9 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
 #endif
 
 /* One band (one line, or two that share their rows) of `channels` (1 to 4) channels. row0 ..:
- * of the first channel; rows beyond `rows` are not read. patch: 4 * columns + 16 columns. */
+ * of the first channel; rows beyond `rows` repeat the last. patch: 4 * columns + 16 columns.
+ * Where a plane has at least as many spare columns as either border (columns == plane_bytes), the
+ * planes are interleaved all at once and the spare columns become the borders. */
 MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, const int8_t *row2,
                                      const int8_t *row3, const int32_t *words, int8_t *patch,
                                      int8_t *tile, const int32_t plane_bytes,
@@ -217,11 +230,22 @@ MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, con
                                      const int32_t stride, const int32_t depth,
                                      const int32_t shift, const int32_t low, const int32_t high)
 {
-    const int8_t *const all[4] = {row0, row1, row2, row3};
-    const mbn_mve_window window = {rows, columns, left, right, width, zero_point};
+    const int together = columns == plane_bytes;
+    if (together) {
+        mbn_mve_interleave(row0, row1, row2, row3, patch + 4 * left, channels * plane_bytes, rows);
+    }
     MBN_UNROLL
     for (int32_t c = 0; c < channels; c++) {
-        mbn_mve_patch(all, c * plane_bytes, patch + 4 * c * columns, &window);
+        const int32_t at = c * plane_bytes;
+        int8_t *to = patch + 4 * c * columns;
+        if (!together) {
+            mbn_mve_interleave(row0 + at, row1 + at, row2 + at, row3 + at, to + 4 * left, width,
+                               rows);
+        }
+        if (!together || c == 0) {
+            mbn_mve_border(to, left, zero_point);
+        }
+        mbn_mve_border(to + 4 * (left + width), together ? columns - width : right, zero_point);
     }
     mbn_mve_depthwise_line(patch, words, tile, outputs, stride, columns, depth, 0, shift, low,
                            high);
