@@ -51,8 +51,9 @@ def block(b: StageBuilder) -> bool:
 
 
 def _band_rows(b: StageBuilder) -> int:
-    """Two rows where one leaves a group of two pixels and two fill their groups."""
-    return 2 if b.out.width % PIXELS == 2 and b.out.height % 2 == 0 else 1
+    """Two rows where each leaves two pixels behind its groups, which make one group of both."""
+    pair = b.out.width % PIXELS == 2 and b.out.width > PIXELS and b.out.height % 2 == 0
+    return 2 if pair else 1
 
 
 def _up(value: int, step: int) -> int:
@@ -180,7 +181,7 @@ def _table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
 
 
 def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of biases, multipliers (offsets), weights; an odd last channel is
+    """ceil(N / 2) streams of weights, biases, multipliers (offsets); an odd last channel is
     paired with zeros. See runtime/kernels/mve/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
@@ -192,7 +193,19 @@ def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     parts = [_table(derived.bias, 2), _table(derived.doubled // 2, 2)]
     if derived.shift:
         parts.append(_table(derived.offset, 2))
-    return np.concatenate([*parts, words], axis=1).astype(np.int32)
+    return np.concatenate([words, *parts], axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Up to four pixels of one call: tile and row positions; a split group's second half is the
+    end of the band's next row."""
+
+    pixel: Any  # in the tile
+    row: int
+    x: Any
+    count: int
+    split: bool = False
 
 
 def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
@@ -200,54 +213,60 @@ def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
     stream = b.const(
         "pointwise", pointwise_stream(b.derived[index]), "pointwise streams, two channels each"
     )
-    count, pixels = b.out.channels, b.band_rows * b.out.width
-    full, rest = divmod(pixels, PIXELS)
+    count, width = b.out.channels, b.out.width
+    full, rest = divmod(width, PIXELS)
+    buffers = (tile, stream, out)
     for couples, channels in ((count // 2, 2), (count % 2, 1)):
         if couples == 0:
             continue
         first = 0 if channels == 2 else count // 2
         with b.loop(couples, "n") as n:
-            if full:
+            if b.band_rows == 2:  # first, since it spoils bytes that the next groups make
+                ends = _Group(width - rest, 0, width - rest, PIXELS, split=True)
+                _pointwise_call(b, index, buffers, (n, first, channels), ends)
+            for row in range(b.band_rows):
                 with b.loop(full, "g") as g:
-                    _pointwise_call(b, index, (tile, stream, out), n, first, g, PIXELS, channels)
-            if rest:
-                _pointwise_call(b, index, (tile, stream, out), n, first, full, rest, channels)
+                    group = _Group(g * PIXELS + row * width, row, g * PIXELS, PIXELS)
+                    _pointwise_call(b, index, buffers, (n, first, channels), group)
+            if rest and b.band_rows == 1:
+                last = _Group(full * PIXELS, 0, full * PIXELS, rest)
+                _pointwise_call(b, index, buffers, (n, first, channels), last)
 
 
 def _pointwise_call(
     b: StageBuilder,
     index: int,
     buffers: tuple[Any, Any, Any],
-    n: Any,
-    first: int,
-    group: Any,
-    pixels: int,
-    channels: int,
+    couples: tuple[Any, int, int],
+    group: _Group,
 ) -> None:
     derived, width = b.derived[index], b.out.width
     tile, stream, out = buffers
+    n, first, channels = couples
     total, depth = (int(size) for size in tile.ty.shape)
-    couples, words = (int(size) for size in stream.ty.shape)
-    reads = [tile[0:total, 0:depth], stream[0:couples, 0:words]]
+    streams, words = (int(size) for size in stream.ty.shape)
+    reads = [tile[0:total, 0:depth], stream[0:streams, 0:words]]
     writes = [out[0 : b.band_rows, 0 : b.out.channels, 0:width]]
-    with b.block(f"pointwise{pixels}x{channels}", reads, writes) as axis:
-        couple = axis.spatial(couples, n + first)
-        at = group if isinstance(group, int) else axis.spatial(total // PIXELS, group)
-        pixel = at * PIXELS
-        # only a band of several rows has groups that end in another row than they begin
-        crosses = b.band_rows > 1 and width % PIXELS != 0
-        row, x = (pixel // width, pixel % width) if crosses else (0, pixel)
+    name = f"pointwise{group.row}_{group.count}x{channels}{'_split' if group.split else ''}"
+    with b.block(name, reads, writes) as axis:
+        couple = axis.spatial(streams, n + first)
+        fixed = isinstance(group.x, int)
+        x = group.x if fixed else axis.spatial(width, group.x)
+        pixel = group.pixel if fixed else x + group.row * width
+        far = pixel + width if group.split else pixel + min(2, group.count - 1)
+        other = (1, couple * 2, x - 2) if group.split else (group.row, couple * 2, x)
         b.call(
             "mbn_mve_pointwise",
             b.address(tile, pixel, 0),
+            b.address(tile, far, 0),
             b.address(stream, couple, 0),
-            b.address(out, row, couple * 2, x),
+            b.address(out, group.row, couple * 2, x),
+            b.address(out, *other),
             b.out_plane_bytes(),
             depth,
-            pixels,
+            group.count,
             channels,
-            width - x if crosses else pixels,
-            b.out_row_bytes() - width,
+            int(group.split),
             derived.shift,
             derived.low,
             derived.high,
@@ -376,13 +395,14 @@ def _convolution_calls(
             b.call(
                 "mbn_mve_pointwise",
                 b.address(tile, 0, 0),
+                b.address(tile, 2, 0),
                 b.address(stream, couple, 0),
+                b.address(out, couple * 2, at * PIXELS),
                 b.address(out, couple * 2, at * PIXELS),
                 b.out_plane_bytes(),
                 depth,
                 pixels,
                 channels,
-                pixels,
                 0,
                 derived.shift,
                 derived.low,

@@ -152,7 +152,7 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
 #define MBN_DW_ASM(TEXT, COUNT, ...)                                                              \
     __asm__ volatile(TEXT                                                                                  \
             : [a0] "=&Te"(a0), [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3), [p0] "+r"(p0),  \
-              [p1] "+r"(p1), [out] "+r"(out)                                                      \
+              [p1] "+r"(p1), [out] "+l"(out)                                                      \
             : [words] "r"(words), [depth] "r"(depth), [count] "r"(COUNT), [far] "i"(4 * columns), \
               [step] "i"(4 * stride), [shift] "i"(shift)__VA_ARGS__                               \
             : "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "lr", "memory", "cc")

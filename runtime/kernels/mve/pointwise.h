@@ -2,8 +2,8 @@
  *
  * What enters: a tile, int8 [pixel][depth], depth a multiple of 16 (what pads it meets zero
  * weights and may be anything); a weight stream for each two output channels n, n + 1:
- *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0
- *     for each 16 input channels: 16 weights of n, 16 of n + 1.
+ *     for each 16 input channels: 16 weights of n, 16 of n + 1
+ *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0.
  * What leaves: up to 4 pixels of both channels' planes. Always holds: one VMLADAVA is 16
  * multiplies and takes two cycles; every load is issued in the shadow of one.
  */
@@ -50,6 +50,24 @@
     MBN_PW_M(OP, "b2", "q1", "q4") MBN_PW_M(OP, "b3", "q1", "q5")                                 \
     "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                                                 \
     "vmov %q[s1][3], %q[s1][1], %[b1], %[b3]\n\t"
+
+/* The same and, where saturation is the whole clamp, all that makes stored values of the sums; n's
+ * in the shadow of the next channel's products. */
+#define MBN_PW_STORED4(OP)                                                                        \
+    "vmov %q[s0][2], %q[s0][0], %[a0], %[a2]\n\t" MBN_PW_M(OP, "b0", "q1", "q2")                  \
+    "vmov %q[s0][3], %q[s0][1], %[a1], %[a3]\n\t" MBN_PW_M(OP, "b1", "q1", "q3")                  \
+    "ldrd %[a0], %[a2], [%[w]]\n\t"                                                              \
+    "ldrd %[a1], %[a3], [%[w], #8]\n\t"                                                          \
+    "vadd.i32 %q[s0], %q[s0], %[a0]\n\t" MBN_PW_M(OP, "b2", "q1", "q4")                          \
+    "vqrdmulh.s32 %q[s0], %q[s0], %[a1]\n\t" MBN_PW_M(OP, "b3", "q1", "q5")                      \
+    "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                                                \
+    "vqmovnb.s32 %q[s0], %q[s0]\n\t"                                                             \
+    "vmov %q[s1][3], %q[s1][1], %[b1], %[b3]\n\t"                                                \
+    "vadd.i32 %q[s1], %q[s1], %[a2]\n\t"                                                         \
+    "vqmovnb.s16 %q[s0], %q[s0]\n\t"                                                             \
+    "vqrdmulh.s32 %q[s1], %q[s1], %[a3]\n\t"                                                     \
+    "vqmovnb.s32 %q[s1], %q[s1]\n\t"                                                             \
+    "vqmovnb.s16 %q[s1], %q[s1]\n\t"
 
 /* Three pixels; the fourth lane repeats the third. */
 #define MBN_PW_BEGIN3                                                                             \
@@ -102,34 +120,37 @@
     "subs %[turns], %[turns], #1\n\t"                                                             \
     "bne 1b\n\t" MBN_LINES_64 MBN_LINES_64
 
-#define MBN_PW_CHAIN(P)                                                                           \
+#define MBN_PW_CHAIN(P, END)                                                                           \
     if (steps == 1) {                                                                             \
-        __asm__(MBN_PW_BEGIN##P MBN_PW_END##P(MBN_PW_NEW)                                         \
+        __asm__(MBN_PW_BEGIN##P END(MBN_PW_NEW)                                         \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
     } else if (steps == 2) {                                                                      \
         __asm__(MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) MBN_PW_HEAD##P                         \
-                    MBN_PW_END##P(MBN_PW_ADD)                                                     \
+                    END(MBN_PW_ADD)                                                     \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
     } else if (turns == 0) {                                                                      \
-        __asm__(MBN_PW_SOME(P) MBN_PW_HEAD##P MBN_PW_END##P(MBN_PW_ADD)                           \
+        __asm__(MBN_PW_SOME(P) MBN_PW_HEAD##P END(MBN_PW_ADD)                           \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
     } else {                                                                                      \
-        __asm__(MBN_PW_SOME(P) MBN_PW_TURNS(P) MBN_PW_HEAD##P MBN_PW_END##P(MBN_PW_ADD)           \
+        __asm__(MBN_PW_SOME(P) MBN_PW_TURNS(P) MBN_PW_HEAD##P END(MBN_PW_ADD)           \
                 : MBN_PW_OUTPUTS##P, [turns] "+r"(turns) : MBN_PW_INPUTS : MBN_PW_CLOBBERS);      \
     }
 
 #define MBN_PW_NEXT_MAX 508 /* VLDRW's offset */
 
 /* The sums of `pixels` pixels and two channels over 16 * steps products: lane p is pixel p's. */
-MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t *weights,
-                               const int32_t steps)
+MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t *t2,
+                               const int8_t *weights, const int32_t steps, const int stored)
 {
     const int32_t next = 16 * steps - 16;
-    const int8_t *t2 = t0 + 32 * steps;
     int32_t a0, a1, a2, a3, b0, b1, b2, b3;
     int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
     int32x4_t s0, s1;
-    MBN_PW_CHAIN(4)
+    if (stored) {
+        MBN_PW_CHAIN(4, MBN_PW_STORED4)
+    } else {
+        MBN_PW_CHAIN(4, MBN_PW_END4)
+    }
     sums[0] = s0, sums[1] = s1;
 }
 
@@ -141,7 +162,7 @@ MBN_INLINE void mbn_mve_chain3(int32x4_t sums[2], const int8_t *t0, const int8_t
     int32_t a0, a1, a2, b0, b1, b2;
     int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
     int32x4_t s0, s1;
-    MBN_PW_CHAIN(3)
+    MBN_PW_CHAIN(3, MBN_PW_END3)
     sums[0] = s0, sums[1] = s1;
 }
 
@@ -153,12 +174,14 @@ MBN_INLINE void mbn_mve_chain2(int32x4_t sums[2], const int8_t *t0, const int8_t
     int32_t a0, a1, b0, b1;
     int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
     int32x4_t s0, s1;
-    MBN_PW_CHAIN(2)
+    MBN_PW_CHAIN(2, MBN_PW_END2)
     sums[0] = s0, sums[1] = s1;
 }
 
-MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_t *weights,
-                              const int32_t steps, const int32_t pixels)
+/* tile: pixels 0 and 1; far: pixels 2 and 3. */
+MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_t *far,
+                              const int8_t *weights, const int32_t steps, const int32_t pixels,
+                              const int stored)
 {
     const int32_t depth = 16 * steps;
     if (pixels == 1) {
@@ -169,14 +192,14 @@ MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_
         int32x4_t high[2];
         const mve_pred16_t upper = 0xff00;
         mbn_mve_chain2(sums, tile, tile + depth, weights, steps);
-        mbn_mve_chain2(high, tile + 2 * depth, tile + (pixels - 1) * depth, weights, steps);
+        mbn_mve_chain2(high, far, far + (pixels - 3) * depth, weights, steps);
         /* lanes 2 and 3 of `high` repeat lanes 0 and 1 */
         sums[0] = vpselq_s32(high[0], sums[0], upper);
         sums[1] = vpselq_s32(high[1], sums[1], upper);
     } else if (pixels == 3) {
         mbn_mve_chain3(sums, tile, weights, steps);
     } else {
-        mbn_mve_chain4(sums, tile, weights, steps);
+        mbn_mve_chain4(sums, tile, far, weights, steps, stored);
     }
 }
 
@@ -196,15 +219,9 @@ MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, int32_t bias, int32_t m, 
     return vminq_s32(vmaxq_s32(sum, vdupq_n_s32(low)), vdupq_n_s32(high));
 }
 
-MBN_INLINE void mbn_mve_store(int8_t *out, int32x4_t values, const int32_t pixels, int32_t split,
-                              const int32_t jump)
+MBN_INLINE void mbn_mve_store(int8_t *out, int32x4_t values, const int32_t pixels)
 {
-    if (split < pixels) {
-        mve_pred16_t here = vctp32q((uint32_t)split);
-        mve_pred16_t there = (mve_pred16_t)(vctp32q((uint32_t)pixels) & (uint16_t)~here);
-        vstrbq_p_s32(out, values, here);
-        vstrbq_p_s32(out + jump, values, there);
-    } else if (pixels < 4) {
+    if (pixels < 4) {
         vstrbq_p_s32(out, values, vctp32q((uint32_t)pixels));
     } else {
         vstrbq_s32(out, values);
@@ -212,43 +229,55 @@ MBN_INLINE void mbn_mve_store(int8_t *out, int32x4_t values, const int32_t pixel
 }
 
 /* `pixels` (1 to 4) pixels of output channels n and n + 1 (`channels` 2; 1: n alone).
- * out: the first pixel in n's plane; plane_bytes to n + 1's. Pixels from `split` on lie in the
- * band's next row, `jump` bytes further. All but the pointers and split are constants. */
-MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int32_t *stream, int8_t *out,
-                                     const int32_t plane_bytes, const int32_t depth,
-                                     const int32_t pixels, const int32_t channels,
-                                     const int32_t split, const int32_t jump, const int32_t shift,
-                                     const int32_t low, const int32_t high)
+ * tile: pixels 0 and 1; far: pixels 2 and 3. out: the first pixel in n's plane; plane_bytes to
+ * n + 1's. Where `split`, pixels 2 and 3 go to other[2] and other[3], in the band's next row; the
+ * two bytes before those, and the two after the first two in `out`, become anything: the caller
+ * makes them later, or they are spare. All but the pointers are constants. */
+MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, const int32_t *stream,
+                                     int8_t *out, int8_t *other, const int32_t plane_bytes,
+                                     const int32_t depth, const int32_t pixels,
+                                     const int32_t channels, const int32_t split,
+                                     const int32_t shift, const int32_t low, const int32_t high)
 {
-    const int32_t *weights = stream + (shift > 0 ? 6 : 4);
-    int32x4_t sums[2];
-    mbn_mve_chain(sums, tile, (const int8_t *)weights, depth / 16, pixels);
+    const int stored =
+        pixels == 4 && depth - 16 <= MBN_PW_NEXT_MAX && shift == 0 && low == -128 && high == 127;
+    const int32_t *tail = stream + depth / 2;
+    int32x4_t values[2];
+    mbn_mve_chain(values, tile, far, (const int8_t *)stream, depth / 16, pixels, stored);
     MBN_UNROLL
     for (int32_t n = 0; n < channels; n++) {
-        int32x4_t values = mbn_mve_requantise(sums[n], stream[n], stream[2 + n],
-                                              shift > 0 ? stream[4 + n] : 0, shift, low, high);
-        mbn_mve_store(out + n * plane_bytes, values, pixels, split, jump);
+        if (!stored) {
+            values[n] = mbn_mve_requantise(values[n], tail[n], tail[2 + n],
+                                           shift > 0 ? tail[4 + n] : 0, shift, low, high);
+        }
+        mbn_mve_store(out + n * plane_bytes, values[n], pixels);
+        if (split) {
+            mbn_mve_store(other + n * plane_bytes, values[n], pixels);
+        }
     }
     return 0;
 }
 
 #else
 
-MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int32_t *stream, int8_t *out,
-                                     const int32_t plane_bytes, const int32_t depth,
-                                     const int32_t pixels, const int32_t channels,
-                                     const int32_t split, const int32_t jump, const int32_t shift,
-                                     const int32_t low, const int32_t high)
+MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, const int32_t *stream,
+                                     int8_t *out, int8_t *other, const int32_t plane_bytes,
+                                     const int32_t depth, const int32_t pixels,
+                                     const int32_t channels, const int32_t split,
+                                     const int32_t shift, const int32_t low, const int32_t high)
 {
-    const int8_t *weights = (const int8_t *)(stream + (shift > 0 ? 6 : 4));
+    const int8_t *weights = (const int8_t *)stream;
+    const int32_t *tail = stream + depth / 2;
     for (int32_t p = 0; p < pixels; p++) {
+        const int8_t *pixel = p < 2 ? tile + p * depth : far + (p - 2) * depth;
+        int8_t *to = split && p >= 2 ? other : out;
         for (int32_t n = 0; n < channels; n++) {
-            int32_t sum = stream[n];
+            int32_t sum = tail[n];
             for (int32_t k = 0; k < depth; k++) {
-                sum += tile[p * depth + k] * weights[32 * (k / 16) + 16 * n + k % 16];
+                sum += pixel[k] * weights[32 * (k / 16) + 16 * n + k % 16];
             }
-            out[n * plane_bytes + p + (p >= split ? jump : 0)] = mbn_mve_store_value(
-                sum, stream[2 + n], shift > 0 ? stream[4 + n] : 0, shift, low, high);
+            to[n * plane_bytes + p] = mbn_mve_store_value(
+                sum, tail[2 + n], shift > 0 ? tail[4 + n] : 0, shift, low, high);
         }
     }
     return 0;
