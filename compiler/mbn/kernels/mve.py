@@ -32,7 +32,10 @@ def block(b: StageBuilder) -> bool:
     b.band_rows = _band_rows(b) if patch else 1
     depth = _up(len(b.derived[0].weights), LANES)
     rows, out = b.in_rows(), b.out_band()
-    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width, depth))
+    # a row's pointwise reads one group beyond the last; the patch buffer lies there
+    spare = 0 if patch is None else PIXELS * WINDOW * patch.columns
+    beyond = _up(max(0, PIXELS * depth - spare), depth) // depth
+    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width + beyond, depth))
     if patch:
         _depthwise(b, patch, rows, tile)
         how = f"patches of {patch.rows} rows, {patch.columns} columns, four channels a time"
@@ -224,13 +227,42 @@ def _pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
             if b.band_rows == 2:  # first, since it spoils bytes that the next groups make
                 ends = _Group(width - rest, 0, width - rest, PIXELS, split=True)
                 _pointwise_call(b, index, buffers, (n, first, channels), ends)
-            for row in range(b.band_rows):
+            whole = b.band_rows == 1 and channels == 2 and full > 0
+            if whole:
+                _pointwise_row(b, index, buffers, n, full)
+            for row in range(0 if whole else b.band_rows):
                 with b.loop(full, "g") as g:
                     group = _Group(g * PIXELS + row * width, row, g * PIXELS, PIXELS)
                     _pointwise_call(b, index, buffers, (n, first, channels), group)
             if rest and b.band_rows == 1:
                 last = _Group(full * PIXELS, 0, full * PIXELS, rest)
                 _pointwise_call(b, index, buffers, (n, first, channels), last)
+
+
+def _pointwise_row(
+    b: StageBuilder, index: int, buffers: tuple[Any, Any, Any], n: Any, groups: int
+) -> None:
+    """All whole groups of a row of one band, before what is left of the row."""
+    derived = b.derived[index]
+    tile, stream, out = buffers
+    total, depth = (int(size) for size in tile.ty.shape)
+    streams, words = (int(size) for size in stream.ty.shape)
+    reads = [tile[0:total, 0:depth], stream[0:streams, 0:words]]
+    writes = [out[0, 0 : b.out.channels, 0 : b.out.width]]
+    with b.block("pointwise_row", reads, writes) as axis:
+        couple = axis.spatial(streams, n)
+        b.call(
+            "mbn_mve_pointwise_row",
+            b.address(tile, 0, 0),
+            b.address(stream, couple, 0),
+            b.address(out, 0, couple * 2, 0),
+            b.out_plane_bytes(),
+            depth,
+            groups,
+            derived.shift,
+            derived.low,
+            derived.high,
+        )
 
 
 def _pointwise_call(

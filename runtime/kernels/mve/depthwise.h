@@ -115,15 +115,27 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     MBN_DW_MAC("a3", MBN_DW_FAR1, "q3")                                                           \
     MBN_DW_MAC("a2", MBN_DW_NEXT1, "q2") MBN_DW_SUMS
 
-/* Saturation is the whole clamp, no shift: each turn stores the pixel before. */
+/* Saturation is the whole clamp, no shift: each turn stores the pixel before. The order was found
+ * by trying orders on llvm-mca's model: 17 cycles for 17 instructions. */
 #define MBN_DW_LOOP                                                                               \
     "dls lr, %[count]\n"                                                                          \
     "1:\n\t"                                                                                      \
-    "vldrw.32 q4, " MBN_DW_FAR0 "\n\t"                                                            \
     "vrmulh.s32 q6, q6, q7\n\t"                                                                   \
-    "vmladav.s8 %[a1], q4, q1\n\t" MBN_DW_MAC("a0", MBN_DW_NEXT0, "q0")                           \
-    "vqmovnb.s32 q6, q6\n\t" MBN_DW_MAC("a3", MBN_DW_FAR1, "q3")                                  \
-    "vqmovnb.s16 q6, q6\n\t" MBN_DW_MAC("a2", MBN_DW_NEXT1, "q2") MBN_DW_STORE MBN_DW_SUMS        \
+    "vldrw.32 q4, " MBN_DW_FAR0 "\n\t"                                                            \
+    "vmladav.s8 %[a1], q4, q1\n\t"                                                                \
+    "vldrw.32 q4, " MBN_DW_NEXT0 "\n\t"                                                           \
+    "vqmovnb.s32 q6, q6\n\t"                                                                      \
+    "vmladav.s8 %[a0], q4, q0\n\t"                                                                \
+    "vldrw.32 q4, " MBN_DW_FAR1 "\n\t"                                                            \
+    "vqmovnb.s16 q6, q6\n\t"                                                                      \
+    "vmladav.s8 %[a3], q4, q3\n\t"                                                                \
+    "vldrw.32 q4, " MBN_DW_NEXT1 "\n\t"                                                           \
+    "vmladav.s8 %[a2], q4, q2\n\t"                                                                \
+    "vstrb.32 q6, [%[out]]\n\t"                                                                   \
+    "vmov q6[3], q6[1], %[a1], %[a3]\n\t"                                                         \
+    "vmov q6[2], q6[0], %[a0], %[a2]\n\t"                                                         \
+    "add %[out], %[out], %[depth]\n\t"                                                            \
+    "vadd.i32 q6, q6, q5\n\t"                                                                     \
     "le lr, 1b\n\t"
 
 #define MBN_DW_LAST                                                                               \
