@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.kernels import scalar
-from mbn.kernels.stage_builder import Span, StageBuilder
+from mbn.kernels.stage_builder import Span, StageBuilder, spans
 
 PIXELS = 4  # of one group
 LANES = 16  # int8 values of a vector
 GROUP = 4  # channels of one depthwise call
 WINDOW = 4  # rows and columns of a patch
+ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows go by four pixels
 COLUMNS_MAX = 127  # of a channel in the patch buffer: VLDRW's offset reaches 508 bytes
 
 
@@ -110,7 +111,9 @@ def _depthwise(b: StageBuilder, patch: Patch, rows: list[Any], tile: Any) -> Non
             for line in range(1 if shared else b.band_rows):
                 last = stride + patch.rows if shared else patch.rows
                 window = rows[line * stride : line * stride + last]
-                _depthwise_call(b, patch, window, (words, buffer, tile), c, (count, first, groups), line)
+                _depthwise_call(
+                    b, patch, window, (words, buffer, tile), c, (count, first, groups), line
+                )
 
 
 def _depthwise_call(
@@ -309,22 +312,49 @@ def _pointwise_call(
 
 
 def convolution(b: StageBuilder) -> bool:
-    """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    """im2col into a tile, of a row where that is small, else of four pixels; then the pointwise
+    body over all channels."""
     derived = b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
     depth = _up(taps, LANES)
+    beyond = PIXELS if b.out.width >= PIXELS else 0
+    if (b.out.width + beyond) * depth <= ROW_BYTES_MAX or b.out.width == 1:
+        _convolve_row(b, depth, b.out.width + beyond)
+        how = "a row's pixels"
+    else:
+        _convolve_groups(b, depth)
+        how = f"{PIXELS} pixels"
+    b.decision = f"mve: im2col of {how}, {taps} taps in {depth}; 4 pixels x 2 channels"
+    return True
+
+
+def _convolve_row(b: StageBuilder, depth: int, pixels: int) -> None:
+    layer = b.layers[0]
+    rows, out = b.in_rows(), b.out_band()
+    tile = b.scratch("tile", "int8", (pixels, depth))
+    row = [Span(0, 1, True)]
+    if layer.op is not ir.Op.DENSE:
+        row = spans(b.out.width, b.source.width, layer.kernel[1], layer.stride[1], layer.pads[1])
+    for number, span in enumerate(row):
+        with b.loop(span.stop - span.start, "x") as x:
+            pixel = _Pixel(x + span.start, span.start, span.interior, x + span.start, pixels)
+            _gather(b, rows, tile, pixel, f"gather{number}")
+    _pointwise_band(b, 0, tile, out)
+
+
+def _convolve_groups(b: StageBuilder, depth: int) -> None:
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int8", (PIXELS, depth))
-    stream = b.const("weights", pointwise_stream(derived), "streams, two channels each")
+    stream = b.const("weights", pointwise_stream(b.derived[0]), "streams, two channels each")
     for number, span in enumerate(_group_spans(b)):
         pixels = min(PIXELS, b.out.width - span.start * PIXELS)
         with b.loop(span.stop - span.start, "g") as g:
             group = g + span.start
-            for pixel in range(pixels):
-                _gather(b, rows, tile, span, group, pixel, f"gather{number}_{pixel}")
+            for index in range(pixels):
+                x, first = group * PIXELS + index, span.start * PIXELS + index
+                pixel = _Pixel(x, first, span.interior, index, PIXELS)
+                _gather(b, rows, tile, pixel, f"gather{number}_{index}")
             _convolution_calls(b, tile, stream, out, group, pixels, number)
-    b.decision = f"mve: im2col of {PIXELS} pixels, {taps} taps in {depth}; 4 pixels x 2 channels"
-    return True
 
 
 def _group_spans(b: StageBuilder) -> list[Span]:
@@ -349,64 +379,82 @@ def _group_spans(b: StageBuilder) -> list[Span]:
     return result
 
 
-def _gather(
-    b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, pixel: int, name: str
-) -> None:
+@dataclass(frozen=True)
+class _Pixel:
+    """An output pixel whose window is gathered."""
+
+    x: Any
+    first: int  # the least value of x; the only one where the window isn't inside the map
+    interior: bool
+    slot: Any  # in a tile of `slots` pixels
+    slots: int
+
+
+def _gather(b: StageBuilder, rows: list[Any], tile: Any, pixel: _Pixel, name: str) -> None:
     """One pixel's window into the tile, runs of bytes where the input has them so."""
     layer = b.layers[0]
     dense = layer.op is ir.Op.DENSE
     kernel = 1 if dense else layer.kernel[1]
     channels = b.source.channels * (b.source.width if dense else 1)
-    offset = 0 if dense else pixel * layer.stride[1] - layer.pads[1]
-    column = 0 if dense else group * (PIXELS * layer.stride[1]) + offset
-    # the kernel's columns that lie in the map
-    edge = span.start * PIXELS * layer.stride[1] + offset
-    begin, end = (0, 1) if dense else (max(0, -edge), min(kernel, b.source.width - edge))
-    if span.interior:
-        begin, end = 0, kernel
-    contiguous = b.in_layout().strides == (1, b.source.channels) or (
-        b.source.width == 1 and b.in_layout().strides[0] == 1
-    )
+    begin, end = 0, kernel  # the kernel's columns that lie in the map
+    if not dense and not pixel.interior:
+        edge = pixel.first * layer.stride[1] - layer.pads[1]
+        begin, end = max(0, -edge), min(kernel, b.source.width - edge)
+    column = 0 if dense else pixel.x * layer.stride[1] - layer.pads[1]
+    between, step = b.in_layout().strides
+    contiguous = between == 1 and step == b.source.channels
     for ky, row in enumerate(rows):
         start = ky * kernel * channels
+        if contiguous and begin < end:
+            to = (tile, pixel, start + begin * channels)
+            _copy(b, to, row, column + begin, (end - begin) * channels, f"{name}_{ky}")
         for kx in range(kernel):
+            at = start + kx * channels
             if not begin <= kx < end:
-                zero = b.script.int8(b.source.zero_point)
-                _fill(b, tile, pixel, start + kx * channels, channels, zero, f"{name}_{ky}_{kx}")
-            elif contiguous:
-                if kx == begin:
-                    at = (tile, pixel, start + begin * channels)
-                    bytes_ = (end - begin) * channels
-                    _copy(b, at, row, column + begin, bytes_, f"{name}_{ky}")
-            else:
-                with b.loop(channels, "c") as c, b.block(f"{name}_{ky}_{kx}") as axis:
-                    at_c = axis.spatial(channels, c)
-                    inner = b.source.channels
-                    value = (
-                        row[at_c % inner, at_c // inner]
-                        if dense
-                        else row[at_c, axis.spatial(b.source.width, column + kx)]
-                    )
-                    b.script.buffer_store(tile, value, [pixel, at_c + (start + kx * channels)])
+                _fill(b, tile, pixel, at, channels, f"{name}_{ky}_{kx}")
+            elif not contiguous:
+                source = None if dense else column + kx
+                _spread(b, (tile, pixel, at), row, source, channels, f"{name}_{ky}_{kx}")
 
 
-def _fill(
-    b: StageBuilder, tile: Any, pixel: int, start: int, count: int, value: Any, name: str
+def _slot(axis: Any, pixel: _Pixel) -> Any:
+    return pixel.slot if isinstance(pixel.slot, int) else axis.spatial(pixel.slots, pixel.slot)
+
+
+def _spread(
+    b: StageBuilder, to: tuple[Any, _Pixel, int], row: Any, column: Any, channels: int, name: str
 ) -> None:
+    """A planar row's pixel, or (column None) the whole row in canonical order."""
+    tile, pixel, start = to
+    inner = b.source.channels
+    with b.loop(channels, "c") as c, b.block(name) as axis:
+        slot, channel = _slot(axis, pixel), axis.spatial(channels, c)
+        if column is None:
+            value = row[channel % inner, channel // inner]
+        else:
+            value = row[channel, axis.spatial(b.source.width, column)]
+        b.script.buffer_store(tile, value, [slot, channel + start])
+
+
+def _fill(b: StageBuilder, tile: Any, pixel: _Pixel, start: int, count: int, name: str) -> None:
+    """Zero points, outside the map."""
     with b.loop(count, "c") as c, b.block(name) as axis:
-        b.script.buffer_store(tile, value, [pixel, axis.spatial(count, c) + start])
+        slot, channel = _slot(axis, pixel), axis.spatial(count, c)
+        zero = b.script.int8(b.source.zero_point)
+        b.script.buffer_store(tile, zero, [slot, channel + start])
 
 
 def _copy(
-    b: StageBuilder, to: tuple[Any, int, int], row: Any, column: Any, count: int, name: str
+    b: StageBuilder, to: tuple[Any, _Pixel, int], row: Any, column: Any, count: int, name: str
 ) -> None:
     """`count` bytes of an interleaved row, from a pixel's first channel on."""
     tile, pixel, start = to
     reads = [row[0 : b.source.channels, 0 : b.source.width]]
-    writes = [tile[pixel, start : start + count]]
+    writes = [tile[0 : pixel.slots, start : start + count]]
     with b.block(name, reads, writes) as axis:
-        at = axis.spatial(b.source.width, column) if not isinstance(column, int) else column
-        b.call("mbn_mve_copy", b.address(tile, pixel, start), b.address(row, 0, at), count)
+        at = column if isinstance(column, int) else axis.spatial(b.source.width, column)
+        slot = _slot(axis, pixel)
+        b.call("mbn_mve_copy", b.address(tile, slot, start), b.address(row, 0, at), count)
 
 
 def _convolution_calls(

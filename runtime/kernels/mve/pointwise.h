@@ -54,19 +54,19 @@
 /* The same and, where saturation is the whole clamp, all that makes stored values of the sums; n's
  * in the shadow of the next channel's products. */
 #define MBN_PW_STORED4(OP)                                                                        \
-    "vmov %q[s0][2], %q[s0][0], %[a0], %[a2]\n\t" MBN_PW_M(OP, "b0", "q1", "q2")                  \
-    "vmov %q[s0][3], %q[s0][1], %[a1], %[a3]\n\t" MBN_PW_M(OP, "b1", "q1", "q3")                  \
-    "ldrd %[a0], %[a2], [%[w]]\n\t"                                                              \
-    "ldrd %[a1], %[a3], [%[w], #8]\n\t"                                                          \
-    "vadd.i32 %q[s0], %q[s0], %[a0]\n\t" MBN_PW_M(OP, "b2", "q1", "q4")                          \
-    "vqrdmulh.s32 %q[s0], %q[s0], %[a1]\n\t" MBN_PW_M(OP, "b3", "q1", "q5")                      \
-    "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                                                \
-    "vqmovnb.s32 %q[s0], %q[s0]\n\t"                                                             \
-    "vmov %q[s1][3], %q[s1][1], %[b1], %[b3]\n\t"                                                \
-    "vadd.i32 %q[s1], %q[s1], %[a2]\n\t"                                                         \
-    "vqmovnb.s16 %q[s0], %q[s0]\n\t"                                                             \
-    "vqrdmulh.s32 %q[s1], %q[s1], %[a3]\n\t"                                                     \
-    "vqmovnb.s32 %q[s1], %q[s1]\n\t"                                                             \
+    "vmov %q[s0][2], %q[s0][0], %[a0], %[a2]\n\t" MBN_PW_M(OP, "b2", "q1", "q4")                  \
+    "vmov %q[s0][3], %q[s0][1], %[a1], %[a3]\n\t" MBN_PW_M(OP, "b0", "q1", "q2")                  \
+    "ldrd %[a0], %[a2], [%[w]]\n\t" MBN_PW_M(OP, "b3", "q1", "q5")                                \
+    "ldrd %[a1], %[a3], [%[w], #8]\n\t" MBN_PW_M(OP, "b1", "q1", "q3")                            \
+    "vadd.i32 %q[s0], %q[s0], %[a0]\n\t"                                                          \
+    "vqrdmulh.s32 %q[s0], %q[s0], %[a1]\n\t"                                                      \
+    "vmov %q[s1][2], %q[s1][0], %[b0], %[b2]\n\t"                                                 \
+    "vmov %q[s1][3], %q[s1][1], %[b1], %[b3]\n\t"                                                 \
+    "vadd.i32 %q[s1], %q[s1], %[a2]\n\t"                                                          \
+    "vqrdmulh.s32 %q[s1], %q[s1], %[a3]\n\t"                                                      \
+    "vqmovnb.s32 %q[s0], %q[s0]\n\t"                                                              \
+    "vqmovnb.s32 %q[s1], %q[s1]\n\t"                                                              \
+    "vqmovnb.s16 %q[s0], %q[s0]\n\t"                                                              \
     "vqmovnb.s16 %q[s1], %q[s1]\n\t"
 
 /* Three pixels; the fourth lane repeats the third. */
