@@ -155,6 +155,8 @@ def _plane(width: int) -> int:
 def _tile_bytes(width: int, depth: int, kernel_set: str) -> int:
     if kernel_set == "scalar":
         return width * depth
+    if kernel_set == "mve":
+        return width * _up(depth, 16) + 16 * (width + 4) + 64
     return _up(width, 4) * _up(depth, 2) * 2
 
 
@@ -164,4 +166,8 @@ def _table_bytes(layer: LayerShape, kernel_set: str) -> int:
         return 28 * layer.channels_out
     if kernel_set == "dsp":
         return _up(layer.channels_out, 2) * (_up(taps, 2) + 8)
+    if kernel_set == "mve" and layer.kind is Kind.DEPTHWISE:
+        return 24 * _up(layer.channels_out, 4)
+    if kernel_set == "mve":
+        return _up(layer.channels_out, 2) * (_up(taps, 16) + 8)
     return layer.channels_out * (taps + 8)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from mbn import ir
 from mbn.errors import UnsupportedError
-from mbn.kernels import dsp, scalar
+from mbn.kernels import dsp, mve, scalar
 from mbn.kernels.stage_builder import StageBuilder, StageCode
 
 Choice = Callable[[StageBuilder], bool]
@@ -33,6 +33,14 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (dsp.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (dsp.convolution,),
+    },
+    "mve": {
+        ir.StageKind.CONV: (mve.convolution,),
+        ir.StageKind.BLOCK: (mve.block,),
+        ir.StageKind.DEPTHWISE: (scalar.depthwise,),
+        ir.StageKind.POINTWISE: (mve.convolution,),
+        ir.StageKind.POOL: (scalar.pool,),
+        ir.StageKind.DENSE: (mve.convolution,),
     },
 }
 

@@ -1,0 +1,28 @@
+/* What the bodies of the Helium kernel set share.
+ *
+ * What enters: vectors of int32 accumulators. What leaves: int8 values, one a 32-bit lane.
+ * Always holds: VQRDMULH.S32 by m and VRMULH.S32 by 2m are both (2 * a * m + 2^31) >> 32, the
+ * arithmetic's rounding `single` (m < 2^30, so neither saturates); the twins in C say the same.
+ */
+#ifndef MBN_MVE_INSTRUCTIONS_H
+#define MBN_MVE_INSTRUCTIONS_H
+
+#include "scalar/kernels.h"
+
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define MBN_MVE 1
+#include <arm_mve.h>
+#else
+#define MBN_MVE 0
+#endif
+
+/* One accumulator, bias included, to its stored value; `m` is not doubled. */
+MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset, int32_t shift,
+                                      int32_t low, int32_t high)
+{
+    int32_t value = mbn_requantise_shift(accumulator, 2 * m, offset, shift);
+    value = value < low ? low : value;
+    return (int8_t)(value > high ? high : value);
+}
+
+#endif
