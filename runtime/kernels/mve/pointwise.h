@@ -14,10 +14,6 @@
 
 #if MBN_MVE
 
-#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
-#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
-#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
-
 #define MBN_PW_W(Q) "vldrw.32 " Q ", [%[w]], #16\n\t"
 #define MBN_PW_T(Q, AT) "vldrw.32 " Q ", " AT "\n\t"
 #define MBN_PW_M(OP, A, W, T) OP " %[" A "], " W ", " T "\n\t"
