@@ -14,13 +14,8 @@
 
 #include "mve/instructions.h"
 
-/* One plane's rows, or a few planes' that lie side by side, into columns of four bytes: `to`
- * column by column. All but the pointers are constants. */
-MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const int8_t *row2,
-                                   const int8_t *row3, int8_t *to, const int32_t width,
-                                   const int32_t rows)
-{
 #if MBN_MVE
+
 #define MBN_DW_LOAD(T, AT)                                                                        \
     "vldrb" T ".8 q0, [%[row0]]" AT "\n\t"                                                        \
     "vldrb" T ".8 q1, [%[row1]]" AT "\n\t"                                                        \
@@ -31,33 +26,65 @@ MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const
     "vst41.8 {q0, q1, q2, q3}, [%[to]]\n\t"                                                       \
     "vst42.8 {q0, q1, q2, q3}, [%[to]]\n\t"                                                       \
     "vst43.8 {q0, q1, q2, q3}, [%[to]]!\n\t"
+#define MBN_DW_PLANE(LOADS, REST, GAP)                                                            \
+    ".rept %c[planes]\n\t"                                                                        \
+    ".rept %c[chunks]\n\t" LOADS MBN_DW_SPREAD ".endr\n\t" REST                                   \
+    ".if %c[planes] > 1\n\t" GAP "add.w %[to], %[to], %[jump]\n\t.endif\n\t"                      \
+    ".endr\n\t" MBN_LINES_64
+#define MBN_DW_GAP                                                                                \
+    ".if %c[gap] > 0\n\t"                                                                         \
+    "addw %[row0], %[row0], %[gap]\n\t"                                                           \
+    "addw %[row1], %[row1], %[gap]\n\t"                                                           \
+    "addw %[row2], %[row2], %[gap]\n\t"                                                           \
+    ".endif\n\t"
+#define MBN_DW_GAP3                                                                               \
+    ".if %c[gap] > 0\n\t"                                                                         \
+    "addw %[row3], %[row3], %[gap]\n\t"                                                           \
+    ".endif\n\t"
 #define MBN_DW_INTERLEAVE(TEXT, ...)                                                              \
     __asm__ volatile(TEXT                                                                         \
                      : [row0] "+r"(row0), [row1] "+r"(row1), [row2] "+r"(row2), [to] "+r"(to)     \
                            __VA_ARGS__                                                            \
-                     : [chunks] "i"(width / 16), [rest] "r"(width % 16)                           \
-                     : "q0", "q1", "q2", "q3", "p0", "memory")
-#define MBN_DW_CHUNKS(LOADS) ".rept %c[chunks]\n\t" LOADS MBN_DW_SPREAD ".endr\n\t"
+                     : [chunks] "i"(width / 16), [rest] "r"(width % 16), [planes] "i"(planes),    \
+                       [gap] "i"(plane_bytes - width / 16 * 16),                                  \
+                       [jump] "i"(4 * columns - 64 * ((width + 15) / 16))                         \
+                     : "q0", "q1", "q2", "q3", "p0", "memory", "cc")
+
+#endif
+
+/* `planes` planes' rows into columns of four bytes: `to` column by column, 4 * columns from plane
+ * to plane, up to 15 columns after each overwritten. All but the pointers are constants. */
+MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+                                   const int8_t *row3, int8_t *to, const int32_t rows,
+                                   const int32_t planes, const int32_t plane_bytes,
+                                   const int32_t columns, const int32_t width)
+{
+#if MBN_MVE
     /* the fourth row of three is whatever q3 holds: it meets zero weights */
     if (rows == 4 && width % 16 != 0) {
-        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16"))
-                          "vctp.8 %[rest]\n\tvpstttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_LOAD3("t", "")
-                              MBN_DW_SPREAD,
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16"),
+                                       "vctp.8 %[rest]\n\tvpstttt\n\t" MBN_DW_LOAD("t", "")
+                                           MBN_DW_LOAD3("t", "") MBN_DW_SPREAD,
+                                       MBN_DW_GAP MBN_DW_GAP3),
                           , [row3] "+r"(row3));
     } else if (rows == 4) {
-        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16")),
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16") MBN_DW_LOAD3("", ", #16"), "",
+                                       MBN_DW_GAP MBN_DW_GAP3),
                           , [row3] "+r"(row3));
     } else if (width % 16 != 0) {
-        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16"))
-                          "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD);
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(
+            MBN_DW_LOAD("", ", #16"),
+            "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD, MBN_DW_GAP));
     } else {
-        MBN_DW_INTERLEAVE(MBN_DW_CHUNKS(MBN_DW_LOAD("", ", #16")));
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16"), "", MBN_DW_GAP));
     }
 #else
     const int8_t *const all[4] = {row0, row1, row2, row3};
-    for (int32_t x = 0; x < width; x++) {
-        for (int32_t k = 0; k < 4; k++) {
-            to[4 * x + k] = k < rows ? all[k][x] : (int8_t)0;
+    for (int32_t c = 0; c < planes; c++) {
+        for (int32_t x = 0; x < width; x++) {
+            for (int32_t k = 0; k < 4; k++) {
+                to[4 * (c * columns + x) + k] = k < rows ? all[k][c * plane_bytes + x] : (int8_t)0;
+            }
         }
     }
 #endif
@@ -243,17 +270,11 @@ MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, con
                                      const int32_t shift, const int32_t low, const int32_t high)
 {
     const int together = columns == plane_bytes;
-    if (together) {
-        mbn_mve_interleave(row0, row1, row2, row3, patch + 4 * left, channels * plane_bytes, rows);
-    }
+    mbn_mve_interleave(row0, row1, row2, row3, patch + 4 * left, rows, together ? 1 : channels,
+                       plane_bytes, columns, together ? channels * plane_bytes : width);
     MBN_UNROLL
     for (int32_t c = 0; c < channels; c++) {
-        const int32_t at = c * plane_bytes;
         int8_t *to = patch + 4 * c * columns;
-        if (!together) {
-            mbn_mve_interleave(row0 + at, row1 + at, row2 + at, row3 + at, to + 4 * left, width,
-                               rows);
-        }
         if (!together || c == 0) {
             mbn_mve_border(to, left, zero_point);
         }

@@ -16,6 +16,12 @@
 #define MBN_MVE 0
 #endif
 
+/* gcc takes an asm statement's size from its lines, and places literals and branches by it; .rept
+ * deceives it. So empty lines follow, about as many as the assembler will have repeated. */
+#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
+#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
+
 /* One accumulator, bias included, to its stored value; `m` is not doubled. */
 MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset, int32_t shift,
                                       int32_t low, int32_t high)

@@ -14,10 +14,6 @@
 
 #if MBN_MVE
 
-#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
-#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
-#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
-
 #define MBN_PW_W(Q) "vldrw.32 " Q ", [%[w]], #16\n\t"
 #define MBN_PW_T(Q, AT) "vldrw.32 " Q ", " AT "\n\t"
 #define MBN_PW_M(OP, A, W, T) OP " %[" A "], " W ", " T "\n\t"
@@ -200,11 +196,11 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
         [t2] "+r"(t2), [w] "+r"(weights), [s0] "=&w"(s0), [s1] "=&w"(s1)
 #define MBN_PW_OUTPUTS3 MBN_PW_OUTPUTS2, [a2] "=&Te"(a2), [b2] "=&Te"(b2)
 #define MBN_PW_OUTPUTS4 MBN_PW_OUTPUTS3, [a3] "=&Te"(a3), [b3] "=&Te"(b3)
-#define MBN_PW_INPUTS [n] "i"(steps > 2 ? (steps - 2) % 8 : 0), [next] "i"(next)
+#define MBN_PW_INPUTS [n] "i"(steps > 2 ? steps - 2 - 8 * whole_turns : 0), [next] "i"(next)
 #define MBN_PW_CLOBBERS "q0", "q1", "q2", "q3", "q4", "q5", "memory", "cc"
 
-/* The steps between the first and the last; eight of them a turn where they are many. gcc takes
- * an asm statement's size from its lines, hence the empty ones. */
+/* The steps between the first and the last; eight of them a turn where they are many and a register
+ * is left to count turns. gcc takes an asm statement's size from its lines, hence empty ones. */
 #define MBN_PW_SOME(P)                                                                            \
     MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) ".rept %c[n]\n\t" MBN_PW_HEAD##P MBN_PW_TAIL##P(   \
         MBN_PW_ADD) ".endr\n\t" MBN_LINES_64 MBN_LINES_64
@@ -214,21 +210,27 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
     "subs %[turns], %[turns], #1\n\t"                                                             \
     "bne 1b\n\t" MBN_LINES_64 MBN_LINES_64
 
-#define MBN_PW_CHAIN(P, END)                                                                           \
+#define MBN_PW_CHAIN(P, END)                                                                      \
     if (steps == 1) {                                                                             \
-        __asm__(MBN_PW_BEGIN##P END(MBN_PW_NEW)                                         \
+        __asm__(MBN_PW_BEGIN##P END(MBN_PW_NEW)                                                   \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
     } else if (steps == 2) {                                                                      \
-        __asm__(MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) MBN_PW_HEAD##P                         \
-                    END(MBN_PW_ADD)                                                     \
+        __asm__(MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) MBN_PW_HEAD##P END(MBN_PW_ADD)         \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
-    } else if (turns == 0) {                                                                      \
-        __asm__(MBN_PW_SOME(P) MBN_PW_HEAD##P END(MBN_PW_ADD)                           \
+    } else if (steps <= 9) {                                                                     \
+        __asm__(MBN_PW_SOME(P) MBN_PW_HEAD##P END(MBN_PW_ADD)                                     \
                 : MBN_PW_OUTPUTS##P : MBN_PW_INPUTS : MBN_PW_CLOBBERS);                           \
     } else {                                                                                      \
-        __asm__(MBN_PW_SOME(P) MBN_PW_TURNS(P) MBN_PW_HEAD##P END(MBN_PW_ADD)           \
-                : MBN_PW_OUTPUTS##P, [turns] "+r"(turns) : MBN_PW_INPUTS : MBN_PW_CLOBBERS);      \
+        MBN_PW_MANY##P(END)                                                                       \
     }
+#define MBN_PW_MANY_TURNS(P, END)                                                                 \
+    __asm__(MBN_PW_SOME(P) MBN_PW_TURNS(P) MBN_PW_HEAD##P END(MBN_PW_ADD)                         \
+            : MBN_PW_OUTPUTS##P, [turns] "+r"(turns) : MBN_PW_INPUTS : MBN_PW_CLOBBERS);
+#define MBN_PW_MANY2(END) MBN_PW_MANY_TURNS(2, END)
+#define MBN_PW_MANY3(END) MBN_PW_MANY_TURNS(3, END)
+#define MBN_PW_MANY4(END)                                                                         \
+    __asm__(MBN_PW_SOME(4) MBN_PW_HEAD4 END(MBN_PW_ADD) MBN_LINES_256 MBN_LINES_64                \
+            : MBN_PW_OUTPUTS4 : MBN_PW_INPUTS : MBN_PW_CLOBBERS);
 
 #define MBN_PW_NEXT_MAX 508 /* VLDRW's offset */
 
@@ -238,7 +240,7 @@ MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t
 {
     const int32_t next = 16 * steps - 16;
     int32_t a0, a1, a2, a3, b0, b1, b2, b3;
-    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    const int32_t whole_turns = 0;
     int32x4_t s0, s1;
     if (stored) {
         MBN_PW_CHAIN(4, MBN_PW_STORED4)
@@ -254,7 +256,8 @@ MBN_INLINE void mbn_mve_chain3(int32x4_t sums[2], const int8_t *t0, const int8_t
     const int32_t next = 16 * steps - 16;
     const int8_t *t2 = t0 + 32 * steps;
     int32_t a0, a1, a2, b0, b1, b2;
-    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    const int32_t whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
+    int32_t turns = whole_turns;
     int32x4_t s0, s1;
     MBN_PW_CHAIN(3, MBN_PW_END3)
     sums[0] = s0, sums[1] = s1;
@@ -266,7 +269,8 @@ MBN_INLINE void mbn_mve_chain2(int32x4_t sums[2], const int8_t *t0, const int8_t
 {
     const int32_t next = 0;
     int32_t a0, a1, b0, b1;
-    int32_t turns = steps > 2 ? (steps - 2) / 8 : 0;
+    const int32_t whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
+    int32_t turns = whole_turns;
     int32x4_t s0, s1;
     MBN_PW_CHAIN(2, MBN_PW_END2)
     sums[0] = s0, sums[1] = s1;
