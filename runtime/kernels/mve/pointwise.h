@@ -172,7 +172,7 @@
     __asm__ volatile(TEXT                                                                         \
                      : [a0] "=&Te"(a0), [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3),        \
                        [b0] "=&Te"(b0), [b1] "=&Te"(b1), [b2] "=&Te"(b2), [b3] "=&Te"(b3),        \
-                       [t0] "+r"(tile), [w] "+r"(stream), [out] "+l"(out), [count] "+r"(count)    \
+                       [t0] "+r"(t0), [w] "+r"(w), [out] "+r"(to), [count] "+r"(left)             \
                      : [d1] "i"(depth - 16), [d2] "i"(2 * depth - 16), [d3] "i"(3 * depth - 16),  \
                        [skip] "i"(3 * depth), [back] "i"(2 * depth), [far] "i"(plane_bytes - 4),  \
                        [n] "i"(depth / 16 - 2)                                                    \
@@ -181,9 +181,13 @@
 /* `count` groups of four pixels side by side, saturation the whole clamp. The first turn's store of
  * a group before it goes to the last four bytes of n's plane, which are made later. */
 MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t *out,
-                               const int32_t plane_bytes, const int32_t depth, int32_t count)
+                               const int32_t plane_bytes, const int32_t depth, const int32_t count)
 {
     int32_t a0, a1, a2, a3, b0, b1, b2, b3;
+    register const int8_t *t0 __asm__("r1") = tile;
+    register const int32_t *w __asm__("r3") = stream;
+    register int8_t *to __asm__("r5") = out; /* VSTRB.32 takes r0 to r7 */
+    register int32_t left __asm__("r9") = count;
     if (depth == 16) {
         MBN_PW_ROW_ASM(MBN_PW_ROW_16);
     } else {
@@ -191,9 +195,15 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
     }
 }
 
+/* VMLADAV sums into even registers (Te), of which four pixels take all: what else goes into the asm
+ * is kept in odd ones, which gcc does not find by itself. */
+#define MBN_PW_POINTERS                                                                           \
+    register const int8_t *t0 __asm__("r1") = tile;                                               \
+    register const int8_t *w __asm__("r3") = weights;                                             \
+    register const int8_t *t2 __asm__("r5") = far;
 #define MBN_PW_OUTPUTS2                                                                           \
     [a0] "=&Te"(a0), [a1] "=&Te"(a1), [b0] "=&Te"(b0), [b1] "=&Te"(b1), [t0] "+r"(t0),            \
-        [t2] "+r"(t2), [w] "+r"(weights), [s0] "=&w"(s0), [s1] "=&w"(s1)
+        [t2] "+r"(t2), [w] "+r"(w), [s0] "=&w"(s0), [s1] "=&w"(s1)
 #define MBN_PW_OUTPUTS3 MBN_PW_OUTPUTS2, [a2] "=&Te"(a2), [b2] "=&Te"(b2)
 #define MBN_PW_OUTPUTS4 MBN_PW_OUTPUTS3, [a3] "=&Te"(a3), [b3] "=&Te"(b3)
 #define MBN_PW_INPUTS [n] "i"(steps > 2 ? steps - 2 - 8 * whole_turns : 0), [next] "i"(next)
@@ -234,14 +244,14 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
 
 #define MBN_PW_NEXT_MAX 508 /* VLDRW's offset */
 
-/* The sums of `pixels` pixels and two channels over 16 * steps products: lane p is pixel p's. */
-MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t *t2,
+/* The sums of four pixels and two channels over 16 * steps products: lane p is pixel p's. */
+MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *tile, const int8_t *far,
                                const int8_t *weights, const int32_t steps, const int stored)
 {
-    const int32_t next = 16 * steps - 16;
+    const int32_t next = 16 * steps - 16, whole_turns = 0;
     int32_t a0, a1, a2, a3, b0, b1, b2, b3;
-    const int32_t whole_turns = 0;
     int32x4_t s0, s1;
+    MBN_PW_POINTERS
     if (stored) {
         MBN_PW_CHAIN(4, MBN_PW_STORED4)
     } else {
@@ -250,28 +260,27 @@ MBN_INLINE void mbn_mve_chain4(int32x4_t sums[2], const int8_t *t0, const int8_t
     sums[0] = s0, sums[1] = s1;
 }
 
-MBN_INLINE void mbn_mve_chain3(int32x4_t sums[2], const int8_t *t0, const int8_t *weights,
-                               const int32_t steps)
+MBN_INLINE void mbn_mve_chain3(int32x4_t sums[2], const int8_t *tile, const int8_t *far,
+                               const int8_t *weights, const int32_t steps)
 {
-    const int32_t next = 16 * steps - 16;
-    const int8_t *t2 = t0 + 32 * steps;
+    const int32_t next = 16 * steps - 16, whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
     int32_t a0, a1, a2, b0, b1, b2;
-    const int32_t whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
-    int32_t turns = whole_turns;
     int32x4_t s0, s1;
+    MBN_PW_POINTERS
+    register int32_t turns __asm__("r9") = whole_turns;
     MBN_PW_CHAIN(3, MBN_PW_END3)
     sums[0] = s0, sums[1] = s1;
 }
 
 /* One pixel is two at the same place. */
-MBN_INLINE void mbn_mve_chain2(int32x4_t sums[2], const int8_t *t0, const int8_t *t2,
+MBN_INLINE void mbn_mve_chain2(int32x4_t sums[2], const int8_t *tile, const int8_t *far,
                                const int8_t *weights, const int32_t steps)
 {
-    const int32_t next = 0;
+    const int32_t next = 0, whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
     int32_t a0, a1, b0, b1;
-    const int32_t whole_turns = steps > 2 ? (steps - 2) / 8 : 0;
-    int32_t turns = whole_turns;
     int32x4_t s0, s1;
+    MBN_PW_POINTERS
+    register int32_t turns __asm__("r9") = whole_turns;
     MBN_PW_CHAIN(2, MBN_PW_END2)
     sums[0] = s0, sums[1] = s1;
 }
@@ -295,7 +304,7 @@ MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_
         sums[0] = vpselq_s32(high[0], sums[0], upper);
         sums[1] = vpselq_s32(high[1], sums[1], upper);
     } else if (pixels == 3) {
-        mbn_mve_chain3(sums, tile, weights, steps);
+        mbn_mve_chain3(sums, tile, far, weights, steps);
     } else {
         mbn_mve_chain4(sums, tile, far, weights, steps, stored);
     }
