@@ -11,9 +11,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from mbn.checking import run_check
+from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.report.record import FILE_NAME
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Checks the folder's network on the board."""
     if arguments.samples is not None and arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
-    console = Console(quiet=arguments.quiet, highlight=False)
+    console = run_console(quiet=arguments.quiet)
     board = find_board(arguments.board)
     folder = arguments.output or compiled_folder(board)
     report = run_check(folder, board, console, port=arguments.port, samples=arguments.samples)

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mbn import pipeline
+from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.fit import fit_table, fits
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compiles and, if asked, checks."""
-    console = Console(quiet=arguments.quiet, highlight=False)
+    console = run_console(quiet=arguments.quiet)
     if arguments.plan_only:
         return plan_only(arguments, console)
     job = job_of(arguments, find_board(arguments.board))

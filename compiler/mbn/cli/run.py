@@ -10,9 +10,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from rich.console import Console
+
 from mbn.errors import MbnError
 
 INTERRUPTED = 130
+LOG_COLUMNS = 120  # where the output is no terminal
+
+
+def console(*, quiet: bool) -> Console:
+    """Where a command prints: as wide as the terminal, and wide enough for tables in a log."""
+    width = None if sys.stdout.isatty() else LOG_COLUMNS
+    return Console(quiet=quiet, highlight=False, width=width)
 
 
 def guarded(name: str, work: Callable[[], int]) -> int:
