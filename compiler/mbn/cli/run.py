@@ -24,8 +24,8 @@ def console(*, quiet: bool) -> Console:
     return Console(quiet=quiet, highlight=False, width=width)
 
 
-def guarded(name: str, work: Callable[[], int]) -> int:
-    """Runs a command; returns its exit code."""
+def guarded(name: str, work: Callable[[], int], *, interrupted: str = "interrupted") -> int:
+    """Runs a command; returns its exit code. `interrupted`: what Ctrl-C prints."""
     try:
         return work()
     except MbnError as error:
@@ -37,5 +37,5 @@ def guarded(name: str, work: Callable[[], int]) -> int:
         print(f"{name}: {error.filename}: {error.strerror}.", file=sys.stderr)
         return MbnError.exit_code
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+        print(f"{name}: {interrupted}", file=sys.stderr)
         return INTERRUPTED

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn.errors import MbnError, UsageError
+from mbn.cli.run import guarded
+from mbn.errors import UsageError
 from mbn.model.bundled import write_digits
 from mbn.model.data import Dataset, load
 from mbn.model.shape import check, network_name
@@ -64,18 +65,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     arguments = parser().parse_args(argv)
-    try:
-        run(arguments, Console(quiet=arguments.quiet, highlight=False))
-    except MbnError as error:
-        print(f"mbn-train: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("mbn-train: interrupted; --resume goes on from the last epoch", file=sys.stderr)
-        return 130
-    return 0
+    return guarded(
+        "mbn-train",
+        lambda: run(arguments, Console(quiet=arguments.quiet, highlight=False)),
+        interrupted="interrupted; --resume goes on from the last epoch",
+    )
 
 
-def run(arguments: argparse.Namespace, console: Console) -> None:
+def run(arguments: argparse.Namespace, console: Console) -> int:
     """Trains; raises MbnError for whatever the user can mend."""
     check(arguments.alpha, arguments.resolution, classes=2, channels=3)
     for option in ("epochs", "batch", "rate", "threads"):
@@ -96,6 +93,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     console.print(f"Held-out accuracy: {trained.accuracy}")
     console.print(f"Largest difference to torch: {trained.largest_difference:.2g}")
     console.print(f"Wrote {trained.path} ({trained.path.stat().st_size:,} bytes)")
+    return 0
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

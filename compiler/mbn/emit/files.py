@@ -85,6 +85,15 @@ class _Job:
     def weights_bytes(self) -> int:
         return sum(int(t.values.nbytes) for code in self.codes for t in code.tables)
 
+    @property
+    def window_rows(self) -> int:
+        """The longest list of input rows of any stage."""
+        return max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in self.needs)
+
+    @property
+    def band_rows(self) -> int:
+        return max(n.band_rows for n in self.needs)
+
     def table_name(self, stage: int, table: Table) -> str:
         return f"{self.prefix}_{stage:02d}_{table.name}"
 
@@ -133,8 +142,6 @@ def _comment(text: str) -> str:
 def _header(job: _Job) -> str:
     prefix, upper = job.prefix, job.prefix.upper()
     source, out = job.network.input, job.network.output
-    window = max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in job.needs)
-    band = max(n.band_rows for n in job.needs)
     return f"""{_about(job)}
 #ifndef {upper}_NETWORK_H
 #define {upper}_NETWORK_H
@@ -160,8 +167,8 @@ extern const mbn_network {prefix};
 typedef struct {prefix}_state {{
     mbn_state base;
     uint16_t rows_done[{len(job.tensors)}];
-    const int8_t *window[{window}];
-    int8_t *band[{band}];
+    const int8_t *window[{job.window_rows}];
+    int8_t *band[{job.band_rows}];
     struct {{
         uint32_t guard_low;
         alignas(16) uint8_t arena[{upper}_ARENA_BYTES];
@@ -284,7 +291,6 @@ def _tables(job: _Job) -> str:
     tensors = "\n".join(_tensor_row(job, i) for i in range(len(job.tensors)))
     stages = "\n".join(_stage_row(job, i) for i in range(len(job.codes)))
     segments = ", ".join(f"{{{s.first}, {s.last}}}" for s in job.plan.segments)
-    window = max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in job.needs)
     return f"""static const mbn_tensor tensors[{len(job.tensors)}] = {{
 {tensors}
 }};
@@ -306,8 +312,8 @@ const mbn_network {prefix} = {{
     .segment_count = {len(job.plan.segments)},
     .input = 0,
     .output = {len(job.tensors) - 1},
-    .window_rows = {window},
-    .band_rows = {max(n.band_rows for n in job.needs)},
+    .window_rows = {job.window_rows},
+    .band_rows = {job.band_rows},
     .input_mode = MBN_INPUT_{job.plan.mode.upper()},
     .arena_bytes = {prefix.upper()}_ARENA_BYTES,
     .weights_bytes = {job.weights_bytes},

@@ -33,7 +33,6 @@ FIELDS = (
 )
 GENERATED = re.compile(r"(minimum|maximum)\d*$")
 RESHAPES = ("relax.reshape", "relax.squeeze", "relax.flatten")
-PACKED = {"mbn.conv", "mbn.dense", "mbn.pool", "mbn.quantize_input"}
 
 
 @dataclass(frozen=True)

@@ -122,15 +122,6 @@ class Reference:
             return np.zeros((0, self.network.output.size_bytes), np.int8)
         return np.concatenate(parts)
 
-    def stage_map(self, image: Int8, stage: int) -> Int8:
-        """One image's output of a stage, height x width x channel."""
-        wanted = self.network.layers[self.network.stages[stage].layers[-1]].name
-        for layer, result in self.layers(image[None]):
-            if layer.name == wanted:
-                found: Int8 = result[0]
-                return found
-        raise IndexError(stage)
-
 
 def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> Int8:
     if layer.op is ir.Op.DENSE:

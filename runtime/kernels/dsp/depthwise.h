@@ -104,8 +104,6 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
         MBN_DW_STRIP(LEFT, MBN_DW_MASK2, MBN_DW_UNREAD, MBN_DW_NOT_TWO, MBN_DW_NOT_THREE);        \
     }
 
-#define MBN_DW_FAST(valid) ((valid) > 1)
-
 /* Weights and bias as FPU registers keep them: bits, not numbers. */
 typedef struct mbn_dsp_waiting {
     float w02[3];
@@ -128,8 +126,6 @@ MBN_INLINE void mbn_dsp_sums_s1(const int8_t *rows[3], int32_t y[4], const mbn_d
     y[0] = y0, y[1] = y1, y[2] = y2, y[3] = y3;
 }
 
-#else
-#define MBN_DW_FAST(valid) 0
 #endif
 
 MBN_INLINE int32_t mbn_dsp_place(int32_t pixel, const int32_t group_halves)
@@ -269,7 +265,7 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
     if (stride == 1) {
         const int32_t end = (width - 1) / 4 * 4; /* the last strip */
 #if MBN_DSP && defined(__ARM_FP)
-        if (MBN_DW_FAST(width - end)) {
+        if (width - end > 1) { /* a last strip of one output is left to the C below */
             mbn_dsp_row_s1(rows, words, tile, phase, group_halves, width, zero_point, shift, low,
                            high);
             return 0;
