@@ -28,7 +28,7 @@ SHAPES = (
 
 
 def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
-    """Blocks of both strides down to a map of a few pixels; the last sums are of 65 and 66 pairs."""
+    """Blocks of both strides down to a few pixels; the last sums are of 65 and 66 pairs."""
     specs = [conv(channels, 3, 2, padding), depthwise(), conv(2 * channels)]
     specs += [depthwise(2, padding), conv(2 * channels + 1), depthwise(), conv(22)]
     specs += [depthwise(2, padding), conv(130), depthwise(), conv(131), depthwise(), conv(6)]
