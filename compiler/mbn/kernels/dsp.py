@@ -125,7 +125,7 @@ def _depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> No
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """C x 7 (8 with an offset) words: see runtime/kernels/dsp/depthwise.h."""
+    """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
     taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
 
     def halves(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -136,8 +136,7 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     columns.append(halves(taps[:, 0, 1], taps[:, 1, 1]))
     columns.append(halves(taps[:, 2, 1], none))
     columns += [derived.bias.astype(np.int64), derived.doubled.astype(np.int64)]
-    if derived.shift:
-        columns.append(derived.offset.astype(np.int64))
+    columns += [word.astype(np.int64) for word in derived.words]
     return np.stack(columns, axis=1).astype(np.uint32, casting="unsafe").view(np.int32)
 
 
@@ -145,8 +144,8 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
 
 
 def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of biases, weight words, multipliers (offsets); an odd last channel
-    is paired with zeros. See runtime/kernels/dsp/pointwise.h."""
+    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
+    last channel is paired with zeros. See runtime/kernels/dsp/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     pairs, couples = _up(weights.shape[1], 2), _up(count, 2)
@@ -162,8 +161,7 @@ def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
         return full.reshape(couples, 2)
 
     parts = [table(derived.bias), words, table(derived.doubled)]
-    if derived.shift:
-        parts.append(table(derived.offset))
+    parts += [table(word) for word in derived.words]
     return np.concatenate(parts, axis=1).astype(np.int32)
 
 
