@@ -62,6 +62,7 @@ class Tensor:
 TFLITE = -1  # every channel divides by a power of two of at least 2, nothing overflows
 TFLITE_ANY = -2  # any multiplier, in more steps
 TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
+TFLITE_SOFTMAX = -4
 
 
 @dataclass(frozen=True, eq=False)

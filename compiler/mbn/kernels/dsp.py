@@ -24,6 +24,8 @@ PIXELS = 4  # of one group
 
 def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
     b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
     groups, pairs = _up(b.band_rows * b.out.width, PIXELS), _up(depth, 2)
@@ -272,6 +274,8 @@ def _shared_block(
 
 def convolution(b: StageBuilder) -> bool:
     """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    if not b.short_rounding:
+        return False
     layer, derived = b.layers[0], b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
     pairs = _up(taps, 2)

@@ -3,8 +3,8 @@
 What enters: `ir.Network` (from network.npz alone) and int8 images. What leaves: every layer's
 int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
 multipliers, shifts and dead channels are derived again from the definition of the arithmetic
-(rounding `single`), so an error in either shows as a difference. Sums of products are taken in
-float64, which is exact for them: every partial sum stays far below 2**53.
+(rounding `single` here, `tflite` in tflite.py), so an error in either shows as a difference. Sums
+of products are taken in float64, which is exact for them: every partial sum stays below 2**53.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
+from mbn.reference import tflite
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
@@ -94,8 +95,9 @@ class Reference:
 
     def __init__(self, network: ir.Network) -> None:
         self.network = network
-        self.arithmetic = [
-            derive(layer, network.tensor(layer.input), network.tensor(layer.output))
+        derive_layer = tflite.derive if network.rounding is ir.Rounding.TFLITE else derive
+        self.arithmetic: list[Arithmetic | tflite.Arithmetic] = [
+            derive_layer(layer, network.tensor(layer.input), network.tensor(layer.output))
             for layer in network.layers
         ]
 
@@ -107,7 +109,7 @@ class Reference:
         maps: dict[str, Int8] = {self.network.input.name: images}
         for layer, arithmetic in zip(self.network.layers, self.arithmetic, strict=True):
             source = self.network.tensor(layer.input)
-            result = _run(layer, arithmetic, maps[layer.input], source.zero_point)
+            result = _run(layer, arithmetic, maps[layer.input], source)
             assert result.shape[1:] == self.network.tensor(layer.output).shape
             maps = {layer.output: result}  # a chain: nobody reads an older map
             yield layer, result
@@ -123,21 +125,29 @@ class Reference:
         return np.concatenate(parts)
 
 
-def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> Int8:
+def _run(
+    layer: ir.Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, source: ir.Tensor
+) -> Int8:
+    if layer.op is ir.Op.SOFTMAX:
+        return tflite.softmax(x, source.scale)
     if layer.op is ir.Op.DENSE:
         x = x.reshape(len(x), 1, 1, -1)
-    windows = _windows(x, layer, zero_point)
+    windows = _windows(x, layer, source.zero_point)
     if layer.op is ir.Op.POOL:
         total = windows.sum(axis=(3, 4), dtype=np.int64)
-        return requantise(total + arithmetic.constant, arithmetic)
-    if layer.op is ir.Op.DEPTHWISE:
+        if isinstance(arithmetic, tflite.Arithmetic):
+            return tflite.average(total, layer.kernel[0] * layer.kernel[1], arithmetic)
+    elif layer.op is ir.Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)
     else:
         n, height, width = windows.shape[:3]
         columns = windows.reshape(n * height * width, -1).astype(np.float64)
         matrix = arithmetic.weights.reshape(len(arithmetic.weights), -1).astype(np.float64)
         total = (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
-    return requantise(total + arithmetic.constant, arithmetic)
+    total = total + arithmetic.constant
+    if isinstance(arithmetic, tflite.Arithmetic):
+        return tflite.requantise(total, arithmetic)
+    return requantise(total, arithmetic)
 
 
 def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:

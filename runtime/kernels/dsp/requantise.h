@@ -38,7 +38,8 @@ MBN_INLINE int32_t mbn_dsp_requantise(int32_t accumulator, mbn_dsp_requantiser b
                                       const int32_t shift)
 {
     if (shift == MBN_TFLITE) {
-        /* 2m is taken for 2m - 2^32, and the accumulator added back: all modulo 2^32 */
+        /* 2m, at least 2^31, is read as 2m - 2^32, and the accumulator added back: all modulo
+         * 2^32 */
         uint32_t start = (uint32_t)accumulator + (uint32_t)(accumulator >> 31);
         start += (uint32_t)by.offset;
         return mbn_smmlar(accumulator, by.doubled, (int32_t)start) >> by.exponent;

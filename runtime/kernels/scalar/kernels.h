@@ -64,6 +64,12 @@ MBN_INLINE int32_t mbn_requantise_tflite_any(int32_t accumulator, int32_t multip
     return (high >> right) + ((high & mask) > threshold ? 1 : 0) + zero_point;
 }
 
+/* `tflite`'s average: to nearest, half away from zero. */
+MBN_INLINE int32_t mbn_average(int32_t sum, int32_t count)
+{
+    return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+}
+
 /* sum += a[k] * w[k]; four products a turn, so that a load is not waited for. */
 MBN_INLINE int32_t mbn_scalar_dot(int32_t *sum, const int8_t *a, const int8_t *w, int32_t count)
 {
