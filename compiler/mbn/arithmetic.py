@@ -24,14 +24,15 @@ INT32_MAX = 2**31 - 1
 
 def derive_all(network: ir.Network) -> ir.Network:
     """The network with `constants` in every layer; OverflowRisk as `derive`."""
-    layers = tuple(
-        replace(
-            layer,
-            constants=derive(layer, network.tensor(layer.input), network.tensor(layer.output)),
-        )
-        for layer in network.layers
-    )
-    return replace(network, layers=layers)
+    return replace(network, layers=tuple(_derived(network, layer) for layer in network.layers))
+
+
+def _derived(network: ir.Network, layer: ir.Layer) -> ir.Layer:
+    source, out = network.tensor(layer.input), network.tensor(layer.output)
+    if layer.second is not None:
+        addition = derive_addition(layer, (source, network.tensor(layer.second)), out)
+        return replace(layer, addition=addition)
+    return replace(layer, constants=derive(layer, source, out))
 
 
 def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
@@ -60,6 +61,33 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
         bias=(start + added if shift == 0 else start).astype(np.int32),
         doubled=(2 * multiplier).astype(np.int32),
         offset=(np.zeros_like(added) if shift == 0 else added).astype(np.int32),
+        shift=shift,
+        low=_clamp_code(layer.clamp[0], out, -128),
+        high=_clamp_code(layer.clamp[1], out, 127),
+    )
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> ir.AdditionConstants:
+    """An addition's integers; OverflowRisk if a factor is too large to be expressed."""
+    factors = [float(np.float64(source.scale) / np.float64(out.scale)) for source in sources]
+    shift = MULTIPLIER_BITS
+    while shift > 0 and max(np.rint(np.ldexp(factors, shift))) >= 2**MULTIPLIER_BITS:
+        shift -= 1
+    if shift == 0:
+        raise OverflowRisk(
+            f"its inputs' scales are {max(factors):.3g} times its output's",
+            node=f"node {layer.name}",
+            wanted=f"less than 2^{MULTIPLIER_BITS - 1} times",
+            advice="quantise with a larger output scale",
+        )
+    first, second = (int(np.rint(np.ldexp(factor, shift))) for factor in factors)
+    zeros = sources[0].zero_point * first + sources[1].zero_point * second
+    return ir.AdditionConstants(
+        first=first,
+        second=second,
+        offset=(out.zero_point << shift) - zeros + (1 << (shift - 1)),
         shift=shift,
         low=_clamp_code(layer.clamp[0], out, -128),
         high=_clamp_code(layer.clamp[1], out, 127),
@@ -114,3 +142,11 @@ def stored(constants: ir.IntegerConstants, accumulator: NDArray[np.int64]) -> ND
     scaled = (accumulator << constants.shift) + constants.offset
     rounded = (scaled * constants.doubled.astype(np.int64) + 2**31) >> 32
     return np.asarray(np.clip(rounded, constants.low, constants.high))
+
+
+def added(
+    constants: ir.AdditionConstants, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What the device stores for the sum of two stored values."""
+    total = first * constants.first + second * constants.second + constants.offset
+    return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))

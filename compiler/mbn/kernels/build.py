@@ -25,6 +25,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (scalar.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (scalar.convolution,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
     "dsp": {
         ir.StageKind.CONV: (dsp.convolution,),
@@ -33,6 +34,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (dsp.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (dsp.convolution,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
     "mve": {
         ir.StageKind.CONV: (mve.convolution,),
@@ -41,6 +43,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (mve.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (mve.convolution,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
 }
 
