@@ -298,6 +298,44 @@ def make_network(
     return group_stages(network, fused=fused)
 
 
+def in_tflite(network: ir.Network) -> ir.Network:
+    """The network in rounding `tflite`: its pools keep their input's scale, a result of one pixel
+    gets a softmax, and biases that another zero point makes too large are cut."""
+    tensors, layers = [network.input], []
+    for layer, out in zip(network.layers, network.tensors[1:], strict=True):
+        source = tensors[-1]
+        if layer.op is ir.Op.POOL:
+            out = replace(out, scale=source.scale, zero_point=source.zero_point)  # noqa: PLW2901
+        layers.append(_cut_bias(layer, source, out))
+        tensors.append(out)
+    if (out.height, out.width) == (1, 1):
+        last = layers[-1]
+        tensors.append(ir.Tensor("softmax:out", 1, 1, out.channels, 1 / 256, -128))
+        bare = ir.Layer("", ir.Op.SOFTMAX, "", "", (1, 1), (1, 1), (0, 0, 0, 0), (None, None))
+        layers.append(replace(bare, name="softmax", input=last.output, output="softmax:out"))
+    fused = any(stage.kind is ir.StageKind.BLOCK for stage in network.stages)
+    changed = replace(
+        network,
+        tensors=tuple(tensors),
+        layers=tuple(layers),
+        stages=(),
+        rounding=ir.Rounding.TFLITE,
+    )
+    return group_stages(changed, fused=fused)
+
+
+def _cut_bias(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.Layer:
+    if layer.weights is None:
+        return layer
+    assert layer.weight_scales is not None and layer.bias is not None
+    flat = layer.weights.reshape(len(layer.weights), -1).astype(np.int64)
+    factors = source.scale * layer.weight_scales.astype(np.float64) / out.scale
+    left = 2.0 ** np.maximum(0, np.floor(np.log2(factors)) + 1)
+    fixed = np.abs(flat).sum(axis=1) * 128 + np.abs(source.zero_point * flat.sum(axis=1))
+    room = 0.98 * LIMIT / left - fixed
+    return replace(layer, bias=np.clip(layer.bias, -room, room).astype(np.int32))
+
+
 def describe(network: ir.Network) -> str:
     """One line a layer, for a failing example."""
     rows = [f"input {network.input.shape} zero point {network.input.zero_point}"]

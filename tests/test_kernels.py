@@ -33,6 +33,7 @@ from mbn.target import Board, find_board
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each
 RESIDUAL = FRESH or 4  # of networks with residual additions
+IN_TFLITE = FRESH or 5  # in one
 SETS = ("scalar", "dsp")
 Draw = Callable[[int], ir.Network]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -127,6 +128,25 @@ def test_drawn_networks_on_the_board(board: Board, transport: str | None, draw: 
             simplify = (seed + number) % 2 == 0
             optimise = ("speed", "size")[seed // 2 % 2]
             compare(network, board.core.kernels, mode, board, simplify=simplify, optimise=optimise)
+
+    every_bit()
+
+
+@pytest.mark.parametrize("where", ["host scalar", "host dsp", "host mve", "board", "qemu-m55 mve"])
+def test_drawn_networks_in_rounding_tflite(where: str, board: Board, transport: str | None) -> None:
+    name, _, kernel_set = where.partition(" ")
+    if name == "board" and transport is not None:
+        pytest.skip("needs an image of its own on the board for each network")
+    place = board if name == "board" else find_board(name)
+    kernel_set = kernel_set or place.core.kernels
+
+    @fuzzed(IN_TFLITE)
+    @given(SEEDS)
+    def every_bit(seed: int) -> None:
+        network = networks.in_tflite(networks.draw(seed))
+        note(networks.describe(network))
+        mode, simplify = MODES[seed % 2], seed // 2 % 2 == 0
+        compare(network, kernel_set, mode, place, simplify=simplify)
 
     every_bit()
 

@@ -21,6 +21,13 @@ Int32 = NDArray[np.int32]
 Float32 = NDArray[np.float32]
 
 
+class Rounding(StrEnum):
+    """How accumulators become int8 (see arithmetic.py)."""
+
+    SINGLE = "single"  # one rounding, half up: the fast one
+    TFLITE = "tflite"  # TensorFlow Lite's reference kernels
+
+
 class Op(StrEnum):
     """What one layer computes. Weights are N x kh x kw x C (depthwise: C x kh x kw x 1)."""
 
@@ -29,6 +36,7 @@ class Op(StrEnum):
     POOL = "pool"  # average over the window; no weights
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
     ADD = "add"  # of two maps of one shape, value by value; no weights
+    SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
 
 
 @dataclass(frozen=True)
@@ -51,23 +59,46 @@ class Tensor:
         return self.height * self.width * self.channels
 
 
+# `IntegerConstants.shift` where the rounding is not `single`; the kernels' constants are the same
+TFLITE = -1  # every channel divides by a power of two of at least 2, nothing overflows
+TFLITE_ANY = -2  # any multiplier, in more steps
+TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
+TFLITE_SOFTMAX = -4
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerConstants:
-    """A layer's derived integers (see arithmetic.py):
+    """A layer's derived integers (see arithmetic.py). Rounding `single`, shift >= 0:
 
     out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
 
     with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
-    `offset` is zero. A pool has no weights and single values.
+    `offset` is zero. A pool has no weights and single values. Rounding `tflite`: shift is one of
+    the codes above; `exponent` is TensorFlow Lite's shift, positive to the left.
     """
 
     weights: Int8  # as in Layer
     bias: Int32
-    doubled: Int32  # 2 * m
+    doubled: Int32  # 2 * m, modulo 2**32 (`tflite`: m is below 2**31)
     offset: Int32
     shift: int
     low: int
     high: int
+    exponent: Int32 | None = None  # None: `single`
+    zero_point: int = 0  # of the output; `single` has it in bias or offset
+
+    @property
+    def multiplier(self) -> Int32:
+        """m."""
+        return np.asarray(self.doubled.view(np.uint32) >> 1).astype(np.int32)
+
+    @property
+    def words(self) -> tuple[Int32, ...]:
+        """What follows `doubled` or `multiplier` in a kernel's tables, one value a channel each."""
+        if self.exponent is None:
+            return (self.offset,) if self.shift else ()
+        right, left = np.maximum(-self.exponent, 0), np.maximum(self.exponent, 0)
+        return (self.offset, (right + 256 * left).astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -122,6 +153,7 @@ class StageKind(StrEnum):
     POOL = "pool"
     DENSE = "dense"
     ADD = "add"
+    SOFTMAX = "softmax"
 
 
 @dataclass(frozen=True)
@@ -143,7 +175,8 @@ class Network:
     layers: tuple[Layer, ...]
     stages: tuple[Stage, ...]
     classes: tuple[str, ...] = ()  # names, if known
-    host_ops: tuple[str, ...] = ()  # what the graph does after the logits and the host keeps
+    host_ops: tuple[str, ...] = ()  # what the graph does after the result and the host keeps
+    rounding: Rounding = Rounding.SINGLE
 
     def tensor(self, name: str) -> Tensor:
         for tensor in self.tensors:

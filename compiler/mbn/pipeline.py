@@ -172,6 +172,7 @@ class Job:
     fused: bool = True
     simplify: bool = True
     optimise: str = "speed"
+    rounding: ir.Rounding = ir.Rounding.SINGLE
     output: Path | None = None
 
 
@@ -204,7 +205,7 @@ def plan_network(job: Job, console: Console) -> Planned:
     work = job.output or Path("out") / job.board.name
     source = sources.find_network(job.request, work / "onnx", console)
     folder = job.output or work / source.name
-    network = lower(source.path, source.name, fused=job.fused)
+    network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
     network = replace(network, classes=source.classes)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"lowering {source.name} through TVM", total=None)
@@ -299,7 +300,7 @@ def _report(
         ),
         board=job.board.name,
         core=job.board.core.name,
-        rounding="single",
+        rounding=str(network.rounding),
         input_mode=str(job.mode),
         kernel_set=generated.kernel_set,
         build_id=image.build_id,

@@ -193,9 +193,11 @@ MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
 
 def _source(job: _Job) -> str:
     names = kernel_names(job.network, [code.text for code in job.codes])
+    softmax = any(stage.kind is ir.StageKind.SOFTMAX for stage in job.network.stages)
+    includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
     parts = [
         _about(job),
-        f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n',
+        includes + ('#include "scalar/softmax.h"\n' if softmax else ""),
         _declarations(job),
         _borders(job),
     ]

@@ -24,6 +24,8 @@ PIXELS = 4  # of one group
 
 def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
     b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
     groups, pairs = _up(b.band_rows * b.out.width, PIXELS), _up(depth, 2)
@@ -125,7 +127,7 @@ def _depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> No
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """C x 7 (8 with an offset) words: see runtime/kernels/dsp/depthwise.h."""
+    """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
     taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
 
     def halves(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -136,8 +138,7 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     columns.append(halves(taps[:, 0, 1], taps[:, 1, 1]))
     columns.append(halves(taps[:, 2, 1], none))
     columns += [derived.bias.astype(np.int64), derived.doubled.astype(np.int64)]
-    if derived.shift:
-        columns.append(derived.offset.astype(np.int64))
+    columns += [word.astype(np.int64) for word in derived.words]
     return np.stack(columns, axis=1).astype(np.uint32, casting="unsafe").view(np.int32)
 
 
@@ -145,8 +146,8 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
 
 
 def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of biases, weight words, multipliers (offsets); an odd last channel
-    is paired with zeros. See runtime/kernels/dsp/pointwise.h."""
+    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
+    last channel is paired with zeros. See runtime/kernels/dsp/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     pairs, couples = _up(weights.shape[1], 2), _up(count, 2)
@@ -162,8 +163,7 @@ def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
         return full.reshape(couples, 2)
 
     parts = [table(derived.bias), words, table(derived.doubled)]
-    if derived.shift:
-        parts.append(table(derived.offset))
+    parts += [table(word) for word in derived.words]
     return np.concatenate(parts, axis=1).astype(np.int32)
 
 
@@ -274,6 +274,8 @@ def _shared_block(
 
 def convolution(b: StageBuilder) -> bool:
     """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    if not b.short_rounding:
+        return False
     layer, derived = b.layers[0], b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
     pairs = _up(taps, 2)

@@ -215,12 +215,13 @@ def pool(b: StageBuilder) -> bool:
     """Average pool without padding."""
     layer = b.layers[0]
     rows, out = b.in_rows(), b.out_row()
-    tables = b.requantiser(0, "pool")
+    derived = b.derived[0]
+    tables = b.requantiser(0, "pool") if derived.shift >= 0 else None
     channels, width = b.out.channels, b.out.width
     sum_ = b.script.sblock_alloc_buffer((1,), "int32")
     with b.loop(channels, "c") as c, b.loop(width, "x") as x:
         with b.block("bias"):
-            b.script.buffer_store(sum_, tables.bias[0], [0])
+            b.script.buffer_store(sum_, tables.bias[0] if tables else b.script.int32(0), [0])
         with b.loop(layer.kernel[1], "k") as k, b.block("sum") as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
             tap = axis.reduce(layer.kernel[1], k)
@@ -231,7 +232,31 @@ def pool(b: StageBuilder) -> bool:
             b.script.buffer_store(sum_, total, [0])
         with b.block("store") as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
-            value = b.requantised(sum_[0], tables, 0)
+            if tables:
+                value = b.requantised(sum_[0], tables, 0)
+            else:
+                count = b.script.int32(int(derived.offset[0]))
+                average = b.script.call_extern("int32", "mbn_average", sum_[0], count)
+                value = b.clamped(average, derived)
             b.script.buffer_store(out, value, [channel, at])
     b.decision = "scalar: sums in int32, channel by channel"
+    return True
+
+
+def softmax(b: StageBuilder) -> bool:
+    """Rounding `tflite`'s, over the channels of one pixel."""
+    derived, count = b.derived[0], b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    assert derived.exponent is not None
+    with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            "mbn_softmax",
+            b.address(row, 0, 0),
+            b.address(out, 0, 0),
+            count,
+            int(derived.multiplier[0]),
+            int(derived.exponent[0]),
+            int(derived.offset[0]),
+        )
+    b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True

@@ -3,8 +3,8 @@
 What enters: `ir.Network` (from network.npz alone) and int8 images. What leaves: every layer's
 int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
 multipliers, shifts and dead channels are derived again from the definition of the arithmetic
-(rounding `single`), so an error in either shows as a difference. Sums of products are taken in
-float64, which is exact for them: every partial sum stays far below 2**53.
+(rounding `single` here, `tflite` in tflite.py), so an error in either shows as a difference. Sums
+of products are taken in float64, which is exact for them: every partial sum stays below 2**53.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
+from mbn.reference import tflite
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
@@ -130,10 +131,12 @@ class Reference:
             name: index for index, layer in enumerate(network.layers) for name in layer.inputs
         }
 
-    def _derive(self, layer: ir.Layer) -> Arithmetic | Addition:
+    def _derive(self, layer: ir.Layer) -> Arithmetic | Addition | tflite.Arithmetic:
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
         if layer.second is not None:
             return derive_addition(layer, (source, self.network.tensor(layer.second)), out)
+        if self.network.rounding is ir.Rounding.TFLITE:
+            return tflite.derive(layer, source, out)
         return derive(layer, source, out)
 
     def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
@@ -157,7 +160,7 @@ class Reference:
             result = _add(arithmetic, maps[layer.input], maps[layer.second])
         else:
             source = self.network.tensor(layer.input)
-            result = _run(layer, arithmetic, maps[layer.input], source.zero_point)
+            result = _run(layer, arithmetic, maps[layer.input], source)
         assert result.shape[1:] == self.network.tensor(layer.output).shape
         return result
 
@@ -179,21 +182,29 @@ def _add(arithmetic: Addition, a: Int8, b: Int8) -> Int8:
     return stored
 
 
-def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> Int8:
+def _run(
+    layer: ir.Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, source: ir.Tensor
+) -> Int8:
+    if layer.op is ir.Op.SOFTMAX:
+        return tflite.softmax(x, source.scale)
     if layer.op is ir.Op.DENSE:
         x = x.reshape(len(x), 1, 1, -1)
-    windows = _windows(x, layer, zero_point)
+    windows = _windows(x, layer, source.zero_point)
     if layer.op is ir.Op.POOL:
         total = windows.sum(axis=(3, 4), dtype=np.int64)
-        return requantise(total + arithmetic.constant, arithmetic)
-    if layer.op is ir.Op.DEPTHWISE:
+        if isinstance(arithmetic, tflite.Arithmetic):
+            return tflite.average(total, layer.kernel[0] * layer.kernel[1], arithmetic)
+    elif layer.op is ir.Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)
     else:
         n, height, width = windows.shape[:3]
         columns = windows.reshape(n * height * width, -1).astype(np.float64)
         matrix = arithmetic.weights.reshape(len(arithmetic.weights), -1).astype(np.float64)
         total = (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
-    return requantise(total + arithmetic.constant, arithmetic)
+    total = total + arithmetic.constant
+    if isinstance(arithmetic, tflite.Arithmetic):
+        return tflite.requantise(total, arithmetic)
+    return requantise(total, arithmetic)
 
 
 def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:

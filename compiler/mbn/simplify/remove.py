@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
+from mbn.arithmetic import resettled
 from mbn.simplify.intervals import Ranges, ranges_of
 
 Kept = NDArray[np.bool_]
@@ -74,6 +75,8 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
         return out.copy()
     constants = layer.constants
     assert constants is not None
+    if layer.op is ir.Op.SOFTMAX:
+        return np.ones(tensor.channels, np.bool_)
     if layer.op is ir.Op.DEPTHWISE:
         return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
     reads = (constants.weights[out] != 0).any(axis=(0, 1, 2))
@@ -82,7 +85,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
 
 def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.ADD):
+    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.SOFTMAX, ir.Op.ADD):
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
     if any(layer.pads) and layer.op is not ir.Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
@@ -99,7 +102,7 @@ def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
 def _smaller(
     network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
 ) -> ir.Layer:
-    if layer.op in (ir.Op.POOL, ir.Op.ADD):
+    if layer.op in (ir.Op.POOL, ir.Op.ADD, ir.Op.SOFTMAX):
         return layer
     constants = layer.constants
     assert constants is not None
@@ -118,7 +121,9 @@ def _smaller(
         bias=bias.astype(np.int32),
         doubled=constants.doubled[out],
         offset=constants.offset[out],
+        exponent=None if constants.exponent is None else constants.exponent[out],
     )
+    smaller = resettled(smaller)
     scales = layer.weight_scales
     return replace(
         layer,
