@@ -20,7 +20,7 @@ from rich.console import Console
 from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.ir import InputMode
+from mbn.ir import InputMode, Rounding
 from mbn.report import Report
 from mbn.target import boards, find_board
 
@@ -56,6 +56,7 @@ def run(names: list[str], modes: list[str], rest: list[str]) -> int:
                 mode=InputMode(mode),
                 simplify=not arguments.keep_constant,
                 optimise=arguments.optimise,
+                rounding=Rounding(arguments.rounding),
                 output=Path("out") / "benchmarks" / name / mode,
             )
             report = pipeline.check_image(pipeline.compile_image(job, console), console)

@@ -21,6 +21,13 @@ Int32 = NDArray[np.int32]
 Float32 = NDArray[np.float32]
 
 
+class Rounding(StrEnum):
+    """How accumulators become int8 (see arithmetic.py)."""
+
+    SINGLE = "single"  # one rounding, half up: the fast one
+    TFLITE = "tflite"  # TensorFlow Lite's reference kernels
+
+
 class Op(StrEnum):
     """What one layer computes. Weights are N x kh x kw x C (depthwise: C x kh x kw x 1)."""
 
@@ -28,6 +35,8 @@ class Op(StrEnum):
     DEPTHWISE = "depthwise"
     POOL = "pool"  # average over the window; no weights
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
+    ADD = "add"  # of two maps of one shape, value by value; no weights
+    SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
 
 
 @dataclass(frozen=True)
@@ -50,20 +59,60 @@ class Tensor:
         return self.height * self.width * self.channels
 
 
+# `IntegerConstants.shift` where the rounding is not `single`; the kernels' constants are the same
+TFLITE = -1  # every channel divides by a power of two of at least 2, nothing overflows
+TFLITE_ANY = -2  # any multiplier, in more steps
+TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
+TFLITE_SOFTMAX = -4
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerConstants:
-    """A layer's derived integers (see arithmetic.py):
+    """A layer's derived integers (see arithmetic.py). Rounding `single`, shift >= 0:
 
     out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
 
     with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
-    `offset` is zero. A pool has no weights and single values.
+    `offset` is zero. A pool has no weights and single values. Rounding `tflite`: shift is one of
+    the codes above; `exponent` is TensorFlow Lite's shift, positive to the left.
     """
 
     weights: Int8  # as in Layer
     bias: Int32
-    doubled: Int32  # 2 * m
+    doubled: Int32  # 2 * m, modulo 2**32 (`tflite`: m is below 2**31)
     offset: Int32
+    shift: int
+    low: int
+    high: int
+    exponent: Int32 | None = None  # None: `single`
+    zero_point: int = 0  # of the output; `single` has it in bias or offset
+
+    @property
+    def multiplier(self) -> Int32:
+        """m."""
+        return np.asarray(self.doubled.view(np.uint32) >> 1).astype(np.int32)
+
+    @property
+    def words(self) -> tuple[Int32, ...]:
+        """What follows `doubled` or `multiplier` in a kernel's tables, one value a channel each."""
+        if self.exponent is None:
+            return (self.offset,) if self.shift else ()
+        right, left = np.maximum(-self.exponent, 0), np.maximum(self.exponent, 0)
+        return (self.offset, (right + 256 * left).astype(np.int32))
+
+
+@dataclass(frozen=True)
+class AdditionConstants:
+    """An addition's derived integers (see arithmetic.py):
+
+    out = clamp((a * first + b * second + offset) >> shift, low, high)
+
+    in 64-bit integers, with the rounding's half in the offset.
+    """
+
+    first: int
+    second: int
+    offset: int
     shift: int
     low: int
     high: int
@@ -84,7 +133,14 @@ class Layer:
     weights: Int8 | None = None
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
+    second: str | None = None  # of an addition: the other map that it reads
     constants: IntegerConstants | None = None  # once derived; never stored in network.npz
+    addition: AdditionConstants | None = None  # in an addition's place of `constants`
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it reads."""
+        return (self.input,) if self.second is None else (self.input, self.second)
 
 
 class StageKind(StrEnum):
@@ -96,6 +152,8 @@ class StageKind(StrEnum):
     POINTWISE = "pointwise"
     POOL = "pool"
     DENSE = "dense"
+    ADD = "add"
+    SOFTMAX = "softmax"
 
 
 @dataclass(frozen=True)
@@ -109,14 +167,16 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A chain of layers over named tensors. The first tensor is the input, the last the result."""
+    """Layers over named tensors, each after those that make what it reads. The first tensor is
+    the input; the last layer makes the result."""
 
     name: str
     tensors: tuple[Tensor, ...]
     layers: tuple[Layer, ...]
     stages: tuple[Stage, ...]
     classes: tuple[str, ...] = ()  # names, if known
-    host_ops: tuple[str, ...] = ()  # what the graph does after the logits and the host keeps
+    host_ops: tuple[str, ...] = ()  # what the graph does after the result and the host keeps
+    rounding: Rounding = Rounding.SINGLE
 
     def tensor(self, name: str) -> Tensor:
         for tensor in self.tensors:
@@ -135,11 +195,15 @@ class Network:
     def stage_input(self, stage: Stage) -> Tensor:
         return self.tensor(self.layers[stage.layers[0]].input)
 
+    def stage_inputs(self, stage: Stage) -> tuple[Tensor, ...]:
+        """Two for an addition, else one."""
+        return tuple(self.tensor(name) for name in self.layers[stage.layers[0]].inputs)
+
     def stage_output(self, stage: Stage) -> Tensor:
         return self.tensor(self.layers[stage.layers[-1]].output)
 
     def layer_macs(self, layer: Layer) -> int:
-        """Multiply-accumulates of a layer; padding counts, a pool counts none (as the paper)."""
+        """Multiply-accumulates of a layer; padding counts; pools and additions count none."""
         out = self.tensor(layer.output)
         if layer.weights is None:
             return 0
@@ -203,6 +267,7 @@ class StageNeeds:
     band_rows: int
     scratch_bytes: int
     reads_before_writing: bool
+    second: int | None = None  # of an addition: the tensor whose rows y it reads besides
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from mbn import ir
 from mbn.errors import ModelError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -38,6 +38,7 @@ def to_bytes(network: ir.Network) -> bytes:
                 "stride": layer.stride,
                 "pads": layer.pads,
                 "clamp": layer.clamp,
+                **({} if layer.second is None else {"second": layer.second}),
             }
         )
         for key in ("weights", "weight_scales", "bias"):
@@ -49,6 +50,7 @@ def to_bytes(network: ir.Network) -> bytes:
         "name": network.name,
         "classes": network.classes,
         "host_ops": network.host_ops,
+        "rounding": network.rounding.value,
         "tensors": [[t.name, t.height, t.width, t.channels, t.zero_point] for t in network.tensors],
         "layers": layers,
         "stages": [[s.name, s.kind.value, s.layers] for s in network.stages],
@@ -133,6 +135,7 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
             weights=arrays.get(f"{index:03d}.weights"),
             weight_scales=arrays.get(f"{index:03d}.weight_scales"),
             bias=arrays.get(f"{index:03d}.bias"),
+            second=layer.get("second"),
         )
         for index, layer in enumerate(head["layers"])
     )
@@ -146,4 +149,5 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
         stages,
         classes=tuple(head["classes"]),
         host_ops=tuple(head["host_ops"]),
+        rounding=ir.Rounding(head["rounding"]),
     )

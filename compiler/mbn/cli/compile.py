@@ -18,7 +18,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.fit import fit_table, fits
-from mbn.ir import InputMode
+from mbn.ir import InputMode, Rounding
 from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
 from mbn.sources import Request
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
   mbn-compile --board stm32 --alpha 0.25              # an image for an STM32F405
   mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
+  mbn-compile --board qemu --onnx int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
@@ -63,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("LOW", "HIGH"),
         help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
+    )
+    network.add_argument(
+        "--rounding",
+        choices=[rounding.value for rounding in Rounding],
+        default=Rounding.SINGLE.value,
+        help="the fast one, or TensorFlow Lite's reference bits (default single)",
     )
     network.add_argument(
         "--keep-constant",
@@ -144,6 +151,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
         fused=not arguments.unfused,
         simplify=not arguments.keep_constant,
         optimise=arguments.optimise,
+        rounding=Rounding(arguments.rounding),
         output=arguments.output,
     )
 

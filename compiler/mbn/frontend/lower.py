@@ -21,12 +21,19 @@ from mbn.errors import UnsupportedError
 from mbn.frontend import onnx_file, relax_module
 from mbn.frontend.integer_pass import FIELDS, find_integer_stages
 from mbn.frontend.stages import group_stages
+from mbn.frontend.tflite_form import in_tflite
 
 HOST_OPERATORS = {"relax.nn.softmax": "softmax"}
 MAX_MAP_SIDE = 4096
 
 
-def lower(path: Path, name: str, *, fused: bool = True) -> ir.Network:
+def lower(
+    path: Path,
+    name: str,
+    *,
+    fused: bool = True,
+    rounding: ir.Rounding = ir.Rounding.SINGLE,
+) -> ir.Network:
     """Compiles an ONNX file's graph to integer layers.
 
     `fused` groups each depthwise layer with the pointwise that follows it into one block stage.
@@ -42,6 +49,8 @@ def lower(path: Path, name: str, *, fused: bool = True) -> ir.Network:
     module = find_integer_stages(relax_module.import_graph(graph))
     reader = _Reader(module["main"], graph)
     network = reader.read(name)
+    if rounding is ir.Rounding.TFLITE:
+        network = in_tflite(network, reader.softmax_result)
     return group_stages(network, fused=fused)
 
 
@@ -65,6 +74,7 @@ class _Reader:
         self.layers: list[ir.Layer] = []
         self.host_ops: list[str] = []
         self.host_vars: list[Any] = []
+        self.softmax_result: tuple[float, int] | None = None  # scale and zero point, if quantised
         self.pending_input: tuple[Any, str] | None = None
 
     def read(self, name: str) -> ir.Network:
@@ -238,7 +248,15 @@ class _Reader:
             raise self._refusal(call, operator)
         if operator in HOST_OPERATORS:
             self.host_ops.append(HOST_OPERATORS[operator])
+        elif operator == "relax.quantize" and self.host_ops[-1:] == ["softmax"]:
+            self.softmax_result = self._quantised_softmax(call, var)
         self.host_vars.append(var)
+
+    def _quantised_softmax(self, call: Any, var: Any) -> tuple[float, int]:
+        scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
+        if scale is None or zero is None or relax_module.dtype_of(var) != "int8":
+            raise self._refusal(call, "relax.quantize")
+        return float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0])
 
     def _refusal(self, call: Any, operator: str) -> UnsupportedError:
         what = operator.removeprefix("relax.") or type(call).__name__

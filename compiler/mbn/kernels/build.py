@@ -2,7 +2,7 @@
 
 What enters: a network, one of its stages, the name of a kernel set. What leaves: `StageCode`.
 Always holds: `SETS` is the one table that says which builder serves which kind of stage on which
-set, in order of preference; a builder that can't serve a shape answers None and the next is
+set, in order of preference; a builder that can't serve a shape answers False and the next is
 asked; the last (portable) builder serves every shape.
 """
 
@@ -25,22 +25,28 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (scalar.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (scalar.convolution,),
+        ir.StageKind.ADD: (scalar.addition,),
+        ir.StageKind.SOFTMAX: (scalar.softmax,),
     },
     "dsp": {
-        ir.StageKind.CONV: (dsp.convolution,),
-        ir.StageKind.BLOCK: (dsp.block,),
+        ir.StageKind.CONV: (dsp.convolution, scalar.convolution),
+        ir.StageKind.BLOCK: (dsp.block, scalar.block),
         ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-        ir.StageKind.POINTWISE: (dsp.convolution,),
+        ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
         ir.StageKind.POOL: (scalar.pool,),
-        ir.StageKind.DENSE: (dsp.convolution,),
+        ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
+        ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
     "mve": {
-        ir.StageKind.CONV: (mve.convolution,),
-        ir.StageKind.BLOCK: (mve.block,),
+        ir.StageKind.CONV: (mve.convolution, scalar.convolution),
+        ir.StageKind.BLOCK: (mve.block, scalar.block),
         ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-        ir.StageKind.POINTWISE: (mve.convolution,),
+        ir.StageKind.POINTWISE: (mve.convolution, scalar.convolution),
         ir.StageKind.POOL: (scalar.pool,),
-        ir.StageKind.DENSE: (mve.convolution,),
+        ir.StageKind.DENSE: (mve.convolution, scalar.convolution),
+        ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
 }
 

@@ -29,6 +29,8 @@ COLUMNS_MAX = 127  # of a channel in the patch buffer: VLDRW's offset reaches 50
 
 def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
     patch = patch_of(b)
     b.band_rows = _band_rows(b) if patch else 1
     depth = _up(len(b.derived[0].weights), LANES)
@@ -163,17 +165,24 @@ def _depthwise_call(
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """ceil(C / 4) x 24 (28 with offsets) words: see runtime/kernels/mve/depthwise.h."""
+    """ceil(C / 4) rows of 24 words or more: see runtime/kernels/mve/depthwise.h."""
     taps = derived.weights
     count, (height, width) = len(taps), taps.shape[1:3]
     groups = _up(count, GROUP) // GROUP
     windows = np.zeros((groups * GROUP, WINDOW, WINDOW), np.int8)  # channel, column, row
     windows[:count, :width, :height] = taps.reshape(count, height, width).transpose(0, 2, 1)
     parts = [windows.reshape(groups, -1).view("<i4")]
-    parts += [_table(derived.bias, GROUP), _table(derived.doubled, GROUP)]
-    if derived.shift:
-        parts.append(_table(derived.offset, GROUP))
+    factor = derived.doubled if derived.exponent is None else derived.multiplier
+    parts += [_table(word, GROUP) for word in (derived.bias, factor, *_words(derived))]
     return np.concatenate(parts, axis=1).astype(np.int32)
+
+
+def _words(derived: ir.IntegerConstants) -> tuple[NDArray[np.int32], ...]:
+    """What follows the multipliers; `tflite`'s right shifts negated, as VSHL takes them."""
+    if derived.exponent is None:
+        return derived.words
+    offset, right = derived.words
+    return (offset, -right)
 
 
 def _table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
@@ -187,8 +196,8 @@ def _table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
 
 
 def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of weights, biases, multipliers (offsets); an odd last channel is
-    paired with zeros. See runtime/kernels/mve/pointwise.h."""
+    """ceil(N / 2) streams of weights, biases, multipliers and what else requantises; an odd last
+    channel is paired with zeros. See runtime/kernels/mve/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     depth, couples = _up(weights.shape[1], LANES), _up(count, 2) // 2
@@ -196,9 +205,8 @@ def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     padded[:count, : weights.shape[1]] = weights
     steps = padded.reshape(couples, 2, depth // LANES, LANES).transpose(0, 2, 1, 3)
     words = np.ascontiguousarray(steps).reshape(couples, -1).view("<i4")
-    parts = [_table(derived.bias, 2), _table(derived.doubled // 2, 2)]
-    if derived.shift:
-        parts.append(_table(derived.offset, 2))
+    columns = (derived.bias, derived.multiplier, *_words(derived))
+    parts = [_table(word, 2) for word in columns]
     return np.concatenate([words, *parts], axis=1).astype(np.int32)
 
 
@@ -314,6 +322,8 @@ def _pointwise_call(
 def convolution(b: StageBuilder) -> bool:
     """im2col into a tile, of a row where that is small, else of four pixels; then the pointwise
     body over all channels."""
+    if not b.short_rounding:
+        return False
     derived = b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
     depth = _up(taps, LANES)

@@ -190,16 +190,38 @@ def _tap(b: StageBuilder, row: Any, channel: Any, at: Any, span: Span, kx: int) 
     return b.script.cast(row[channel, at * layer.stride[1] + (kx - layer.pads[1])], "int32")
 
 
+def addition(b: StageBuilder) -> bool:
+    """Two maps of one shape, value by value."""
+    derived = b.addition()
+    halves = [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
+    words = [derived.first, derived.second, *halves, derived.shift, derived.low, derived.high]
+    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
+    (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
+    table = b.const("addition", packed, "m_a, m_b, C + half (low, high), r, least, greatest")
+    width, channels = b.out.width, b.out.channels
+    strips = all(layout.strides[1] == 1 for layout in b.addend_layouts())  # not of the image
+    extents = (1, width) if strips else (width, 1)
+    with b.loop(channels, "c") as c, b.loop(extents[0], "x") as x:
+        reads = [row[0:channels, 0:width] for row in (first, second)]
+        with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
+            channel, at = axis.spatial(channels, c), axis.spatial(width, x)
+            rows = (b.address(row, channel, at) for row in (first, second, out))
+            b.call("mbn_scalar_add", *rows, extents[1], b.address(table, 0))
+    b.decision = "scalar: sums in 64 bits, channel by channel"
+    return True
+
+
 def pool(b: StageBuilder) -> bool:
     """Average pool without padding."""
     layer = b.layers[0]
     rows, out = b.in_rows(), b.out_row()
-    tables = b.requantiser(0, "pool")
+    derived = b.derived[0]
+    tables = b.requantiser(0, "pool") if derived.shift >= 0 else None
     channels, width = b.out.channels, b.out.width
     sum_ = b.script.sblock_alloc_buffer((1,), "int32")
     with b.loop(channels, "c") as c, b.loop(width, "x") as x:
         with b.block("bias"):
-            b.script.buffer_store(sum_, tables.bias[0], [0])
+            b.script.buffer_store(sum_, tables.bias[0] if tables else b.script.int32(0), [0])
         with b.loop(layer.kernel[1], "k") as k, b.block("sum") as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
             tap = axis.reduce(layer.kernel[1], k)
@@ -210,7 +232,31 @@ def pool(b: StageBuilder) -> bool:
             b.script.buffer_store(sum_, total, [0])
         with b.block("store") as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
-            value = b.requantised(sum_[0], tables, 0)
+            if tables:
+                value = b.requantised(sum_[0], tables, 0)
+            else:
+                count = b.script.int32(int(derived.offset[0]))
+                average = b.script.call_extern("int32", "mbn_average", sum_[0], count)
+                value = b.clamped(average, derived)
             b.script.buffer_store(out, value, [channel, at])
     b.decision = "scalar: sums in int32, channel by channel"
+    return True
+
+
+def softmax(b: StageBuilder) -> bool:
+    """Rounding `tflite`'s, over the channels of one pixel."""
+    derived, count = b.derived[0], b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    assert derived.exponent is not None
+    with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            "mbn_softmax",
+            b.address(row, 0, 0),
+            b.address(out, 0, 0),
+            count,
+            int(derived.multiplier[0]),
+            int(derived.exponent[0]),
+            int(derived.offset[0]),
+        )
+    b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True

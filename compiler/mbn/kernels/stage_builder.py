@@ -77,10 +77,16 @@ class StageBuilder(tir.Builder):
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
         self.derived = [
-            layer.constants
-            or arithmetic.derive(layer, network.tensor(layer.input), network.tensor(layer.output))
+            layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
+            if layer.second is None
         ]
+
+    @property
+    def short_rounding(self) -> bool:
+        """Whether the fast sets' bodies can requantise: not in `tflite` where a multiplier is
+        half or more, or a sum too large."""
+        return all(derived.shift != ir.TFLITE_ANY for derived in self.derived)
 
     # -- parameters --------------------------------------------------------------------------
 
@@ -90,8 +96,25 @@ class StageBuilder(tir.Builder):
         first = self.layers[0]
         return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
 
+    def addition(self) -> ir.AdditionConstants:
+        """The integers of the stage's addition."""
+        layer = self.layers[0]
+        return layer.addition or arithmetic.derive_addition_in(self.network, layer)
+
     def in_layout(self) -> RowLayout:
-        return row_layout(self.source, is_input=self.source is self.network.input)
+        return self._layout(self.source)
+
+    def addend_layouts(self) -> tuple[RowLayout, ...]:
+        return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
+
+    def _layout(self, tensor: ir.Tensor) -> RowLayout:
+        return row_layout(tensor, is_input=tensor is self.network.input)
+
+    def second_row(self) -> Any:
+        """An addition's other row; the driver puts it behind the window."""
+        layout = self.addend_layouts()[1]
+        self.arguments.append(Argument("in", self.kernel_rows))
+        return self.arg("second", "int8", (layout.channels, layout.width), layout.strides)
 
     def in_rows(self) -> list[Any]:
         """The window's rows, each a (channel, pixel) buffer."""
@@ -147,31 +170,40 @@ class StageBuilder(tir.Builder):
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The int8 expression of an accumulator of `channel`."""
         script, derived = self.script, tables.derived
-        if derived.shift == 0:
-            value = script.call_extern(
-                "int32", "mbn_requantise", accumulator, tables.doubled[channel]
-            )
-        else:
-            value = script.call_extern(
-                "int32",
-                "mbn_requantise_shift",
-                accumulator,
-                tables.doubled[channel],
-                tables.offset[channel],
-                script.int32(derived.shift),
-            )
+        function, arguments = "mbn_requantise", [word[channel] for word in tables.words]
+        if derived.shift > 0:
+            function = "mbn_requantise_shift"
+            arguments.append(script.int32(derived.shift))
+        elif derived.shift < 0:
+            short = derived.shift == ir.TFLITE
+            function = "mbn_requantise_tflite" if short else "mbn_requantise_tflite_any"
+        value = script.call_extern("int32", function, accumulator, *arguments)
+        return self.clamped(value, derived)
+
+    def clamped(self, value: Any, derived: ir.IntegerConstants) -> Any:
+        """The int8 expression of a rounded value."""
+        script = self.script
         low, high = script.int32(derived.low), script.int32(derived.high)
         return script.cast(script.max(script.min(value, high), low), "int8")
 
     def requantiser(self, index: int, prefix: str) -> Requantiser:
-        """Declares the tables of layer `index`: bias, doubled multipliers, offsets."""
+        """Declares the tables of layer `index`: bias, multipliers, what else its rounding takes."""
         derived = self.derived[index]
         bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
-        doubled = self.const(f"{prefix}_doubled", derived.doubled, "2 m, the multiplier doubled")
-        offset = None
-        if derived.shift:
-            offset = self.const(f"{prefix}_offset", derived.offset, "Z, added after the shift")
-        return Requantiser(derived, bias, doubled, offset)
+        if derived.exponent is None:
+            names = [("doubled", derived.doubled, "2 m, the multiplier doubled")]
+            names += [("offset", word, "Z, added after the shift") for word in derived.words]
+        else:
+            about = ("zero points, and halves where they fit", "right shifts + 256 * left ones")
+            names = [("multiplier", derived.multiplier, "Q31 multipliers")]
+            names += [
+                (name, word, meaning)
+                for name, word, meaning in zip(
+                    ("offset", "exponent"), derived.words, about, strict=True
+                )
+            ]
+        words = [self.const(f"{prefix}_{name}", word, about) for name, word, about in names]
+        return Requantiser(derived, bias, tuple(words))
 
     # -- result ------------------------------------------------------------------------------
 
@@ -212,8 +244,7 @@ class Requantiser:
 
     derived: ir.IntegerConstants
     bias: Any
-    doubled: Any
-    offset: Any
+    words: tuple[Any, ...]  # one value a channel each
 
 
 @dataclass(frozen=True)

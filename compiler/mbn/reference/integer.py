@@ -3,13 +3,13 @@
 What enters: `ir.Network` (from network.npz alone) and int8 images. What leaves: every layer's
 int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
 multipliers, shifts and dead channels are derived again from the definition of the arithmetic
-(rounding `single`), so an error in either shows as a difference. Sums of products are taken in
-float64, which is exact for them: every partial sum stays far below 2**53.
+(rounding `single` here, `tflite` in tflite.py), so an error in either shows as a difference. Sums
+of products are taken in float64, which is exact for them: every partial sum stays below 2**53.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
+from mbn.reference import tflite
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
@@ -35,6 +36,37 @@ class Arithmetic:
     shift: int  # s
     low: int
     high: int
+
+
+@dataclass(frozen=True)
+class Addition:
+    """One addition's integers: out = clamp((a * m_a + b * m_b + C + 2**(r - 1)) >> r, lo, hi)."""
+
+    first: int  # m_a
+    second: int  # m_b
+    constant: int  # C
+    shift: int  # r
+    low: int
+    high: int
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> Addition:
+    """The integers of an addition (see the arithmetic's definition: residual add)."""
+    ratios = [np.float64(source.scale) / np.float64(out.scale) for source in sources]
+    r = 30
+    while any(np.rint(ratio * 2.0**r) >= 2**30 for ratio in ratios):
+        r -= 1
+    first, second = (int(np.rint(ratio * 2.0**r)) for ratio in ratios)
+    return Addition(
+        first,
+        second,
+        out.zero_point * 2**r - sources[0].zero_point * first - sources[1].zero_point * second,
+        r,
+        _bound(layer.clamp[0], out, -128),
+        _bound(layer.clamp[1], out, 127),
+    )
 
 
 def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
@@ -94,10 +126,18 @@ class Reference:
 
     def __init__(self, network: ir.Network) -> None:
         self.network = network
-        self.arithmetic = [
-            derive(layer, network.tensor(layer.input), network.tensor(layer.output))
-            for layer in network.layers
-        ]
+        self.arithmetic = [self._derive(layer) for layer in network.layers]
+        self._last_reader = {
+            name: index for index, layer in enumerate(network.layers) for name in layer.inputs
+        }
+
+    def _derive(self, layer: ir.Layer) -> Arithmetic | Addition | tflite.Arithmetic:
+        source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
+        if layer.second is not None:
+            return derive_addition(layer, (source, self.network.tensor(layer.second)), out)
+        if self.network.rounding is ir.Rounding.TFLITE:
+            return tflite.derive(layer, source, out)
+        return derive(layer, source, out)
 
     def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
         """Each layer with its output, images first: N x height x width x channel, int8."""
@@ -105,12 +145,24 @@ class Reference:
         if images.dtype != np.int8 or images.shape[1:] != expected:
             raise ValueError(f"images are {images.dtype} {images.shape}, not int8 N x {expected}")
         maps: dict[str, Int8] = {self.network.input.name: images}
-        for layer, arithmetic in zip(self.network.layers, self.arithmetic, strict=True):
-            source = self.network.tensor(layer.input)
-            result = _run(layer, arithmetic, maps[layer.input], source.zero_point)
-            assert result.shape[1:] == self.network.tensor(layer.output).shape
-            maps = {layer.output: result}  # a chain: nobody reads an older map
+        for index, layer in enumerate(self.network.layers):
+            maps[layer.output] = result = self.made(layer, maps)
+            for name in layer.inputs:
+                if self._last_reader[name] == index:
+                    maps.pop(name, None)
             yield layer, result
+
+    def made(self, layer: ir.Layer, maps: Mapping[str, Int8]) -> Int8:
+        """One layer's output from the maps that it reads, by tensor name."""
+        arithmetic = self.arithmetic[self.network.layers.index(layer)]
+        if isinstance(arithmetic, Addition):
+            assert layer.second is not None
+            result = _add(arithmetic, maps[layer.input], maps[layer.second])
+        else:
+            source = self.network.tensor(layer.input)
+            result = _run(layer, arithmetic, maps[layer.input], source)
+        assert result.shape[1:] == self.network.tensor(layer.output).shape
+        return result
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
         """The network's result, N x (height * width * channels) of the output tensor."""
@@ -123,21 +175,36 @@ class Reference:
         return np.concatenate(parts)
 
 
-def _run(layer: ir.Layer, arithmetic: Arithmetic, x: Int8, zero_point: int) -> Int8:
+def _add(arithmetic: Addition, a: Int8, b: Int8) -> Int8:
+    total = a.astype(np.int64) * arithmetic.first + b.astype(np.int64) * arithmetic.second
+    rounded = (total + arithmetic.constant + (1 << (arithmetic.shift - 1))) >> arithmetic.shift
+    stored: Int8 = np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+    return stored
+
+
+def _run(
+    layer: ir.Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, source: ir.Tensor
+) -> Int8:
+    if layer.op is ir.Op.SOFTMAX:
+        return tflite.softmax(x, source.scale)
     if layer.op is ir.Op.DENSE:
         x = x.reshape(len(x), 1, 1, -1)
-    windows = _windows(x, layer, zero_point)
+    windows = _windows(x, layer, source.zero_point)
     if layer.op is ir.Op.POOL:
         total = windows.sum(axis=(3, 4), dtype=np.int64)
-        return requantise(total + arithmetic.constant, arithmetic)
-    if layer.op is ir.Op.DEPTHWISE:
+        if isinstance(arithmetic, tflite.Arithmetic):
+            return tflite.average(total, layer.kernel[0] * layer.kernel[1], arithmetic)
+    elif layer.op is ir.Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)
     else:
         n, height, width = windows.shape[:3]
         columns = windows.reshape(n * height * width, -1).astype(np.float64)
         matrix = arithmetic.weights.reshape(len(arithmetic.weights), -1).astype(np.float64)
         total = (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
-    return requantise(total + arithmetic.constant, arithmetic)
+    total = total + arithmetic.constant
+    if isinstance(arithmetic, tflite.Arithmetic):
+        return tflite.requantise(total, arithmetic)
+    return requantise(total, arithmetic)
 
 
 def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:

@@ -2,7 +2,7 @@
  *
  * What enters: three rows of one plane (4-byte aligned, readable up to the next multiple of 4),
  * and the channel's seven words: (w0, w2) of each kernel row as halfwords, (w1 of row 0, w1 of
- * row 1), (w1 of row 2, 0), bias, 2m; Z is an eighth where s > 0.
+ * row 1), (w1 of row 2, 0), bias, and what requantises (dsp/requantise.h).
  * What leaves: int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase + x
  * and goes to halfword (p / 4) * group_halves + (p % 4) * 2. Always holds: every word of input is loaded aligned;
  * positions outside the map read as the zero point (the constants `first` and `valid`, how many
@@ -14,7 +14,7 @@
 #ifndef MBN_DSP_DEPTHWISE_H
 #define MBN_DSP_DEPTHWISE_H
 
-#include "dsp/instructions.h"
+#include "dsp/requantise.h"
 
 /* The word at x; where fewer than 4 bytes of it are `valid`, the rest become zero points. */
 MBN_INLINE uint32_t mbn_dsp_word(const int8_t *row, int32_t x, const int32_t valid,
@@ -161,11 +161,12 @@ MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t
         y[3] = mbn_dsp_middle(odd, 1, taps, k, y[3]);
         y[3] = mbn_smlabt(after, w02, y[3]);
     }
+    const mbn_dsp_requantiser by = mbn_dsp_requantiser_of(words + 6, 1, shift);
     const int32_t count = valid < 4 ? valid : 4;
     MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[mbn_dsp_place(phase + i, group_halves)] =
-            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+            (int16_t)mbn_dsp_store_value(y[i], by, shift, low, high);
     }
 }
 
@@ -201,10 +202,11 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
             y[1] = mbn_smlabt(after, w02, y[1]);
         }
     }
+    const mbn_dsp_requantiser by = mbn_dsp_requantiser_of(words + 6, 1, shift);
     MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[mbn_dsp_place(phase + x / 2 + i, group_halves)] =
-            (int16_t)mbn_dsp_store_value(y[i], words[6], shift > 0 ? words[7] : 0, shift, low, high);
+            (int16_t)mbn_dsp_store_value(y[i], by, shift, low, high);
     }
 }
 
@@ -215,11 +217,11 @@ MBN_INLINE void mbn_dsp_store_s1(const int32_t y[4], int16_t *tile, const int32_
                                  const int32_t *words, const int32_t shift, const int32_t low,
                                  const int32_t high)
 {
-    const int32_t doubled = words[6], offset = shift > 0 ? words[7] : 0;
+    const mbn_dsp_requantiser by = mbn_dsp_requantiser_of(words + 6, 1, shift);
     MBN_UNROLL
     for (int32_t i = 0; i < count; i++) {
         tile[mbn_dsp_place(phase + i, group_halves)] =
-            (int16_t)mbn_dsp_store_value(y[i], doubled, offset, shift, low, high);
+            (int16_t)mbn_dsp_store_value(y[i], by, shift, low, high);
     }
 }
 

@@ -2,7 +2,7 @@
  * same functions in portable C for the host, where the kernels run under sanitizers.
  *
  * What enters / leaves: 32-bit words. Always holds: both forms give the same bits (DDI 0403,
- * A7.7: SXTB16, SMLAD, SMLA<x><y>, SMMUL{R}, SSAT).
+ * A7.7: SXTB16, SMLAD, SMLA<x><y>, SMMULR, SMMLAR, SSAT).
  */
 #ifndef MBN_DSP_INSTRUCTIONS_H
 #define MBN_DSP_INSTRUCTIONS_H
@@ -79,6 +79,14 @@ MBN_INLINE int32_t mbn_smmulr(int32_t a, int32_t b)
     return out;
 }
 
+/* sum + ((a * b + 2^31) >> 32), modulo 2^32 */
+MBN_INLINE int32_t mbn_smmlar(int32_t a, int32_t b, int32_t sum)
+{
+    int32_t out;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(out) : "r"(a), "r"(b), "r"(sum));
+    return out;
+}
+
 MBN_INLINE int32_t mbn_ssat8(int32_t value)
 {
     int32_t out;
@@ -137,27 +145,16 @@ MBN_INLINE int32_t mbn_smmulr(int32_t a, int32_t b)
     return mbn_requantise(a, b);
 }
 
+MBN_INLINE int32_t mbn_smmlar(int32_t a, int32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)mbn_requantise(a, b));
+}
+
 MBN_INLINE int32_t mbn_ssat8(int32_t value)
 {
     return value < -128 ? -128 : value > 127 ? 127 : value;
 }
 
 #endif
-
-/* One accumulator to its stored value: SMMULR, SSAT, and compare-and-select where the clamp is
- * tighter than int8 (low, high and shift are constants). */
-MBN_INLINE int32_t mbn_dsp_store_value(int32_t accumulator, int32_t doubled, int32_t offset,
-                                       int32_t shift, int32_t low, int32_t high)
-{
-    if (shift > 0) {
-        accumulator = (int32_t)((uint32_t)accumulator << shift) + offset;
-    }
-    int32_t value = mbn_smmulr(accumulator, doubled);
-    if (low == -128 && high == 127) {
-        return mbn_ssat8(value);
-    }
-    value = value < low ? low : value;
-    return value > high ? high : value;
-}
 
 #endif

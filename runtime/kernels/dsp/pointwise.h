@@ -4,14 +4,14 @@
  * channel j + pairs in the high half; and a weight stream, for each two output channels n, n + 1:
  *     bias[n], bias[n + 1]
  *     pairs words of bytes w[n][j], w[n + 1][j], w[n][j + pairs], w[n + 1][j + pairs]
- *     2m[n], 2m[n + 1], and Z[n], Z[n + 1] where s > 0.
+ *     what requantises n and n + 1, word by word (dsp/requantise.h).
  * What leaves: up to 4 pixels of both channels' planes. Always holds: one weight word serves both
  * channels (SXTB16 of it, and of it rotated by 8), one tile word one pixel: 8 SMLADs for 5 loads.
  */
 #ifndef MBN_DSP_POINTWISE_H
 #define MBN_DSP_POINTWISE_H
 
-#include "dsp/instructions.h"
+#include "dsp/requantise.h"
 
 /* Pairs in one straight run of code; longer sums loop over runs of this length. */
 #define MBN_DSP_RUN 64
@@ -231,15 +231,15 @@ MBN_INLINE void mbn_dsp_store_tile(const int32_t acc[8], const int32_t *tail, in
                                    const int32_t channels, const int32_t split, const int32_t jump,
                                    const int32_t shift, const int32_t low, const int32_t high)
 {
-    int32_t m0 = tail[0], m1 = tail[1];
-    int32_t z0 = shift > 0 ? tail[2] : 0, z1 = shift > 0 ? tail[3] : 0;
+    const mbn_dsp_requantiser by0 = mbn_dsp_requantiser_of(tail, 2, shift);
+    const mbn_dsp_requantiser by1 = mbn_dsp_requantiser_of(tail + 1, 2, shift);
     MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
         int32_t slot = p + 1 == pixels ? 6 : 2 * p;
         int8_t *to = out + p + (p >= split ? jump : 0);
-        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], m0, z0, shift, low, high);
+        to[0] = (int8_t)mbn_dsp_store_value(acc[slot], by0, shift, low, high);
         if (channels == 2) {
-            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], m1, z1, shift, low, high);
+            to[plane_bytes] = (int8_t)mbn_dsp_store_value(acc[slot + 1], by1, shift, low, high);
         }
     }
 }

@@ -2,7 +2,8 @@
  *
  * What enters: the window's rows (planes, plane_bytes from channel to channel), for each four
  * channels a table of 16-byte weights a channel (byte 4 * kx + ky, zeros where the kernel is
- * smaller), bias[4], 2m[4], and Z[4] where s > 0. What leaves: int8 values in the pointwise's
+ * smaller), bias[4], 2m[4], and Z[4] where s > 0; in rounding `tflite` bias[4], m[4], T[4], -e[4]
+ * (mbn_requantise_tflite in scalar/kernels.h). What leaves: int8 values in the pointwise's
  * tile, byte pixel * depth + channel.
  * Always holds: the rows are interleaved first (VST4) into a patch buffer: four bytes, one of
  * each row, for each column and padded column; any 16 bytes of it from a column on are one
@@ -172,21 +173,32 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     "vstrb.32 q6, [%[out]]\n\t"
 
 /* Any clamp and shift, pixel by pixel. */
-#define MBN_DW_ANY(SHIFT)                                                                         \
+#define MBN_DW_ANY(ROUND)                                                                         \
     "dls lr, %[count]\n"                                                                          \
     "1:\n\t"                                                                                      \
-    "vldrw.32 q5, [%[words], #64]\n\t" MBN_DW_FIRST SHIFT                                         \
-    "vrmulh.s32 q6, q6, q7\n\t"                                                                   \
+    "vldrw.32 q5, [%[words], #64]\n\t" MBN_DW_FIRST ROUND                                         \
     "vdup.32 q4, %[low]\n\t"                                                                      \
     "vdup.32 q5, %[high]\n\t"                                                                     \
     "vmax.s32 q6, q6, q4\n\t"                                                                     \
     "vmin.s32 q6, q6, q5\n\t" MBN_DW_STORE                                                        \
     "le lr, 1b\n\t"
 
+#define MBN_DW_MULTIPLY "vrmulh.s32 q6, q6, q7\n\t"
+
 #define MBN_DW_SHIFT                                                                              \
     "vldrw.32 q5, [%[words], #96]\n\t"                                                            \
     "vshl.i32 q6, q6, %[shift]\n\t"                                                                   \
-    "vadd.i32 q6, q6, q5\n\t"
+    "vadd.i32 q6, q6, q5\n\t" MBN_DW_MULTIPLY
+
+/* `tflite`: the high product, the sign, the half and the zero point, the shift. */
+#define MBN_DW_TFLITE                                                                             \
+    "vldrw.32 q5, [%[words], #96]\n\t"                                                            \
+    "vshr.s32 q4, q6, #31\n\t"                                                                    \
+    "vqrdmulh.s32 q6, q6, q7\n\t"                                                                 \
+    "vadd.i32 q4, q4, q5\n\t"                                                                     \
+    "vldrw.32 q5, [%[words], #112]\n\t"                                                           \
+    "vadd.i32 q6, q6, q4\n\t"                                                                     \
+    "vshl.s32 q6, q6, q5\n\t"
 
 #define MBN_DW_ASM(TEXT, COUNT, ...)                                                              \
     __asm__ volatile(TEXT                                                                                  \
@@ -206,7 +218,13 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
 {
     const int8_t *p0 = patch, *p1 = patch + 8 * columns;
     int32_t a0, a1, a2, a3;
-    if (shift > 0) {
+    if (shift == MBN_TFLITE) {
+        if (lower) {
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_TFLITE), count, MBN_DW_CLAMP);
+        } else {
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_ANY(MBN_DW_TFLITE), count, MBN_DW_CLAMP);
+        }
+    } else if (shift > 0) {
         if (lower) {
             MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_SHIFT), count, MBN_DW_CLAMP);
         } else {
@@ -214,9 +232,9 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
         }
     } else if (low != -128 || high != 127) {
         if (lower) {
-            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(""), count, MBN_DW_CLAMP);
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_MULTIPLY), count, MBN_DW_CLAMP);
         } else {
-            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_ANY(""), count, MBN_DW_CLAMP);
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_ANY(MBN_DW_MULTIPLY), count, MBN_DW_CLAMP);
         }
     } else if (count == 1) {
         if (lower) {
@@ -247,8 +265,10 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
                 int32_t weight = k % 4 >= lower ? weights[16 * c + k - lower] : 0;
                 sum += window[k] * weight;
             }
+            int32_t factor = words[20 + c];
             out[x * depth + c] = mbn_mve_store_value(
-                sum, words[20 + c] / 2, shift > 0 ? words[24 + c] : 0, shift, low, high);
+                sum, shift == MBN_TFLITE ? factor : factor / 2, shift != 0 ? words[24 + c] : 0,
+                shift == MBN_TFLITE ? words[28 + c] : 0, shift, low, high);
         }
     }
 }

@@ -2,7 +2,8 @@
  *
  * What enters: vectors of int32 accumulators. What leaves: int8 values, one a 32-bit lane.
  * Always holds: VQRDMULH.S32 by m and VRMULH.S32 by 2m are both (2 * a * m + 2^31) >> 32, the
- * arithmetic's rounding `single` (m < 2^30, so neither saturates); the twins in C say the same.
+ * arithmetic's rounding `single` (m < 2^30, so neither saturates), and the first also `tflite`'s
+ * high multiply (m < 2^31); the twins in C say the same.
  */
 #ifndef MBN_MVE_INSTRUCTIONS_H
 #define MBN_MVE_INSTRUCTIONS_H
@@ -22,11 +23,14 @@
 #define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
 #define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
 
-/* One accumulator, bias included, to its stored value; `m` is not doubled. */
-MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset, int32_t shift,
-                                      int32_t low, int32_t high)
+/* One accumulator, bias included, to its stored value; `m` is not doubled. `offset` and `exponent`
+ * (minus e): where `shift` says that there are such. */
+MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset,
+                                      int32_t exponent, int32_t shift, int32_t low, int32_t high)
 {
-    int32_t value = mbn_requantise_shift(accumulator, 2 * m, offset, shift);
+    int32_t value = shift == MBN_TFLITE
+                        ? mbn_requantise_tflite(accumulator, m, offset, -exponent)
+                        : mbn_requantise_shift(accumulator, 2 * m, offset, shift);
     value = value < low ? low : value;
     return (int8_t)(value > high ? high : value);
 }

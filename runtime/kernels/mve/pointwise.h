@@ -3,7 +3,8 @@
  * What enters: a tile, int8 [pixel][depth], depth a multiple of 16 (what pads it meets zero
  * weights and may be anything); a weight stream for each two output channels n, n + 1:
  *     for each 16 input channels: 16 weights of n, 16 of n + 1
- *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0.
+ *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0; in rounding `tflite`
+ *     T[n], T[n + 1], -e[n], -e[n + 1] (mbn_requantise_tflite in scalar/kernels.h).
  * What leaves: up to 4 pixels of both channels' planes. Always holds: one VMLADAVA is 16
  * multiplies and takes two cycles; every load is issued in the shadow of one.
  */
@@ -312,13 +313,19 @@ MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_
 
 /* Four sums of one channel to their stored values, one in the low byte of each lane. */
 MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, int32_t bias, int32_t m, int32_t offset,
-                                        const int32_t shift, const int32_t low, const int32_t high)
+                                        int32_t exponent, const int32_t shift, const int32_t low, const int32_t high)
 {
     sum = vaddq_n_s32(sum, bias);
-    if (shift > 0) {
+    if (shift == MBN_TFLITE) {
+        int32x4_t sign = vshrq_n_s32(sum, 31);
+        sum = vaddq_s32(vqrdmulhq_n_s32(sum, m), sign);
+        sum = vshlq_r_s32(vaddq_n_s32(sum, offset), exponent);
+    } else if (shift > 0) {
         sum = vaddq_n_s32(vshlq_r_s32(sum, shift), offset);
+        sum = vqrdmulhq_n_s32(sum, m);
+    } else {
+        sum = vqrdmulhq_n_s32(sum, m);
     }
-    sum = vqrdmulhq_n_s32(sum, m);
     if (low == -128 && high == 127) {
         int16x8_t halves = vqmovnbq_s32(vreinterpretq_s16_s32(sum), sum);
         return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(halves), halves));
@@ -355,7 +362,8 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
     for (int32_t n = 0; n < channels; n++) {
         if (!stored) {
             values[n] = mbn_mve_requantise(values[n], tail[n], tail[2 + n],
-                                           shift > 0 ? tail[4 + n] : 0, shift, low, high);
+                                           shift != 0 ? tail[4 + n] : 0,
+                                           shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
         }
         mbn_mve_store(out + n * plane_bytes, values[n], pixels);
         if (split) {
@@ -383,8 +391,9 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
             for (int32_t k = 0; k < depth; k++) {
                 sum += pixel[k] * weights[32 * (k / 16) + 16 * n + k % 16];
             }
-            to[n * plane_bytes + p] = mbn_mve_store_value(
-                sum, tail[2 + n], shift > 0 ? tail[4 + n] : 0, shift, low, high);
+            to[n * plane_bytes + p] =
+                mbn_mve_store_value(sum, tail[2 + n], shift != 0 ? tail[4 + n] : 0,
+                                    shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
         }
     }
     return 0;

@@ -1,9 +1,10 @@
 /* Bodies of the scalar kernel set: any core, and the host.
  *
  * What enters: an int32 accumulator or int8 vectors. What leaves: int8 values in int32.
- * Always holds: exactly the arithmetic's rounding `single`,
- *     out = (2 * ((A << s) + Z) * m + 2^31) >> 32,
- * with the clamp left to the caller. `doubled` is 2 * m, below 2^31.
+ * Always holds: exactly the arithmetic's roundings, with the clamp left to the caller:
+ *     `single`: (2 * ((A << s) + Z) * m + 2^31) >> 32; `doubled` is 2 * m, below 2^31;
+ *     `tflite`: TensorFlow Lite's reference: Q31 multiplier, rounding doubling high multiply (half
+ *     up), rounding divide by 2^e (half away from zero), then the zero point.
  */
 #ifndef MBN_SCALAR_KERNELS_H
 #define MBN_SCALAR_KERNELS_H
@@ -29,6 +30,61 @@ MBN_INLINE int32_t mbn_requantise_shift(int32_t accumulator, int32_t doubled, in
 {
     int32_t scaled = (int32_t)((uint32_t)accumulator << shift) + offset;
     return mbn_requantise(scaled, doubled);
+}
+
+/* out[k] = clamp((a[k] * m_a + b[k] * m_b + C + 2^(r - 1)) >> r, least, greatest) in 64 bits.
+ * table: m_a, m_b, C + 2^(r - 1) (low word, high word), r, least, greatest. */
+MBN_INLINE int32_t mbn_scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t count,
+                                  const int32_t *table)
+{
+    const int32_t first = table[0], second = table[1], shift = table[4];
+    const int32_t least = table[5], greatest = table[6];
+    const int64_t offset = (int64_t)((uint64_t)(uint32_t)table[3] << 32 | (uint32_t)table[2]);
+    for (int32_t k = 0; k < count; k++) {
+        int64_t total = (int64_t)a[k] * first + (int64_t)b[k] * second + offset;
+        int64_t value = total >> shift;
+        value = value < least ? least : value;
+        out[k] = (int8_t)(value > greatest ? greatest : value);
+    }
+    return 0;
+}
+
+/* `shift` of the kernels' constants: s in rounding `single`, this in rounding `tflite`. */
+#define MBN_TFLITE (-1)
+
+/* The high multiply: (2 * A * m + 2^31) >> 32 for m in 0 .. 2^31 - 1. */
+MBN_INLINE int32_t mbn_high_multiply(int32_t accumulator, int32_t multiplier)
+{
+    int64_t product = (int64_t)accumulator * multiplier;
+    return (int32_t)((product + INT64_C(0x40000000)) >> 31);
+}
+
+/* `tflite` where every channel divides by 2^e with e >= 1. `offset` T = 2^(e - 1) + zp * 2^e: the
+ * half and the zero point before the shift (proved to fit). A negative half goes away from zero
+ * by the sign that is added; a product that rounds to 0 has no half. */
+MBN_INLINE int32_t mbn_requantise_tflite(int32_t accumulator, int32_t multiplier, int32_t offset,
+                                         int32_t exponent)
+{
+    int32_t high = mbn_high_multiply(accumulator, multiplier);
+    return (high + offset + (accumulator >> 31)) >> exponent;
+}
+
+/* `tflite` for any multiplier. `exponent`: right + 256 * left; `zero_point` is added last. */
+MBN_INLINE int32_t mbn_requantise_tflite_any(int32_t accumulator, int32_t multiplier,
+                                             int32_t zero_point, int32_t exponent)
+{
+    int32_t right = exponent & 255, left = exponent >> 8;
+    int32_t scaled = (int32_t)((uint32_t)accumulator << left); /* proved to fit */
+    int32_t high = mbn_high_multiply(scaled, multiplier);
+    int32_t mask = (int32_t)((UINT32_C(1) << right) - 1u);
+    int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
+    return (high >> right) + ((high & mask) > threshold ? 1 : 0) + zero_point;
+}
+
+/* `tflite`'s average: to nearest, half away from zero. */
+MBN_INLINE int32_t mbn_average(int32_t sum, int32_t count)
+{
+    return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
 }
 
 /* sum += a[k] * w[k]; four products a turn, so that a load is not waited for. */

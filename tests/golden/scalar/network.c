@@ -1,6 +1,6 @@
 /* tiny, compiled by mbn.
  *
- * Model:  b69e2b57a5f41611a198c199e98ff780e5d306615dc52064671034b84d51af94
+ * Model:  deb1d855b3923536d5f726c4c6d9c2d3cee4ee7c0a57e37c659e10afb3df9b10
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,
@@ -224,23 +224,23 @@ static void stage_03_dense(
 static const mbn_tensor tensors[5] = {
     {.offset_bytes = 0, .row_bytes = 20,
      .height = 8, .width = 6, .channels = 3,
-     .depth = 3, .plane_bytes = 0,
+     .depth = 3, .plane_bytes = 0, .reader = 0,
      .zero_point = 0, .scale = 0.0078125f},
     {.offset_bytes = 96, .row_bytes = 16,
      .height = 4, .width = 3, .channels = 4,
-     .depth = 4, .plane_bytes = 4,
+     .depth = 4, .plane_bytes = 4, .reader = 1,
      .zero_point = -128, .scale = 0.03125f},
     {.offset_bytes = 0, .row_bytes = 20,
      .height = 4, .width = 3, .channels = 5,
-     .depth = 4, .plane_bytes = 4,
+     .depth = 4, .plane_bytes = 4, .reader = 2,
      .zero_point = -128, .scale = 0.03125f},
     {.offset_bytes = 152, .row_bytes = 8,
      .height = 1, .width = 1, .channels = 5,
-     .depth = 1, .plane_bytes = 1,
+     .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = -128, .scale = 0.015625f},
     {.offset_bytes = 0, .row_bytes = 4,
      .height = 1, .width = 1, .channels = 3,
-     .depth = 1, .plane_bytes = 1,
+     .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = 7, .scale = 0.0625f},
 };
 
@@ -248,30 +248,30 @@ static const mbn_stage stages[4] = {
     {.name = "stem",
      .run = stage_00_stem, .border = border_0,
      .macs = 1296, .scratch_offset_bytes = 64,
-     .input = 0, .output = 1, .kernel_rows = 3,
-     .stride_rows = 2, .pad_top = 0, .band_rows = 1},
+     .input = 0, .output = 1, .second = MBN_NO_TENSOR,
+     .kernel_rows = 3, .stride_rows = 2, .pad_top = 0, .band_rows = 1},
     {.name = "pw",
      .run = stage_01_pw, .border = border_m128,
      .macs = 672, .scratch_offset_bytes = 80,
-     .input = 1, .output = 2, .kernel_rows = 3,
-     .stride_rows = 1, .pad_top = 1, .band_rows = 1},
+     .input = 1, .output = 2, .second = MBN_NO_TENSOR,
+     .kernel_rows = 3, .stride_rows = 1, .pad_top = 1, .band_rows = 1},
     {.name = "pool",
      .run = stage_02_pool, .border = NULL,
      .macs = 0, .scratch_offset_bytes = 80,
-     .input = 2, .output = 3, .kernel_rows = 4,
-     .stride_rows = 1, .pad_top = 0, .band_rows = 1},
+     .input = 2, .output = 3, .second = MBN_NO_TENSOR,
+     .kernel_rows = 4, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
     {.name = "dense",
      .run = stage_03_dense, .border = NULL,
      .macs = 15, .scratch_offset_bytes = 8,
-     .input = 3, .output = 4, .kernel_rows = 1,
-     .stride_rows = 1, .pad_top = 0, .band_rows = 1},
+     .input = 3, .output = 4, .second = MBN_NO_TENSOR,
+     .kernel_rows = 1, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
 };
 
 static const mbn_segment segments[3] = {{0, 0}, {1, 2}, {3, 3}};
 
 const mbn_network mbn_model = {
     .name = "tiny",
-    .model_sha256 = "b69e2b57a5f41611a198c199e98ff780e5d306615dc52064671034b84d51af94",
+    .model_sha256 = "deb1d855b3923536d5f726c4c6d9c2d3cee4ee7c0a57e37c659e10afb3df9b10",
     .tensors = tensors,
     .stages = stages,
     .segments = segments,

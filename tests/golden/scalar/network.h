@@ -1,6 +1,6 @@
 /* tiny, compiled by mbn.
  *
- * Model:  b69e2b57a5f41611a198c199e98ff780e5d306615dc52064671034b84d51af94
+ * Model:  deb1d855b3923536d5f726c4c6d9c2d3cee4ee7c0a57e37c659e10afb3df9b10
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,

@@ -128,7 +128,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
-    """C x 7 (8 with an offset) words: see runtime/kernels/dsp/depthwise.h."""
+    """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
     taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
 
     def halves(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -139,6 +139,5 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     columns.append(halves(taps[:, 0, 1], taps[:, 1, 1]))
     columns.append(halves(taps[:, 2, 1], none))
     columns += [derived.bias.astype(np.int64), derived.doubled.astype(np.int64)]
-    if derived.shift:
-        columns.append(derived.offset.astype(np.int64))
+    columns += [word.astype(np.int64) for word in derived.words]
     return np.stack(columns, axis=1).astype(np.uint32, casting="unsafe").view(np.int32)

@@ -22,9 +22,11 @@ MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches tw
 def pointwise_stream(
     derived: ir.IntegerConstants, wide: bool = False, order: NDArray[np.intp] | None = None
 ) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of biases, weight words, multipliers (offsets); an odd last channel
-    is paired with zeros. `wide`: weights as halfwords, two words a pair of input channels. See
-    runtime/kernels/dsp/pointwise.h."""
+    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
+    last channel is paired with zeros. `wide`: weights as halfwords, two words a pair of input
+    channels. `order`: the input of each place of the tile, -1 for none. See
+    runtime/kernels/dsp/pointwise.h.
+    """
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     pairs, couples = up(weights.shape[1], 2), up(count, 2)
@@ -47,8 +49,7 @@ def pointwise_stream(
         return full.reshape(couples, 2)
 
     parts = [table(derived.bias), words, table(derived.doubled)]
-    if derived.shift:
-        parts.append(table(derived.offset))
+    parts += [table(word) for word in derived.words]
     return np.concatenate(parts, axis=1).astype(np.int32)
 
 

@@ -22,6 +22,8 @@ from mbn.kernels.stage_builder import StageBuilder
 
 def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
     b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
     groups = up(b.band_rows * row_pixels(b.out.width, b.band_rows), PIXELS)
@@ -77,6 +79,8 @@ def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pa
 
 def convolution(b: StageBuilder) -> bool:
     """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    if not b.short_rounding:
+        return False
     layer = b.layers[0]
     taps = int(np.prod(b.derived[0].weights.shape[1:]))
     image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE

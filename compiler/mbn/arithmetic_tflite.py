@@ -1,0 +1,218 @@
+"""The integers of rounding `tflite`, derived by the compiler.
+
+What enters: a layer with its input and output tensors. What leaves: biases, Q31 multipliers,
+exponents and the clamp exactly as TensorFlow Lite's reference kernels have them (tensorflow/lite/
+kernels: kernel_util.cc, internal/quantization_util.cc). Always holds: an accumulator is proved to
+stay within int32 for every image, before and after TensorFlow Lite's left shift; where the kernels'
+short form is used (ir.TFLITE), nothing in it overflows either.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.errors import OverflowRisk, UnsupportedError
+
+Int64 = NDArray[np.int64]
+
+INT32_MAX = 2**31 - 1
+SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128
+SOFTMAX_CLASSES_MAX = 4095
+_SOFTMAX_INTEGER_BITS = 5  # of the differences that the exponential takes
+
+
+def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+    """All of a layer's integers. OverflowRisk as in rounding `single`; UnsupportedError for what
+    TensorFlow Lite has no kernel for."""
+    if layer.op is ir.Op.SOFTMAX:
+        return _softmax(layer, source, out)
+    if layer.op is ir.Op.POOL:
+        return _average(layer, source, out)
+    assert layer.weights is not None
+    assert layer.weight_scales is not None and layer.bias is not None
+    multiplier, exponent = quantise_multiplier(_factors(layer, source, out))
+    total = layer.weights.reshape(len(layer.weights), -1).astype(np.int64).sum(axis=1)
+    start = layer.bias.astype(np.int64) - source.zero_point * total
+    _prove(layer, layer.weights, start, exponent)
+    low, high = _clamp(layer, out)
+    return settled(
+        ir.IntegerConstants(
+            weights=layer.weights,
+            bias=start.astype(np.int32),
+            doubled=_doubled(multiplier),
+            offset=np.zeros(len(start), np.int32),
+            shift=ir.TFLITE_ANY,
+            low=low,
+            high=high,
+            exponent=exponent.astype(np.int32),
+            zero_point=out.zero_point,
+        )
+    )
+
+
+def _doubled(multiplier: Int64) -> ir.Int32:
+    return np.asarray((2 * multiplier).astype(np.uint32).view(np.int32))
+
+
+def _factors(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> NDArray[np.float64]:
+    assert layer.weight_scales is not None
+    scales = layer.weight_scales
+    if layer.op is ir.Op.DENSE and (scales == scales[0]).all():
+        # a fully connected layer with one scale multiplies the two in float32
+        product = (np.float32(source.scale) * scales).astype(np.float64)
+    else:
+        product = np.float64(source.scale) * scales.astype(np.float64)
+    return np.asarray(product / np.float64(out.scale))
+
+
+def quantise_multiplier(real: NDArray[np.float64]) -> tuple[Int64, Int64]:
+    """(Q31 multiplier, exponent), positive to the left: QuantizeMultiplier."""
+    fraction, exponent = np.frexp(real)
+    multiplier = np.floor(np.ldexp(fraction, 31) + 0.5).astype(np.int64)
+    exponent = exponent.astype(np.int64) + (multiplier == 2**31)
+    multiplier = np.where(multiplier == 2**31, 2**30, multiplier)
+    gone = exponent < -31
+    return np.where(gone, 0, multiplier), np.where(gone, 0, exponent)
+
+
+def _prove(layer: ir.Layer, weights: ir.Int8, start: Int64, exponent: Int64) -> None:
+    left = np.maximum(exponent, 0)
+    worst = _worst(weights, start) * np.exp2(left)
+    channel = int(np.argmax(worst))
+    if worst[channel] > INT32_MAX:
+        raise OverflowRisk(
+            f"the accumulator of output channel {channel} can reach {worst[channel]:.3g}",
+            node=f"node {layer.name}",
+            wanted="at most 2^31 - 1 for every possible input",
+            advice="quantise with a larger weight scale or check the bias",
+        )
+
+
+def _worst(weights: ir.Int8, start: Int64) -> Int64:
+    magnitude = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1)
+    return np.asarray(magnitude * 128 + np.abs(start))
+
+
+def settled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
+    """The constants with the kernels' form chosen and its offsets filled in. To be called again
+    after channels were removed.
+
+    A channel whose product always rounds to 0 gets zeros for weights and bias: the same value, its
+    zero point, and no exponent too large for the short form. So every multiplier is at least 2^30,
+    which the DSP kernels rely on.
+    """
+    assert constants.exponent is not None
+    multiplier, right = constants.multiplier.astype(np.int64), -constants.exponent.astype(np.int64)
+    bound = _worst(constants.weights, constants.bias.astype(np.int64)) << np.maximum(-right, 0)
+    high = (bound * multiplier + 2**30) >> 31
+    half = 1 << np.maximum(right - 1, 0)
+    silent = (high < half) & (right >= 1) | (high == 0)
+    multiplier, right = np.where(silent, 2**30, multiplier), np.where(silent, 1, right)
+    high, half = np.where(silent, 0, high), np.where(silent, 1, half)
+    offset = half + constants.zero_point * (1 << np.maximum(right, 0))
+    short = bool(((right >= 1) & (high + np.abs(offset) < INT32_MAX)).all())
+    plain = np.full(len(right), constants.zero_point)
+    weights = constants.weights.copy()
+    weights[silent] = 0
+    return replace(
+        constants,
+        weights=weights,
+        bias=np.where(silent, 0, constants.bias).astype(np.int32),
+        doubled=_doubled(multiplier),
+        exponent=(-right).astype(np.int32),
+        offset=(offset if short else plain).astype(np.int32),
+        shift=ir.TFLITE if short else ir.TFLITE_ANY,
+    )
+
+
+def _clamp(layer: ir.Layer, out: ir.Tensor) -> tuple[int, int]:
+    """Rounded half away from zero, after a division in float32."""
+
+    def code(real: float | None, limit: int) -> int:
+        if real is None:
+            return limit
+        steps = float(np.float32(real) / np.float32(out.scale))
+        steps = math.copysign(math.floor(min(abs(steps), 2.0**20) + 0.5), steps)
+        return min(127, max(-128, out.zero_point + int(steps)))
+
+    return code(layer.clamp[0], -128), code(layer.clamp[1], 127)
+
+
+def _average(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+    if (source.scale, source.zero_point) != (out.scale, out.zero_point):
+        raise UnsupportedError(
+            f"an average pool from scale {source.scale!r}, zero point {source.zero_point} to "
+            f"scale {out.scale!r}, zero point {out.zero_point}",
+            node=f"node {layer.name}",
+            wanted="equal ones in rounding tflite: TensorFlow Lite's kernel does not rescale",
+            advice="quantise it so, or compile with --rounding single",
+        )
+    low, high = _clamp(layer, out)
+    return ir.IntegerConstants(
+        weights=np.zeros((0, 0, 0, 0), np.int8),
+        bias=np.zeros(1, np.int32),
+        doubled=np.zeros(1, np.int32),
+        offset=np.array([layer.kernel[0] * layer.kernel[1]], np.int32),
+        shift=ir.TFLITE_AVERAGE,
+        low=low,
+        high=high,
+    )
+
+
+def _softmax(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+    """`multiplier`, `exponent` and, as `offset`, the least difference that counts
+    (PreprocessSoftmaxScaling, CalculateInputRadius; beta is 1)."""
+    if (out.scale, out.zero_point) != (SOFTMAX_SCALE, SOFTMAX_ZERO_POINT):
+        raise UnsupportedError(
+            f"a softmax with scale {out.scale!r} and zero point {out.zero_point}",
+            node=f"node {layer.name}",
+            wanted="scale 1/256 and zero point -128 in rounding tflite",
+            advice="quantise it so, or compile with --rounding single",
+        )
+    if source.channels > SOFTMAX_CLASSES_MAX:
+        raise UnsupportedError(
+            f"a softmax over {source.channels} classes",
+            node=f"node {layer.name}",
+            wanted=f"at most {SOFTMAX_CLASSES_MAX} in rounding tflite, or its sum overflows",
+            advice="compile with --rounding single",
+        )
+    real = min(np.float64(source.scale) * 2.0 ** (31 - _SOFTMAX_INTEGER_BITS), 2.0**31 - 1)
+    multiplier, exponent = quantise_multiplier(np.array([real]))
+    left = int(exponent[0])
+    if left < 0:
+        raise UnsupportedError(
+            f"logits of scale {source.scale!r}", node=f"node {layer.name}", wanted="at least 2^-26"
+        )
+    radius = (2.0**_SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - _SOFTMAX_INTEGER_BITS) / 2.0**left
+    return ir.IntegerConstants(
+        weights=np.zeros((0, 0, 0, 0), np.int8),
+        bias=np.zeros(1, np.int32),
+        doubled=_doubled(multiplier),
+        offset=np.array([-math.floor(radius)], np.int32),
+        shift=ir.TFLITE_SOFTMAX,
+        low=-128,
+        high=127,
+        exponent=exponent.astype(np.int32),
+    )
+
+
+def stored(constants: ir.IntegerConstants, accumulator: Int64) -> Int64:
+    """What the device stores for accumulators (last axis: channels; a pool: sums)."""
+    if constants.shift == ir.TFLITE_AVERAGE:
+        count = int(constants.offset[0])
+        half = np.where(accumulator > 0, count // 2, -(count // 2))
+        nearest = np.sign(accumulator) * (np.abs(accumulator + half) // count)
+        return np.asarray(np.clip(nearest, constants.low, constants.high))
+    assert constants.exponent is not None
+    exponent = constants.exponent.astype(np.int64)
+    left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
+    high = ((accumulator << left) * constants.multiplier.astype(np.int64) + 2**30) >> 31
+    mask = (1 << right) - 1
+    away = (high & mask) > (mask >> 1) + (high < 0)
+    value = (high >> right) + away + constants.zero_point
+    return np.asarray(np.clip(value, constants.low, constants.high))

@@ -1,0 +1,47 @@
+"""What rounding `tflite` changes in a network: the softmax becomes a layer.
+
+What enters: a network as lowered, and how the graph quantises its softmax. What leaves: the network
+in rounding `tflite`. Always holds: a softmax that the graph quantises runs on the device, because
+its int8 result is the .tflite's; one that stays in float is no kernel of TensorFlow Lite's int8 and
+remains the host's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mbn import ir
+from mbn.errors import UnsupportedError
+
+
+def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Network:
+    """`softmax`: the scale and zero point of its result, if it is quantised."""
+    network = replace(network, rounding=ir.Rounding.TFLITE)
+    if softmax is None:
+        return network
+    logits, name = network.output, "softmax"
+    if (logits.height, logits.width) != (1, 1):
+        raise UnsupportedError(
+            f"a softmax over a map of {logits.height} x {logits.width}",
+            node=f"node {name}",
+            wanted="one of 1 x 1, in rounding tflite",
+            advice="compile with --rounding single: the softmax is the host's there",
+        )
+    scale, zero_point = softmax
+    out = ir.Tensor(f"{name}:out", 1, 1, logits.channels, scale, zero_point)
+    layer = ir.Layer(
+        name=name,
+        op=ir.Op.SOFTMAX,
+        input=logits.name,
+        output=out.name,
+        kernel=(1, 1),
+        stride=(1, 1),
+        pads=(0, 0, 0, 0),
+        clamp=(None, None),
+    )
+    return replace(
+        network,
+        tensors=(*network.tensors, out),
+        layers=(*network.layers, layer),
+        host_ops=tuple(op for op in network.host_ops if op != "softmax"),
+    )
