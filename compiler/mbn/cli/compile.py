@@ -81,9 +81,16 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--optimise",
-        choices=["speed", "size"],
+        choices=["speed", "balanced", "size"],
         default="speed",
-        help="straight code for every shape, or less flash for a few per cent of time",
+        help="speed: up to 1.5 times the least RAM for taller bands, and more flash; balanced: the "
+        "least RAM; size: the least flash too (default speed)",
+    )
+    made.add_argument(
+        "--ram-budget",
+        type=int,
+        metavar="BYTES",
+        help="the fastest plan whose arena is within these bytes (0: the least that there is)",
     )
     made.add_argument(
         "--input",
@@ -151,6 +158,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
         fused=not arguments.unfused,
         simplify=not arguments.keep_constant,
         optimise=arguments.optimise,
+        ram_budget=arguments.ram_budget,
         rounding=Rounding(arguments.rounding),
         output=arguments.output,
     )

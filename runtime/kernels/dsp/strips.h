@@ -57,15 +57,27 @@
 #define MBN_S_BEGIN(Y, FROM) "vmov %[" Y "], %[" FROM "]\n\t"
 #define MBN_S_NO_BEGIN(Y, FROM) ""
 
+/* A store reaches 4095 bytes with an immediate offset; further ones take e, which is free by then. */
 #define MBN_S_STORE(Y, AT)                                                                        \
     "smmulr %[" Y "], %[" Y "], %[m]\n\t"                                                         \
     "ssat %[" Y "], #8, %[" Y "]\n\t"                                                             \
-    "strh.w %[" Y "], [%[to], %[" AT "]]\n\t"
-/* The same where multiplier and place wait too: in e and o, which are free by then. */
+    ".if %c[" AT "] < 4096\n\t"                                                                   \
+    "strh.w %[" Y "], [%[to], %[" AT "]]\n\t"                                                     \
+    ".else\n\t"                                                                                   \
+    "movw %[e], %[" AT "]\n\t"                                                                    \
+    "strh.w %[" Y "], [%[to], %[e]]\n\t"                                                          \
+    ".endif\n\t"
+/* The same where multiplier and place wait too: in e and o. */
 #define MBN_S_STORE_WAITING(Y, AT)                                                                \
     "smmulr %[" Y "], %[" Y "], %[e]\n\t"                                                         \
     "ssat %[" Y "], #8, %[" Y "]\n\t"                                                             \
-    "strh.w %[" Y "], [%[o], %[" AT "]]\n\t"
+    ".if %c[" AT "] < 4096\n\t"                                                                   \
+    "strh.w %[" Y "], [%[o], %[" AT "]]\n\t"                                                      \
+    ".else\n\t"                                                                                   \
+    "movw %[e], %[" AT "]\n\t"                                                                    \
+    "strh.w %[" Y "], [%[o], %[e]]\n\t"                                                           \
+    "vmov %[e], %[m]\n\t"                                                                         \
+    ".endif\n\t"
 #define MBN_S_WAITED "vmov %[e], %[m]\n\tvmov %[o], %[to]\n\t"
 
 /* One row of outputs out of three of input, two rows out of four; EDGE: of one more output. */

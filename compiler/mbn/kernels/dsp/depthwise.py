@@ -18,6 +18,9 @@ from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
 
+MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
+
+
 def fast_depthwise(b: StageBuilder) -> bool:
     layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
     if layer.kernel != (3, 3) or tensor.channels != b.source.channels or b.source.width == 1:
@@ -81,7 +84,9 @@ def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
     layer, derived, width = b.layers[0], b.derived[0], b.source.width
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    if not saturates or not fast_depthwise(b):
+    group_bytes = PIXELS * 4 * up(len(derived.weights), 2)
+    within_reach = (width + 2 * PIXELS) // PIXELS * group_bytes < MOST_OFFSET
+    if not saturates or not within_reach or not fast_depthwise(b):
         return False
     if layer.stride == (1, 1):
         return width >= 3

@@ -57,7 +57,7 @@ def straight(b: StageBuilder, index: int) -> bool:
     """Whether one asm statement can run through a layer's couples: see couples.h."""
     derived = b.derived[index]
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    return b.optimise == "speed" and saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
+    return b.optimise != "size" and saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
 def wide(b: StageBuilder, index: int) -> bool:
@@ -66,7 +66,7 @@ def wide(b: StageBuilder, index: int) -> bool:
     rest = b.band_rows * b.out.width % PIXELS
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
     large = b.out.height * b.out.width >= WIDE_FROM_PIXELS
-    return large and not alone and straight(b, index)
+    return b.optimise == "speed" and large and not alone and straight(b, index)
 
 
 class Pointwise:
@@ -201,7 +201,7 @@ def _shared(b: StageBuilder, index: int) -> bool:
     """Whether one body an image serves, instead of straight code for this shape: less flash."""
     derived = b.derived[index]
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    return b.optimise != "speed" and saturates
+    return b.optimise == "size" and saturates
 
 
 def _shared_block(one: Pointwise, n: Any, group: int, pixels: int, groups: int) -> None:

@@ -24,7 +24,6 @@ def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
     if not b.short_rounding:
         return False
-    b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
     groups = up(b.band_rows * row_pixels(b.out.width, b.band_rows), PIXELS)
     pairs = up(depth, 2)
@@ -50,25 +49,42 @@ def block(b: StageBuilder) -> bool:
     return True
 
 
-def band_heights(b: StageBuilder) -> list[int]:
-    """Heights of a band that the bodies serve, the least first.
+def band_cycles(b: StageBuilder) -> dict[int, int]:
+    """Heights of a block's bands that the bodies serve, with estimated cycles of its map."""
+    return {rows: _cycles(b, rows) for rows in _heights(b)}
 
-    Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
-    share groups two by two.
-    """
+
+def _heights(b: StageBuilder) -> list[int]:
+    """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
+    share groups two by two."""
     height, width = b.out.height, b.out.width
-    tall = [2, height] if serves_strips(b) and b.layers[0].stride == (1, 1) else [2]
-    if width % PIXELS == 2 and fast_depthwise(b):
-        return [1, *(rows for rows in tall if height % rows == 0 and rows % 2 == 0)]
-    if not serves_strips(b) or width % PIXELS in (1, 2) or b.layers[0].stride != (1, 1):
+    if not fast_depthwise(b) or b.out.width % PIXELS == 1:
         return [1]
-    return [1, *(rows for rows in tall if height % rows == 0 and 1 < rows <= MOST_LINES)]
+    rolls = serves_strips(b) and b.layers[0].stride == (1, 1)
+    fills = width % PIXELS == 2
+    tall = {2, height} if rolls else {2} if fills else set()
+    return [
+        1,
+        *(
+            rows
+            for rows in sorted(tall)
+            if 1 < rows <= MOST_LINES and height % rows == 0 and (rows % 2 == 0 or not fills)
+        ),
+    ]
 
 
-def _band_rows(b: StageBuilder) -> int:
-    heights = band_heights(b)
-    small = b.out.width * b.out.height <= 36
-    return heights[-1] if small else heights[min(1, len(heights) - 1)]
+def _cycles(b: StageBuilder, rows: int) -> int:
+    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels."""
+    height, width = b.out.height, b.out.width
+    depthwise = 19.0
+    if serves_strips(b):
+        depthwise = 21.0 if b.layers[0].stride != (1, 1) else {1: 18.5, 2: 15.5}.get(rows, 14.8)
+    pairs, couples = up(len(b.derived[0].weights), 2), up(b.out.channels, 2)
+    at_once = rows * width if row_pixels(width, rows) == width else width
+    full, rest = divmod(at_once, PIXELS)
+    left = {0: 0, 1: 7 * pairs + 60, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
+    groups = height * width // at_once * (full * (17 * pairs + 40) + left)
+    return int(height * width * len(b.derived[0].weights) * depthwise) + couples * groups
 
 
 def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pairs: int) -> None:
