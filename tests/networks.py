@@ -300,12 +300,15 @@ def make_network(
 
 def in_tflite(network: ir.Network) -> ir.Network:
     """The network in rounding `tflite`: its pools keep their input's scale, a result of one pixel
-    gets a softmax, and biases that another zero point makes too large are cut."""
+    gets a softmax, clamps are TensorFlow Lite's, and biases that another zero point makes too large
+    are cut."""
     tensors, layers = [network.input], []
     for layer, out in zip(network.layers, network.tensors[1:], strict=True):
         source = tensors[-1]
         if layer.op is ir.Op.POOL:
             out = replace(out, scale=source.scale, zero_point=source.zero_point)  # noqa: PLW2901
+        if layer.clamp == (-1.0, 1.5):
+            layer = replace(layer, clamp=(-1.0, 1.0))  # noqa: PLW2901
         layers.append(_cut_bias(layer, source, out))
         tensors.append(out)
     if (out.height, out.width) == (1, 1):

@@ -68,21 +68,31 @@ def test_accuracy_by_the_reference(bundled: Compiled) -> None:
 # -- a network from elsewhere --------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def photographs() -> Int8:
-    """int8 100 x 96 x 96 x 3, spread over the archive."""
-    for path in (MODEL, PHOTOGRAPHS):
+def need(*paths: Path) -> None:
+    """Skips where a file of the shared folder is absent."""
+    for path in paths:
         if not path.is_file():
             pytest.skip(f"{path.name} is not in {SHARED.name}/ (MBN_SHARED names another folder)")
+
+
+def load_photographs(count: int) -> Int8:
+    """int8 count x 96 x 96 x 3, spread over the archive."""
+    need(MODEL, PHOTOGRAPHS)
     with zipfile.ZipFile(PHOTOGRAPHS) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".jpeg")))
-        chosen = [names[i * len(names) // COUNT] for i in range(COUNT)]
+        chosen = [names[i * len(names) // count] for i in range(count)]
         images = []
         for name in chosen:
             with Photograph.open(io.BytesIO(archive.read(name))) as photograph:
                 small = photograph.convert("RGB").resize((96, 96), Photograph.Resampling.BILINEAR)
                 images.append(np.asarray(small, np.uint8))
     return sources.to_int8(np.stack(images))
+
+
+@pytest.fixture(scope="module")
+def photographs() -> Int8:
+    """The hundred that the tests here share."""
+    return load_photographs(COUNT)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ Int64 = NDArray[np.int64]
 
 INT32_MAX = 2**31 - 1
 SOFTMAX_SCALE, SOFTMAX_ZERO_POINT = 1 / 256, -128
+SOFTMAX_CLASSES_MAX = 4095
 _SOFTMAX_INTEGER_BITS = 5  # of the differences that the exponential takes
 
 
@@ -172,6 +173,13 @@ def _softmax(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCo
             node=f"node {layer.name}",
             wanted="scale 1/256 and zero point -128 in rounding tflite",
             advice="quantise it so, or compile with --rounding single",
+        )
+    if source.channels > SOFTMAX_CLASSES_MAX:
+        raise UnsupportedError(
+            f"a softmax over {source.channels} classes",
+            node=f"node {layer.name}",
+            wanted=f"at most {SOFTMAX_CLASSES_MAX} in rounding tflite, or its sum overflows",
+            advice="compile with --rounding single",
         )
     real = min(np.float64(source.scale) * 2.0 ** (31 - _SOFTMAX_INTEGER_BITS), 2.0**31 - 1)
     multiplier, exponent = quantise_multiplier(np.array([real]))

@@ -1,7 +1,7 @@
 /* The softmax of rounding `tflite`: int8 logits to int8 of scale 1/256, zero point -128.
  *
  * What enters: `count` logits; their scale as Q31 `multiplier` and `left` shift; the least
- * difference from the largest that counts. What leaves: `count` values. Always holds: the bits of
+ * difference from the largest that counts. What leaves: `count` values, at most 4095. Always holds: the bits of
  * TensorFlow Lite's reference_ops::Softmax (gemmlowp's fixed point); integers only, no table.
  */
 #ifndef MBN_SCALAR_SOFTMAX_H
@@ -71,7 +71,8 @@ MBN_INLINE int32_t mbn_one_over_one_plus(int32_t a)
 /* The exponential of a logit's difference from the largest. */
 MBN_INLINE int32_t mbn_softmax_exp(int32_t difference, int32_t multiplier, int32_t left)
 {
-    return mbn_exp_negative(mbn_high_multiply(difference * (int32_t)(UINT32_C(1) << left), multiplier));
+    int32_t scaled = difference * (int32_t)(UINT32_C(1) << left);
+    return mbn_exp_negative(mbn_high_multiply(scaled, multiplier));
 }
 
 static inline __attribute__((unused)) int32_t mbn_softmax(const int8_t *logits, int8_t *out,
@@ -94,10 +95,10 @@ static inline __attribute__((unused)) int32_t mbn_softmax(const int8_t *logits, 
         leading++;
     }
     int32_t scale = mbn_one_over_one_plus((int32_t)((total << leading) - UINT32_C(0x80000000)));
-    int32_t shift = 12 - leading + 31 - 8;
+    int32_t shift = 12 - leading + 31 - 8; /* above 31 where hundreds of classes are alike */
     for (int32_t k = 0; k < count; k++) {
         int32_t value = -128;
-        if (logits[k] - largest >= least) {
+        if (logits[k] - largest >= least && shift <= 31) {
             int32_t exponential = mbn_softmax_exp(logits[k] - largest, multiplier, left);
             value += mbn_divide_by_pot(mbn_high_multiply(scale, exponential), shift);
         }
