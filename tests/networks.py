@@ -37,7 +37,7 @@ class Spec:
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"  # valid, same (symmetric), tensorflow, lopsided
-    channels: int = 4  # of the output; depthwise: the multiplier
+    channels: int = 4  # of the output; depthwise: the multiplier; add: which earlier map
     clamp: tuple[float | None, float | None] = (None, None)
     weights: str = "random"  # random, low (-128), high (127), small (-2 .. 2), zero
     factors: str = "fit"  # fit, shift (M >= 1/2), dead (some M < 2^-20), mixed
@@ -237,9 +237,42 @@ def _layer(
     return layer, out, next(small.layers(maps))[1]
 
 
+def _addition(
+    rng: np.random.Generator,
+    spec: Spec,
+    tensors: Sequence[ir.Tensor],
+    number: int,
+    maps: Sequence[Int8],
+) -> tuple[ir.Layer, ir.Tensor, Int8]:
+    """The last map plus an earlier one of its shape (where there is none, plus itself)."""
+    source = tensors[-1]
+    fitting = [i for i, one in enumerate(tensors[:-1]) if one.shape == source.shape]
+    at = fitting[::-1][spec.channels % len(fitting)] if fitting else len(tensors) - 1
+    other = tensors[at]
+    first, second = (other, source) if rng.random() < 0.5 else (source, other)
+    scale = float(np.float32((first.scale + second.scale) * rng.choice((0.5, 0.02, 0.9, 3))))
+    name = f"add_{number}"
+    layer = ir.Layer(
+        name,
+        ir.Op.ADD,
+        first.name,
+        f"{name}:out",
+        (1, 1),
+        (1, 1),
+        (0, 0, 0, 0),
+        spec.clamp,
+        second=second.name,
+    )
+    out = ir.Tensor(layer.output, *source.shape, scale, spec.zero_point)
+    tensors_read = {first.name: first, second.name: second}
+    small = Reference(ir.Network("", (*tensors_read.values(), out), (layer,), ()))
+    by_name = {other.name: maps[at], source.name: maps[-1]}
+    return layer, out, small.made(layer, by_name)
+
+
 def make_network(
     shape: tuple[int, int, int],
-    specs: list[Spec],
+    specs: Sequence[Spec],
     *,
     seed: int = 1,
     zero_point: int = -3,
@@ -247,15 +280,20 @@ def make_network(
     fused: bool = True,
     name: str = "drawn",
 ) -> ir.Network:
-    """A chain of layers over an image of `shape` (height, width, channels)."""
+    """Layers over an image of `shape` (height, width, channels), each on the one before it; an
+    addition reads an earlier map of the same shape besides."""
     rng = np.random.default_rng(seed)
     tensors = [ir.Tensor("image", *shape, float(np.float32(scale)), zero_point)]
     layers = []
-    maps = rng.integers(-128, 128, (4, *shape)).astype(np.int8)
+    maps = [rng.integers(-128, 128, (4, *shape)).astype(np.int8)]
     for number, spec in enumerate(specs):
-        layer, out, maps = _layer(rng, spec, tensors[-1], number, maps)
+        if spec.op is ir.Op.ADD:
+            layer, out, made = _addition(rng, spec, tensors, number, maps)
+        else:
+            layer, out, made = _layer(rng, spec, tensors[-1], number, maps[-1])
         layers.append(layer)
         tensors.append(out)
+        maps.append(made)
     network = ir.Network(name, tuple(tensors), tuple(layers), ())
     return group_stages(network, fused=fused)
 
@@ -414,4 +452,43 @@ def draw(seed: int, *, fused: bool | None = None) -> ir.Network:
         scale=choice.scale(),
         fused=wanted,
         name=f"drawn{seed}",
+    )
+
+
+def draw_residual(seed: int) -> ir.Network:
+    """Inverted residual blocks and stranger additions over a small image, as MobileNetV2 has them:
+    expansion, depthwise, linear projection, the sum with what came in."""
+    choice = _Draw(seed)
+    shape = (
+        int(choice.rng.integers(1, 15)),
+        int(choice.rng.integers(1, 18)),
+        choice.one((3, 3, 1, 4)),
+    )
+    specs: list[Spec] = []
+    for _ in range(int(choice.rng.integers(2, 5))):
+        kind = choice.one(("residual", "residual", "residual", "twice", "plain"))
+        if kind == "plain":
+            specs += choice.one((choice.block, choice.convolution))()
+            continue
+        channels = choice.one((3, 4, 8, 9, 16))
+        specs += [replace(spec, channels=channels) for spec in choice.pointwise()]
+        inner = choice.one(((3, 3), (3, 3), (5, 3), (1, 1)))
+        middle = replace(choice.spec(ir.Op.DEPTHWISE, (3,), 1), kernel=inner, stride=(1, 1))
+        specs += choice.pointwise() if choice.rng.random() < 0.8 else []
+        specs.append(replace(middle, padding="same"))
+        specs += [replace(spec, channels=channels) for spec in choice.pointwise()]
+        for _ in range(2 if kind == "twice" else 1):
+            back = int(choice.rng.integers(0, 3))
+            specs.append(replace(choice.spec(ir.Op.ADD, (1,), back), weights="none"))
+    if choice.rng.random() < 0.5:
+        specs.append(Spec(ir.Op.POOL, (99, 99), zero_point=choice.zero_point()))
+        specs.append(choice.spec(ir.Op.DENSE, (1,), choice.one((10, 1, 3))))
+    return make_network(
+        shape,
+        specs,
+        seed=seed,
+        zero_point=choice.zero_point(),
+        scale=choice.scale(),
+        fused=bool(choice.rng.random() < 0.7),
+        name=f"residual{seed}",
     )

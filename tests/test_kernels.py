@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +32,10 @@ from mbn.target import Board, find_board
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each
+RESIDUAL = FRESH or 4  # of networks with residual additions
 IN_TFLITE = FRESH or 5  # in one
 SETS = ("scalar", "dsp")
+Draw = Callable[[int], ir.Network]
 SEEDS = st.integers(0, 2**32 - 1)
 MODES = tuple(ir.InputMode)
 
@@ -93,14 +96,15 @@ def compare(
             assert device.memory().arena_bytes == generated.plan.arena_bytes
 
 
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
 @pytest.mark.parametrize("kernel_set", SETS)
-def test_drawn_networks_under_sanitizers(kernel_set: str) -> None:
+def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw) -> None:
     host = find_board("host")
 
-    @fuzzed(ON_HOST)
+    @fuzzed(ON_HOST if draw is networks.draw else RESIDUAL)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        network = networks.draw(seed)
+        network = draw(seed)
         note(networks.describe(network))
         for number, mode in enumerate(MODES):
             simplify = (seed + number) % 2 == 0
@@ -110,14 +114,15 @@ def test_drawn_networks_under_sanitizers(kernel_set: str) -> None:
     every_bit()
 
 
-def test_drawn_networks_on_the_board(board: Board, transport: str | None) -> None:
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+def test_drawn_networks_on_the_board(board: Board, transport: str | None, draw: Draw) -> None:
     if transport is not None:
         pytest.skip("needs an image of its own on the board for each network")
 
-    @fuzzed(EMULATED)
+    @fuzzed(EMULATED if draw is networks.draw else RESIDUAL)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        network = networks.draw(seed)
+        network = draw(seed)
         note(networks.describe(network))
         for number, mode in enumerate(MODES):
             simplify = (seed + number) % 2 == 0

@@ -59,6 +59,61 @@ def test_every_chain_has_a_plan(chain: Chain, mode: ir.InputMode) -> None:
         assert place.offset_bytes + place.size_bytes <= plan.arena_bytes
 
 
+@st.composite
+def graphs(draw: st.DrawFn) -> Chain:
+    """Chains whose stages may read any earlier map, or add two of one height."""
+    needs, shapes = draw(chains())
+    made: list[ir.StageNeeds] = []
+    heights = [shapes[0]]
+    for index, stage in enumerate(needs):
+        one = replace(stage, output=index + 1)
+        source = draw(st.integers(0, index)) if draw(st.booleans()) else index
+        same = [t for t, shape in enumerate(heights) if shape.height == heights[source].height]
+        if draw(st.booleans()):
+            second = draw(st.sampled_from(same))
+            band = draw(st.sampled_from((1, 2) if heights[source].height % 2 == 0 else (1,)))
+            one = ir.StageNeeds(source, index + 1, 1, 1, 0, band, 0, False, second)
+            heights.append(ir.RowShape(heights[source].height, shapes[index + 1].row_bytes, 0))
+        else:
+            height = heights[source].height
+            kernel = min(one.kernel_rows, height)
+            pad = min(one.pad_top, kernel - 1)
+            out = ir.out_size(height, kernel, one.stride_rows, pad, draw(st.integers(0, pad)))
+            band = one.band_rows if out % one.band_rows == 0 else 1
+            one = replace(one, input=source, kernel_rows=kernel, pad_top=pad, band_rows=band)
+            heights.append(ir.RowShape(out, shapes[index + 1].row_bytes, 0))
+        made.append(one)
+    unread = set(range(len(made))) - {t for one in made for t in (one.input, one.second)}
+    for tensor in sorted(unread):  # every map is read: by a last stage that needs one row of each
+        height = heights[-1].height
+        kernel = min(heights[tensor].height, 7)
+        first = ir.StageNeeds(tensor, len(heights), kernel, heights[tensor].height, 0, 1, 8, False)
+        made.append(first)
+        heights.append(ir.RowShape(1, 4, 0))
+        last = len(made) - 2
+        source = made[last].output
+        made.append(ir.StageNeeds(source, len(heights), 1, max(1, height), 0, 1, 0, False))
+        heights.append(ir.RowShape(1, 4, 0))
+        made.append(
+            ir.StageNeeds(len(heights) - 2, len(heights), 1, 1, 0, 1, 0, False, len(heights) - 1)
+        )
+        heights.append(ir.RowShape(1, 4, 0))
+    return tuple(made), tuple(heights)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(graphs(), st.sampled_from(MODES))
+def test_every_graph_has_a_plan(graph: Chain, mode: ir.InputMode) -> None:
+    needs, shapes = graph
+    plan = make_plan(needs, shapes, mode)
+    check_plan(plan, needs, shapes)
+    made: dict[int, list[int]] = {}
+    for band in replay(needs, shapes, plan.segments, mode):
+        made.setdefault(band.stage, []).extend(range(band.y, band.y + band.count))
+    for index, stage in enumerate(needs):
+        assert made[index] == list(range(shapes[stage.output].height))
+
+
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(chains(), st.sampled_from(MODES))
 def test_every_row_is_made_once(chain: Chain, mode: ir.InputMode) -> None:

@@ -7,17 +7,20 @@ compared with the reference of the whole network at every stage's end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 import networks
 from mbn import arithmetic, checking, ir
 from mbn.reference import Reference
-from mbn.reference.integer import Arithmetic
+from mbn.reference.integer import Addition, Arithmetic
 from mbn.simplify import remove_constants
 from mbn.simplify.intervals import ranges_of
 
 SEEDS = range(2000, 2120)
+Draw = Callable[[int], ir.Network]
 
 
 def _as_derived(constants: ir.IntegerConstants) -> Arithmetic:
@@ -32,17 +35,32 @@ def _as_derived(constants: ir.IntegerConstants) -> Arithmetic:
     )
 
 
+def _derived(layer: ir.Layer) -> Arithmetic | Addition:
+    if layer.addition is None:
+        assert layer.constants is not None
+        return _as_derived(layer.constants)
+    found = layer.addition
+    return Addition(
+        found.first,
+        found.second,
+        found.offset - (1 << (found.shift - 1)),
+        found.shift,
+        found.low,
+        found.high,
+    )
+
+
 def _running(network: ir.Network) -> Reference:
     """The reference's loops with the constants that the layers carry."""
     made = Reference(network)
-    made.arithmetic = [_as_derived(layer.constants) for layer in network.layers if layer.constants]
-    assert len(made.arithmetic) == len(network.layers)
+    made.arithmetic = [_derived(layer) for layer in network.layers]
     return made
 
 
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_remains_is_the_same(seed: int) -> None:
-    network = networks.draw(seed)
+def test_what_remains_is_the_same(seed: int, draw: Draw) -> None:
+    network = draw(seed)
     simplified = remove_constants(arithmetic.derive_all(network))
     whole, smaller = Reference(network), _running(simplified.network)
     for image in networks.images(network, 2, seed):
@@ -60,9 +78,10 @@ def test_what_remains_is_the_same(seed: int) -> None:
             np.testing.assert_array_equal(full[..., constant], wanted, str(stage))
 
 
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
 @pytest.mark.parametrize("seed", SEEDS[:40])
-def test_ranges_hold_every_value(seed: int) -> None:
-    network = arithmetic.derive_all(networks.draw(seed))
+def test_ranges_hold_every_value(seed: int, draw: Draw) -> None:
+    network = arithmetic.derive_all(draw(seed))
     ranges = ranges_of(network)
     for layer, maps in Reference(network).layers(networks.images(network, 4, seed)):
         found = ranges[layer.output]
@@ -70,11 +89,12 @@ def test_ranges_hold_every_value(seed: int) -> None:
         assert (maps <= found.high).all(), layer.name
 
 
-def test_something_is_removed() -> None:
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+def test_something_is_removed(draw: Draw) -> None:
     """Else the tests above would say little."""
     before = after = 0
     for seed in SEEDS:
-        network = networks.draw(seed)
+        network = draw(seed)
         before += network.macs
         after += remove_constants(arithmetic.derive_all(network)).network.macs
     assert after < 0.95 * before

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import arithmetic_tflite, ir
-from mbn.errors import OverflowRisk
+from mbn.errors import OverflowRisk, UnsupportedError
 
 DEAD_BITS = 20  # below 2**-20 a channel's weights are re-expressed at that factor
 MULTIPLIER_BITS = 30
@@ -25,14 +25,25 @@ INT32_MAX = 2**31 - 1
 
 def derive_all(network: ir.Network) -> ir.Network:
     """The network with `constants` in every layer; OverflowRisk as `derive`."""
-    layers = tuple(
-        replace(
-            layer,
-            constants=derive_in(network, layer),
+    return replace(network, layers=tuple(_derived(network, layer) for layer in network.layers))
+
+
+def _derived(network: ir.Network, layer: ir.Layer) -> ir.Layer:
+    if layer.second is not None:
+        return replace(layer, addition=derive_addition_in(network, layer))
+    return replace(layer, constants=derive_in(network, layer))
+
+
+def derive_addition_in(network: ir.Network, layer: ir.Layer) -> ir.AdditionConstants:
+    """An addition's integers in its network's rounding."""
+    if network.rounding is ir.Rounding.TFLITE:
+        raise UnsupportedError(
+            "an addition in rounding tflite",
+            node=f"node {layer.name}",
+            wanted="rounding single",
         )
-        for layer in network.layers
-    )
-    return replace(network, layers=layers)
+    first, second = (network.tensor(name) for name in layer.inputs)
+    return derive_addition(layer, (first, second), network.tensor(layer.output))
 
 
 def derive_in(network: ir.Network, layer: ir.Layer) -> ir.IntegerConstants:
@@ -74,6 +85,33 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
         bias=(start + added if shift == 0 else start).astype(np.int32),
         doubled=(2 * multiplier).astype(np.int32),
         offset=(np.zeros_like(added) if shift == 0 else added).astype(np.int32),
+        shift=shift,
+        low=_clamp_code(layer.clamp[0], out, -128),
+        high=_clamp_code(layer.clamp[1], out, 127),
+    )
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> ir.AdditionConstants:
+    """An addition's integers; OverflowRisk if a factor is too large to be expressed."""
+    factors = [float(np.float64(source.scale) / np.float64(out.scale)) for source in sources]
+    shift = MULTIPLIER_BITS
+    while shift > 0 and max(np.rint(np.ldexp(factors, shift))) >= 2**MULTIPLIER_BITS:
+        shift -= 1
+    if shift == 0:
+        raise OverflowRisk(
+            f"its inputs' scales are {max(factors):.3g} times its output's",
+            node=f"node {layer.name}",
+            wanted=f"less than 2^{MULTIPLIER_BITS - 1} times",
+            advice="quantise with a larger output scale",
+        )
+    first, second = (int(np.rint(np.ldexp(factor, shift))) for factor in factors)
+    zeros = sources[0].zero_point * first + sources[1].zero_point * second
+    return ir.AdditionConstants(
+        first=first,
+        second=second,
+        offset=(out.zero_point << shift) - zeros + (1 << (shift - 1)),
         shift=shift,
         low=_clamp_code(layer.clamp[0], out, -128),
         high=_clamp_code(layer.clamp[1], out, 127),
@@ -130,3 +168,11 @@ def stored(constants: ir.IntegerConstants, accumulator: NDArray[np.int64]) -> ND
     scaled = (accumulator << constants.shift) + constants.offset
     rounded = (scaled * constants.doubled.astype(np.int64) + 2**31) >> 32
     return np.asarray(np.clip(rounded, constants.low, constants.high))
+
+
+def added(
+    constants: ir.AdditionConstants, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What the device stores for the sum of two stored values."""
+    total = first * constants.first + second * constants.second + constants.offset
+    return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))

@@ -35,6 +35,7 @@ class Op(StrEnum):
     DEPTHWISE = "depthwise"
     POOL = "pool"  # average over the window; no weights
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
+    ADD = "add"  # of two maps of one shape, value by value; no weights
     SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
 
 
@@ -100,6 +101,23 @@ class IntegerConstants:
         return (self.offset, (right + 256 * left).astype(np.int32))
 
 
+@dataclass(frozen=True)
+class AdditionConstants:
+    """An addition's derived integers (see arithmetic.py):
+
+    out = clamp((a * first + b * second + offset) >> shift, low, high)
+
+    in 64-bit integers, with the rounding's half in the offset.
+    """
+
+    first: int
+    second: int
+    offset: int
+    shift: int
+    low: int
+    high: int
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One operation. `clamp` is in real units: (0, None) is ReLU, (0, 6) ReLU6, None no bound."""
@@ -115,7 +133,14 @@ class Layer:
     weights: Int8 | None = None
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
+    second: str | None = None  # of an addition: the other map that it reads
     constants: IntegerConstants | None = None  # once derived; never stored in network.npz
+    addition: AdditionConstants | None = None  # in an addition's place of `constants`
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it reads."""
+        return (self.input,) if self.second is None else (self.input, self.second)
 
 
 class StageKind(StrEnum):
@@ -127,6 +152,7 @@ class StageKind(StrEnum):
     POINTWISE = "pointwise"
     POOL = "pool"
     DENSE = "dense"
+    ADD = "add"
     SOFTMAX = "softmax"
 
 
@@ -141,7 +167,8 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A chain of layers over named tensors. The first tensor is the input, the last the result."""
+    """Layers over named tensors, each after those that make what it reads. The first tensor is
+    the input; the last layer makes the result."""
 
     name: str
     tensors: tuple[Tensor, ...]
@@ -168,11 +195,15 @@ class Network:
     def stage_input(self, stage: Stage) -> Tensor:
         return self.tensor(self.layers[stage.layers[0]].input)
 
+    def stage_inputs(self, stage: Stage) -> tuple[Tensor, ...]:
+        """Two for an addition, else one."""
+        return tuple(self.tensor(name) for name in self.layers[stage.layers[0]].inputs)
+
     def stage_output(self, stage: Stage) -> Tensor:
         return self.tensor(self.layers[stage.layers[-1]].output)
 
     def layer_macs(self, layer: Layer) -> int:
-        """Multiply-accumulates of a layer; padding counts, a pool counts none (as the paper)."""
+        """Multiply-accumulates of a layer; padding counts; pools and additions count none."""
         out = self.tensor(layer.output)
         if layer.weights is None:
             return 0
@@ -236,6 +267,7 @@ class StageNeeds:
     band_rows: int
     scratch_bytes: int
     reads_before_writing: bool
+    second: int | None = None  # of an addition: the tensor whose rows y it reads besides
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def to_bytes(network: ir.Network) -> bytes:
                 "stride": layer.stride,
                 "pads": layer.pads,
                 "clamp": layer.clamp,
+                **({} if layer.second is None else {"second": layer.second}),
             }
         )
         for key in ("weights", "weight_scales", "bias"):
@@ -134,6 +135,7 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
             weights=arrays.get(f"{index:03d}.weights"),
             weight_scales=arrays.get(f"{index:03d}.weight_scales"),
             bias=arrays.get(f"{index:03d}.bias"),
+            second=layer.get("second"),
         )
         for index, layer in enumerate(head["layers"])
     )

@@ -81,7 +81,10 @@ def generate(
     if progress:
         progress(len(computed.stages), len(computed.stages))
     shapes = row_shapes(computed)
-    needs = tuple(stage_needs(index, code) for index, code in enumerate(codes))
+    needs = tuple(
+        stage_needs(index, code, tensors)
+        for index, (code, tensors) in enumerate(zip(codes, stage_inputs(computed), strict=True))
+    )
     plan = make_plan(needs, shapes, mode)
     check_plan(plan, needs, shapes)
     digest = network_file.sha256(network)
@@ -109,9 +112,20 @@ def generate(
     )
 
 
-def stage_needs(index: int, code: StageCode) -> ir.StageNeeds:
+def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
+    """The tensors that each stage reads, counted as `row_shapes` does."""
+    made = {network.input.name: 0}
+    for index, stage in enumerate(network.stages):
+        made[network.stage_output(stage).name] = index + 1
+    return tuple(
+        tuple(made[tensor.name] for tensor in network.stage_inputs(stage))
+        for stage in network.stages
+    )
+
+
+def stage_needs(index: int, code: StageCode, inputs: tuple[int, ...]) -> ir.StageNeeds:
     return ir.StageNeeds(
-        input=index,
+        input=inputs[0],
         output=index + 1,
         kernel_rows=code.kernel_rows,
         stride_rows=code.stride_rows,
@@ -119,6 +133,7 @@ def stage_needs(index: int, code: StageCode) -> ir.StageNeeds:
         band_rows=code.band_rows,
         scratch_bytes=code.scratch_bytes,
         reads_before_writing=code.reads_before_writing,
+        second=inputs[1] if len(inputs) > 1 else None,
     )
 
 

@@ -29,6 +29,10 @@ static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
     if (need > in->height) {
         need = in->height;
     }
+    if (stage->second != MBN_NO_TENSOR &&
+        state->rows_done[stage->second] < y + stage->band_rows) {
+        return false;
+    }
     return state->rows_done[stage->input] >= need;
 }
 
@@ -48,6 +52,10 @@ static void stage_run(mbn_state *state, uint16_t index)
     }
     for (uint32_t k = 0; k < stage->band_rows; k++) {
         state->band[k] = row_slot(state, out, y + k);
+        if (stage->second != MBN_NO_TENSOR) {
+            state->window[window + k] =
+                row_slot(state, &network->tensors[stage->second], y + k);
+        }
     }
     const mbn_observer *observer = state->observer;
     if (observer != NULL && observer->before != NULL) {
@@ -65,17 +73,18 @@ static void stage_run(mbn_state *state, uint16_t index)
     }
 }
 
-/* Depth first within the segment: after a band its consumer comes next; where a stage waits for
- * rows, its producer does. Ends when the first stage waits. */
-static void segment_run(mbn_state *state, const mbn_segment *segment)
+/* Depth first within the segment: where a stage waits for rows, the one before it is asked; after a
+ * band its deepest reader comes next, for stages deeper than that have no more to read than before
+ * (at the start: than `deepest`). Ends when the first stage waits. */
+static void segment_run(mbn_state *state, const mbn_segment *segment, uint16_t deepest)
 {
-    uint16_t index = segment->first;
+    uint16_t index = deepest < segment->last ? deepest : segment->last;
     for (;;) {
         if (stage_ready(state, &state->network->stages[index])) {
             stage_run(state, index);
-            if (index < segment->last) {
-                index++;
-            }
+            uint16_t reader =
+                state->network->tensors[state->network->stages[index].output].reader;
+            index = reader < segment->last ? reader : segment->last;
         } else if (index > segment->first) {
             index--;
         } else {
@@ -132,7 +141,7 @@ mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
     }
     state->rows_done[network->input]++;
     if (network->input_mode == MBN_INPUT_STREAM) {
-        segment_run(state, &network->segments[0]);
+        segment_run(state, &network->segments[0], in->reader);
     }
     return MBN_OK;
 }
@@ -145,7 +154,7 @@ mbn_status mbn_finish(mbn_state *state)
     }
     while (state->segment < network->segment_count) {
         const mbn_segment *segment = &network->segments[state->segment];
-        segment_run(state, segment);
+        segment_run(state, segment, segment->last);
         if (!segment_done(state, segment)) {
             return MBN_ERR_STATE;
         }

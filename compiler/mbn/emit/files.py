@@ -88,7 +88,12 @@ class _Job:
     @property
     def window_rows(self) -> int:
         """The longest list of input rows of any stage."""
-        return max((n.band_rows - 1) * n.stride_rows + n.kernel_rows for n in self.needs)
+        return max(
+            (n.band_rows - 1) * n.stride_rows
+            + n.kernel_rows
+            + (0 if n.second is None else n.band_rows)
+            for n in self.needs
+        )
 
     @property
     def band_rows(self) -> int:
@@ -256,7 +261,9 @@ def _borders(job: _Job) -> str:
 
 def _stage_function(job: _Job, index: int, kernel: str) -> str:
     stage, code, needs = job.network.stages[index], job.codes[index], job.needs[index]
-    source, out = job.tensors[needs.input], job.tensors[needs.output]
+    sources = [needs.input] if needs.second is None else [needs.input, needs.second]
+    source = " + ".join(shape_text(job.tensors[tensor]) for tensor in sources)
+    out = job.tensors[needs.output]
     place = job.plan.places[needs.output]
     kept = "whole map" if place.depth == out.height else f"ring of {place.depth} rows"
     arguments = ", ".join(
@@ -265,7 +272,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
     )
     unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
     return f"""/* Stage {index}: {stage.kind} {_comment(stage.name)}
- * {shape_text(source)} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
+ * {source} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept} of {place.row_bytes} bytes */
 static void stage_{index:02d}_{_stage_identifier(stage)}(
@@ -345,26 +352,28 @@ def _string(text: str) -> str:
 
 def _tensor_row(job: _Job, index: int) -> str:
     tensor, place, shape = job.tensors[index], job.plan.places[index], job.shapes[index]
+    readers = (i for i, needs in enumerate(job.needs) if index in (needs.input, needs.second))
+    reader = max(readers, default=len(job.needs) - 1)
     return (
         f"    {{.offset_bytes = {place.offset_bytes}, .row_bytes = {place.row_bytes},\n"
         f"     .height = {tensor.height}, .width = {tensor.width}, .channels = {tensor.channels},\n"
-        f"     .depth = {place.depth}, .plane_bytes = {shape.plane_bytes},\n"
+        f"     .depth = {place.depth}, .plane_bytes = {shape.plane_bytes}, .reader = {reader},\n"
         f"     .zero_point = {tensor.zero_point}, .scale = {tensor.scale!r}f}},"
     )
 
 
 def _stage_row(job: _Job, index: int) -> str:
     stage, needs = job.network.stages[index], job.needs[index]
+    second = "MBN_NO_TENSOR" if needs.second is None else needs.second
     return (
         f'    {{.name = "{_string(stage.name)}",\n'
         f"     .run = stage_{index:02d}_{_stage_identifier(stage)}, "
         f".border = {_border_name(job, index)},\n"
         f"     .macs = {job.network.stage_macs(stage)}, "
         f".scratch_offset_bytes = {job.plan.scratch_offsets[index]},\n"
-        f"     .input = {needs.input}, .output = {needs.output}, "
-        f".kernel_rows = {needs.kernel_rows},\n"
-        f"     .stride_rows = {needs.stride_rows}, .pad_top = {needs.pad_top}, "
-        f".band_rows = {needs.band_rows}}},"
+        f"     .input = {needs.input}, .output = {needs.output}, .second = {second},\n"
+        f"     .kernel_rows = {needs.kernel_rows}, .stride_rows = {needs.stride_rows}, "
+        f".pad_top = {needs.pad_top}, .band_rows = {needs.band_rows}}},"
     )
 
 

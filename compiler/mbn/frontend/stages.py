@@ -7,6 +7,7 @@ its only reader (DESIGN: the unit of work is the paper's block).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from mbn import ir
@@ -24,6 +25,7 @@ def is_pointwise(layer: ir.Layer) -> bool:
 def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
     """The network with `stages` filled in; without `fused`, one layer a stage."""
     stages: list[ir.Stage] = []
+    readers = Counter(name for layer in network.layers for name in layer.inputs)
     index = 0
     while index < len(network.layers):
         layer = network.layers[index]
@@ -33,6 +35,8 @@ def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
             and layer.op is ir.Op.DEPTHWISE
             and following is not None
             and is_pointwise(following)
+            and following.input == layer.output
+            and readers[layer.output] == 1
         ):
             stages.append(ir.Stage(following.name, ir.StageKind.BLOCK, (index, index + 1)))
             index += 2

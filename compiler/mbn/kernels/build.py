@@ -25,6 +25,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POINTWISE: (scalar.convolution,),
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (scalar.convolution,),
+        ir.StageKind.ADD: (scalar.addition,),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
     },
     "dsp": {
@@ -35,6 +36,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
     "mve": {
         ir.StageKind.CONV: (mve.convolution, scalar.convolution),
@@ -44,6 +46,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (mve.convolution, scalar.convolution),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.ADD: (scalar.addition,),
     },
 }
 

@@ -77,7 +77,9 @@ class StageBuilder(tir.Builder):
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
         self.derived = [
-            layer.constants or arithmetic.derive_in(network, layer) for layer in self.layers
+            layer.constants or arithmetic.derive_in(network, layer)
+            for layer in self.layers
+            if layer.second is None
         ]
 
     @property
@@ -94,8 +96,25 @@ class StageBuilder(tir.Builder):
         first = self.layers[0]
         return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
 
+    def addition(self) -> ir.AdditionConstants:
+        """The integers of the stage's addition."""
+        layer = self.layers[0]
+        return layer.addition or arithmetic.derive_addition_in(self.network, layer)
+
     def in_layout(self) -> RowLayout:
-        return row_layout(self.source, is_input=self.source is self.network.input)
+        return self._layout(self.source)
+
+    def addend_layouts(self) -> tuple[RowLayout, ...]:
+        return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
+
+    def _layout(self, tensor: ir.Tensor) -> RowLayout:
+        return row_layout(tensor, is_input=tensor is self.network.input)
+
+    def second_row(self) -> Any:
+        """An addition's other row; the driver puts it behind the window."""
+        layout = self.addend_layouts()[1]
+        self.arguments.append(Argument("in", self.kernel_rows))
+        return self.arg("second", "int8", (layout.channels, layout.width), layout.strides)
 
     def in_rows(self) -> list[Any]:
         """The window's rows, each a (channel, pixel) buffer."""

@@ -54,22 +54,22 @@ def _run(
     arena: NDArray[np.int64],
     band: Band,
 ) -> None:
-    reads = rows_read(needs, band, shapes[needs.input].height)
-    for y in reads:
-        _expect(arena, plan, needs.input, y, f"stage {band.stage}")
+    reads = list(rows_read(needs, band, shapes))
+    for tensor, y in reads:
+        _expect(arena, plan, tensor, y, f"stage {band.stage}")
     start = plan.scratch_offsets[band.stage]
     scratch = range(start, start + needs.scratch_bytes)
     if scratch.stop > plan.arena_bytes or start % 8:
         raise _broken(f"stage {band.stage}'s scratch lies outside the arena or is unaligned")
     arena[scratch.start : scratch.stop] = SCRATCH
-    for y in reads:
-        _expect(arena, plan, needs.input, y, f"stage {band.stage}, whose scratch lies over it,")
+    for tensor, y in reads:
+        _expect(arena, plan, tensor, y, f"stage {band.stage}, whose scratch lies over it,")
     for y in range(band.y, band.y + band.count):
         out = _row(plan, needs.output, y)
         if _touch(out, scratch):
             raise _broken(f"stage {band.stage} writes row {y} over its own scratch")
         if not needs.reads_before_writing and any(
-            _touch(out, _row(plan, needs.input, r)) for r in reads
+            _touch(out, _row(plan, tensor, row)) for tensor, row in reads
         ):
             raise _broken(f"stage {band.stage} writes row {y} over a row that it reads")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbn import ir
-from mbn.plan.replay import INPUT, replay
+from mbn.plan.replay import INPUT, inputs_of, replay
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def lifetimes(
             touch("tensor", stages[0].input, time)
             continue
         needs = stages[band.stage]
-        touch("tensor", needs.input, time)
+        for tensor in inputs_of(needs):
+            touch("tensor", tensor, time)
         touch("tensor", needs.output, time)
         if needs.scratch_bytes:
             touch("scratch", band.stage, time)

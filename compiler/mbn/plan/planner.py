@@ -2,10 +2,10 @@
 
 What enters: stages' needs, tensors' row shapes, the input mode. What leaves: `ir.Plan`. Always
 holds: stages are cut into segments; within a segment rows stream through rings whose depths come
-from replaying the driver's rule; between segments a map is kept whole, and a segment's output map
-may lie over rows of its input map that no later band reads (the lag comes from the same replay).
-The least arena is found by bisection; for each size a depth-first search with memory looks for
-segments and offsets that fit. Same input, same plan.
+from replaying the driver's rule; what a later segment reads is kept whole, and a map that a segment
+makes may lie over rows of one that it is the last to read, where no later band reads them (the lag
+comes from the same replay). The least arena is found by bisection; for each size a depth-first
+search with memory looks for segments and offsets that fit. Same input, same plan.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mbn import ir
-from mbn.plan.replay import INPUT, Band, lowest_needed, replay
+from mbn.plan.replay import INPUT, Band, inputs_of, lowest_needed, readers_of, replay
 
 ALIGN = 8
+MOST_STATES = 2000  # tried for one size of the arena; chains need a few hundred
 LONGEST_SEGMENT = 8  # stages; longer ones never won, and the search is quadratic in it
+
+
+Offsets = tuple[tuple[int, int], ...]  # (tensor, offset) of maps
 
 
 def _up(value: int) -> int:
@@ -30,30 +34,32 @@ def make_plan(
 ) -> ir.Plan:
     """The plan with the smallest arena that the search finds.
 
-    stages: a chain, stage i reads tensor i and writes tensor i + 1. shapes: one a tensor.
+    stages: in order; stage i writes tensor i + 1 and reads earlier ones. shapes: one a tensor.
     """
     return _Search(tuple(stages), tuple(shapes), mode).best()
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A candidate segment: what it needs besides its input and output maps."""
+    """A candidate segment: what it makes and needs besides the maps that it reads."""
 
     segment: ir.Segment
-    depths: tuple[int, ...]  # of tensors first .. last: the input's only counts if it is a ring
-    ring_bytes: tuple[int, ...]  # of those tensors; 0 for an input that is a whole map
+    rings: tuple[tuple[int, int], ...]  # (tensor, depth) of what lives only inside
+    ring_bytes: tuple[int, ...]
     scratch_bytes: int
-    gap: int  # the output map may begin this far before the input map; negative: inside it
+    made: tuple[int, ...]  # maps that are read later, or are the result
+    ends: frozenset[int]  # maps that it reads and nobody after it
+    gaps: dict[tuple[int, int], int]  # (made, ended): see overlap_gap
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """A run with offsets: of its rings (as ring_bytes), scratch and output map."""
+    """A run with offsets: of its rings (as ring_bytes), scratch and the maps that it makes."""
 
     run: _Run
     rings: tuple[int, ...]
     scratch: int
-    out: int
+    made: Offsets
 
 
 @dataclass
@@ -61,7 +67,8 @@ class _Search:
     stages: tuple[ir.StageNeeds, ...]
     shapes: tuple[ir.RowShape, ...]
     mode: ir.InputMode
-    dead: set[tuple[int, int]] = field(default_factory=set)  # of the arena tried now
+    dead: set[tuple[int, Offsets]] = field(default_factory=set)  # of the arena tried now
+    left: int = 0  # states that may still be looked at, for this arena
 
     # -- what segments need ------------------------------------------------------------------
 
@@ -70,35 +77,59 @@ class _Search:
         return _up(shape.height * shape.row_bytes)
 
     @cached_property
+    def last_reader(self) -> dict[int, int]:
+        """The last stage that reads each tensor; of the result, one behind the last stage."""
+        readers = readers_of(self.stages)
+        return {t: max(readers[t], default=len(self.stages)) for t in range(len(self.shapes))}
+
+    @cached_property
     def runs(self) -> dict[int, tuple[_Run, ...]]:
         """Candidate segments by their first stage, the longest first."""
+        return {
+            first: tuple(self._run(ir.Segment(first, last)) for last in self._lasts(first))
+            for first in range(len(self.stages))
+        }
+
+    def _lasts(self, first: int) -> list[int]:
+        """Where a segment may end, the longest first: where one map is all that later stages read,
+        for then a chain's search is left. Anywhere, where that would be too far away."""
         count = len(self.stages)
-        result = {}
-        for first in range(count):
-            longest = count if first == 0 else min(count, first + LONGEST_SEGMENT)
-            result[first] = tuple(
-                self._run(ir.Segment(first, last)) for last in range(longest - 1, first - 1, -1)
-            )
-        return result
+        longest = count if first == 0 else min(count, first + LONGEST_SEGMENT)
+        narrow = [last for last in range(longest - 1, first - 1, -1) if self._live(last) <= 1]
+        return narrow or list(range(longest - 1, first - 1, -1))
+
+    def _live(self, stage: int) -> int:
+        """How many maps that exist after a stage are read by later ones."""
+        return sum(self.last_reader[tensor] > stage for tensor in range(stage + 2))
 
     def _run(self, segment: ir.Segment) -> _Run:
-        """Replays one segment on its own, its input map complete (or streamed in)."""
+        """Replays one segment on its own, the maps before it complete (or streamed in)."""
         first, last = segment.first, segment.last
-        part = self.stages[first : last + 1]
         streamed = first == 0 and self.mode is ir.InputMode.STREAM
         mode = ir.InputMode.STREAM if streamed else ir.InputMode.WHOLE
-        bands = list(replay(part, self.shapes, [ir.Segment(0, last - first)], mode, first))
-        depths = ring_depths(part, self.shapes, bands)
-        ring_bytes = [
-            0 if tensor == first and not streamed else _up(depth * self.shapes[tensor].row_bytes)
-            for tensor, depth in zip(range(first, last + 1), depths, strict=False)
-        ]
+        bands = list(replay(self.stages, self.shapes, [segment], mode))
+        fresh = range(0 if streamed else first + 1, last + 2)
+        inside = [tensor for tensor in fresh if self.last_reader[tensor] <= last]
+        made = tuple(tensor for tensor in fresh if self.last_reader[tensor] > last)
+        ends = frozenset(
+            tensor
+            for stage in self.stages[first : last + 1]
+            for tensor in inputs_of(stage)
+            if tensor not in fresh and self.last_reader[tensor] <= last
+        )
+        depths = ring_depths(self.stages, self.shapes, segment, bands)
         return _Run(
             segment,
-            tuple(depths[: last + 1 - first]),
-            tuple(ring_bytes),
-            max(_up(stage.scratch_bytes) for stage in part),
-            overlap_gap(part, self.shapes, bands),
+            tuple((tensor, depths[tensor]) for tensor in inside),
+            tuple(_up(depths[tensor] * self.shapes[tensor].row_bytes) for tensor in inside),
+            max(_up(stage.scratch_bytes) for stage in self.stages[first : last + 1]),
+            made,
+            ends,
+            {
+                (out, end): overlap_gap(self.stages, self.shapes, segment, bands, out, end)
+                for out in made
+                for end in sorted(ends)
+            },
         )
 
     # -- the search --------------------------------------------------------------------------
@@ -107,7 +138,9 @@ class _Search:
         """Bisects the size of the arena."""
         low, high = ALIGN, self._enough()
         found = self.place(high)
-        assert found is not None, "maps and rings laid side by side always fit"
+        while found is None:  # maps laid side by side fit, but freed ones may lie apart
+            low, high = high, 2 * high
+            found = self.place(high)
         while low < high:
             middle = (low + high) // 2 // ALIGN * ALIGN
             attempt = self.place(middle)
@@ -125,69 +158,77 @@ class _Search:
     def place(self, arena: int) -> tuple[int, list[_Placed]] | None:
         """The input's offset and all segments within `arena` bytes, or None."""
         self.dead.clear()
+        self.left = MOST_STATES
         if self.mode is ir.InputMode.STREAM:
-            for run in self.runs[0]:
-                found = self._first(run, arena)
-                if found is not None:
-                    return 0, found
-            return None
+            found = self._rest(0, (), arena)
+            return None if found is None else (0, found)
         image = self.map_bytes(0)
         for offset in dict.fromkeys((arena - image, 0)):
-            if offset >= 0:
-                rest = self._rest(0, offset, arena)
+            if 0 <= offset <= arena - image:
+                rest = self._rest(0, ((0, offset),), arena)
                 if rest is not None:
                     return offset, rest
         return None
 
-    def _first(self, run: _Run, arena: int) -> list[_Placed] | None:
-        """The segment that the pushed rows feed: it has no input map."""
-        out = run.segment.last + 1
-        size = self.map_bytes(out)
-        for offset in dict.fromkeys((arena - size, 0)):
-            if offset < 0:
-                continue
-            placed = self._fit(run, ((offset, offset + size),), offset, arena)
-            rest = None if placed is None else self._rest(out, offset, arena)
-            if placed is not None and rest is not None:
-                return [placed, *rest]
-        return None
-
-    def _rest(self, stage: int, in_offset: int, arena: int) -> list[_Placed] | None:
-        """Segments from `stage` on, whose input map lies at in_offset."""
+    def _rest(self, stage: int, live: Offsets, arena: int) -> list[_Placed] | None:
+        """Segments from `stage` on; `live`: the maps that they read and that lie already."""
         if stage == len(self.stages):
             return []
-        if (stage, in_offset) in self.dead:
+        if (stage, live) in self.dead or self.left == 0:
             return None
-        taken = (in_offset, in_offset + self.map_bytes(stage))
+        self.left -= 1
         for run in self.runs[stage]:
-            out = run.segment.last + 1
-            size = self.map_bytes(out)
-            for offset in self._out_offsets(run, taken, size, arena):
-                placed = self._fit(run, (taken, (offset, offset + size)), offset, arena)
+            for made in self._made(run, live, arena):
+                placed = self._fit(run, live, made, arena)
                 if placed is None:
                     continue
-                rest = self._rest(out, offset, arena)
+                kept = tuple(one for one in live if one[0] not in run.ends)
+                rest = self._rest(run.segment.last + 1, tuple(sorted((*kept, *made))), arena)
                 if rest is not None:
                     return [placed, *rest]
-        self.dead.add((stage, in_offset))
+        self.dead.add((stage, live))
         return None
 
-    @staticmethod
-    def _out_offsets(run: _Run, taken: tuple[int, int], size: int, arena: int) -> Iterator[int]:
-        """Places for an output map: apart from its input, or over rows already used."""
-        start, end = taken
-        overlap = (start - run.gap) // ALIGN * ALIGN
-        for offset in dict.fromkeys((arena - size, 0, start - size, end, overlap)):
+    def _made(self, run: _Run, live: Offsets, arena: int, at: int = 0) -> Iterator[Offsets]:
+        """Places for the maps that a run makes, from the `at`th on: apart from all others, or over
+        rows already used."""
+        if at == len(run.made):
+            yield ()
+            return
+        tensor = run.made[at]
+        size = self.map_bytes(tensor)
+        for offset in self._offsets(run, tensor, live, arena):
+            for rest in self._made(run, (*live, (tensor, offset)), arena, at + 1):
+                if offset + size <= arena:
+                    yield ((tensor, offset), *rest)
+
+    def _offsets(self, run: _Run, tensor: int, live: Offsets, arena: int) -> Iterator[int]:
+        size = self.map_bytes(tensor)
+        limits = {
+            other: (start - run.gaps[tensor, other]) // ALIGN * ALIGN
+            for other, start in live
+            if other in run.ends
+        }
+        wanted = [arena - size, 0]
+        for other, start in live:
+            wanted += [start - size, start + self.map_bytes(other)]
+            if other in limits:
+                wanted.append(limits[other])
+        for offset in dict.fromkeys(wanted):
             if offset < 0 or offset + size > arena:
                 continue
-            if offset >= end or offset + size <= start or offset <= overlap:
+            if all(
+                offset >= start + self.map_bytes(other)
+                or offset + size <= start
+                or offset <= limits.get(other, -1)
+                for other, start in live
+            ):
                 yield offset
 
-    @staticmethod
-    def _fit(run: _Run, taken: tuple[tuple[int, int], ...], out: int, arena: int) -> _Placed | None:
-        """Rings and scratch in what `taken` leaves free, the largest first; None if no room."""
+    def _fit(self, run: _Run, live: Offsets, made: Offsets, arena: int) -> _Placed | None:
+        """Rings and scratch in what the maps leave free, the largest first; None if no room."""
         wanted = [*run.ring_bytes, run.scratch_bytes]
-        busy = list(taken)
+        busy = [(start, start + self.map_bytes(tensor)) for tensor, start in (*live, *made)]
         offsets = [0] * len(wanted)
         for index in sorted(range(len(wanted)), key=lambda i: -wanted[i]):
             offset = _free_offset(arena, wanted[index], busy)
@@ -196,30 +237,28 @@ class _Search:
             offsets[index] = offset
             if wanted[index]:
                 busy.append((offset, offset + wanted[index]))
-        return _Placed(run, tuple(offsets[:-1]), offsets[-1], out)
+        return _Placed(run, tuple(offsets[:-1]), offsets[-1], made)
 
     # -- the result --------------------------------------------------------------------------
 
     def _plan(self, found: tuple[int, list[_Placed]], arena: int) -> ir.Plan:
         image, segments = found
-        shape = self.shapes[0]
-        places = {0: ir.Place(image, shape.row_bytes, shape.height)}
+        depths = {tensor: shape.height for tensor, shape in enumerate(self.shapes)}
+        offsets = {0: image}
         scratch: list[int] = []
         for placed in segments:
             run = placed.run
-            first = run.segment.first
-            for index, size in enumerate(run.ring_bytes):
-                if size:
-                    tensor = first + index
-                    row_bytes = self.shapes[tensor].row_bytes
-                    places[tensor] = ir.Place(placed.rings[index], row_bytes, run.depths[index])
-            out = run.segment.last + 1
-            shape = self.shapes[out]
-            places[out] = ir.Place(placed.out, shape.row_bytes, shape.height)
-            scratch += [placed.scratch] * (run.segment.last + 1 - first)
+            depths.update(run.rings)
+            rings = (tensor for tensor, _ in run.rings)
+            offsets.update(zip(rings, placed.rings, strict=True))
+            offsets.update(placed.made)
+            scratch += [placed.scratch] * (run.segment.last + 1 - run.segment.first)
         return ir.Plan(
             self.mode,
-            tuple(places[tensor] for tensor in range(len(self.shapes))),
+            tuple(
+                ir.Place(offsets[tensor], shape.row_bytes, depths[tensor])
+                for tensor, shape in enumerate(self.shapes)
+            ),
             tuple(placed.run.segment for placed in segments),
             tuple(scratch),
             arena,
@@ -227,50 +266,63 @@ class _Search:
 
 
 def ring_depths(
-    stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape], bands: Sequence[Band]
-) -> list[int]:
-    """Row slots that the tensors from the first stage's input on need, so that no row is
-    overwritten before its last reader; a band's rows do not wrap."""
-    base = stages[0].input
+    stages: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+    segment: ir.Segment,
+    bands: Sequence[Band],
+) -> dict[int, int]:
+    """Row slots that each tensor which the bands make needs, so that no row is overwritten before
+    its last reader in the segment; a band's rows do not wrap."""
+    readers = readers_of(stages)
     next_y = [0] * len(stages)
-    depths = [1] * (len(stages) + 1)
+    depths: dict[int, int] = {}
     for band in bands:
-        tensor = base if band.stage == INPUT else stages[band.stage].output
-        reader = tensor - base
-        if reader < len(stages):
-            needs = stages[reader]
-            lowest = lowest_needed(
-                needs, next_y[reader], shapes[tensor].height, shapes[needs.output].height
-            )
-            depths[reader] = max(depths[reader], band.y + band.count - lowest)
+        tensor = 0 if band.stage == INPUT else stages[band.stage].output
+        lowest = min(
+            (
+                lowest_needed(stages[reader], tensor, next_y[reader], shapes)
+                for reader in readers[tensor]
+                if reader <= segment.last
+            ),
+            default=band.y,
+        )
+        depths[tensor] = max(depths.get(tensor, 1), band.y + band.count - lowest)
         if band.stage != INPUT:
             next_y[band.stage] = band.y + band.count
-    for index, needs in enumerate(stages):
-        bands_kept = -(-depths[index + 1] // needs.band_rows)
-        depths[index + 1] = bands_kept * needs.band_rows
-    return [min(depth, shapes[base + i].height) for i, depth in enumerate(depths)]
+    for stage in stages[segment.first : segment.last + 1]:
+        bands_kept = -(-depths[stage.output] // stage.band_rows)
+        depths[stage.output] = bands_kept * stage.band_rows
+    return {tensor: min(depth, shapes[tensor].height) for tensor, depth in depths.items()}
 
 
 def overlap_gap(
-    stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape], bands: Sequence[Band]
+    stages: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+    segment: ir.Segment,
+    bands: Sequence[Band],
+    out: int,
+    source: int,
 ) -> int:
-    """How far before its input map a segment's output map must begin so that each output row
-    falls on input rows that no later band reads. Negative: it may begin inside the input."""
-    first, last = stages[0], stages[-1]
-    source, out = shapes[first.input], shapes[last.output]
-    gap, next_y = -(source.height * source.row_bytes), 0
+    """How far before the map `source`, which the segment is the last to read, its map `out` must
+    begin so that each row falls on rows that no later band reads. Negative: it may begin inside."""
+    height, row_bytes = shapes[source].height, shapes[source].row_bytes
+    readers = [
+        index
+        for index in range(segment.first, segment.last + 1)
+        if source in inputs_of(stages[index])
+    ]
+    gap, next_y = -(height * row_bytes), [0] * len(stages)
     for band in bands:
-        if band.stage == 0:
-            next_y = band.y + band.count
-        if band.stage != len(stages) - 1:
+        if band.stage == INPUT:
             continue
-        following = next_y
-        if len(stages) == 1 and not first.reads_before_writing:
-            following = band.y
-        lowest = lowest_needed(first, following, source.height, shapes[first.output].height)
-        if lowest < source.height:
-            end = (band.y + band.count) * out.row_bytes
-            gap = max(gap, end - lowest * source.row_bytes)
+        if stages[band.stage].reads_before_writing:
+            next_y[band.stage] = band.y + band.count
+        if stages[band.stage].output == out:
+            lowest = min(lowest_needed(stages[i], source, next_y[i], shapes) for i in readers)
+            if lowest < height:
+                end = (band.y + band.count) * shapes[out].row_bytes
+                gap = max(gap, end - lowest * row_bytes)
+        next_y[band.stage] = band.y + band.count
     return gap
 
 

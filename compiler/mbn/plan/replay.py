@@ -1,7 +1,8 @@
 """The order in which bands run, exactly as runtime/src/mbn.c runs them.
 
 What enters: stages' row needs, segments, the input mode. What leaves: events in order. Always
-holds: the rule is the driver's: within a segment the deepest stage that can run does; a segment
+holds: the rule is the driver's: within a segment the deepest stage that can run does (only the
+readers of rows just made can have become able to, so the deepest of them is asked first); a segment
 begins when the one before it has finished, the first while rows are pushed (stream).
 """
 
@@ -24,18 +25,48 @@ class Band:
     count: int
 
 
-def rows_read(needs: ir.StageNeeds, band: Band, in_height: int) -> range:
-    """Input rows that lie in the map, of those that a band reads."""
+def inputs_of(needs: ir.StageNeeds) -> tuple[int, ...]:
+    """The tensors that a stage reads, each once."""
+    if needs.second is None or needs.second == needs.input:
+        return (needs.input,)
+    return (needs.input, needs.second)
+
+
+def readers_of(stages: Sequence[ir.StageNeeds]) -> dict[int, list[int]]:
+    """The stages that read each tensor, in order."""
+    found: dict[int, list[int]] = {stage.output: [] for stage in stages}
+    for index, stage in enumerate(stages):
+        for tensor in inputs_of(stage):
+            found.setdefault(tensor, []).append(index)
+    return found
+
+
+def rows_read(
+    needs: ir.StageNeeds, band: Band, shapes: Sequence[ir.RowShape]
+) -> Iterator[tuple[int, int]]:
+    """(tensor, row) of all rows inside the maps that a band reads."""
     first = band.y * needs.stride_rows - needs.pad_top
     last = (band.y + band.count - 1) * needs.stride_rows - needs.pad_top + needs.kernel_rows
-    return range(max(0, first), min(last, in_height))
+    for y in range(max(0, first), min(last, shapes[needs.input].height)):
+        yield needs.input, y
+    if needs.second is not None:
+        for y in range(band.y, band.y + band.count):
+            yield needs.second, y
 
 
-def lowest_needed(needs: ir.StageNeeds, next_y: int, in_height: int, out_height: int) -> int:
-    """The lowest input row that the bands from next_y on still read."""
-    if next_y >= out_height:
-        return in_height
-    return min(in_height, max(0, next_y * needs.stride_rows - needs.pad_top))
+def lowest_needed(
+    needs: ir.StageNeeds, tensor: int, next_y: int, shapes: Sequence[ir.RowShape]
+) -> int:
+    """The lowest row of `tensor` that the stage's bands from next_y on still read."""
+    height = shapes[tensor].height
+    if next_y >= shapes[needs.output].height:
+        return height
+    lowest = height
+    if tensor == needs.input:
+        lowest = max(0, next_y * needs.stride_rows - needs.pad_top)
+    if tensor == needs.second:
+        lowest = min(lowest, next_y)
+    return min(height, lowest)
 
 
 def replay(
@@ -43,33 +74,37 @@ def replay(
     shapes: Sequence[ir.RowShape],
     segments: Sequence[ir.Segment],
     mode: ir.InputMode,
-    source: int = 0,
 ) -> Iterator[Band]:
-    """All bands of one inference, in order. `stages` may be a part of a network, whose first
-    input is tensor `source`; its stages are counted from 0."""
-    done = [0] * len(shapes)
+    """All bands of one inference, in order. Segments may begin behind the first stage: what the
+    stages before them make is then whole from the start. (Stage i makes tensor i + 1.)"""
+    start = segments[0].first if segments else 0
+    done = [shape.height if start and t <= start else 0 for t, shape in enumerate(shapes)]
+    readers = readers_of(stages)
 
-    def run(segment: ir.Segment) -> Iterator[Band]:
-        index = segment.first
+    def run(segment: ir.Segment, deepest: int) -> Iterator[Band]:
+        index = min(deepest, segment.last)
         while True:
             needs = stages[index]
             y, height = done[needs.output], shapes[needs.output].height
             in_height = shapes[needs.input].height
             last = (y + needs.band_rows - 1) * needs.stride_rows + needs.kernel_rows
             wanted = min(max(0, last - needs.pad_top), in_height)
-            if y < height and done[needs.input] >= wanted:
+            ready = done[needs.input] >= wanted
+            if needs.second is not None:
+                ready = ready and done[needs.second] >= y + needs.band_rows
+            if y < height and ready:
                 yield Band(index, y, needs.band_rows)
                 done[needs.output] = y + needs.band_rows
-                index = min(index + 1, segment.last)
+                index = min(max(readers[needs.output], default=index), segment.last)
             elif index > segment.first:
                 index -= 1
             else:
                 return
 
-    for y in range(shapes[source].height):
+    for y in range(0 if start else shapes[0].height):
         yield Band(INPUT, y, 1)
-        done[source] = y + 1
+        done[0] = y + 1
         if mode is ir.InputMode.STREAM:
-            yield from run(segments[0])
+            yield from run(segments[0], max(readers[0]))
     for segment in segments:
-        yield from run(segment)
+        yield from run(segment, segment.last)

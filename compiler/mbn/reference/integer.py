@@ -9,7 +9,7 @@ of products are taken in float64, which is exact for them: every partial sum sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,37 @@ class Arithmetic:
     shift: int  # s
     low: int
     high: int
+
+
+@dataclass(frozen=True)
+class Addition:
+    """One addition's integers: out = clamp((a * m_a + b * m_b + C + 2**(r - 1)) >> r, lo, hi)."""
+
+    first: int  # m_a
+    second: int  # m_b
+    constant: int  # C
+    shift: int  # r
+    low: int
+    high: int
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> Addition:
+    """The integers of an addition (see the arithmetic's definition: residual add)."""
+    ratios = [np.float64(source.scale) / np.float64(out.scale) for source in sources]
+    r = 30
+    while any(np.rint(ratio * 2.0**r) >= 2**30 for ratio in ratios):
+        r -= 1
+    first, second = (int(np.rint(ratio * 2.0**r)) for ratio in ratios)
+    return Addition(
+        first,
+        second,
+        out.zero_point * 2**r - sources[0].zero_point * first - sources[1].zero_point * second,
+        r,
+        _bound(layer.clamp[0], out, -128),
+        _bound(layer.clamp[1], out, 127),
+    )
 
 
 def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
@@ -95,11 +126,18 @@ class Reference:
 
     def __init__(self, network: ir.Network) -> None:
         self.network = network
-        derive_layer = tflite.derive if network.rounding is ir.Rounding.TFLITE else derive
-        self.arithmetic: list[Arithmetic | tflite.Arithmetic] = [
-            derive_layer(layer, network.tensor(layer.input), network.tensor(layer.output))
-            for layer in network.layers
-        ]
+        self.arithmetic = [self._derive(layer) for layer in network.layers]
+        self._last_reader = {
+            name: index for index, layer in enumerate(network.layers) for name in layer.inputs
+        }
+
+    def _derive(self, layer: ir.Layer) -> Arithmetic | Addition | tflite.Arithmetic:
+        source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
+        if layer.second is not None:
+            return derive_addition(layer, (source, self.network.tensor(layer.second)), out)
+        if self.network.rounding is ir.Rounding.TFLITE:
+            return tflite.derive(layer, source, out)
+        return derive(layer, source, out)
 
     def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
         """Each layer with its output, images first: N x height x width x channel, int8."""
@@ -107,12 +145,24 @@ class Reference:
         if images.dtype != np.int8 or images.shape[1:] != expected:
             raise ValueError(f"images are {images.dtype} {images.shape}, not int8 N x {expected}")
         maps: dict[str, Int8] = {self.network.input.name: images}
-        for layer, arithmetic in zip(self.network.layers, self.arithmetic, strict=True):
+        for index, layer in enumerate(self.network.layers):
+            maps[layer.output] = result = self.made(layer, maps)
+            for name in layer.inputs:
+                if self._last_reader[name] == index:
+                    maps.pop(name, None)
+            yield layer, result
+
+    def made(self, layer: ir.Layer, maps: Mapping[str, Int8]) -> Int8:
+        """One layer's output from the maps that it reads, by tensor name."""
+        arithmetic = self.arithmetic[self.network.layers.index(layer)]
+        if isinstance(arithmetic, Addition):
+            assert layer.second is not None
+            result = _add(arithmetic, maps[layer.input], maps[layer.second])
+        else:
             source = self.network.tensor(layer.input)
             result = _run(layer, arithmetic, maps[layer.input], source)
-            assert result.shape[1:] == self.network.tensor(layer.output).shape
-            maps = {layer.output: result}  # a chain: nobody reads an older map
-            yield layer, result
+        assert result.shape[1:] == self.network.tensor(layer.output).shape
+        return result
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
         """The network's result, N x (height * width * channels) of the output tensor."""
@@ -123,6 +173,13 @@ class Reference:
         if not parts:
             return np.zeros((0, self.network.output.size_bytes), np.int8)
         return np.concatenate(parts)
+
+
+def _add(arithmetic: Addition, a: Int8, b: Int8) -> Int8:
+    total = a.astype(np.int64) * arithmetic.first + b.astype(np.int64) * arithmetic.second
+    rounded = (total + arithmetic.constant + (1 << (arithmetic.shift - 1))) >> arithmetic.shift
+    stored: Int8 = np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+    return stored
 
 
 def _run(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
-from mbn.arithmetic import stored
+from mbn.arithmetic import added, stored
 
 Int64 = NDArray[np.int64]
 
@@ -39,8 +39,20 @@ def ranges_of(network: ir.Network) -> dict[str, Ranges]:
     count = network.input.channels
     found = {network.input.name: Ranges(np.full(count, -128), np.full(count, 127))}
     for layer in network.layers:
-        found[layer.output] = _layer_ranges(network, layer, found[layer.input])
+        if layer.second is not None:
+            found[layer.output] = _sum(layer, found[layer.input], found[layer.second])
+        else:
+            found[layer.output] = _layer_ranges(network, layer, found[layer.input])
     return found
+
+
+def _sum(layer: ir.Layer, first: Ranges, second: Ranges) -> Ranges:
+    """Of an addition, whose factors are positive."""
+    assert layer.addition is not None
+    return Ranges(
+        added(layer.addition, first.low, second.low),
+        added(layer.addition, first.high, second.high),
+    )
 
 
 def _layer_ranges(network: ir.Network, layer: ir.Layer, source: Ranges) -> Ranges:

@@ -49,28 +49,32 @@ def remove_constants(network: ir.Network) -> Simplified:
 
 
 def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
-    """Channels that must be computed, from the result backwards."""
-    kept = {network.output.name: np.ones(network.output.channels, np.bool_)}
-    for layer in reversed(network.layers):
-        tensor = network.tensor(layer.input)
-        out = kept[layer.output]
-        needed = _read(layer, tensor, out) & ~_foldable(layer, tensor, ranges[layer.input])
-        if tensor.name == network.input.name:
-            needed = np.ones(tensor.channels, np.bool_)  # the caller brings whole pixels
-        elif not needed.any():
-            needed[0] = True  # a map has at least one channel
-        kept[tensor.name] = needed
-    for layer in network.layers:  # forwards: what one layer adds, a one-to-one reader adds too
-        kept[layer.output] = _with_siblings(layer, kept[layer.input], kept[layer.output])
-    return kept
+    """Channels that must be computed: what the result needs, and what comes with it."""
+    kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
+    kept[network.input.name][:] = True  # the caller brings whole pixels
+    kept[network.output.name][:] = True
+    while True:  # what one reader adds, another one's siblings may need: only ever more
+        before = sum(int(channels.sum()) for channels in kept.values())
+        for layer in reversed(network.layers):
+            for name in layer.inputs:
+                tensor = network.tensor(name)
+                read = _read(layer, tensor, kept[layer.output])
+                kept[name] |= read & ~_foldable(layer, tensor, ranges[name])
+                if not kept[name].any():
+                    kept[name][0] = True  # a map has at least one channel
+        for layer in network.layers:
+            for name in layer.inputs:
+                kept[layer.output] |= _with_siblings(layer, kept[name], kept[layer.output])
+        if sum(int(channels.sum()) for channels in kept.values()) == before:
+            return kept
 
 
 def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
     """Input channels that some kept output channel depends on."""
+    if layer.op in (ir.Op.POOL, ir.Op.ADD):
+        return out.copy()
     constants = layer.constants
     assert constants is not None
-    if layer.op is ir.Op.POOL:
-        return out.copy()
     if layer.op is ir.Op.SOFTMAX:
         return np.ones(tensor.channels, np.bool_)
     if layer.op is ir.Op.DEPTHWISE:
@@ -81,7 +85,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
 
 def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.SOFTMAX):
+    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.SOFTMAX, ir.Op.ADD):
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
     if any(layer.pads) and layer.op is not ir.Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
@@ -92,16 +96,16 @@ def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
     """Output channels that come with the kept inputs of a one-to-one layer."""
     if layer.op is ir.Op.DEPTHWISE:
         return np.repeat(needed, len(out) // len(needed))
-    return needed if layer.op is ir.Op.POOL else out
+    return needed if layer.op in (ir.Op.POOL, ir.Op.ADD) else out
 
 
 def _smaller(
     network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
 ) -> ir.Layer:
+    if layer.op in (ir.Op.POOL, ir.Op.ADD, ir.Op.SOFTMAX):
+        return layer
     constants = layer.constants
     assert constants is not None
-    if constants.weights.size == 0:
-        return layer
     inputs, out = kept[layer.input], kept[layer.output]
     weights, bias = constants.weights[out], constants.bias[out].astype(np.int64)
     if layer.op is not ir.Op.DEPTHWISE:

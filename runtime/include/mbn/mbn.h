@@ -38,16 +38,19 @@ typedef struct mbn_tensor {
     uint16_t channels;
     uint16_t depth;       /* row slots; == height: the whole map is kept */
     uint16_t plane_bytes; /* from one channel to the next in a row; 0: interleaved */
+    uint16_t reader;      /* the deepest stage that reads it; of the result: the last stage */
     int8_t zero_point;
     float scale;
 } mbn_tensor;
 
 /* Makes one band of output rows from the input rows that it needs.
  * in:      (band - 1) * stride + kernel_rows pointers, top to bottom; rows above and below the map
- *          point to a shared row of zero points
+ *          point to a shared row of zero points; of an addition, then the other map's band rows
  * out:     band pointers
  * scratch: the stage's scratch bytes, 8-byte aligned; nothing in it survives the call */
 typedef void (*mbn_band_fn)(const int8_t *const *in, int8_t *const *out, int8_t *scratch);
+
+#define MBN_NO_TENSOR 0xffffu
 
 /* A stage: one layer, or a fused depthwise-separable block. Flash; generated. */
 typedef struct mbn_stage {
@@ -58,6 +61,7 @@ typedef struct mbn_stage {
     uint32_t scratch_offset_bytes;
     uint16_t input;  /* tensor index */
     uint16_t output; /* tensor index */
+    uint16_t second; /* tensor index: the other map of an addition, else MBN_NO_TENSOR */
     uint8_t kernel_rows;
     uint8_t stride_rows;
     uint8_t pad_top;
