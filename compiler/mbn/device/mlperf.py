@@ -2,8 +2,8 @@
 
 What enters: an open port; commands, images. What leaves: the lines that the device answers, its
 results and times. Always holds: a command ends with `%` and is answered when `m-ready` comes; the
-runner's own waits are kept (5 s a line, 30 s for `infer`), their end being a `LinkError`; everything
-that was said is in `transcript`.
+runner's own waits are kept (5 s a line, 30 s for `infer`), their end being a `LinkError`; all that
+was said is in `transcript`.
 """
 
 from __future__ import annotations
