@@ -150,20 +150,28 @@ def _square(height: int, width: int) -> int:
 
 def find_samples(request: Request, source: Source, network: ir.Network) -> Samples:
     """The images that a check runs: of --images, the bundled held-out digits, or drawn ones."""
-    height, width, channels = network.input.shape
+    height = network.input.height
     if request.images is not None:
-        stacked = list(
-            folder_images(request.images, _square(height, width), channels, request.samples)
-        )
-        images = to_int8(np.concatenate(stacked))
-        return Samples(images, None, f"{len(images)} images of {request.images.name}")
+        images, what = images_for(network, request.images, request.samples)
+        return Samples(images, None, what)
     if source.float_path is not None and source.classes == bundled.CLASSES:
         drawn, labels = bundled.heldout_samples(height)
         count = min(request.samples, len(drawn))
         chosen = np.arange(count) * len(drawn) // count
         return Samples(to_int8(drawn[chosen]), labels[chosen], f"{count} held-out digits")
-    drawn = random_images(request.samples, (height, width, channels))
-    return Samples(to_int8(drawn), None, f"{request.samples} drawn images")
+    images, what = images_for(network, None, request.samples)
+    return Samples(images, None, what)
+
+
+def images_for(network: ir.Network, folder: Path | None, count: int) -> tuple[Int8, str]:
+    """At most `count` images of a folder, or drawn ones, as the network takes them; and what they
+    are."""
+    height, width, channels = network.input.shape
+    if folder is None:
+        return to_int8(random_images(count, network.input.shape)), f"{count} drawn images"
+    stacked = list(folder_images(folder, _square(height, width), channels, count))
+    images = to_int8(np.concatenate(stacked))
+    return images, f"{len(images)} images of {folder.name}"
 
 
 def to_int8(images: UInt8) -> Int8:

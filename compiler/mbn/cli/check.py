@@ -1,8 +1,10 @@
 """mbn-check: outputs and cycles of a running board against the host.
 
-What enters: a board, a folder that mbn-compile wrote, a port or nothing (the emulator).
-What leaves: a table, and the folder's report.json with the check in it. Always holds: TVM, torch
-and ONNX are not needed; exit code 0 means every bit equal, 1 not, 2 that the user can mend it.
+What enters: a board, a folder that mbn-compile wrote, a port or nothing (the emulator); or, with
+--against onnxruntime, an ONNX file and images. What leaves: a table, and of a board the folder's
+report.json with the check in it. Always holds: TVM, torch and ONNX are not needed for a board; exit
+code 0 means every bit equal (against ONNX Runtime: agreement as wanted), 1 not, 2 that the user can
+mend it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress as Bar
 
 from mbn.checking import run_check
 from mbn.cli.run import console as run_console
@@ -23,6 +28,7 @@ EXAMPLES = """examples:
   mbn-check --board qemu                                # the one network compiled for it
   mbn-check --board stm32 --port /dev/ttyUSB0 --samples 50
   mbn-check --board stm32 --output out/stm32f405/mine --port socket://lab:4000
+  mbn-check --against onnxruntime --onnx int8.onnx --images photos/ --samples 500
 """
 
 
@@ -30,14 +36,19 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="mbn-check",
-        description="Check a running board (or the emulator) bit for bit against the host.",
+        description="Check a running board (or the emulator) bit for bit against the host, or the "
+        "integer network against ONNX Runtime.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
+    made.add_argument("--board", help="host, qemu, stm32, ...")
     made.add_argument("--port", help="serial port; default: the board's emulator")
     made.add_argument("--samples", type=int, help="default: all of samples.npz")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
+    other = made.add_argument_group("against ONNX Runtime")
+    other.add_argument("--against", choices=["onnxruntime"], help="compare layer by layer with it")
+    other.add_argument("--onnx", type=Path, metavar="FILE", help="the QDQ network")
+    other.add_argument("--images", type=Path, metavar="DIR", help="default: drawn ones")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
@@ -49,10 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Checks the folder's network on the board."""
+    """Checks the folder's network on the board, or an ONNX file against ONNX Runtime."""
     if arguments.samples is not None and arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
     console = run_console(quiet=arguments.quiet)
+    if arguments.against is not None:
+        return against_onnxruntime(arguments, console)
+    if arguments.board is None:
+        raise UsageError("no --board", wanted="a board, or --against onnxruntime --onnx FILE")
     board = find_board(arguments.board)
     folder = arguments.output or compiled_folder(board)
     report = run_check(folder, board, console, port=arguments.port, samples=arguments.samples)
@@ -60,6 +75,32 @@ def run(arguments: argparse.Namespace) -> int:
     print_check(report, console)
     assert report.check is not None
     return 0 if report.check.exact_samples == report.check.samples else 1
+
+
+def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
+    """The integer network against ONNX Runtime on the same graph."""
+    if arguments.onnx is None or arguments.board is not None or arguments.port is not None:
+        raise UsageError(
+            "--against onnxruntime", wanted="--onnx FILE with it, and neither --board nor --port"
+        )
+    # ONNX and TVM, which a check of a board does without
+    from mbn import agreement, sources  # noqa: PLC0415
+    from mbn.frontend import lower  # noqa: PLC0415
+
+    network = lower(arguments.onnx, arguments.onnx.stem)
+    images, what = sources.images_for(network, arguments.images, arguments.samples or 100)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"comparing {len(images)} images", total=len(images))
+        found = agreement.compare(
+            arguments.onnx, images, progress=lambda done: bar.update(task, completed=done)
+        )
+    console.print(agreement.agreement_table(found, network.name))
+    console.print(
+        f"top-1 equal on {found.same_top1} of {found.images}: {found.top1_percent:.1f} % "
+        f"({what}; wanted: {agreement.TOP1_WANTED} %)",
+        style="bold green" if found.holds else "bold red",
+    )
+    return 0 if found.holds else 1
 
 
 def compiled_folder(board: Board) -> Path:

@@ -9,7 +9,8 @@ left in float is refused with its node's name.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,26 @@ from numpy.typing import NDArray
 from mbn import ir
 from mbn.errors import UnsupportedError
 from mbn.frontend import onnx_file, relax_module
-from mbn.frontend.integer_pass import FIELDS, find_integer_stages
+from mbn.frontend.integer_pass import FIELDS, Problem, find_integer_stages
+from mbn.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
 from mbn.frontend.stages import group_stages
 from mbn.frontend.tflite_form import in_tflite
 
 HOST_OPERATORS = {"relax.nn.softmax": "softmax"}
+TO_CHANNELS_FIRST = (0, 3, 1, 2)
+LARGEST_KERNEL = 7
+LARGEST_POOL = 255  # rows of a window are counted in 8 bits
 MAX_MAP_SIDE = 4096
+MAX_CHANNELS = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A network, and where its maps are in the graph that it comes from."""
+
+    network: ir.Network
+    ends: dict[str, onnx_file.QuantisedEnd]  # by layer name, where known
+    channels_last: bool  # of the graph's input
 
 
 def lower(
@@ -34,6 +49,17 @@ def lower(
     fused: bool = True,
     rounding: ir.Rounding = ir.Rounding.SINGLE,
 ) -> ir.Network:
+    """The network alone; see `lower_graph`."""
+    return lower_graph(path, name, fused=fused, rounding=rounding).network
+
+
+def lower_graph(
+    path: Path,
+    name: str,
+    *,
+    fused: bool = True,
+    rounding: ir.Rounding = ir.Rounding.SINGLE,
+) -> Lowered:
     """Compiles an ONNX file's graph to integer layers.
 
     `fused` groups each depthwise layer with the pointwise that follows it into one block stage.
@@ -46,40 +72,61 @@ def lower(
             wanted="QDQ int8",
             advice="give calibration images with --calibrate DIR",
         )
-    module = find_integer_stages(relax_module.import_graph(graph))
-    reader = _Reader(module["main"], graph)
+    module, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
+    reader = Reader(module["main"], graph, problems)
     network = reader.read(name)
     if rounding is ir.Rounding.TFLITE:
         network = in_tflite(network, reader.softmax_result)
-    return group_stages(network, fused=fused)
+    network = group_stages(network, fused=fused)
+    return Lowered(network, reader.ends, reader.channels_last)
 
 
 @dataclass(frozen=True)
 class _Value:
     """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""
 
-    tensor: str
-    form: str  # nchw, nhwc, flat
+    tensor: ir.Tensor
+    form: str  # nchw, nhwc; flat (channel, height, width) or flat_hwc
+
+    @property
+    def is_vector(self) -> bool:
+        """One pixel: all forms are the same."""
+        return (self.tensor.height, self.tensor.width) == (1, 1)
 
 
-class _Reader:
+@dataclass
+class _Input:
+    """The image before the first layer says how it lies."""
+
+    var: Any
+    is_float: bool
+    quant: tuple[float, int] | None = None
+    channels_last: Any = None  # the variable that was transposed to channels first
+
+
+class Reader:
     """Walks the rewritten `main`, once, in order."""
 
-    def __init__(self, function: Any, graph: onnx_file.OnnxGraph) -> None:
+    def __init__(
+        self, function: Any, graph: onnx_file.OnnxGraph, problems: Sequence[Problem] = ()
+    ) -> None:
         self.function = function
-        self.nodes = list(graph.layer_nodes)
         self.graph = graph
+        self.problems = problems
         self.values: dict[Any, _Value] = {}
         self.tensors: list[ir.Tensor] = []
         self.layers: list[ir.Layer] = []
         self.host_ops: list[str] = []
         self.host_vars: list[Any] = []
         self.softmax_result: tuple[float, int] | None = None  # scale and zero point, if quantised
-        self.pending_input: tuple[Any, str] | None = None
+        self.image: _Input | None = None
+        self.channels_last = False
+        self.ends: dict[str, onnx_file.QuantisedEnd] = {}
 
     def read(self, name: str) -> ir.Network:
         param = self.function.params[0]
-        self._read_param(param)
+        kind = relax_module.dtype_of(param)
+        self.image = _Input(param, is_float=kind not in ("int8", "uint8"))
         for block in self.function.body.blocks:
             for binding in block.bindings:
                 self._read_binding(binding)
@@ -97,12 +144,6 @@ class _Reader:
             host_ops=tuple(self.host_ops),
         )
 
-    def _read_param(self, param: Any) -> None:
-        if relax_module.dtype_of(param) == "int8":
-            self.pending_input = (param, "unknown")
-        else:
-            self.pending_input = (param, "float")
-
     def _read_binding(self, binding: Any) -> None:
         call, var = binding.value, binding.var
         name = _packed_name(call)
@@ -111,14 +152,14 @@ class _Reader:
             return
         operator = relax_module.op_name(call)
         source = call.args[0] if hasattr(call, "args") and len(call.args) else None
-        if operator == "relax.permute_dims" and self._is_pending(source):
-            self._permute_input(call, var)
-        elif operator == "relax.quantize" and self._is_pending(source):
-            self._quantize_input(call, var)
-        elif operator in ("relax.reshape", "relax.flatten", "relax.squeeze") and (
-            source in self.values
-        ):
-            self._reshape(call, var, source)
+        if source in self.values and operator in MOVES:
+            move = move_of(call)
+            value = self.values[source]
+            self.values[var] = self._moved(value, move)
+        elif operator == "relax.permute_dims" and self._is_image(source):
+            self._permute_image(call, var)
+        elif operator == "relax.quantize" and self._is_image(source):
+            self._quantize_image(call, var)
         elif source in self.values or self._is_host(source):
             self._host(call, var, source, operator)
         elif operator == "" and call in self.values:
@@ -126,109 +167,126 @@ class _Reader:
         elif operator == "" and self._is_host(call):
             self.host_vars.append(var)
         else:
-            raise self._refusal(call, operator)
+            raise self._refusal(operator)
 
     # -- the input -------------------------------------------------------------------------
 
-    def _is_pending(self, expr: Any) -> bool:
-        return (
-            self.pending_input is not None
-            and expr is not None
-            and (expr.same_as(self.pending_input[0]))
-        )
+    def _is_image(self, expr: Any) -> bool:
+        return self.image is not None and expr is not None and expr.same_as(self.image.var)
 
-    def _permute_input(self, call: Any, var: Any) -> None:
-        axes = relax_module.ints(call.attrs.axes)
-        if axes != (0, 3, 1, 2):
+    def _permute_image(self, call: Any, var: Any) -> None:
+        assert self.image is not None
+        axes = move_of(call).axes
+        if axes != TO_CHANNELS_FIRST or self.image.channels_last is not None:
             raise UnsupportedError(
                 f"the input is transposed by {axes}", wanted="(0, 3, 1, 2), that is NHWC to NCHW"
             )
-        self.pending_input = (var, "int8" if relax_module.dtype_of(var) == "int8" else "float")
+        self.image.channels_last, self.image.var = self.image.var, var
 
-    def _quantize_input(self, call: Any, var: Any) -> None:
-        scale = relax_module.constant(call.args[1])
-        zero = relax_module.constant(call.args[2])
-        if scale is None or zero is None or relax_module.dtype_of(var) != "int8":
-            raise self._refusal(call, "relax.quantize")
-        self._add_input(var, float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0]))
+    def _quantize_image(self, call: Any, var: Any) -> None:
+        assert self.image is not None
+        scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
+        if scale is None or zero is None:
+            raise self._refusal("relax.quantize")
+        try:
+            value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
+        except NoMatch as error:
+            raise UnsupportedError(str(error), node="the input") from error
+        self.image.quant, self.image.is_float = (float(value), point), False
+        self.image.var = var
 
-    def _add_input(self, var: Any, scale: float, zero_point: int) -> None:
-        _, channels, height, width = relax_module.shape_of(var)
+    def _add_image(self, quant: tuple[float, int]) -> None:
+        assert self.image is not None
+        image, self.image = self.image, None
+        _, channels, height, width = relax_module.shape_of(image.var)
+        scale, zero_point = image.quant or quant
         tensor = ir.Tensor(
             self.graph.input_name, height, width, channels, _scale(scale, "input"), zero_point
         )
         self.tensors.append(tensor)
-        self.values[var] = _Value(tensor.name, "nchw")
-        self.pending_input = None
+        self.values[image.var] = _Value(tensor, "nchw")
+        if image.channels_last is not None:
+            self.channels_last = True
+            self.values[image.channels_last] = _Value(tensor, "nhwc")
 
     # -- layers ----------------------------------------------------------------------------
 
-    def _read_layer(self, call: Any, var: Any, name: str) -> None:
-        data = call.args[1]
-        values: list[NDArray[Any]] = []
-        for argument in call.args[2 : 2 + len(FIELDS)]:
-            value = relax_module.constant(argument)
-            assert value is not None
-            values.append(value)
-        fields = dict(zip(FIELDS, values, strict=True))
-        node = self._next_node(name)
-        quant = fields["quant"]
-        if self._is_pending(data):
-            self._add_input(data, float(quant[0]), int(quant[1]))
+    def _read_layer(self, call: Any, var: Any, packed: str) -> None:
+        fields, data = _arguments(call)
+        at = int(fields["end"][0])
+        end = self.graph.ends[at] if at >= 0 else None
+        node = _short(
+            end.node if end is not None else f"{packed[4:]}_{len(self.layers)}",
+            {layer.name for layer in self.layers},
+        )
+        if end is not None:
+            self.ends[node] = end
+        sources = [
+            self._source(one, fields["quant"][2 * at : 2 * at + 2], node)
+            for at, one in enumerate(data)
+        ]
+        shape = relax_module.shape_of(var)
+        height, width = shape[2:] if len(shape) == 4 else (1, 1)
+        scale, zero = fields["quant"][2 * len(data) :]
+        out = ir.Tensor(
+            f"{node}:out", height, width, shape[1], _scale(float(scale), node), int(zero)
+        )
+        layer = _layer(node, packed, fields, sources, out)
+        self.layers.append(layer)
+        self.tensors.append(out)
+        self.values[var] = _Value(out, "nchw" if len(shape) == 4 else "flat")
+
+    def _source(self, data: Any, quant: NDArray[Any], node: str) -> _Value:
+        wanted = (float(quant[0]), int(quant[1]))
+        if self._is_image(data):
+            assert self.image is not None
+            if self.image.is_float or len(relax_module.shape_of(data)) != 4:
+                raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
+            self._add_image(wanted)
         if data not in self.values:
             raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
-        source = self.values[data]
-        tensor = next(t for t in self.tensors if t.name == source.tensor)
-        if (tensor.scale, tensor.zero_point) != (float(quant[0]), int(quant[1])):
+        value = self.values[data]
+        if (value.tensor.scale, value.tensor.zero_point) != wanted:
             raise UnsupportedError(
                 "its input is dequantised with another scale than it was quantised with",
                 node=f"node {node}",
                 wanted="one scale and zero point a tensor",
             )
-        if source.tensor != self.tensors[-1].name:
-            raise UnsupportedError(
-                "its input is not the layer before it",
-                node=f"node {node}",
-                wanted="a chain of layers (residual additions are not supported yet)",
-            )
-        shape = relax_module.shape_of(var)
-        height, width = shape[2:] if len(shape) == 4 else (1, 1)
-        out = ir.Tensor(
-            f"{node}:out",
-            height,
-            width,
-            shape[1],
-            _scale(float(quant[2]), node),
-            int(quant[3]),
-        )
-        self.layers.append(_layer(node, name, fields, tensor, out, source.form))
-        self.tensors.append(out)
-        self.values[var] = _Value(out.name, "nchw" if len(shape) == 4 else "flat")
+        return value
 
-    def _next_node(self, name: str) -> str:
-        kinds = {
-            "mbn.conv": ("Conv",),
-            "mbn.dense": ("Gemm", "MatMul"),
-            "mbn.pool": ("AveragePool", "GlobalAveragePool", "ReduceMean"),
-        }[name]
-        while self.nodes:
-            operator, node = self.nodes.pop(0)
-            if operator in kinds:
-                return _short(node, {layer.name for layer in self.layers})
-        return f"{name.removeprefix('mbn.')}_{len(self.layers)}"
-
-    def _reshape(self, call: Any, var: Any, source: Any) -> None:
-        value = self.values[source]
-        shape = relax_module.shape_of(var)
-        tensor = next(t for t in self.tensors if t.name == value.tensor)
-        if math.prod(shape) != tensor.size_bytes or shape[0] != 1 or len(shape) not in (2, 4):
-            raise self._refusal(call, "relax.reshape")
-        if len(shape) == 2:
-            self.values[var] = _Value(value.tensor, "flat")
-        elif value.form == "nchw" and shape == (1, *_chw(tensor)):
-            self.values[var] = value
+    def _moved(self, value: _Value, move: Move) -> _Value:
+        """What a reshape or a transposition makes of a map: the same bytes in another form."""
+        tensor, shape = value.tensor, move.shape
+        chw, hwc = _chw(tensor), tensor.shape
+        if math.prod(shape) != tensor.size_bytes:
+            raise self._refusal("relax.reshape")
+        if value.is_vector:
+            return _Value(tensor, "nchw" if len(shape) == 4 else "flat")
+        if move.axes is not None:
+            turned: dict[tuple[str, tuple[int, ...]], str] = {
+                ("nchw", (0, 2, 3, 1)): "nhwc",
+                ("nhwc", TO_CHANNELS_FIRST): "nchw",
+            }
+            form = turned.get((value.form, move.axes))
+            form = value.form if move.axes == tuple(range(len(shape))) else form
+        elif len(shape) == 2 and shape[0] == 1:
+            form = "flat_hwc" if value.form in ("nhwc", "flat_hwc") else "flat"
         else:
-            raise self._refusal(call, "relax.reshape")
+            kept: dict[tuple[str, tuple[int, ...]], str] = {
+                ("nchw", (1, *chw)): "nchw",
+                ("flat", (1, *chw)): "nchw",
+                ("nhwc", (1, *hwc)): "nhwc",
+                ("flat_hwc", (1, *hwc)): "nhwc",
+            }
+            form = kept.get((value.form, shape))
+        if form is None:
+            raise UnsupportedError(
+                f"a map of {tensor.shape} (height, width, channels) is reshaped or transposed to "
+                f"{shape}",
+                node=f"near node {self.layers[-1].name if self.layers else tensor.name}",
+                wanted="a flattened map, or NCHW to NHWC and back",
+            )
+        return _Value(tensor, form)
 
     # -- after the logits --------------------------------------------------------------------
 
@@ -237,36 +295,71 @@ class _Reader:
 
     def _host(self, call: Any, var: Any, source: Any, operator: str) -> None:
         last = self.values.get(source)
-        if last is not None and self.tensors and last.tensor != self.tensors[-1].name:
-            raise self._refusal(call, operator)
-        if not self.layers or operator not in (
-            "relax.dequantize",
-            "relax.quantize",
-            "relax.reshape",
-            *HOST_OPERATORS,
-        ):
-            raise self._refusal(call, operator)
+        if not self.layers or (last is not None and last.tensor != self.tensors[-1]):
+            raise self._refusal(operator)
+        if operator not in ("relax.dequantize", "relax.quantize", *MOVES, *HOST_OPERATORS):
+            raise self._refusal(operator)
         if operator in HOST_OPERATORS:
             self.host_ops.append(HOST_OPERATORS[operator])
         elif operator == "relax.quantize" and self.host_ops[-1:] == ["softmax"]:
             self.softmax_result = self._quantised_softmax(call, var)
+        elif operator == "relax.quantize":
+            raise self._refusal(operator)
         self.host_vars.append(var)
 
     def _quantised_softmax(self, call: Any, var: Any) -> tuple[float, int]:
         scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
-        if scale is None or zero is None or relax_module.dtype_of(var) != "int8":
-            raise self._refusal(call, "relax.quantize")
-        return float(scale.reshape(-1)[0]), int(zero.reshape(-1)[0])
+        if scale is None or zero is None:
+            raise self._refusal("relax.quantize")
+        try:
+            value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
+        except NoMatch as error:
+            raise UnsupportedError(str(error), node="the softmax") from error
+        return float(value), point
 
-    def _refusal(self, call: Any, operator: str) -> UnsupportedError:
-        what = operator.removeprefix("relax.") or type(call).__name__
-        node = self.nodes[0][1] if self.nodes else self.graph.model.graph.output[0].name
-        return UnsupportedError(
-            f"{what} stays in float or is not of a form that has integer kernels",
-            node=f"near node {node}",
-            wanted="int8 QDQ around convolutions (groups 1 or depthwise, dilation 1), average "
-            "pools without padding, and dense layers, with weights of zero point 0",
-        )
+    def _refusal(self, operator: str) -> UnsupportedError:
+        found = refusals(self.graph, self.problems)
+        if found:
+            return found[0]
+        what = operator.removeprefix("relax.") or "an expression"
+        return _unsupported(self.graph.last_layer, f"{what} stays in float", near=True)
+
+
+def refusals(graph: onnx_file.OnnxGraph, problems: Sequence[Problem]) -> list[UnsupportedError]:
+    """One error for each quantised value that no integer layer makes."""
+    found = []
+    for problem in problems:
+        if problem.reason.startswith("softmax"):
+            continue  # stays on the host
+        end = graph.ends[problem.end] if problem.end >= 0 else None
+        before = end.left_float if end is not None else None
+        if before is not None:
+            found.append(
+                _unsupported(before, "no QuantizeLinear comes after it: it stays in float")
+            )
+        else:
+            found.append(_unsupported(end.node if end else graph.last_layer, problem.reason))
+    return found
+
+
+def _unsupported(node: str, reason: str, *, near: bool = False) -> UnsupportedError:
+    return UnsupportedError(
+        reason or "it stays in float or is not of a form that has integer kernels",
+        node=f"{'near ' if near else ''}node {node}",
+        wanted="QDQ in int8 or uint8 around convolutions (groups 1 or depthwise, dilation 1), "
+        "average pools without padding, additions and dense layers, with weights of zero point 0",
+    )
+
+
+def _arguments(call: Any) -> tuple[dict[str, NDArray[Any]], list[Any]]:
+    """A packed call's constants by field, and its int8 inputs."""
+    arguments = list(call.args)[1:]
+    values: list[NDArray[Any]] = []
+    for argument in arguments[-len(FIELDS) :]:
+        value = relax_module.constant(argument)
+        assert value is not None
+        values.append(value)
+    return dict(zip(FIELDS, values, strict=True)), arguments[: -len(FIELDS)]
 
 
 def _packed_name(call: Any) -> str:
@@ -297,68 +390,102 @@ def _short(node: str, taken: set[str]) -> str:
     return next(f"{name}_{i}" for i in range(2, 10_000) if f"{name}_{i}" not in taken)
 
 
-def _layer(  # one argument a fact that the layer needs
+def _layer(
     node: str,
     packed: str,
     fields: dict[str, NDArray[Any]],
-    source: ir.Tensor,
+    sources: Sequence[_Value],
     out: ir.Tensor,
-    form: str,
 ) -> ir.Layer:
     window = [int(v) for v in fields["window"]]
     low, high = (float(v) for v in fields["clamp"])
-    clamp = (None if low == -np.inf else low, None if high == np.inf else high)
-    common = {
-        "name": node,
-        "input": source.name,
-        "output": out.name,
-        "kernel": (window[0], window[1]),
-        "stride": (window[2], window[3]),
-        "pads": (window[4], window[5], window[6], window[7]),
-        "clamp": clamp,
-    }
+    source, tensor = sources[0], sources[0].tensor
+    bare = ir.Layer(
+        name=node,
+        op=ir.Op.ADD if packed == "mbn.add" else ir.Op.POOL,
+        input=tensor.name,
+        output=out.name,
+        kernel=(window[0], window[1]),
+        stride=(window[2], window[3]),
+        pads=(window[4], window[5], window[6], window[7]),
+        clamp=(None if low == -np.inf else low, None if high == np.inf else high),
+    )
+    _check_window(bare, tensor, out, LARGEST_POOL if packed == "mbn.pool" else LARGEST_KERNEL)
+    _check_form(node, packed, sources)
+    if packed == "mbn.add":
+        return replace(bare, second=sources[1].tensor.name)
     if packed == "mbn.pool":
-        return ir.Layer(op=ir.Op.POOL, **common)  # type: ignore[arg-type]
+        return bare
     weights, op = fields["weights"], ir.Op.CONV
     if packed == "mbn.dense":
         op = ir.Op.DENSE
-        if form == "flat" and (source.height, source.width) != (1, 1):
+        if tensor.height > LARGEST_POOL:
+            raise UnsupportedError(
+                f"a product over a map of {tensor.height} rows",
+                node=f"node {node}",
+                wanted=f"at most {LARGEST_POOL}",
+            )
+        if weights.shape[1] != tensor.size_bytes:
+            raise UnsupportedError(
+                f"{weights.shape[1]} weights an output for a map of {tensor.shape}",
+                node=f"node {node}",
+                wanted=f"{tensor.size_bytes}",
+            )
+        if source.form == "flat" and not source.is_vector:
             # ONNX flattens channel, height, width; a map's canonical order has channels last
-            chw = weights.reshape(-1, *_chw(source))
-            weights = chw.transpose(0, 2, 3, 1)
+            weights = weights.reshape(-1, *_chw(tensor)).transpose(0, 2, 3, 1)
         weights = weights.reshape(weights.shape[0], 1, 1, -1)
-    elif weights.shape[3] == 1 and source.channels > 1:
+    elif weights.shape[3] == 1 and tensor.channels > 1:
         op = ir.Op.DEPTHWISE
-    _check_window(node, common["kernel"], common["pads"], fields["weights"], source)  # type: ignore[arg-type]
-    return ir.Layer(
+    if not weights.size:
+        raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
+    return replace(
+        bare,
         op=op,
         weights=np.ascontiguousarray(weights).astype(np.int8),
         weight_scales=fields["scales"].astype(np.float32),
         bias=fields["bias"].astype(np.int32),
-        **common,  # type: ignore[arg-type]
     )
 
 
-def _check_window(
-    node: str,
-    kernel: tuple[int, int],
-    pads: tuple[int, int, int, int],
-    weights: NDArray[Any],
-    source: ir.Tensor,
-) -> None:
-    if any(pad < 0 or pad >= k for pad, k in zip(pads, (*kernel, *kernel), strict=True) if k > 1):
+def _check_form(node: str, packed: str, sources: Sequence[_Value]) -> None:
+    """Whether the maps lie as the operator takes them."""
+    forms = {source.form for source in sources if not source.is_vector}
+    wanted = {"mbn.dense": {"flat", "flat_hwc"}, "mbn.add": None}.get(packed, {"nchw"})
+    if len(forms) > 1 or (wanted is not None and not forms <= wanted):
         raise UnsupportedError(
+            f"its input lies as {' and '.join(sorted(forms))}",
+            node=f"node {node}",
+            wanted="channels first" if wanted == {"nchw"} else "one order, flattened for a product",
+        )
+
+
+def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int) -> None:
+    kernel, pads = layer.kernel, layer.pads
+    facts = (
+        (
+            any(p < 0 or p >= k for p, k in zip(pads, (*kernel, *kernel), strict=True) if k > 1)
+            or any(p != 0 for p, k in zip(pads, (*kernel, *kernel), strict=True) if k == 1),
             f"padding {pads} with kernel {kernel}",
-            node=f"node {node}",
-            wanted="padding from 0 to kernel - 1",
-        )
-    if max(kernel) > 7:
-        raise UnsupportedError(f"kernel {kernel}", node=f"node {node}", wanted="at most 7 x 7")
-    if max(source.height, source.width) > MAX_MAP_SIDE:
-        raise UnsupportedError(
-            f"a map of {source.height} x {source.width}",
-            node=f"node {node}",
-            wanted=f"at most {MAX_MAP_SIDE} a side",
-        )
-    if not weights.size:
-        raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
+            "padding from 0 to kernel - 1",
+        ),
+        (max(kernel) > limit or min(kernel) < 1, f"kernel {kernel}", f"at most {limit} x {limit}"),
+        (
+            max(layer.stride) > LARGEST_POOL or min(layer.stride) < 1,
+            f"stride {layer.stride}",
+            f"1 to {LARGEST_POOL}",
+        ),
+        (
+            max(source.height, source.width) > MAX_MAP_SIDE or min(out.shape) < 1,
+            f"a map of {source.height} x {source.width} that becomes {out.height} x {out.width}",
+            f"1 to {MAX_MAP_SIDE} a side",
+        ),
+        (
+            max(source.channels, out.channels) > MAX_CHANNELS,
+            f"{max(source.channels, out.channels)} channels",
+            f"at most {MAX_CHANNELS}",
+        ),
+    )
+    for wrong, found, wanted in facts:
+        if wrong:
+            raise UnsupportedError(found, node=f"node {layer.name}", wanted=wanted)

@@ -7,6 +7,7 @@ graph is one that the integer pass knows; whatever ONNX or protobuf raise is an 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from onnx import TensorProto, shape_inference
 
 from mbn.errors import MbnError, ModelError, UnsupportedError
 
-# Operators whose layers the integer pass builds, in the order in which Relax sees them.
+# Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
     "Conv",
     "Gemm",
@@ -32,6 +33,7 @@ SUPPORTED_OPERATORS = frozenset(
         "DequantizeLinear",
         "Relu",
         "Clip",
+        "BatchNormalization",
         "Add",
         "Transpose",
         "Reshape",
@@ -44,6 +46,18 @@ SUPPORTED_OPERATORS = frozenset(
     )
 )
 OLDEST_OPSET = 11
+MAX_MAP_BYTES = 2**24  # as int8: far more than a microcontroller has
+MAX_WEIGHTS = 2**28
+
+
+@dataclass(frozen=True)
+class QuantisedEnd:
+    """What a QuantizeLinear quantises."""
+
+    node: str  # the name of the operator that computes it
+    left_float: str | None  # the operator before that, if no QuantizeLinear stands between
+    codes: str  # the name of the quantised tensor
+    channels_last: bool  # it was transposed to that between the operator and here
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,8 @@ class OnnxGraph:
     model: Any  # onnx.ModelProto
     input_name: str
     input_shape: tuple[int, ...]
-    layer_nodes: tuple[tuple[str, str], ...]  # (operator, node name) in graph order
+    ends: tuple[QuantisedEnd, ...]  # one for each QuantizeLinear, in order
+    last_layer: str  # the name of the last node that computes
 
 
 def load(path: Path) -> Any:
@@ -79,6 +94,24 @@ def load(path: Path) -> Any:
     return model
 
 
+def _check_sizes(model: Any) -> None:
+    """Refuses shapes that no microcontroller holds, before anything is allocated for them."""
+    for constant in model.graph.initializer:
+        count = math.prod(max(0, size) for size in constant.dims)
+        if any(size < 0 for size in constant.dims) or count > MAX_WEIGHTS:
+            raise UnsupportedError(
+                f"constant {constant.name} has shape {list(constant.dims)}",
+                wanted=f"at most {MAX_WEIGHTS:,} elements",
+            )
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_MAP_BYTES:
+            raise UnsupportedError(
+                f"map {value.name} has shape {sizes}",
+                wanted=f"at most {MAX_MAP_BYTES:,} values",
+            )
+
+
 def is_quantised(model: Any) -> bool:
     """Whether the graph carries DequantizeLinear nodes, that is, is QDQ already."""
     return any(node.op_type == "DequantizeLinear" for node in model.graph.node)
@@ -94,7 +127,9 @@ def prepare(model: Any) -> OnnxGraph:
     Raises UnsupportedError that names the operator and its node, or the dimension at fault.
     """
     _check_opset(model)
-    _check_operators(model)
+    refused = unsupported_operators(model)
+    if refused:
+        raise refused[0]
     weights = {initialiser.name for initialiser in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -112,12 +147,55 @@ def prepare(model: Any) -> OnnxGraph:
             f"shapes can't be inferred ({str(error).strip().splitlines()[0]})",
             wanted="a graph whose shapes fit together",
         ) from error
-    layers = tuple(
-        (node.op_type, node_label(node))
-        for node in fixed.graph.node
-        if node.op_type in LAYER_OPERATORS
-    )
-    return OnnxGraph(fixed, inputs[0].name, shape, layers)
+    _check_sizes(fixed)
+    walk = _Walk(fixed)
+    ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
+    named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
+    return OnnxGraph(fixed, inputs[0].name, shape, ends, named[-1] if named else "none")
+
+
+class _Walk:
+    """Follows values back to the nodes that compute them."""
+
+    def __init__(self, model: Any) -> None:
+        self.made_by = {output: node for node in model.graph.node for output in node.output}
+        self.constants = {initialiser.name for initialiser in model.graph.initializer} | {""}
+        for node in model.graph.node:  # in topological order: the checker has seen to it
+            if all(name in self.constants for name in node.input):
+                self.constants.update(node.output)
+
+    def end(self, quantize: Any) -> QuantisedEnd:
+        node = self._layer(quantize)
+        before = self._layer(node) if self._computes(node) else None
+        left = before if before is not None and self._computes(before) else None
+        value, turned = quantize, False
+        while value is not node:
+            value = self.made_by[next(n for n in value.input if n not in self.constants)]
+            turned ^= value.op_type == "Transpose" and value is not node
+        return QuantisedEnd(
+            node_label(node),
+            None if left is None else node_label(left),
+            quantize.output[0],
+            turned,
+        )
+
+    def _layer(self, node: Any) -> Any:
+        """The nearest node before `node` that computes; else the last one that is not a
+        DequantizeLinear."""
+        for _ in range(len(self.made_by)):
+            maps = [name for name in node.input if name not in self.constants]
+            following = self.made_by.get(maps[0]) if maps else None
+            if following is None or following.op_type in ("DequantizeLinear", "QuantizeLinear"):
+                return node
+            node = following
+            if self._computes(node):
+                return node
+        return node
+
+    def _computes(self, node: Any) -> bool:
+        if node.op_type == "Add":
+            return sum(name not in self.constants for name in node.input) > 1
+        return node.op_type in LAYER_OPERATORS
 
 
 def _check_opset(model: Any) -> None:
@@ -130,15 +208,18 @@ def _check_opset(model: Any) -> None:
             )
 
 
-def _check_operators(model: Any) -> None:
-    for node in model.graph.node:
-        if node.op_type not in SUPPORTED_OPERATORS or node.domain not in ("", "ai.onnx"):
-            raise UnsupportedError(
-                f"operator {node.op_type} is not supported",
-                node=f"node {node_label(node)}",
-                wanted="one of " + ", ".join(sorted(SUPPORTED_OPERATORS)),
-                advice="remove it from the graph, or keep it on the host",
-            )
+def unsupported_operators(model: Any) -> list[UnsupportedError]:
+    """One error for each node that no integer stage can come from."""
+    return [
+        UnsupportedError(
+            f"operator {node.op_type} is not supported",
+            node=f"node {node_label(node)}",
+            wanted="one of " + ", ".join(sorted(SUPPORTED_OPERATORS)),
+            advice="remove it from the graph, or keep it on the host",
+        )
+        for node in model.graph.node
+        if node.op_type not in SUPPORTED_OPERATORS or node.domain not in ("", "ai.onnx")
+    ]
 
 
 def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
@@ -166,8 +247,7 @@ def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
         if info_dims and not info_dims[0].HasField("dim_value"):
             info_dims[0].dim_value = 1
     kind = value.type.tensor_type.elem_type
-    if kind not in (TensorProto.FLOAT, TensorProto.INT8):
-        raise UnsupportedError(
-            f"input {name} has type {TensorProto.DataType.Name(kind)}", wanted="FLOAT or INT8"
-        )
+    if kind not in (TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8):
+        found = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else kind
+        raise UnsupportedError(f"input {name} has type {found}", wanted="FLOAT, INT8 or UINT8")
     return shape

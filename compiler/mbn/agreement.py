@@ -1,0 +1,213 @@
+"""The integer network against ONNX Runtime on the same QDQ graph.
+
+What enters: an ONNX file and int8 images. What leaves: for each layer, on the very maps that ONNX
+Runtime computes, how far the exact reference is from its result; and how often both whole networks
+rank the same class first. Always holds: ONNX Runtime runs with all optimisations off, so that it
+computes what the graph says; where a layer's factor M is at most 2 no value may differ by more
+than 1 (ARITHMETIC: the two round real numbers at different places).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
+from numpy.typing import NDArray
+from rich import box
+from rich.table import Table
+
+from mbn import ir
+from mbn.errors import ModelError
+from mbn.frontend import Lowered, lower_graph
+from mbn.reference import Reference
+
+Int8 = NDArray[np.int8]
+LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more than 1 in a result
+LAYER_IMAGES = 20
+TOP1_WANTED = 99.5
+
+
+@dataclass
+class LayerAgreement:
+    """One layer's differences over all images."""
+
+    layer: ir.Layer
+    factor: float  # its largest M
+    values: int = 0
+    exact: int = 0
+    largest: int = 0
+    signal: float = 0.0  # sums of squares of stored values less their zero point
+    noise: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return self.largest <= 1 or self.factor > LARGEST_FACTOR
+
+    @property
+    def snr_db(self) -> float | None:
+        """None: no difference at all, or no signal."""
+        if self.noise == 0 or self.signal == 0:
+            return None
+        return float(10 * np.log10(self.signal / self.noise))
+
+    def take(self, got: Int8, wanted: Int8, zero_point: int) -> None:
+        difference = got.astype(np.int64) - wanted.astype(np.int64)
+        self.values += difference.size
+        self.exact += int((difference == 0).sum())
+        self.largest = max(self.largest, int(np.abs(difference).max(initial=0)))
+        self.signal += float(((wanted.astype(np.int64) - zero_point) ** 2).sum())
+        self.noise += float((difference**2).sum())
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a comparison found."""
+
+    layers: tuple[LayerAgreement, ...]
+    images: int
+    same_top1: int
+
+    @property
+    def top1_percent(self) -> float:
+        return 100 * self.same_top1 / self.images
+
+    @property
+    def holds(self) -> bool:
+        return all(one.holds for one in self.layers) and self.top1_percent >= TOP1_WANTED
+
+
+class OrtMaps:
+    """ONNX Runtime on a QDQ graph, with every layer's quantised result as an output."""
+
+    def __init__(self, path: Path, lowered: Lowered) -> None:
+        self.lowered = lowered
+        model = onnx.load(str(path))
+        missing = [one.name for one in lowered.network.layers if one.name not in lowered.ends]
+        if missing:
+            raise ModelError(
+                f"which QuantizeLinear ends layer {missing[0]} is not known",
+                wanted="one for each layer",
+            )
+        self.codes = [lowered.ends[one.name].codes for one in lowered.network.layers]
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in dict.fromkeys(self.codes))
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        try:
+            self.session = ort.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises nearly anything here
+            raise ModelError(
+                f"ONNX Runtime can't load the graph ({str(error).strip().splitlines()[0]})",
+                node=str(path),
+            ) from error
+        self.input = self.session.get_inputs()[0]
+
+    def run(self, image: Int8) -> dict[str, Int8]:
+        """Every tensor of the network by name, height x width x channel, for one image."""
+        network = self.lowered.network
+        fed = image if self.lowered.channels_last else image.transpose(2, 0, 1)
+        found = dict(
+            zip(
+                (output.name for output in self.session.get_outputs()),
+                self.session.run(None, {self.input.name: self._typed(fed[None])}),
+                strict=True,
+            )
+        )
+        maps = {network.input.name: image}
+        for layer, codes in zip(network.layers, self.codes, strict=True):
+            tensor = network.tensor(layer.output)
+            turned = self.lowered.ends[layer.name].channels_last
+            maps[tensor.name] = _canonical(found[codes], tensor, channels_last=turned)
+        return maps
+
+    def _typed(self, image: Int8) -> NDArray[Any]:
+        if self.input.type == "tensor(int8)":
+            return image
+        if self.input.type == "tensor(uint8)":
+            return (image.astype(np.int16) + 128).astype(np.uint8)
+        tensor = self.lowered.network.input
+        real = (image.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
+        return real.astype(np.float32)
+
+
+def _canonical(codes: NDArray[Any], tensor: ir.Tensor, *, channels_last: bool) -> Int8:
+    if codes.dtype == np.uint8:
+        codes = codes.astype(np.int16) - 128
+    chw = (tensor.channels, tensor.height, tensor.width)
+    if channels_last and codes.ndim == 4:
+        return codes.reshape(tensor.shape).astype(np.int8)
+    return np.ascontiguousarray(codes.reshape(chw).transpose(1, 2, 0)).astype(np.int8)
+
+
+def largest_factor(network: ir.Network, layer: ir.Layer) -> float:
+    """The largest M of a layer."""
+    out = network.tensor(layer.output).scale
+    scales = [network.tensor(name).scale / out for name in layer.inputs]
+    if layer.weight_scales is not None:
+        return float(scales[0] * layer.weight_scales.max())
+    return max(scales) / (layer.kernel[0] * layer.kernel[1])
+
+
+def compare(
+    path: Path,
+    images: Int8,
+    *,
+    layer_images: int = LAYER_IMAGES,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Agreement:
+    """Compares on `images` (N x height x width x channel); layer by layer on the first
+    `layer_images` of them."""
+    lowered = lower_graph(path, path.stem)
+    network = lowered.network
+    reference, runtime = Reference(network), OrtMaps(path, lowered)
+    layers = [LayerAgreement(one, largest_factor(network, one)) for one in network.layers]
+    same = 0
+    for number, image in enumerate(images):
+        maps = runtime.run(image)
+        if number < layer_images:
+            for found in layers:
+                _take(reference, found, maps)
+        got = reference.run(image[None])[0]
+        same += int(got.argmax() == maps[network.output.name].reshape(-1).argmax())
+        progress(number + 1)
+    return Agreement(tuple(layers), len(images), same)
+
+
+def _take(reference: Reference, found: LayerAgreement, maps: Mapping[str, Int8]) -> None:
+    layer = found.layer
+    got = reference.made(layer, {name: maps[name][None] for name in layer.inputs})[0]
+    zero_point = reference.network.tensor(layer.output).zero_point
+    found.take(got, maps[layer.output], zero_point)
+
+
+def agreement_table(found: Agreement, network_name: str) -> Table:
+    """Layer by layer: exact share, largest difference, signal-to-noise ratio."""
+    table = Table(
+        title=f"{network_name} against ONNX Runtime, each layer on ONNX Runtime's own maps",
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for title in ("layer", "kind", "largest M", "values", "exact", "largest diff.", "SNR"):
+        table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
+    for one in found.layers:
+        snr = one.snr_db
+        table.add_row(
+            one.layer.name,
+            str(one.layer.op),
+            f"{one.factor:.2g}",
+            f"{one.values:,}",
+            f"{100 * one.exact / max(1, one.values):.3f} %",
+            str(one.largest) if one.holds else f"{one.largest} !",
+            "-" if snr is None else f"{snr:.1f} dB",
+        )
+    return table
