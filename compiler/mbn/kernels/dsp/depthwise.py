@@ -17,7 +17,6 @@ from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
-
 MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
 
 
