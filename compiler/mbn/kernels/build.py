@@ -33,7 +33,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.BLOCK: (dsp.block, scalar.block),
         ir.StageKind.DEPTHWISE: (scalar.depthwise,),
         ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
-        ir.StageKind.POOL: (scalar.pool,),
+        ir.StageKind.POOL: (dsp.pool, scalar.pool),
         ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
         ir.StageKind.ADD: (scalar.addition,),

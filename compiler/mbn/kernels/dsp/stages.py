@@ -13,7 +13,13 @@ import numpy as np
 
 from mbn import ir
 from mbn.kernels import scalar
-from mbn.kernels.dsp.depthwise import depthwise3x3, depthwise_strips, fast_depthwise, serves_strips
+from mbn.kernels.dsp.depthwise import (
+    by_rows,
+    depthwise3x3,
+    depthwise_strips,
+    fast_depthwise,
+    serves_strips,
+)
 from mbn.kernels.dsp.im2col import gather, group_spans, interleave, patch_order, patches
 from mbn.kernels.dsp.pointwise import Pointwise
 from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
@@ -60,7 +66,7 @@ def _heights(b: StageBuilder) -> list[int]:
     height, width = b.out.height, b.out.width
     if not fast_depthwise(b) or b.out.width % PIXELS == 1:
         return [1]
-    rolls = serves_strips(b) and b.layers[0].stride == (1, 1)
+    rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
     fills = width % PIXELS == 2
     tall = {2, height} if rolls else {2} if fills else set()
     return [
@@ -121,3 +127,28 @@ def convolution(b: StageBuilder) -> bool:
         f"dsp: im2col of {PIXELS} pixels, {taps} taps in {pairs} pairs; 4 pixels x 2 channels"
     )
     return layer.op is not ir.Op.DEPTHWISE
+
+
+def pool(b: StageBuilder) -> bool:
+    """The average of whole maps, by the word."""
+    layer, derived = b.layers[0], b.derived[0]
+    whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
+    if not whole or derived.shift < 0:
+        return False
+    rows, out = b.in_rows(), b.out_row()
+    tables = b.requantiser(0, "pool")
+    channels, width = b.out.channels, b.source.width
+    sum_ = b.script.sblock_alloc_buffer((1,), "int32")
+    with b.loop(channels, "c") as c:
+        with b.block("bias"):
+            b.script.buffer_store(sum_, tables.bias[0], [0])
+        reads = [sum_[0:1], *(row[0:channels, 0:width] for row in rows)]
+        with b.block("sum", reads, [sum_[0:1]]) as axis:
+            channel = axis.spatial(channels, c)
+            for row in rows:
+                b.call("mbn_dsp_row_sum", b.address(sum_, 0), b.address(row, channel, 0), width)
+        with b.block("store") as axis:
+            channel = axis.spatial(channels, c)
+            b.script.buffer_store(out, b.requantised(sum_[0], tables, 0), [channel, 0])
+    b.decision = "dsp: sums of whole maps, two values an instruction"
+    return True
