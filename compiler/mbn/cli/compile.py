@@ -84,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
         "--optimise",
         choices=["speed", "balanced", "size"],
         default="speed",
-        help="speed: up to 1.5 times the least RAM for taller bands, and more flash; balanced: the "
-        "least RAM; size: the least flash too (default speed)",
+        help="speed: up to 1.5 times the least RAM and the most flash; balanced: some of both; "
+        "size: the least of both (default speed)",
     )
     made.add_argument(
         "--ram-budget",

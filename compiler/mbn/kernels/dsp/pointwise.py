@@ -15,7 +15,9 @@ from mbn import ir
 from mbn.kernels.dsp.tile import PIXELS, row_pixels, up
 from mbn.kernels.stage_builder import StageBuilder
 
-WIDE_FROM_PIXELS = 100  # of an output map; fewer would save too little for their flash
+# Cycles that a byte of flash must save in an inference
+WIDE_FROM = {"speed": 6, "balanced": 9, "size": 1 << 30}
+DEEP_PAIRS = 64
 MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
 
 
@@ -65,8 +67,18 @@ def wide(b: StageBuilder, index: int) -> bool:
     the straight ones reads them so."""
     rest = b.band_rows * b.out.width % PIXELS
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
-    large = b.out.height * b.out.width >= WIDE_FROM_PIXELS
-    return b.optimise == "speed" and large and not alone and straight(b, index)
+    if alone or not straight(b, index) or shared(b, index, 4 if rest == 0 else rest):
+        return False
+    saved = b.out.height * b.out.width // 16  # cycles a byte
+    return saved >= WIDE_FROM[b.optimise]
+
+
+def shared(b: StageBuilder, index: int, pixels: int) -> bool:
+    """Whether the one body for all shapes is called, instead of straight code for this one: for
+    less flash. Deep sums lose least by it, and take most; groups of three pixels are few."""
+    if b.optimise == "balanced":
+        return pixels == 3 and up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
+    return b.optimise == "size"
 
 
 class Pointwise:
@@ -157,7 +169,7 @@ class Pointwise:
                 b.address(self.stream, 0, 0),
                 b.address(self.out, row, 0, x),
             ]
-            if b.optimise == "size":
+            if shared(b, self.index, pixels):
                 shape = [self.pairs, couples, b.out_plane_bytes()]
                 b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == PIXELS))
                 return

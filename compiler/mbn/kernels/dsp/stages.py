@@ -23,7 +23,7 @@ from mbn.kernels.dsp.depthwise import (
 from mbn.kernels.dsp.im2col import gather, group_spans, interleave, patch_order, patches
 from mbn.kernels.dsp.pointwise import Pointwise
 from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
-from mbn.kernels.stage_builder import StageBuilder
+from mbn.kernels.stage_builder import Span, StageBuilder
 
 
 def block(b: StageBuilder) -> bool:
@@ -111,22 +111,42 @@ def convolution(b: StageBuilder) -> bool:
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int16", (1, pairs, PIXELS, 2))
     pointwise = Pointwise(b, 0, tile, out, order)
-    for number, span in enumerate(group_spans(b)):
-        pixels = min(PIXELS, b.out.width - span.start * PIXELS)
-        with b.loop(span.stop - span.start, "g") as g:
-            group = g + span.start
-            if image:
-                patches(b, rows, tile, span, group, pixels, f"patch{number}")
-            elif b.stage.kind is ir.StageKind.POINTWISE and layer.stride[1] == 1:
-                interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
-            else:
-                for pixel in range(pixels):
-                    gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
-            pointwise.group(group, pixels)
+    full = b.out.width // PIXELS
+
+    def fill(number: int, span: Span, group: Any, pixels: int) -> None:
+        if image:
+            patches(b, rows, tile, span, group, pixels, f"patch{number}")
+        elif b.stage.kind is ir.StageKind.POINTWISE and layer.stride[1] == 1:
+            interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
+        else:
+            for pixel in range(pixels):
+                gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
+
+    spans = group_spans(b)
+    whole = [span for span in spans if span.stop <= full]
+    if whole:
+        with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
+            for number, span in enumerate(whole):
+                with b.when(*span_test(span, g, full)):
+                    fill(number, span, g, PIXELS)
+            pointwise.group(g, PIXELS)
+    if full * PIXELS < b.out.width:
+        fill(len(whole), spans[-1], full, b.out.width - full * PIXELS)
+        pointwise.group(full, b.out.width - full * PIXELS)
     b.decision = (
         f"dsp: im2col of {PIXELS} pixels, {taps} taps in {pairs} pairs; 4 pixels x 2 channels"
     )
     return layer.op is not ir.Op.DEPTHWISE
+
+
+def span_test(span: Span, group: Any, count: int) -> list[Any]:
+    """Conditions under which a group is one of the span's."""
+    tests = []
+    if span.start > 0:
+        tests.append(group >= span.start)
+    if span.stop < count:
+        tests.append(group < span.stop)
+    return tests
 
 
 def pool(b: StageBuilder) -> bool:
