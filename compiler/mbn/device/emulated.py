@@ -15,7 +15,7 @@ import tempfile
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,21 +133,42 @@ def _monitor(control: Path, child: Child) -> Iterator[_Monitor]:
         yield _Monitor(stream)
 
 
+class NativePty:
+    """The host's executable on a pty, not yet started."""
+
+    def __init__(self, elf: Path, stack: ExitStack) -> None:
+        self._elf, self._stack = elf, stack
+        self._master, slave = os.openpty()
+        stack.callback(os.close, slave)
+        stack.callback(self._close_master)
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+
+    def _close_master(self) -> None:
+        if self._master >= 0:
+            os.close(self._master)
+        self._master = -1
+
+    def begin(self) -> Child:
+        """Starts it, on the master side; what it says before the port is open may be lost."""
+        child = Child([str(self._elf.resolve())], stdin=self._master, stdout=self._master)
+        self._close_master()  # its end is then the line's end
+        return self._stack.enter_context(child)
+
+
+@contextmanager
+def native_pty(elf: Path) -> Iterator[NativePty]:
+    """A pty for the host's executable, which ends with the context."""
+    _require(elf)
+    with ExitStack() as stack:
+        yield NativePty(elf, stack)
+
+
 @contextmanager
 def native(elf: Path) -> Iterator[tuple[str, Child]]:
     """Starts the host's executable on the master side of a pty; yields the slave's path."""
-    _require(elf)
-    master, slave = os.openpty()
-    try:
-        tty.setraw(slave)
-        with Child([str(elf.resolve())], stdin=master, stdout=master) as child:
-            os.close(master)
-            master = -1
-            yield os.ttyname(slave), child
-    finally:
-        if master >= 0:
-            os.close(master)
-        os.close(slave)
+    with native_pty(elf) as waiting:
+        yield waiting.port, waiting.begin()
 
 
 def _require(elf: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import serial  # type: ignore[import-untyped]
 
-from mbn.device.emulated import native, qemu_pty
+from mbn.device.emulated import native_pty, qemu_pty
 from mbn.device.link import open_port
 from mbn.errors import BoardError, LinkError
 from mbn.target import Board
@@ -54,20 +54,21 @@ class Runner:
 
     def greeting(self, timeout_s: float = LINE_S) -> list[str]:
         """The lines that a device says after a reset."""
-        return self._until_ready("the greeting", timeout_s)
+        return self.until_ready("the greeting", timeout_s)
 
     def wake(self) -> None:
         """Makes a device answer that has said its greeting long ago, in the middle of whatever."""
         self.send_raw(b"%")
-        self._until_ready("m-ready", LINE_S)
+        self.until_ready("m-ready", LINE_S)
 
     def ask(self, command: str, timeout_s: float = LINE_S) -> list[str]:
         """The lines that a command is answered with, without `m-ready`. Raises `LinkError`."""
         self.transcript.append(f"> {command}%")
-        self.send_raw(f"{command}%".encode("ascii"))
-        return self._until_ready(command, timeout_s)
+        self.send_raw(f"{command}%".encode("latin-1"))
+        return self.until_ready(command, timeout_s)
 
     def send_raw(self, data: bytes) -> None:
+        """Bytes as they are. Raises `LinkError` when the other side is gone."""
         try:
             self._port.write(data)
             self._port.flush()
@@ -103,7 +104,8 @@ class Runner:
             node=self._name,
         )
 
-    def _until_ready(self, what: str, timeout_s: float) -> list[str]:
+    def until_ready(self, what: str, timeout_s: float) -> list[str]:
+        """The lines up to the next `m-ready`; each must come in that time. Raises `LinkError`."""
         lines: list[str] = []
         while True:
             line = self._line(what, timeout_s)
@@ -136,11 +138,11 @@ class Runner:
 def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterator[Runner]:
     """A runner that has heard the device's greeting (on a port, where the device may have been
     started long before: that has woken it). Without a port the emulator is started, on a pty."""
-    begin: Callable[[], None] | None = None
+    begin: Callable[[], object] | None = None
     with ExitStack() as stack:
         if port is None and board.native:
-            port, _ = stack.enter_context(native(elf))
-            begin = _nothing
+            waiting = stack.enter_context(native_pty(elf))
+            port, begin = waiting.port, waiting.begin
         elif port is None and board.emulator is not None:
             started, _ = stack.enter_context(qemu_pty(board, elf))
             port, begin = started.port, started.begin
@@ -154,7 +156,3 @@ def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterato
             begin()
             runner.greeting()
         yield runner
-
-
-def _nothing() -> None:
-    """A native process runs already; the pty keeps what it says."""
