@@ -42,6 +42,9 @@
 
 extern uint32_t mbn_ld_stack_limit[];
 extern uint32_t mbn_ld_stack_top[];
+extern uint32_t mbn_ld_hot_load[];
+extern uint32_t mbn_ld_hot_start[];
+extern uint32_t mbn_ld_hot_end[];
 extern uint32_t mbn_ld_data_load[];
 extern uint32_t mbn_ld_data_start[];
 extern uint32_t mbn_ld_data_end[];
@@ -137,6 +140,11 @@ _Noreturn void mbn_start(void)
 {
     __asm volatile("cpsid i" ::: "memory");
     stack_paint();
+    const volatile uint32_t *hot = mbn_ld_hot_load;
+    for (volatile uint32_t *to = mbn_ld_hot_start; to < mbn_ld_hot_end; to++) {
+        *to = *hot++;
+    }
+    __asm volatile("dsb\n\tisb" ::: "memory"); /* code was written */
     const volatile uint32_t *from = mbn_ld_data_load;
     for (volatile uint32_t *to = mbn_ld_data_start; to < mbn_ld_data_end; to++) {
         *to = *from++;

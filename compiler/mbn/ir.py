@@ -319,6 +319,11 @@ class Plan:
     segments: tuple[Segment, ...]
     scratch_offsets: tuple[int, ...]  # one a stage
     arena_bytes: int
+    near_bytes: int = 0  # of the arena, in the first of two memories; 0: all in one
+
+    def straddles(self, offset_bytes: int, size_bytes: int) -> bool:
+        """Whether a range of the arena would lie in two memories."""
+        return self.near_bytes > 0 and offset_bytes < self.near_bytes < offset_bytes + size_bytes
 
     @property
     def streamed_stages(self) -> int:

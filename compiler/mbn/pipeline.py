@@ -66,6 +66,7 @@ def generate(
     simplify: bool = False,
     optimise: str = "speed",
     ram_budget: int | None = None,
+    memories: tuple[int, ...] = (),
     prefix: str = "mbn_model",
     progress: Progress | None = None,
 ) -> Generated:
@@ -78,7 +79,7 @@ def generate(
         simplified = remove_constants(computed)
         computed, channels = simplified.network, simplified.channels
     shapes = row_shapes(computed)
-    needs, plan = _planned(computed, kernel_set, mode, shapes, optimise, ram_budget)
+    needs, plan = _planned(computed, kernel_set, mode, shapes, optimise, ram_budget, memories)
     check_plan(plan, needs, shapes)
     codes = []
     for index, (stage, one) in enumerate(zip(computed.stages, needs, strict=True)):
@@ -131,6 +132,7 @@ def _planned(
     shapes: tuple[ir.RowShape, ...],
     optimise: str,
     ram_budget: int | None,
+    memories: tuple[int, ...],
 ) -> tuple[tuple[ir.StageNeeds, ...], ir.Plan]:
     """Heights of the bands and a plan: the least arena, or faster within what `optimise` and the
     budget leave."""
@@ -245,6 +247,7 @@ def plan_network(job: Job, console: Console) -> Planned:
             simplify=job.simplify,
             optimise=job.optimise,
             ram_budget=job.ram_budget,
+            memories=job.board.arena_memories(),
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)

@@ -17,6 +17,8 @@ from typing import Any
 from mbn.errors import BoardError
 
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
+FIRMWARE_BYTES = 6 * 1024  # static RAM of the check firmware besides the arena, as measured
+GUARD_BYTES = 64  # guard words and alignment beside a part of the arena
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,15 @@ CORES: Mapping[str, Core] = {
 
 @dataclass(frozen=True)
 class Memory:
-    """A range of addresses and what it may hold: "code", "weights", "data", "stack"."""
+    """A range of addresses and what it may hold: "code", "weights", "data", "stack", "arena" (a
+    second part of the arena), "hot" (code copied there at start-up)."""
 
     name: str
     origin: int
     size_bytes: int
     holds: tuple[str, ...]
+    wait_states: int = 0  # of a read
+    emulated: bool = True  # whether the board's emulator has it
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,16 @@ class Board:
     def memories_for(self, use: str) -> tuple[Memory, ...]:
         """Memories that may hold `use`, the preferred one first."""
         return tuple(memory for memory in self.memories if use in memory.holds)
+
+    def arena_memories(self) -> tuple[int, ...]:
+        """Bytes that each of the one or two memories for the arena leaves to it; empty: no limit.
+        The first also holds the firmware's own data, and the stack where that has no other."""
+        data, stack = self.memories_for("data"), self.memories_for("stack")
+        if not data:
+            return ()
+        own = FIRMWARE_BYTES + (self.stack_bytes if stack[:1] == data[:1] else 0)
+        far = [memory.size_bytes - GUARD_BYTES for memory in self.memories_for("arena")]
+        return (data[0].size_bytes - own, *far[:1])
 
     def capacity_bytes(self, use: str) -> int | None:
         """The largest memory that may hold `use`; None: no limit."""
@@ -180,6 +195,8 @@ def _memory(entry: Mapping[str, Any]) -> Memory:
         origin=int(entry["origin"]),
         size_bytes=int(entry["size_bytes"]),
         holds=tuple(str(use) for use in entry["holds"]),
+        wait_states=int(entry.get("wait_states", 0)),
+        emulated=bool(entry.get("emulated", True)),
     )
 
 

@@ -261,8 +261,7 @@ static void memory(const request *asked)
 {
     mbn_stack_use stack = {0};
     bool known = mbn_port_stack(&stack);
-    bool guards = model.base.network == NULL || (*model.base.guard_low == MBN_GUARD_WORD &&
-                                                 *model.base.guard_high == MBN_GUARD_WORD);
+    bool guards = model.base.network == NULL || mbn_guards_ok(&model.base);
     answer_begin(asked, MBN_OK);
     mbn_frame_u8(&writer, known ? 1u : 0u);
     mbn_frame_u8(&writer, stack.guard_ok ? 1u : 0u);

@@ -6,13 +6,21 @@
  */
 #include "mbn/mbn.h"
 
-#include <stdbool.h>
 #include <string.h>
+
+static int8_t *address(const mbn_state *state, uint32_t offset_bytes)
+{
+    const uint32_t near = state->network->near_bytes;
+    if (near != 0u && offset_bytes >= near) {
+        return (int8_t *)state->far + (offset_bytes - near);
+    }
+    return (int8_t *)state->arena + offset_bytes;
+}
 
 static int8_t *row_slot(const mbn_state *state, const mbn_tensor *tensor, uint32_t y)
 {
     uint32_t slot = y % tensor->depth;
-    return (int8_t *)state->arena + tensor->offset_bytes + slot * tensor->row_bytes;
+    return address(state, tensor->offset_bytes + slot * tensor->row_bytes);
 }
 
 /* Rows of the input that must have come before the stage's next band can be made. */
@@ -61,7 +69,7 @@ static void stage_run(mbn_state *state, uint16_t index)
     if (observer != NULL && observer->before != NULL) {
         observer->before(observer->context, index);
     }
-    stage->run(state->window, state->band, (int8_t *)state->arena + stage->scratch_offset_bytes);
+    stage->run(state->window, state->band, address(state, stage->scratch_offset_bytes));
     if (observer != NULL && observer->after != NULL) {
         observer->after(observer->context, index);
     }
@@ -116,6 +124,10 @@ mbn_status mbn_begin(mbn_state *state)
     state->segment = 0;
     *state->guard_low = MBN_GUARD_WORD;
     *state->guard_high = MBN_GUARD_WORD;
+    if (state->far != NULL) {
+        *state->far_guard_low = MBN_GUARD_WORD;
+        *state->far_guard_high = MBN_GUARD_WORD;
+    }
     return MBN_OK;
 }
 
@@ -160,10 +172,17 @@ mbn_status mbn_finish(mbn_state *state)
         }
         state->segment++;
     }
-    if (*state->guard_low != MBN_GUARD_WORD || *state->guard_high != MBN_GUARD_WORD) {
+    if (!mbn_guards_ok(state)) {
         return MBN_ERR_GUARD;
     }
     return MBN_OK;
+}
+
+bool mbn_guards_ok(const mbn_state *state)
+{
+    bool near = *state->guard_low == MBN_GUARD_WORD && *state->guard_high == MBN_GUARD_WORD;
+    return near && (state->far == NULL || (*state->far_guard_low == MBN_GUARD_WORD &&
+                                           *state->far_guard_high == MBN_GUARD_WORD));
 }
 
 const int8_t *mbn_output(const mbn_state *state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from mbn.target import Board, Image, data_root
 
 OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
 _STACK_SECTION = ".stack"
-_WEIGHTS_SECTION = ".weights"
+_WEIGHTS_SECTION = ".weights"  # and .weights_MEMORY
+_TABLE_SECTION = re.compile(r"\.rodata\.\w+?_(\d\d+)_\w+")
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,12 @@ def _compile(job: _Job) -> Placement | None:
         full = overflows(done.stdout)
         if placement is None or not full:
             raise tools.failed("the build", done.stdout, job.log)
-        moved = next(filter(None, (placement.moved(name) for name in sorted(full))), None)
+        stages = _weights_by_stage(job)
+        moved = next(
+            filter(None, (placement.moved(name, full[name], stages) for name in sorted(full))), None
+        )
         if moved is None:
-            raise does_not_fit(job.board, full)
+            raise does_not_fit(placement, full)
         placement = moved
         job.script.write_text(placement.script(), encoding="utf-8")
 
@@ -207,7 +212,7 @@ def _measure(job: _Job, placement: Placement | None, elf: Path) -> Image:
     hex_path = bin_path = None
     if placement is not None:
         hex_path = _object_copy(elf, elf.with_suffix(".hex"), "ihex", job.log)
-        if placement.memory["weights"] == placement.memory["code"]:
+        if placement.memory["weights"] == placement.memory["code"] and not placement.apart:
             # one base address; over several memories a .bin would be mostly gap
             bin_path = _object_copy(elf, elf.with_suffix(".bin"), "binary", job.log)
     return Image(
@@ -229,11 +234,23 @@ def _measure(job: _Job, placement: Placement | None, elf: Path) -> Image:
 def _weights_bytes(job: _Job, loaded: Iterable[Section]) -> int:
     """The section of its own; on the host, which has none, what weights.c compiled to."""
     if not job.board.native:
-        return _size(section for section in loaded if section.name == _WEIGHTS_SECTION)
+        return _size(section for section in loaded if section.name.startswith(_WEIGHTS_SECTION))
     objects = list(job.folder.rglob("weights.c.o"))
     if not objects:
         raise ToolError("weights.c was not compiled", node=str(job.folder))
     return _size(section for section in sections(objects[0]) if section.name.startswith(".rodata"))
+
+
+def _weights_by_stage(job: _Job) -> dict[int, int]:
+    """Bytes of weights.c's tables, which are called PREFIX_STAGE_NAME."""
+    found: dict[int, int] = {}
+    for path in job.folder.rglob("weights.c.o*"):
+        for section in sections(path):
+            match = _TABLE_SECTION.fullmatch(section.name)
+            if match:
+                stage = int(match[1])
+                found[stage] = found.get(stage, 0) + section.size_bytes
+    return found
 
 
 def _by_memory(placement: Placement | None, loaded: Iterable[Section]) -> dict[str, int]:

@@ -1,19 +1,22 @@
 """Which memory holds what, the linker script that says so, and what an overflow means.
 
-What enters: a board's memories. What leaves: a placement by use and the script's text. Always
-holds: the script is a function of board and placement alone; sections.ld stays as it is.
+What enters: a board's memories, sizes of the stages' weights. What leaves: a placement and the
+script's text. Always holds: the script is a function of board and placement alone; sections.ld
+stays as it is. The first memory that may hold a thing is preferred; what does not fit moves on:
+weights stage by stage, the last first, because maps shrink and their weights are read least often.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from mbn.errors import BoardError, PlanError
 from mbn.target import Board, Memory
 
 USES = ("code", "weights", "data", "stack")
+FAR, HOT = "arena", "hot"  # a second part of the arena; code that is copied there at start-up
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
 
 
@@ -23,9 +26,11 @@ class Placement:
 
     board: Board
     memory: Mapping[str, Memory]
+    apart: Mapping[int, Memory] = field(default_factory=dict)  # weights, by stage
+    hot: Memory | None = None  # the network's code runs from here
 
     def script(self) -> str:
-        """The linker script: memories, aliases, stack; then sections.ld."""
+        """The linker script: memories, aliases, what lies apart, stack; then sections.ld."""
         lines = [f"/* Generated from boards/{self.board.name}/board.toml. */", "MEMORY", "{"]
         for memory in self.board.memories:
             lines.append(
@@ -34,16 +39,55 @@ class Placement:
             )
         lines.append("}")
         lines += [f'REGION_ALIAS("{use.upper()}", {self.memory[use].name});' for use in USES]
+        far = self.board.memories_for(FAR) or (self.memory["data"],)
+        lines += [f'REGION_ALIAS("FAR", {far[0].name});', *self._apart(), *self._hot()]
         lines += [f"mbn_ld_stack_bytes = {self.board.stack_bytes};", "INCLUDE sections.ld", ""]
         return "\n".join(lines)
 
-    def moved(self, full: str) -> Placement | None:
-        """Weights, else data, moved from the memory that is full to the next that may hold them."""
-        for use in ("weights", "data"):
-            choices = self.board.memories_for(use)
-            at = choices.index(self.memory[use])
-            if self.memory[use].name == full and at + 1 < len(choices):
-                return Placement(self.board, {**self.memory, use: choices[at + 1]})
+    def _apart(self) -> list[str]:
+        lines = []
+        for memory in dict.fromkeys(self.apart.values()):
+            stages = sorted(stage for stage, one in self.apart.items() if one == memory)
+            names = " ".join(f".rodata.*_{stage:02d}_*" for stage in stages)
+            lines.append(
+                f"SECTIONS {{ .weights_{memory.name} : ALIGN(16) "
+                f"{{ *weights.c.o*({names}) . = ALIGN(8); }} > {memory.name} }}"
+            )
+        return lines
+
+    def _hot(self) -> list[str]:
+        """Always the symbols that start-up reads; without hot code, an empty range."""
+        if self.hot is None:
+            return [f"mbn_ld_hot_{name} = 0;" for name in ("load", "start", "end")]
+        return [
+            "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
+            "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
+            f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
+            "mbn_ld_hot_load = LOADADDR(.hot);",
+        ]
+
+    def moved(self, full: str, excess: int, weights: Mapping[int, int]) -> Placement | None:
+        """The same with less in the memory that is full by `excess` bytes: hot code back to where
+        other code is, weights of late stages, else data, to the next memory that may hold them.
+        weights: bytes by stage."""
+        if self.hot is not None and self.hot.name == full:
+            return replace(self, hot=None)
+        at = {stage: self.apart.get(stage, self.memory["weights"]) for stage in weights}
+        choices = self.board.memories_for("weights")
+        for stage in sorted(weights, reverse=True):
+            if excess <= 0:
+                break
+            following = choices.index(at[stage]) + 1
+            if at[stage].name == full and following < len(choices):
+                at[stage] = choices[following]
+                excess -= weights[stage]
+        apart = {stage: one for stage, one in at.items() if one != self.memory["weights"]}
+        if apart != self.apart:
+            return replace(self, apart=apart)
+        choices = self.board.memories_for("data")
+        following = choices.index(self.memory["data"]) + 1
+        if self.memory["data"].name == full and following < len(choices):
+            return replace(self, memory={**self.memory, "data": choices[following]})
         return None
 
 
@@ -59,7 +103,7 @@ def first_placement(board: Board) -> Placement:
                 node=f"boards/{board.name}/board.toml",
             )
         memory[use] = choices[0]
-    return Placement(board, memory)
+    return Placement(board, memory, hot=next(iter(board.memories_for(HOT)), None))
 
 
 def overflows(output: str) -> dict[str, int]:
@@ -67,14 +111,20 @@ def overflows(output: str) -> dict[str, int]:
     return {name: int(size) for name, size in _OVERFLOW.findall(output)}
 
 
-def does_not_fit(board: Board, overflow: Mapping[str, int]) -> PlanError:
-    """Needed and available bytes of each memory that is too small."""
-    sizes = {memory.name: memory.size_bytes for memory in board.memories}
-    parts = [
-        f"{name} needs {sizes[name] + extra} bytes and has {sizes[name]}"
-        for name, extra in sorted(overflow.items())
-    ]
+def does_not_fit(placement: Placement, overflow: Mapping[str, int]) -> PlanError:
+    """A table of the memories that are too small: needed, available, and what is in each."""
+    lines = [f"{'memory':<10} {'needed':>12} {'available':>12}  for"]
+    for memory in placement.board.memories:
+        if memory.name in overflow:
+            uses = [use for use, one in placement.memory.items() if one == memory]
+            if memory in placement.board.memories_for(FAR):
+                uses.append("the arena's second part")
+            uses += [f"weights of stage {s}" for s, one in placement.apart.items() if one == memory]
+            lines.append(
+                f"{memory.name:<10} {memory.size_bytes + overflow[memory.name]:>12,} "
+                f"{memory.size_bytes:>12,}  {', '.join(uses)}"
+            )
     return PlanError(
-        f"the image does not fit {board.name}: " + "; ".join(parts),
-        advice="Take a smaller alpha or resolution, or a board with more memory",
+        f"the image does not fit {placement.board.name}:\n  " + "\n  ".join(lines) + "\n",
+        advice="Take a smaller alpha or resolution, --optimise size, or a board with more memory",
     )

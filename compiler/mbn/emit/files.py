@@ -99,6 +99,11 @@ class _Job:
     def band_rows(self) -> int:
         return max(n.band_rows for n in self.needs)
 
+    @property
+    def far_bytes(self) -> int:
+        """Of the arena, in the second memory."""
+        return self.plan.arena_bytes - self.plan.near_bytes if self.plan.near_bytes else 0
+
     def table_name(self, stage: int, table: Table) -> str:
         return f"{self.prefix}_{stage:02d}_{table.name}"
 
@@ -147,6 +152,7 @@ def _comment(text: str) -> str:
 def _header(job: _Job) -> str:
     prefix, upper = job.prefix, job.prefix.upper()
     source, out = job.network.input, job.network.output
+    near = f" - {upper}_FAR_BYTES" if job.far_bytes else ""
     return f"""{_about(job)}
 #ifndef {upper}_NETWORK_H
 #define {upper}_NETWORK_H
@@ -165,6 +171,7 @@ def _header(job: _Job) -> str:
 #define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
 #define {upper}_HOST_SOFTMAX {int("softmax" in job.network.host_ops)} /* 1: left to the caller */
 #define {upper}_ARENA_BYTES {job.plan.arena_bytes}u
+#define {upper}_FAR_BYTES {job.far_bytes}u /* of them in a second memory, section .mbn_far */
 #define {upper}_STAGES {len(job.network.stages)}u
 
 extern const mbn_network {prefix};
@@ -177,7 +184,7 @@ typedef struct {prefix}_state {{
     int8_t *band[{job.band_rows}];
     struct {{
         uint32_t guard_low;
-        alignas(16) uint8_t arena[{upper}_ARENA_BYTES];
+        alignas(16) uint8_t arena[{upper}_ARENA_BYTES{near}];
         uint32_t guard_high;
     }} memory;
 }} {prefix}_state;
@@ -326,11 +333,12 @@ const mbn_network {prefix} = {{
     .band_rows = {job.band_rows},
     .input_mode = MBN_INPUT_{job.plan.mode.upper()},
     .arena_bytes = {prefix.upper()}_ARENA_BYTES,
+    .near_bytes = {job.plan.near_bytes},
     .weights_bytes = {job.weights_bytes},
     .macs = {job.network.macs},
 }};
 
-mbn_status {prefix}_init({prefix}_state *state)
+{_far(job)}mbn_status {prefix}_init({prefix}_state *state)
 {{
     state->base = (mbn_state){{
         .network = &{prefix},
@@ -340,9 +348,32 @@ mbn_status {prefix}_init({prefix}_state *state)
         .band = state->band,
         .guard_low = &state->memory.guard_low,
         .guard_high = &state->memory.guard_high,
-    }};
+{_far_fields(job)}    }};
     return mbn_begin(&state->base);
 }}
+"""
+
+
+def _far(job: _Job) -> str:
+    """The arena's second part, which the linker puts into a memory of its own."""
+    if not job.far_bytes:
+        return ""
+    return f"""/* One image at a time: this part of the arena is no part of the caller's state. */
+static struct {{
+    uint32_t guard_low;
+    alignas(16) uint8_t arena[{job.prefix.upper()}_FAR_BYTES];
+    uint32_t guard_high;
+}} far __attribute__((section(".mbn_far")));
+
+"""
+
+
+def _far_fields(job: _Job) -> str:
+    if not job.far_bytes:
+        return ""
+    return """        .far = far.arena,
+        .far_guard_low = &far.guard_low,
+        .far_guard_high = &far.guard_high,
 """
 
 

@@ -35,6 +35,8 @@ def check_plan(
             raise _broken(f"the band at row {band.y} of tensor {tensor} wraps round its ring")
         for y in range(band.y, band.y + band.count):
             span = _row(plan, tensor, y)
+            if plan.straddles(span.start, len(span)):
+                raise _broken(f"row {y} of tensor {tensor} lies in two memories")
             if span.start < 0 or span.stop > plan.arena_bytes:
                 raise _broken(f"row {y} of tensor {tensor} lies outside the arena")
             arena[span.start : span.stop] = tensor << ROW_BITS | y
@@ -59,6 +61,8 @@ def _run(
         _expect(arena, plan, tensor, y, f"stage {band.stage}")
     start = plan.scratch_offsets[band.stage]
     scratch = range(start, start + needs.scratch_bytes)
+    if plan.straddles(start, len(scratch)):
+        raise _broken(f"stage {band.stage}'s scratch lies in two memories")
     if scratch.stop > plan.arena_bytes or start % 8:
         raise _broken(f"stage {band.stage}'s scratch lies outside the arena or is unaligned")
     arena[scratch.start : scratch.stop] = SCRATCH

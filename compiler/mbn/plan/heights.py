@@ -14,7 +14,7 @@ from dataclasses import replace
 from mbn import ir
 from mbn.errors import PlanError
 from mbn.plan.lifetimes import lifetimes, live_bytes
-from mbn.plan.planner import make_plan, plan_within
+from mbn.plan.planner import ALIGN, make_plan, plan_within
 from mbn.plan.replay import replay
 
 Needs = tuple[ir.StageNeeds, ...]
@@ -28,10 +28,13 @@ def plan_bands(
     *,
     budget_bytes: int | None = None,
     slack: float = 1.0,
+    memories: tuple[int, ...] = (),
 ) -> tuple[Needs, ir.Plan]:
     """The fastest plan within the budget, or within `slack` times the least arena.
 
-    options: of each stage, one or more. A budget of 0 asks for the least arena. Raises PlanError
+    options: of each stage, one or more. memories: the sizes of one or two in which the arena may
+    lie; the second is used only where the first is too small (an arena that fits neither is still
+    planned: it is for others to refuse). A budget of 0 asks for the least arena. Raises PlanError
     where the budget is below the least.
     """
     chosen = tuple(
@@ -41,7 +44,14 @@ def plan_bands(
     plan = make_plan(chosen, shapes, mode)
     if budget_bytes and budget_bytes < plan.arena_bytes:
         raise _below_least(budget_bytes, plan, chosen, shapes)
+    if len(memories) == 2 and plan.arena_bytes > memories[0]:
+        near, both = memories[0] // ALIGN * ALIGN, sum(memories)
+        split = plan_within(chosen, shapes, mode, both, near)
+        if split is not None:
+            return chosen, make_plan(chosen, shapes, mode, at_most=both, near_bytes=near)
     limit = budget_bytes or int(plan.arena_bytes * (1 if budget_bytes == 0 else slack))
+    if memories and plan.arena_bytes <= memories[0]:
+        limit = min(limit, memories[0])
     for index, option in _upgrades(chosen, options):
         if option.rows == chosen[index].band_rows:
             continue

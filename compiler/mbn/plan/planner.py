@@ -35,13 +35,14 @@ def make_plan(
     mode: ir.InputMode,
     *,
     at_most: int | None = None,
+    near_bytes: int = 0,
 ) -> ir.Plan:
     """The plan with the smallest arena that the search finds.
 
     stages: in order; stage i writes tensor i + 1 and reads earlier ones. shapes: one a tensor.
-    at_most: an arena for which `plan_within` has found a plan.
+    at_most: an arena for which `plan_within` has found a plan. near_bytes: see `plan_within`.
     """
-    return _Search(tuple(stages), tuple(shapes), mode).best(at_most)
+    return _Search(tuple(stages), tuple(shapes), mode, near_bytes).best(at_most)
 
 
 def plan_within(
@@ -49,9 +50,12 @@ def plan_within(
     shapes: Sequence[ir.RowShape],
     mode: ir.InputMode,
     arena_bytes: int,
+    near_bytes: int = 0,
 ) -> ir.Plan | None:
-    """Any plan within an arena, or None if the search finds none."""
-    return _Search(tuple(stages), tuple(shapes), mode).within(arena_bytes // ALIGN * ALIGN)
+    """Any plan within an arena, or None if the search finds none. near_bytes: how much of it lies
+    in the first of two memories, so that nothing may lie across; 0: it is one."""
+    search = _Search(tuple(stages), tuple(shapes), mode, near_bytes)
+    return search.within(arena_bytes // ALIGN * ALIGN)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class _Search:
     stages: tuple[ir.StageNeeds, ...]
     shapes: tuple[ir.RowShape, ...]
     mode: ir.InputMode
+    near_bytes: int = 0
     dead: set[tuple[int, Offsets]] = field(default_factory=set)  # of the arena tried now
     left: int = 0  # states that may still be looked at, for this arena
 
@@ -156,7 +161,8 @@ class _Search:
 
     def best(self, at_most: int | None = None) -> ir.Plan:
         """Bisects the size of the arena."""
-        low, high = ALIGN, self._enough() if at_most is None else at_most // ALIGN * ALIGN
+        low = max(ALIGN, self.near_bytes)
+        high = self._enough() if at_most is None else at_most // ALIGN * ALIGN
         found = self.place(high)
         while found is None:  # maps laid side by side fit, but freed ones may lie apart
             low, high = high, 2 * high
@@ -183,8 +189,8 @@ class _Search:
             found = self._rest(0, (), arena)
             return None if found is None else (0, found)
         image = self.map_bytes(0)
-        for offset in dict.fromkeys((arena - image, 0)):
-            if 0 <= offset <= arena - image:
+        for offset in dict.fromkeys((arena - image, 0, self.near_bytes)):
+            if 0 <= offset <= arena - image and not self._straddles(offset, image):
                 rest = self._rest(0, ((0, offset),), arena)
                 if rest is not None:
                     return offset, rest
@@ -230,12 +236,14 @@ class _Search:
             if other in run.ends
         }
         wanted = [arena - size, 0]
+        if self.near_bytes:
+            wanted += [self.near_bytes - size, self.near_bytes]
         for other, start in live:
             wanted += [start - size, start + self.map_bytes(other)]
             if other in limits:
                 wanted.append(limits[other])
         for offset in dict.fromkeys(wanted):
-            if offset < 0 or offset + size > arena:
+            if offset < 0 or offset + size > arena or self._straddles(offset, size):
                 continue
             if all(
                 offset >= start + self.map_bytes(other)
@@ -249,6 +257,7 @@ class _Search:
         """Rings and scratch in what the maps leave free, the largest first; None if no room."""
         wanted = [*run.ring_bytes, run.scratch_bytes]
         busy = [(start, start + self.map_bytes(tensor)) for tensor, start in (*live, *made)]
+        busy.append((self.near_bytes, self.near_bytes))  # nothing lies across
         offsets = [0] * len(wanted)
         for index in sorted(range(len(wanted)), key=lambda i: -wanted[i]):
             offset = _free_offset(arena, wanted[index], busy)
@@ -258,6 +267,9 @@ class _Search:
             if wanted[index]:
                 busy.append((offset, offset + wanted[index]))
         return _Placed(run, tuple(offsets[:-1]), offsets[-1], made)
+
+    def _straddles(self, offset: int, size: int) -> bool:
+        return self.near_bytes > 0 and offset < self.near_bytes < offset + size
 
     # -- the result --------------------------------------------------------------------------
 
@@ -282,6 +294,7 @@ class _Search:
             tuple(placed.run.segment for placed in segments),
             tuple(scratch),
             arena,
+            self.near_bytes,
         )
 
 

@@ -12,6 +12,7 @@
 #ifndef MBN_MBN_H
 #define MBN_MBN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -95,6 +96,7 @@ typedef struct mbn_network {
     uint16_t band_rows;    /* longest list of output rows of any stage */
     uint16_t input_mode;   /* mbn_input_mode */
     uint32_t arena_bytes;
+    uint32_t near_bytes; /* of the arena, where a second memory holds the rest; 0: it is one */
     uint32_t weights_bytes;
     uint32_t macs;
 } mbn_network;
@@ -120,6 +122,9 @@ typedef struct mbn_state {
     int8_t **band;                /* network->band_rows */
     uint32_t *guard_low;          /* the word before the arena */
     uint32_t *guard_high;         /* the word after it */
+    uint8_t *far;                 /* the arena from near_bytes on; null: it is one */
+    uint32_t *far_guard_low;
+    uint32_t *far_guard_high;
     uint16_t segment;             /* the segment that runs now */
 } mbn_state;
 
@@ -136,6 +141,9 @@ MBN_MUST_USE mbn_status mbn_push_row(mbn_state *state, const int8_t *row);
 
 /* Runs what is left (in whole mode: everything) and checks the guards. */
 MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
+
+/* Whether all guard words are as mbn_begin left them. */
+bool mbn_guards_ok(const mbn_state *state);
 
 /* The result: the output tensor's one row; null before mbn_finish succeeded. */
 const int8_t *mbn_output(const mbn_state *state);
