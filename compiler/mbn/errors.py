@@ -34,7 +34,8 @@ class MbnError(Exception):
             parts.append(f"wanted: {wanted}")
         if advice:
             parts.append(advice)
-        super().__init__(". ".join(part.rstrip(". ") for part in parts) + ".")
+        between = ".\n" if "\n" in found else ". "  # behind a table, a new line
+        super().__init__(between.join(part.rstrip(". ") for part in parts) + ".")
 
 
 class UsageError(MbnError):

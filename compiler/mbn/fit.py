@@ -18,7 +18,7 @@ from mbn import ir
 from mbn.errors import PlanError
 from mbn.model.shape import Kind, LayerShape, shape
 from mbn.plan import make_plan
-from mbn.target import Board
+from mbn.target import Board, Memory
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128, 96)
@@ -41,12 +41,11 @@ def refuse_if_too_large(
     """Raises PlanError if the network can't fit the board's memories."""
     if not board.memories or fits(demand, board):
         return
-    weights, data = board.capacity_bytes("weights"), board.capacity_bytes("data")
-    rows = [
-        f"weights and code need about {demand.weights_bytes + CODE_BYTES:,} bytes of {weights:,}",
-        f"arena, state and stack need "
-        f"{demand.arena_bytes + STATE_BYTES + board.stack_bytes:,} bytes of {data:,}",
-    ]
+    rows = [f"{'what':<22} {'needed':>12} {'available':>12}  in"]
+    for what, needed, memories in _wants(demand, board):
+        available = sum(memory.size_bytes for memory in memories)
+        names = ", ".join(memory.name for memory in memories)
+        rows.append(f"{what:<22} {needed:>12,} {available:>12,}  {names}")
     best = largest_that_fits(board, kernel_set, mode, classes)
     advice = (
         f"The largest of the family that fits is --alpha {best[0]:g} --resolution {best[1]}"
@@ -54,21 +53,33 @@ def refuse_if_too_large(
         else "No size of the family fits this board"
     )
     raise PlanError(
-        f"the network does not fit {board.name}: " + "; ".join(rows),
-        wanted="both within the board's memories",
+        f"the network does not fit {board.name}:\n  " + "\n  ".join(rows),
         advice=advice,
     )
 
 
 def fits(demand: Demand, board: Board) -> bool:
     """Whether the demand, with code, state and stack, is within the board's memories."""
-    weights, code = board.capacity_bytes("weights"), board.capacity_bytes("code")
-    data = board.capacity_bytes("data")
-    needed = demand.weights_bytes + CODE_BYTES
-    if weights is not None and needed > max(weights, code or 0):
-        return False
+    return all(
+        not memories or needed <= sum(memory.size_bytes for memory in memories)
+        for _, needed, memories in _wants(demand, board)
+    )
+
+
+def _wants(demand: Demand, board: Board) -> list[tuple[str, int, tuple[Memory, ...]]]:
+    """What is wanted, how many bytes, and in which memories together."""
+    flash = dict.fromkeys((*board.memories_for("code"), *board.memories_for("weights")))
+    data = board.memories_for("data")
     ram = demand.arena_bytes + STATE_BYTES + board.stack_bytes
-    return data is None or ram <= data
+    larger = max(data, key=lambda memory: memory.size_bytes, default=None)
+    one = () if larger is None else (larger,)
+    near = data[:1]
+    together = tuple(dict.fromkeys((*near, *board.memories_for("arena")[:1])))
+    most = max(one, together, key=lambda memories: sum(m.size_bytes for m in memories))
+    return [
+        ("weights, code (about)", demand.weights_bytes + CODE_BYTES, tuple(flash)),
+        ("arena, state and stack", ram, most),
+    ]
 
 
 def fit_table(rows: Sequence[tuple[Board, Demand]]) -> Table:
@@ -77,9 +88,8 @@ def fit_table(rows: Sequence[tuple[Board, Demand]]) -> Table:
     for title, justify in _FIT_COLUMNS:
         table.add_column(title, justify=justify)
     for board, demand in rows:
-        flash, ram = demand.weights_bytes + CODE_BYTES, demand.arena_bytes + STATE_BYTES
-        ram += board.stack_bytes
-        sizes = board.capacity_bytes("weights"), board.capacity_bytes("data")
+        (_, flash, in_flash), (_, ram, in_ram) = _wants(demand, board)
+        sizes = [sum(m.size_bytes for m in memories) or None for memories in (in_flash, in_ram)]
         verdict = "yes" if fits(demand, board) else "no"
         table.add_row(
             board.name,

@@ -19,6 +19,7 @@ from mbn import arithmetic, checking, cost, fit, ir, mlperf, network_file, sourc
 from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
+from mbn.errors import BoardError
 from mbn.frontend import lower
 from mbn.kernels import StageCode, band_options, build_stage
 from mbn.kernels.layout import row_layout
@@ -143,7 +144,15 @@ def _planned(
             zip(network.stages, stage_inputs(network), strict=True)
         )
     ]
-    return plan_bands(least, options, shapes, mode, budget_bytes=ram_budget, slack=SLACK[optimise])
+    return plan_bands(
+        least,
+        options,
+        shapes,
+        mode,
+        budget_bytes=ram_budget,
+        slack=SLACK[optimise],
+        memories=memories,
+    )
 
 
 def stage_needs(
@@ -362,11 +371,24 @@ def _report(
 def check_image(compiled: Compiled, console: Console, *, port: str | None = None) -> Report:
     """Runs the check and, in emulation, counts instructions and models cycles by stage."""
     board = compiled.job.board
+    if port is None:
+        _refuse_unemulated(compiled.image)
     report = checking.run_check(compiled.folder, board, console, port=port)
     if port is None and board.emulator is not None:
         report = _count(compiled, report, console)
         save(report, compiled.folder)
     return report
+
+
+def _refuse_unemulated(image: Image) -> None:
+    """Raises BoardError where the image uses a memory that the emulator lacks."""
+    for memory in image.board.memories:
+        if not memory.emulated and image.memory_bytes.get(memory.name):
+            raise BoardError(
+                f"the image has {image.memory_bytes[memory.name]:,} bytes in {memory.name}, which "
+                f"the emulator of {image.board.name} lacks",
+                advice="Check it on the board (--port), or take a smaller --ram-budget",
+            )
 
 
 def _count(compiled: Compiled, report: Report, console: Console) -> Report:

@@ -60,6 +60,7 @@ class Placement:
         if self.hot is None:
             return [f"mbn_ld_hot_{name} = 0;" for name in ("load", "start", "end")]
         return [
+            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.vectors)) } > CODE }",  # first in CODE
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
             "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
             f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
@@ -69,7 +70,7 @@ class Placement:
     def moved(self, full: str, excess: int, weights: Mapping[int, int]) -> Placement | None:
         """The same with less in the memory that is full by `excess` bytes: hot code back to where
         other code is, weights of late stages, else data, to the next memory that may hold them.
-        weights: bytes by stage."""
+        weights: bytes by stage; where they are not told apart, all move."""
         if self.hot is not None and self.hot.name == full:
             return replace(self, hot=None)
         at = {stage: self.apart.get(stage, self.memory["weights"]) for stage in weights}
@@ -84,10 +85,11 @@ class Placement:
         apart = {stage: one for stage, one in at.items() if one != self.memory["weights"]}
         if apart != self.apart:
             return replace(self, apart=apart)
-        choices = self.board.memories_for("data")
-        following = choices.index(self.memory["data"]) + 1
-        if self.memory["data"].name == full and following < len(choices):
-            return replace(self, memory={**self.memory, "data": choices[following]})
+        for use in ("data",) if weights else ("weights", "data"):
+            choices = self.board.memories_for(use)
+            following = choices.index(self.memory[use]) + 1
+            if self.memory[use].name == full and following < len(choices):
+                return replace(self, memory={**self.memory, use: choices[following]})
         return None
 
 
@@ -125,6 +127,6 @@ def does_not_fit(placement: Placement, overflow: Mapping[str, int]) -> PlanError
                 f"{memory.size_bytes:>12,}  {', '.join(uses)}"
             )
     return PlanError(
-        f"the image does not fit {placement.board.name}:\n  " + "\n  ".join(lines) + "\n",
+        f"the image does not fit {placement.board.name}:\n  " + "\n  ".join(lines),
         advice="Take a smaller alpha or resolution, --optimise size, or a board with more memory",
     )

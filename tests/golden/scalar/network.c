@@ -284,6 +284,7 @@ const mbn_network mbn_model = {
     .band_rows = 1,
     .input_mode = MBN_INPUT_STREAM,
     .arena_bytes = MBN_MODEL_ARENA_BYTES,
+    .near_bytes = 0,
     .weights_bytes = 315,
     .macs = 1983,
 };

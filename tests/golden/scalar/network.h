@@ -23,6 +23,7 @@
 #define MBN_MODEL_OUTPUT_ZERO_POINT (7)
 #define MBN_MODEL_HOST_SOFTMAX 0 /* 1: left to the caller */
 #define MBN_MODEL_ARENA_BYTES 160u
+#define MBN_MODEL_FAR_BYTES 0u /* of them in a second memory, section .mbn_far */
 #define MBN_MODEL_STAGES 4u
 
 extern const mbn_network mbn_model;
