@@ -127,8 +127,10 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
     with tempfile.TemporaryDirectory() as folder, _quiet_ort():
         folded = Path(folder) / "folded.onnx"
         made = Path(folder) / "quantised.onnx"
+        whole = Path(folder) / "whole.onnx"
+        onnx.save(onnx.load(str(path)), str(whole))  # weights beside the file: ORT would lose them
         # Symbolic shape inference would need sympy, and fixed shapes don't need it.
-        quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
+        quant_pre_process(str(whole), str(folded), skip_symbolic_shape=True)
         quantize_static(
             str(folded),
             str(made),
