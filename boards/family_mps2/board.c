@@ -1,6 +1,8 @@
-/* Arm's MPS2 and MPS3 FPGA images as QEMU models them: one CMSDK UART, polled; no clock to set.
+/* Arm's MPS2 and MPS3 FPGA images as QEMU models them: one CMSDK UART, polled; a counter of
+ * microseconds; no clock to set.
  *
- * What enters: MBN_UART_BASE and MBN_CLOCK_HZ from board.toml. What leaves: port.h's serial line.
+ * What enters: MBN_UART_BASE, MBN_FPGAIO_BASE and the clocks from board.toml. What leaves:
+ * port.h's serial line and clock.
  * Always holds: no wait without a bound.
  */
 #include "../family_cortex_m/cortex_m.h"
@@ -17,6 +19,13 @@
 #define CTRL_TX_ENABLE 1u
 #define CTRL_RX_ENABLE 2u
 #define BAUDDIV_LEAST 16u /* the fastest that the UART allows; emulation ignores it */
+
+/* FPGA system control block, Arm AN386 and its siblings, 4.4: a counter with a prescaler; the clock
+ * that it counts is the board's, whatever the core does. */
+#define FPGAIO_REGISTER(offset) (*(volatile uint32_t *)(MBN_FPGAIO_BASE + (offset)))
+#define FPGAIO_COUNTER FPGAIO_REGISTER(0x18u)
+#define FPGAIO_PRESCALE FPGAIO_REGISTER(0x1Cu)
+#define HZ_PER_MHZ 1000000u
 
 /* A sleeping core leaves QEMU's main loop alone, which then fills its buffer of 32 bytes at a
  * multiple of the speed; polling without a rest takes in some 20 KB/s. */
@@ -53,4 +62,15 @@ void mbn_port_write(const uint8_t *data, size_t size_bytes)
         }
         UART_DATA = data[k];
     }
+}
+
+void mbn_port_clock_init(void)
+{
+    FPGAIO_PRESCALE = MBN_FPGAIO_HZ / HZ_PER_MHZ - 1u;
+    FPGAIO_COUNTER = 0;
+}
+
+uint32_t mbn_port_microseconds(void)
+{
+    return FPGAIO_COUNTER;
 }

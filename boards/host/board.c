@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static char **arguments;
@@ -55,6 +56,25 @@ void mbn_port_write(const uint8_t *data, size_t size_bytes)
         data += size;
         size_bytes -= (size_t)size;
     }
+}
+
+static uint32_t now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)now.tv_sec * 1000000u + (uint32_t)(now.tv_nsec / 1000);
+}
+
+static uint32_t start_us;
+
+void mbn_port_clock_init(void)
+{
+    start_us = now_us();
+}
+
+uint32_t mbn_port_microseconds(void)
+{
+    return now_us() - start_us;
 }
 
 bool mbn_port_has_cycles(void)

@@ -27,6 +27,11 @@
 #define USART1_BRR REGISTER(0x40011008u)
 #define USART1_CR1 REGISTER(0x4001100Cu) /* 30.6.4 */
 
+#define TIM5_CR1 REGISTER(0x40000C00u) /* 18.4: 32 bits wide */
+#define TIM5_EGR REGISTER(0x40000C14u)
+#define TIM5_CNT REGISTER(0x40000C24u)
+#define TIM5_PSC REGISTER(0x40000C28u)
+
 /* bit positions: the same sections */
 #define CR_HSEON (1u << 16)
 #define CR_HSERDY (1u << 17)
@@ -38,6 +43,9 @@
 #define CFGR_SWS_PLL (2u << 2)
 #define CFGR_APB1_DIV4 (5u << 10) /* 42 MHz, its limit */
 #define CFGR_APB2_DIV2 (4u << 13) /* 84 MHz, its limit */
+#define APB1ENR_TIM5 (1u << 3)
+#define TIM_CR1_CEN 1u
+#define TIM_EGR_UG 1u /* takes the prescaler over */
 #define APB1ENR_PWR (1u << 28)
 #define PWR_CR_VOS (1u << 14) /* scale 1, wanted above 144 MHz */
 #define AHB1ENR_GPIOA 1u
@@ -52,6 +60,7 @@
 
 #define HSI_HZ 16000000u
 #define CORE_HZ 168000000u
+#define EMULATED_TIMER_HZ 1000000000u
 #define PLL_INPUT_HZ 2000000u /* what 7.3.2 recommends against jitter */
 #define READY_SPINS 200000u   /* some 60 ms at 16 MHz; a crystal starts in 2 ms (datasheet 5.3.8) */
 /* Well under a byte's time on the line, so that none is overrun; the rest saves power on the part,
@@ -145,4 +154,23 @@ void mbn_port_write(const uint8_t *data, size_t size_bytes)
         }
         USART1_DR = data[k];
     }
+}
+
+/* Timers on APB1 run at twice its clock where it is divided (7.2). On QEMU's netduinoplus2, where
+ * RCC reads 0, they count nanoseconds. */
+void mbn_port_clock_init(void)
+{
+    uint32_t timer_hz = core_hz == CORE_HZ ? CORE_HZ / 2u : HSI_HZ;
+    RCC_APB1ENR |= APB1ENR_TIM5;
+    if ((RCC_APB1ENR & APB1ENR_TIM5) == 0u) {
+        timer_hz = EMULATED_TIMER_HZ;
+    }
+    TIM5_PSC = timer_hz / 1000000u - 1u;
+    TIM5_EGR = TIM_EGR_UG;
+    TIM5_CR1 = TIM_CR1_CEN;
+}
+
+uint32_t mbn_port_microseconds(void)
+{
+    return TIM5_CNT;
 }

@@ -2,9 +2,9 @@
 
 What enters: a layer with its input and output tensors, and a rounding. What leaves: folded int32
 biases, doubled multipliers, offsets, the shift and the clamp: of rounding `single` here, of
-`tflite` in arithmetic_tflite.py. Always holds: the accumulator
-is proved to stay within int32 for every image, from the weights; a channel where it might not is
-refused by name. The reference derives the same values by itself, on purpose.
+`tflite` in arithmetic_tflite.py. Always holds: the accumulator is proved to stay within int32 for
+every image, from the weights; a channel where it might not is refused by name. The reference
+derives the same values by itself, on purpose.
 """
 
 from __future__ import annotations

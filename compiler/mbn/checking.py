@@ -41,16 +41,28 @@ def save_samples(folder: Path, images: Int8, labels: NDArray[np.int64] | None, w
 
 def load_samples(folder: Path, count: int | None) -> Int8:
     """The first `count` images of samples.npz (all of them where None)."""
+    images: Int8 = _samples(folder)["images"]
+    return images if count is None else images[:count]
+
+
+def load_labels(folder: Path, count: int | None) -> NDArray[np.int64] | None:
+    """Their labels, if samples.npz has any."""
+    labels: NDArray[np.int64] | None = _samples(folder).get("labels")
+    return labels if labels is None or count is None else labels[:count]
+
+
+def _samples(folder: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(folder / "samples.npz", allow_pickle=False) as data:
-            images: Int8 = data["images"]
+            found = {name: data[name] for name in ("images", "labels") if name in data.files}
+            assert found["images"].ndim == 4
+            return found
     except Exception as error:
         raise ModelError(
             f"{folder}/samples.npz can't be read ({type(error).__name__})",
             wanted="a folder that mbn-compile wrote",
             advice="compile again",
         ) from error
-    return images if count is None else images[:count]
 
 
 def save_channels(folder: Path, channels: Sequence[ir.StageChannels]) -> None:

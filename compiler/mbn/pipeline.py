@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import arithmetic, checking, cost, fit, ir, network_file, sources
+from mbn import arithmetic, checking, cost, fit, ir, mlperf, network_file, sources
 from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
@@ -173,6 +173,7 @@ class Job:
     simplify: bool = True
     optimise: str = "speed"
     rounding: ir.Rounding = ir.Rounding.SINGLE
+    app: str = checking.IMAGE_NAME  # built beside the check's
     output: Path | None = None
 
 
@@ -185,6 +186,7 @@ class Compiled:
     generated: Generated
     image: Image
     report: Report
+    app: Image | None  # the other app's, where one was asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,10 +269,17 @@ def compile_image(job: Job, console: Console) -> Compiled:
     checking.save_samples(folder, samples.images, samples.labels, samples.what)
     with console.status(f"building for {job.board.name}"):
         image = build_image(folder / "c", job.board, checking.IMAGE_NAME, folder)
+        app = None if job.app == checking.IMAGE_NAME else _build_app(job, folder)
     accuracy = _accuracy(source, network, console)
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
-    return Compiled(job, folder, generated, image, report)
+    return Compiled(job, folder, generated, image, report, app)
+
+
+def _build_app(job: Job, folder: Path) -> Image:
+    """Another app's image; MLPerf Tiny's runner has a baud rate of its own."""
+    slower = {"MBN_BAUD": f"{mlperf.BAUD}u"} if "MBN_BAUD" in job.board.defines else {}
+    return build_image(folder / "c", job.board, job.app, folder, defines=slower)
 
 
 def _accuracy(source: sources.Source, network: ir.Network, console: Console) -> Accuracy | None:

@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
   mbn-compile --board qemu --onnx int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
 """
@@ -98,6 +99,12 @@ def parser() -> argparse.ArgumentParser:
         help="rows consumed while they come, or the whole image in RAM first (default stream)",
     )
     made.add_argument(
+        "--app",
+        choices=["check", "mlperf"],
+        default="check",
+        help="firmware to build besides the check's: mlperf speaks MLPerf Tiny's protocol",
+    )
+    made.add_argument(
         "--plan-only",
         action="store_true",
         help="say whether it fits and draw the arena over time; build nothing (--board all: each)",
@@ -140,6 +147,11 @@ def run(arguments: argparse.Namespace) -> int:
             f"top-1  {accuracy.int8_percent:.2f} % on {accuracy.samples} held-out samples, "
             f"int8 by the exact reference{was}"
         )
+    if compiled.app is not None:
+        console.print(
+            f"{compiled.app.app} {compiled.app.flash_bytes:>10,} bytes of flash, "
+            f"{compiled.app.static_ram_bytes:,} of RAM: {compiled.app.elf.name}"
+        )
     console.print(f"wrote  {compiled.folder}")
     if not arguments.check:
         return 0
@@ -158,6 +170,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
         simplify=not arguments.keep_constant,
         optimise=arguments.optimise,
         rounding=Rounding(arguments.rounding),
+        app=arguments.app,
         output=arguments.output,
     )
 

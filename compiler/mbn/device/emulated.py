@@ -1,4 +1,4 @@
-"""Boards that need no hardware: QEMU, and the host's own executable.
+"""Boards that need no hardware: QEMU (on a socket or a pty), and the host's own executable.
 
 What enters: a board and its image. What leaves: a running child and the port that pyserial opens.
 Always holds: the child starts when the port is opened, so no byte is lost, and ends with the
@@ -7,13 +7,17 @@ context.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
+import tempfile
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from mbn.emulator import qemu_command
 from mbn.errors import LinkError, ToolError
@@ -55,21 +59,116 @@ def _listening_port(child: Child) -> int:
     )
 
 
+ICOUNT_SHIFT = 5  # with `steady`: an instruction takes 2^5 ns of virtual time
+
+
+@contextmanager
+def qemu_pty(board: Board, elf: Path, *, steady: bool = True) -> Iterator[tuple[Started, Child]]:
+    """Starts QEMU with its serial line on a pty; yields what runs once `begin` was called. On a pty
+    QEMU drops what nobody reads, so the core waits until the port is open. `steady`: virtual time
+    is a matter of instructions alone, so that what the board's clock says can be repeated."""
+    _require(elf)
+    time_options = ("-icount", f"shift={ICOUNT_SHIFT},sleep=on") if steady else ()
+    with tempfile.TemporaryDirectory() as folder:
+        control = Path(folder) / "qmp"
+        command = qemu_command(
+            board,
+            elf,
+            *("-chardev", "pty,id=line,mux=on", "-serial", "chardev:line", "-echr", _NO_ESCAPE),
+            *("-qmp", f"unix:{control},server=on,wait=off", "-S", *time_options),
+        )
+        with Child(command) as child, _monitor(control, child) as monitor:
+            yield Started(monitor), child
+
+
+class Started:
+    """A QEMU that waits for its first instruction."""
+
+    def __init__(self, monitor: _Monitor) -> None:
+        self._monitor = monitor
+        devices = monitor.ask("query-chardev")
+        names = [str(one["filename"]) for one in devices if one["label"] == "line-base"]
+        names += [str(one["filename"]) for one in devices if one["label"] == "line"]
+        self.port = next(n.removeprefix("pty:") for n in names if n.startswith("pty:"))
+
+    def begin(self) -> None:
+        """Lets the core run."""
+        self._monitor.ask("cont")
+
+
+class _Monitor:
+    """QEMU's control socket (QMP)."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._file = stream.makefile("rw", encoding="utf-8")
+        self._file.readline()  # the greeting
+        self.ask("qmp_capabilities")
+
+    def ask(self, command: str) -> Any:
+        self._file.write(json.dumps({"execute": command}) + "\n")
+        self._file.flush()
+        while line := self._file.readline():
+            answer = json.loads(line)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                break
+        raise ToolError(f"QEMU refuses {command}: {line.strip() or 'it ended'}")
+
+
+@contextmanager
+def _monitor(control: Path, child: Child) -> Iterator[_Monitor]:
+    end = time.monotonic() + _START_S
+    with socket.socket(socket.AF_UNIX) as stream:
+        while True:
+            try:
+                stream.connect(str(control))
+                break
+            except OSError:
+                if child.exit_status() is not None or time.monotonic() > end:
+                    words = child.errors().strip() or "it said nothing"
+                    raise ToolError(f"QEMU did not start: {words}") from None
+                time.sleep(0.01)
+        stream.settimeout(_START_S)
+        yield _Monitor(stream)
+
+
+class NativePty:
+    """The host's executable on a pty, not yet started."""
+
+    def __init__(self, elf: Path, stack: ExitStack) -> None:
+        self._elf, self._stack = elf, stack
+        self._master, slave = os.openpty()
+        stack.callback(os.close, slave)
+        stack.callback(self._close_master)
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+
+    def _close_master(self) -> None:
+        if self._master >= 0:
+            os.close(self._master)
+        self._master = -1
+
+    def begin(self) -> Child:
+        """Starts it, on the master side; what it says before the port is open may be lost."""
+        child = Child([str(self._elf.resolve())], stdin=self._master, stdout=self._master)
+        self._close_master()  # its end is then the line's end
+        return self._stack.enter_context(child)
+
+
+@contextmanager
+def native_pty(elf: Path) -> Iterator[NativePty]:
+    """A pty for the host's executable, which ends with the context."""
+    _require(elf)
+    with ExitStack() as stack:
+        yield NativePty(elf, stack)
+
+
 @contextmanager
 def native(elf: Path) -> Iterator[tuple[str, Child]]:
     """Starts the host's executable on the master side of a pty; yields the slave's path."""
-    _require(elf)
-    master, slave = os.openpty()
-    try:
-        tty.setraw(slave)
-        with Child([str(elf.resolve())], stdin=master, stdout=master) as child:
-            os.close(master)
-            master = -1
-            yield os.ttyname(slave), child
-    finally:
-        if master >= 0:
-            os.close(master)
-        os.close(slave)
+    with native_pty(elf) as waiting:
+        yield waiting.port, waiting.begin()
 
 
 def _require(elf: Path) -> None:

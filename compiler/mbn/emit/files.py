@@ -168,6 +168,7 @@ def _header(job: _Job) -> str:
 #define {upper}_OUTPUT_BYTES {out.size_bytes}u
 #define {upper}_OUTPUT_SCALE {out.scale!r}f
 #define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
+#define {upper}_HOST_SOFTMAX {int("softmax" in job.network.host_ops)} /* 1: left to the caller */
 #define {upper}_ARENA_BYTES {job.plan.arena_bytes}u
 #define {upper}_STAGES {len(job.network.stages)}u
 

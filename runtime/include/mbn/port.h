@@ -31,6 +31,12 @@ bool mbn_port_has_cycles(void);
 /* The counter, modulo 2^32; meaningless without mbn_port_has_cycles. */
 uint32_t mbn_port_cycles(void);
 
+/* Starts the clock below, where an app wants one. */
+void mbn_port_clock_init(void);
+
+/* Microseconds since mbn_port_clock_init, modulo 2^32: it wraps at 71.6 minutes. */
+uint32_t mbn_port_microseconds(void);
+
 /* How deep the stack has been since reset. */
 typedef struct mbn_stack_use {
     uint32_t reserved_bytes;

@@ -8,7 +8,11 @@
 #pragma GCC optimize("no-schedule-insns")
 #endif
 
+#include "dsp/couples.h"
 #include "dsp/depthwise.h"
+#include "dsp/fill.h"
 #include "dsp/pointwise.h"
+#include "dsp/strips.h"
+#include "dsp/strips2.h"
 
 #endif

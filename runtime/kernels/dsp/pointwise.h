@@ -189,7 +189,7 @@ MBN_INLINE void mbn_dsp_chain_any(int32_t acc[8], const uint32_t *tile, const ui
 /* The same sum in C: for one and two pixels, and on the host for all. The accumulators of the
  * last pixel are acc[6] and acc[7], in which the biases come. */
 MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
-                                const int32_t pairs, const int32_t pixels)
+                                const int32_t pairs, const int32_t wide, const int32_t pixels)
 {
     MBN_UNROLL
     for (int32_t p = 0; p + 1 < pixels; p++) {
@@ -197,9 +197,8 @@ MBN_INLINE void mbn_dsp_chain_c(int32_t acc[8], const uint32_t *tile, const uint
         acc[2 * p + 1] = acc[7];
     }
     for (int32_t k = 0; k < pairs; k++) {
-        uint32_t word = weights[k];
-        uint32_t w0 = mbn_sxtb16(word);
-        uint32_t w1 = mbn_sxtb16_ror8(word);
+        uint32_t w0 = wide ? weights[2 * k] : mbn_sxtb16(weights[k]);
+        uint32_t w1 = wide ? weights[2 * k + 1] : mbn_sxtb16_ror8(weights[k]);
         MBN_UNROLL
         for (int32_t p = 0; p < pixels; p++) {
             int32_t slot = p + 1 == pixels ? 6 : 2 * p;
@@ -223,7 +222,7 @@ MBN_INLINE void mbn_dsp_chain(int32_t acc[8], const uint32_t *tile, const uint32
         return;
     }
 #endif
-    mbn_dsp_chain_c(acc, tile, weights, pairs, pixels);
+    mbn_dsp_chain_c(acc, tile, weights, pairs, 0, pixels);
 }
 
 /* Requantises and stores what a chain left in acc. */
@@ -274,9 +273,11 @@ typedef struct mbn_dsp_shape {
 } mbn_dsp_shape;
 
 #if MBN_DSP
-#define MBN_DSP_CHAIN_ANY mbn_dsp_chain_any
+#define MBN_DSP_CHAIN_ANY(ACC, TILE, WEIGHTS, PAIRS, PIXELS)                                      \
+    mbn_dsp_chain_any(ACC, TILE, WEIGHTS, PAIRS, PIXELS)
 #else
-#define MBN_DSP_CHAIN_ANY mbn_dsp_chain_c
+#define MBN_DSP_CHAIN_ANY(ACC, TILE, WEIGHTS, PAIRS, PIXELS)                                      \
+    mbn_dsp_chain_c(ACC, TILE, WEIGHTS, PAIRS, 0, PIXELS)
 #endif
 
 MBN_INLINE void mbn_dsp_groups(const int16_t *tile, const int32_t *stream, int8_t *out,

@@ -11,12 +11,12 @@
 #include "dsp/kernels.h"
 
 /* weights.c */
-extern const int32_t mbn_model_00_weights[36];
+extern const int32_t mbn_model_00_pointwise[36];
 extern const int32_t mbn_model_01_depthwise[28];
 extern const int32_t mbn_model_01_pointwise[18];
 extern const int32_t mbn_model_02_pool_bias[1];
 extern const int32_t mbn_model_02_pool_doubled[1];
-extern const int32_t mbn_model_03_weights[14];
+extern const int32_t mbn_model_03_pointwise[14];
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_m128[16] = {
@@ -29,94 +29,19 @@ static const alignas(8) int8_t border_0[20] = {
 };
 
 /* Stage 0: dsp: im2col of 4 pixels, 27 taps in 14 pairs; 4 pixels x 2 channels. */
-static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int16_t *tile, const int32_t *weights)
+static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int16_t *tile, const int32_t *pointwise)
 {
-    for (int32_t c = 0; c < 3; ++c) {
-        tile[(c * 8)] = ((int16_t)in0[c]);
-    }
-    for (int32_t c_1 = 0; c_1 < 3; ++c_1) {
-        tile[((c_1 * 8) + 24)] = ((int16_t)in0[(c_1 + 3)]);
-    }
-    for (int32_t c_2 = 0; c_2 < 3; ++c_2) {
-        tile[((c_2 * 8) + 48)] = ((int16_t)in0[(c_2 + 6)]);
-    }
-    for (int32_t c_3 = 0; c_3 < 3; ++c_3) {
-        tile[((c_3 * 8) + 72)] = ((int16_t)in1[c_3]);
-    }
-    for (int32_t c_4 = 0; c_4 < 2; ++c_4) {
-        tile[((c_4 * 8) + 96)] = ((int16_t)in1[(c_4 + 3)]);
-    }
-    tile[1] = ((int16_t)in1[5]);
-    for (int32_t c_5 = 0; c_5 < 3; ++c_5) {
-        tile[((c_5 * 8) + 9)] = ((int16_t)in1[(c_5 + 6)]);
-    }
-    for (int32_t c_6 = 0; c_6 < 3; ++c_6) {
-        tile[((c_6 * 8) + 33)] = ((int16_t)in2[c_6]);
-    }
-    for (int32_t c_7 = 0; c_7 < 3; ++c_7) {
-        tile[((c_7 * 8) + 57)] = ((int16_t)in2[(c_7 + 3)]);
-    }
-    for (int32_t c_8 = 0; c_8 < 3; ++c_8) {
-        tile[((c_8 * 8) + 81)] = ((int16_t)in2[(c_8 + 6)]);
-    }
-    for (int32_t c_9 = 0; c_9 < 3; ++c_9) {
-        tile[((c_9 * 8) + 2)] = ((int16_t)in0[(c_9 + 6)]);
-    }
-    for (int32_t c_10 = 0; c_10 < 3; ++c_10) {
-        tile[((c_10 * 8) + 26)] = ((int16_t)in0[(c_10 + 9)]);
-    }
-    for (int32_t c_11 = 0; c_11 < 3; ++c_11) {
-        tile[((c_11 * 8) + 50)] = ((int16_t)in0[(c_11 + 12)]);
-    }
-    for (int32_t c_12 = 0; c_12 < 3; ++c_12) {
-        tile[((c_12 * 8) + 74)] = ((int16_t)in1[(c_12 + 6)]);
-    }
-    for (int32_t c_13 = 0; c_13 < 2; ++c_13) {
-        tile[((c_13 * 8) + 98)] = ((int16_t)in1[(c_13 + 9)]);
-    }
-    tile[3] = ((int16_t)in1[11]);
-    for (int32_t c_14 = 0; c_14 < 3; ++c_14) {
-        tile[((c_14 * 8) + 11)] = ((int16_t)in1[(c_14 + 12)]);
-    }
-    for (int32_t c_15 = 0; c_15 < 3; ++c_15) {
-        tile[((c_15 * 8) + 35)] = ((int16_t)in2[(c_15 + 6)]);
-    }
-    for (int32_t c_16 = 0; c_16 < 3; ++c_16) {
-        tile[((c_16 * 8) + 59)] = ((int16_t)in2[(c_16 + 9)]);
-    }
-    for (int32_t c_17 = 0; c_17 < 3; ++c_17) {
-        tile[((c_17 * 8) + 83)] = ((int16_t)in2[(c_17 + 12)]);
-    }
-    for (int32_t c_18 = 0; c_18 < 3; ++c_18) {
-        tile[((c_18 * 8) + 4)] = ((int16_t)in0[(c_18 + 12)]);
-    }
-    for (int32_t c_19 = 0; c_19 < 3; ++c_19) {
-        tile[((c_19 * 8) + 28)] = ((int16_t)in0[(c_19 + 15)]);
-    }
-    for (int32_t c_20 = 0; c_20 < 3; ++c_20) {
-        tile[((c_20 * 8) + 52)] = (int16_t)0;
-    }
-    for (int32_t c_21 = 0; c_21 < 3; ++c_21) {
-        tile[((c_21 * 8) + 76)] = ((int16_t)in1[(c_21 + 12)]);
-    }
-    for (int32_t c_22 = 0; c_22 < 2; ++c_22) {
-        tile[((c_22 * 8) + 100)] = ((int16_t)in1[(c_22 + 15)]);
-    }
-    tile[5] = ((int16_t)in1[17]);
-    for (int32_t c_23 = 0; c_23 < 3; ++c_23) {
-        tile[((c_23 * 8) + 13)] = (int16_t)0;
-    }
-    for (int32_t c_24 = 0; c_24 < 3; ++c_24) {
-        tile[((c_24 * 8) + 37)] = ((int16_t)in2[(c_24 + 12)]);
-    }
-    for (int32_t c_25 = 0; c_25 < 3; ++c_25) {
-        tile[((c_25 * 8) + 61)] = ((int16_t)in2[(c_25 + 15)]);
-    }
-    for (int32_t c_26 = 0; c_26 < 3; ++c_26) {
-        tile[((c_26 * 8) + 85)] = (int16_t)0;
-    }
+    mbn_dsp_patch((&(in0[0])), (&(tile[0])), (&(tile[96])), 9, 0, 0, 0, 0);
+    mbn_dsp_patch((&(in1[0])), (&(tile[32])), (&(tile[96])), 9, 1, 0, 0, 0);
+    mbn_dsp_patch((&(in2[0])), (&(tile[64])), (&(tile[96])), 9, 2, 0, 0, 0);
+    mbn_dsp_patch((&(in0[6])), (&(tile[2])), (&(tile[98])), 9, 0, 0, 0, 0);
+    mbn_dsp_patch((&(in1[6])), (&(tile[34])), (&(tile[98])), 9, 1, 0, 0, 0);
+    mbn_dsp_patch((&(in2[6])), (&(tile[66])), (&(tile[98])), 9, 2, 0, 0, 0);
+    mbn_dsp_patch((&(in0[12])), (&(tile[4])), (&(tile[100])), 9, 0, 0, 3, 0);
+    mbn_dsp_patch((&(in1[12])), (&(tile[36])), (&(tile[100])), 9, 1, 0, 3, 0);
+    mbn_dsp_patch((&(in2[12])), (&(tile[68])), (&(tile[100])), 9, 2, 0, 3, 0);
     for (int32_t n = 0; n < 2; ++n) {
-        mbn_dsp_pointwise((&(tile[0])), (&(weights[(n * 18)])), (&(out[(n * 8)])), 4, 14, 3, 2, 3, 0, 0, -128, 64);
+        mbn_dsp_pointwise((&(tile[0])), (&(pointwise[(n * 18)])), (&(out[(n * 8)])), 4, 14, 3, 2, 3, 13, 0, -128, 64);
     }
 }
 
@@ -154,7 +79,7 @@ static void mbn_pool_4x3x5_to_1x1x5(const int8_t *in0, const int8_t *in1, const 
 }
 
 /* Stage 3: dsp: im2col of 4 pixels, 5 taps in 3 pairs; 4 pixels x 2 channels. */
-static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *tile, const int32_t *weights)
+static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *tile, const int32_t *pointwise)
 {
     for (int32_t c = 0; c < 3; ++c) {
         tile[(c * 8)] = ((int16_t)in0[c]);
@@ -162,8 +87,8 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
     for (int32_t c_1 = 0; c_1 < 2; ++c_1) {
         tile[((c_1 * 8) + 1)] = ((int16_t)in0[(c_1 + 3)]);
     }
-    mbn_dsp_pointwise((&(tile[0])), (&(weights[0])), (&(out[0])), 1, 3, 1, 2, 1, 0, 0, -128, 127);
-    mbn_dsp_pointwise((&(tile[0])), (&(weights[7])), (&(out[2])), 1, 3, 1, 1, 1, 0, 0, -128, 127);
+    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[0])), (&(out[0])), 1, 3, 1, 2, 1, 3, 0, -128, 127);
+    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[7])), (&(out[2])), 1, 3, 1, 1, 1, 3, 0, -128, 127);
 }
 
 /* Stage 0: conv stem
@@ -172,7 +97,7 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
 static void stage_00_stem(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
-    mbn_conv_8x6x3_to_4x3x4(in[0], in[1], in[2], out[0], (int16_t *)(void *)(scratch), mbn_model_00_weights);
+    mbn_conv_8x6x3_to_4x3x4(in[0], in[1], in[2], out[0], (int16_t *)(void *)(scratch), mbn_model_00_pointwise);
 }
 
 /* Stage 1: block pw
@@ -200,7 +125,7 @@ static void stage_02_pool(
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
-    mbn_dense_1x1x5_to_1x1x3(in[0], out[0], (int16_t *)(void *)(scratch), mbn_model_03_weights);
+    mbn_dense_1x1x5_to_1x1x3(in[0], out[0], (int16_t *)(void *)(scratch), mbn_model_03_pointwise);
 }
 
 static const mbn_tensor tensors[5] = {

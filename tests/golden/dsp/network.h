@@ -24,6 +24,7 @@
 #define MBN_MODEL_OUTPUT_BYTES 3u
 #define MBN_MODEL_OUTPUT_SCALE 0.0625f
 #define MBN_MODEL_OUTPUT_ZERO_POINT (7)
+#define MBN_MODEL_HOST_SOFTMAX 0 /* 1: left to the caller */
 #define MBN_MODEL_ARENA_BYTES 352u
 #define MBN_MODEL_STAGES 4u
 

@@ -10,20 +10,20 @@
 #include <stdint.h>
 
 /* weights.c */
-extern const int32_t mbn_model_00_weights[36];
+extern const int32_t mbn_model_00_pointwise[36];
 extern const int32_t mbn_model_01_depthwise[28];
 extern const int32_t mbn_model_01_pointwise[18];
 extern const int32_t mbn_model_02_pool_bias[1];
 extern const int32_t mbn_model_02_pool_doubled[1];
-extern const int32_t mbn_model_03_weights[14];
+extern const int32_t mbn_model_03_pointwise[14];
 
-/* Stage 0, stem: streams, two channels each; 2 x 18. */
-const alignas(4) int32_t mbn_model_00_weights[36] = {
-    -131072, -130972, -798757503, 700270298, -2095669197, -596641395, 902386406, -1893553089,
-    -394590823, 1104502514, -1691436981, -192409179, 1306618622, -1489320873, 9706929, 30218,
-    4194304, 4194304, -130872, -130772, -1455634855, 43392947, 1542420492, -1253518747, 245509055,
-    1744536856, -1051402639, 447625163, 1929875748, -849286531, 649741271, 2131991856, -647170422,
-    20451, 4194304, 4194304,
+/* Stage 0, stem: pointwise streams, two channels each; 2 x 18. */
+const alignas(4) int32_t mbn_model_00_pointwise[36] = {
+    -131072, -130972, -1607209599, -108181798, 93934310, 1592962111, -1000926811, 498166526,
+    700282378, -2095656861, -394578487, 1104514850, 1306630958, -1489308536, -596658101, 148,
+    4194304, 4194304, -130872, -130772, 2014103129, -765124685, -563008577, 936084760, -1657738627,
+    -158710825, 43405283, 1542433084, -1051455838, 447637499, 649753351, 2132004192, -1253535452,
+    55660, 4194304, 4194304,
 };
 
 /* Stage 1, pw: depthwise, 7 or 8 words a channel; 4 x 7. */
@@ -49,8 +49,8 @@ const alignas(4) int32_t mbn_model_02_pool_doubled[1] = {
     715827882,
 };
 
-/* Stage 3, dense: streams, two channels each; 2 x 7. */
-const alignas(4) int32_t mbn_model_03_weights[14] = {
+/* Stage 3, dense: pointwise streams, two channels each; 2 x 7. */
+const alignas(4) int32_t mbn_model_03_pointwise[14] = {
     -25472, -1692, 1267548033, -1511613990, 62003, 4194304, 4194304, 22088, 0, 655614, 6488151, 177,
     4194304, 0,
 };

@@ -1,0 +1,108 @@
+"""mbn-mlperf: what MLPerf Tiny's public runner does with a board, and whether it got the truth.
+
+What enters: a board, a folder that mbn-compile --app mlperf wrote, a port or nothing (the
+emulator). What leaves: the session's figures; the whole conversation where asked for. Always holds:
+exit code 0 means that every result is the host reference's, 1 not, 2 that the user can mend it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import mlperf
+from mbn.cli.check import compiled_folder
+from mbn.cli.run import console as run_console
+from mbn.cli.run import guarded
+from mbn.device.emulated import ICOUNT_SHIFT
+from mbn.device.mlperf import Runner, open_runner
+from mbn.device.open import where
+from mbn.errors import UsageError
+from mbn.target import find_board
+
+EXAMPLES = """examples:
+  mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf
+  mbn-mlperf --board qemu --transcript session.txt       # both sessions, in emulation
+  mbn-mlperf --board stm32 --port /dev/ttyUSB0 --mode accuracy --samples 50
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-mlperf",
+        description="Drive a board as MLPerf Tiny's runner does, and check its results.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
+    made.add_argument("--port", help="serial port; default: the board's emulator")
+    made.add_argument("--mode", choices=["accuracy", "performance", "both"], default="both")
+    made.add_argument("--samples", type=int, default=10, help="of accuracy (default 10)")
+    made.add_argument("--runs", type=int, default=10, help="inferences a window (default 10)")
+    made.add_argument("--warmup", type=int, default=10, help="unmeasured before it (default 10)")
+    made.add_argument("--baud", type=int, default=mlperf.BAUD, help="default 115200")
+    made.add_argument("--transcript", type=Path, metavar="FILE", help="write all that was said")
+    made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    return guarded("mbn-mlperf", lambda: run(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Both sessions, or the one asked for."""
+    for name in ("samples", "runs"):
+        if getattr(arguments, name) < 1:
+            raise UsageError(f"--{name} {getattr(arguments, name)}", wanted="at least 1")
+    if arguments.warmup < 0:
+        raise UsageError(f"--warmup {arguments.warmup}", wanted="at least 0")
+    console = run_console(quiet=arguments.quiet)
+    board = find_board(arguments.board)
+    folder = arguments.output or compiled_folder(board)
+    elf = folder / f"{mlperf.APP}.elf"
+    if arguments.port is None and not elf.is_file():
+        raise UsageError(
+            f"{folder} holds no {elf.name}", advice="compile with mbn-compile --app mlperf"
+        )
+    console.print(f"Running on {where(board, arguments.port)}")
+    with open_runner(board, elf, arguments.port, arguments.baud) as runner:
+        try:
+            model = runner.ask("name") + runner.ask("profile")
+            console.print("device ", "  ".join(model), markup=False)
+            exact = _sessions(arguments, folder, runner, console)
+        finally:
+            if arguments.transcript is not None:
+                arguments.transcript.write_text("\n".join(runner.transcript) + "\n")
+    if arguments.port is None and not board.native:
+        console.print(f"Times are virtual: {2**ICOUNT_SHIFT} ns an instruction, not a part's.")
+    if arguments.transcript is not None:
+        console.print(f"wrote  {arguments.transcript}")
+    return 0 if exact else 1
+
+
+def _sessions(
+    arguments: argparse.Namespace, folder: Path, runner: Runner, console: Console
+) -> bool:
+    exact = True
+    if arguments.mode != "performance":
+        found = mlperf.accuracy(runner, folder, arguments.samples)
+        exact = found.exact == found.samples
+        right = "" if found.right is None else f", top-1 right {found.right} of {found.samples}"
+        console.print(f"accuracy     {found.exact} of {found.samples} results exact{right}")
+        if found.mismatch:
+            console.print(found.mismatch, markup=False)
+    if arguments.mode != "accuracy":
+        speed = mlperf.performance(runner, folder, arguments.runs, arguments.warmup)
+        console.print(
+            f"performance  {speed.median:.3f} inferences a second "
+            f"(median of {len(speed.per_second)} windows of {speed.runs})"
+        )
+    return exact

@@ -1,0 +1,158 @@
+"""Talks to a device as MLPerf Tiny's public runner does.
+
+What enters: an open port; commands, images. What leaves: the lines that the device answers, its
+results and times. Always holds: a command ends with `%` and is answered when `m-ready` comes; the
+runner's own waits are kept (5 s a line, 30 s for `infer`), their end being a `LinkError`; all that
+was said is in `transcript`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import serial  # type: ignore[import-untyped]
+
+from mbn.device.emulated import native_pty, qemu_pty
+from mbn.device.link import open_port
+from mbn.errors import BoardError, LinkError
+from mbn.target import Board
+
+LINE_S, INFER_S = 5.0, 30.0
+BYTES_A_COMMAND = 31
+COUNTER = 2**32  # the microseconds wrap here
+_LAP = re.compile(r"m-lap-us-(\d+)")
+_RESULTS = re.compile(r"m-results-\[([-0-9.,]+)\]")
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What one `infer` command gave."""
+
+    results: tuple[float, ...]
+    text: str  # the results as they were printed
+    runs: int
+    elapsed_us: int
+
+    @property
+    def per_second(self) -> float:
+        return 1e6 * self.runs / max(1, self.elapsed_us)
+
+
+class Runner:
+    """The host's side of the protocol, over pyserial's `port`."""
+
+    def __init__(self, port: Any, name: str) -> None:
+        self._port, self._name = port, name
+        self._pending = bytearray()
+        self.transcript: list[str] = []
+
+    def greeting(self, timeout_s: float = LINE_S) -> list[str]:
+        """The lines that a device says after a reset."""
+        return self.until_ready("the greeting", timeout_s)
+
+    def wake(self) -> None:
+        """Makes a device answer that has said its greeting long ago, in the middle of whatever."""
+        self.send_raw(b"%")
+        self.until_ready("m-ready", LINE_S)
+
+    def ask(self, command: str, timeout_s: float = LINE_S) -> list[str]:
+        """The lines that a command is answered with, without `m-ready`. Raises `LinkError`."""
+        self.transcript.append(f"> {command}%")
+        self.send_raw(f"{command}%".encode("latin-1"))
+        return self.until_ready(command, timeout_s)
+
+    def send_raw(self, data: bytes) -> None:
+        """Bytes as they are. Raises `LinkError` when the other side is gone."""
+        try:
+            self._port.write(data)
+            self._port.flush()
+        except (serial.SerialException, OSError) as error:
+            raise LinkError(f"the other side hung up: {error}", node=self._name) from error
+
+    def load(self, image: bytes) -> None:
+        """Sends an image, 31 bytes a command as the public runner does. Raises `LinkError`."""
+        lines = self.ask(f"db load {len(image)}")
+        if lines != [f"m-[Expecting {len(image)} bytes]"]:
+            raise self._answered(lines, f"m-[Expecting {len(image)} bytes]")
+        for start in range(0, len(image), BYTES_A_COMMAND):
+            part = image[start : start + BYTES_A_COMMAND]
+            lines = self.ask(f"db {part.hex()}")
+            last = start + len(part) == len(image)
+            if lines != (["m-load-done"] if last else []):
+                raise self._answered(lines, "m-load-done" if last else "m-ready")
+
+    def infer(self, runs: int, warmup: int) -> Inference:
+        """Raises `LinkError` where the device answers anything but two times and results."""
+        lines = self.ask(f"infer {runs} {warmup}", INFER_S)
+        laps = [int(found[1]) for line in lines if (found := _LAP.fullmatch(line))]
+        texts = [found[1] for line in lines if (found := _RESULTS.fullmatch(line))]
+        if len(laps) != 2 or len(texts) != 1 or "m-infer-done" not in lines:
+            raise self._answered(lines, "two timestamps, m-infer-done and results")
+        values = tuple(float(value) for value in texts[0].split(","))
+        return Inference(values, texts[0], runs, (laps[1] - laps[0]) % COUNTER)
+
+    def _answered(self, lines: list[str], wanted: str) -> LinkError:
+        return LinkError(
+            "the device answered " + (" | ".join(lines[:8]) or "nothing"),
+            wanted=wanted,
+            node=self._name,
+        )
+
+    def until_ready(self, what: str, timeout_s: float) -> list[str]:
+        """The lines up to the next `m-ready`; each must come in that time. Raises `LinkError`."""
+        lines: list[str] = []
+        while True:
+            line = self._line(what, timeout_s)
+            self.transcript.append(f"< {line}")
+            if line == "m-ready":
+                return lines
+            lines.append(line)
+
+    def _line(self, what: str, timeout_s: float) -> str:
+        end = time.monotonic() + timeout_s
+        while (at := self._pending.find(b"\r\n")) < 0:
+            if time.monotonic() > end:
+                raise LinkError(
+                    f"no whole line within {timeout_s:g} s of {what!r}"
+                    + (f", but {bytes(self._pending[:48])!r}" if self._pending else ""),
+                    wanted="a line of the MLPerf Tiny protocol",
+                    advice="Does the board run an mbn mlperf image, at this baud rate?",
+                    node=self._name,
+                )
+            try:
+                self._pending += self._port.read(max(1, self._port.in_waiting))
+            except (serial.SerialException, OSError, TypeError) as error:
+                raise LinkError(f"the other side hung up: {error}", node=self._name) from error
+        line = bytes(self._pending[:at])
+        del self._pending[: at + 2]
+        return line.decode("ascii", "replace")
+
+
+@contextmanager
+def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterator[Runner]:
+    """A runner that has heard the device's greeting (on a port, where the device may have been
+    started long before: that has woken it). Without a port the emulator is started, on a pty."""
+    begin: Callable[[], object] | None = None
+    with ExitStack() as stack:
+        if port is None and board.native:
+            waiting = stack.enter_context(native_pty(elf))
+            port, begin = waiting.port, waiting.begin
+        elif port is None and board.emulator is not None:
+            started, _ = stack.enter_context(qemu_pty(board, elf))
+            port, begin = started.port, started.begin
+        elif port is None:
+            raise BoardError(f"no emulator stands for {board.name}", advice="Give --port")
+        opened = stack.enter_context(open_port(port, baud))
+        runner = Runner(opened, port)
+        if begin is None:
+            runner.wake()
+        else:
+            begin()
+            runner.greeting()
+        yield runner

@@ -1,0 +1,143 @@
+"""The depthwise 3x3 of a block, into the pointwise's tile.
+
+What enters: a StageBuilder, its rows, the tile. What leaves: S-TIR. Always holds: strips.h and
+strips2.h serve what saturates and has the usual padding; depthwise.h serves any other 3x3 whose
+strips of words end where the row does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
+from mbn.kernels.layout import WORD
+from mbn.kernels.stage_builder import StageBuilder
+
+
+def fast_depthwise(b: StageBuilder) -> bool:
+    layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
+    if layer.kernel != (3, 3) or tensor.channels != b.source.channels or b.source.width == 1:
+        return False
+    if b.in_layout().strides[1] != 1:
+        return False  # the image's pixels are interleaved
+    left, width, outputs = layer.pads[1], b.source.width, tensor.width
+    if layer.stride[1] == 1:
+        return left == 1 and outputs == width
+    # every strip of two outputs begins with a word of the row, and the last reaches its end
+    return (
+        layer.stride[1] == 2
+        and left in (0, 1)
+        and 4 * up(outputs, 2)
+        in (
+            up(width, WORD) * WORD,
+            up(width - 1, WORD) * WORD if left == 0 else -1,
+        )
+    )
+
+
+def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
+    layer, derived = b.layers[0], b.derived[0]
+    tensor = b.network.tensor(layer.output)
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 or 8 words a channel")
+    call = (
+        pairs * PIXELS * 2,
+        b.source.width,
+        tensor.width,
+        layer.stride[1],
+        layer.pads[1],
+        b.source.zero_point,
+        derived.shift,
+        derived.low,
+        derived.high,
+    )
+    groups = int(tile.ty.shape[0])
+    for half, first, stop in ((0, 0, pairs), (1, pairs, tensor.channels)):
+        if stop <= first:
+            continue
+        with b.loop(stop - first, "j") as j:
+            reads = [row[first : first + pairs, 0 : b.source.width] for row in rows]
+            writes = [tile[0:groups, 0:pairs, 0:PIXELS, half]]
+            for line in range(b.band_rows):
+                window = rows[line * layer.stride[0] : line * layer.stride[0] + 3]
+                pixel = line * row_pixels(tensor.width, b.band_rows)
+                with b.block(f"depthwise{half}_{line}", reads, writes) as axis:
+                    pair = axis.spatial(stop - first, j)
+                    channel = pair + first
+                    b.call(
+                        "mbn_dsp_depthwise3x3",
+                        *(b.address(row, channel, 0) for row in window),
+                        b.address(words, channel, 0),
+                        b.address(tile, pixel // PIXELS, pair, 0, half),
+                        pixel % PIXELS,
+                        *call,
+                    )
+
+
+def serves_strips(b: StageBuilder) -> bool:
+    """Whether the bodies of strips.h and strips2.h serve."""
+    layer, derived, width = b.layers[0], b.derived[0], b.source.width
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    if not saturates or not fast_depthwise(b):
+        return False
+    if layer.stride == (1, 1):
+        return width >= 3
+    return width % 2 == 0 and width >= 6 and b.network.tensor(layer.output).width == width // 2
+
+
+def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
+    """All channels of the band: in one call where the stride is 1, otherwise a row a call."""
+    layer, width, channels = b.layers[0], b.source.width, b.source.channels
+    outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
+    words = b.const("depthwise", depthwise_words(b.derived[0]), "depthwise, 7 words a channel")
+    groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
+    reads = [row[0:channels, 0:width] for row in rows]
+    writes = [tile[0:groups, 0:pairs, 0:PIXELS, 0:2]]
+    shape = [channels, pairs, plane, width]
+    addresses = [b.address(row, 0, 0) for row in rows]
+    if stride == 1:
+        addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
+        with b.block("depthwise", reads, writes):
+            b.call(
+                "mbn_dsp_depthwise_s1",
+                *addresses,
+                b.band_rows,
+                b.address(words, 0, 0),
+                b.address(tile, 0, 0, 0, 0),
+                *shape,
+                row_pixels(outputs, b.band_rows),
+                b.source.zero_point,
+            )
+        return
+    for line in range(b.band_rows):
+        group, phase = divmod(line * row_pixels(outputs, b.band_rows), PIXELS)
+        with b.block(f"depthwise{line}", reads, writes):
+            b.call(
+                "mbn_dsp_depthwise_s2",
+                *addresses[line * stride : line * stride + 3],
+                b.address(words, 0, 0),
+                b.address(tile, group, 0, 0, 0),
+                phase,
+                *shape,
+                layer.pads[1],
+                b.source.zero_point,
+            )
+
+
+def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+    """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
+    taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
+
+    def halves(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (low & 0xFFFF) | (high & 0xFFFF) << 16
+
+    none = np.zeros(len(taps), np.int64)
+    columns = [halves(taps[:, row, 0], taps[:, row, 2]) for row in range(3)]
+    columns.append(halves(taps[:, 0, 1], taps[:, 1, 1]))
+    columns.append(halves(taps[:, 2, 1], none))
+    columns += [derived.bias.astype(np.int64), derived.doubled.astype(np.int64)]
+    columns += [word.astype(np.int64) for word in derived.words]
+    return np.stack(columns, axis=1).astype(np.uint32, casting="unsafe").view(np.int32)

@@ -1,0 +1,224 @@
+"""The pointwise: weight streams, and the bodies that run through them.
+
+What enters: a StageBuilder, a filled tile, the output. What leaves: S-TIR, packed weights. Always
+holds: weights are one stream for each two output channels (runtime/kernels/dsp/pointwise.h).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import ir
+from mbn.kernels.dsp.tile import PIXELS, row_pixels, up
+from mbn.kernels.stage_builder import StageBuilder
+
+WIDE_FROM_PIXELS = 100  # of an output map; fewer would save too little for their flash
+MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
+
+
+def pointwise_stream(
+    derived: ir.IntegerConstants, wide: bool = False, order: NDArray[np.intp] | None = None
+) -> NDArray[np.int32]:
+    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
+    last channel is paired with zeros. `wide`: weights as halfwords, two words a pair of input
+    channels. `order`: the input of each place of the tile, -1 for none. See
+    runtime/kernels/dsp/pointwise.h.
+    """
+    count = len(derived.weights)
+    weights = derived.weights.reshape(count, -1)
+    pairs, couples = up(weights.shape[1], 2), up(count, 2)
+    if order is not None:
+        weights = np.where(order >= 0, weights[:, order], 0)
+        pairs = len(order) // 2
+    padded = np.zeros((2 * couples, 2 * pairs), np.int8)
+    padded[:count, : weights.shape[1]] = weights
+    grouped = padded.reshape(couples, 2, 2, pairs)  # couple, n, half, j
+    if wide:
+        halves = np.ascontiguousarray(grouped.transpose(0, 3, 1, 2)).astype("<i2")
+        words = halves.reshape(couples, pairs * 4).view("<i4")
+    else:
+        quads = np.ascontiguousarray(grouped.transpose(0, 3, 2, 1)).reshape(couples, pairs * 4)
+        words = quads.view("<i4")
+
+    def table(values: NDArray[np.int32]) -> NDArray[np.int32]:
+        full = np.zeros(2 * couples, np.int32)
+        full[:count] = values
+        return full.reshape(couples, 2)
+
+    parts = [table(derived.bias), words, table(derived.doubled)]
+    parts += [table(word) for word in derived.words]
+    return np.concatenate(parts, axis=1).astype(np.int32)
+
+
+def straight(b: StageBuilder, index: int) -> bool:
+    """Whether one asm statement can run through a layer's couples: see couples.h."""
+    derived = b.derived[index]
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    return b.optimise == "speed" and saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
+
+
+def wide(b: StageBuilder, index: int) -> bool:
+    """Whether weights are worth two bytes each: one cycle less for 16 products, and no body but
+    the straight ones reads them so."""
+    rest = b.band_rows * b.out.width % PIXELS
+    alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
+    large = b.out.height * b.out.width >= WIDE_FROM_PIXELS
+    return large and not alone and straight(b, index)
+
+
+class Pointwise:
+    """A layer's pointwise: its stream, and calls for groups of pixels.
+
+    tile: int16 [group][pair][pixel][half]; out: the band's rows, [row][channel][pixel]. `order`:
+    the input of each of the tile's places, low halves first, -1 for none (default: as they are).
+    """
+
+    def __init__(
+        self,
+        b: StageBuilder,
+        index: int,
+        tile: Any,
+        out: Any,
+        order: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.b, self.tile, self.out = b, tile, out
+        self.derived, self.index = b.derived[index], index
+        self.wide = wide(b, index)
+        self.stream = b.const(
+            "pointwise",
+            pointwise_stream(self.derived, self.wide, order),
+            "pointwise streams, two channels each",
+        )
+        self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
+        couples, words = (int(size) for size in self.stream.ty.shape)
+        self.couples = couples
+        self.reads = [tile[0 : self.groups, 0 : self.pairs, 0:PIXELS, 0:2]]
+        self.reads.append(self.stream[0:couples, 0:words])
+        self.writes = [out[0 : b.band_rows, 0 : b.out.channels, 0 : b.out.width]]
+
+    def band(self) -> None:
+        """All groups of the band."""
+        b, width, rows = self.b, self.b.out.width, self.b.band_rows
+        if row_pixels(width, rows) == width:
+            self._run(0, rows * width)
+            return
+        with b.loop(rows, "y") as y:  # each row ends in a group of its own width
+            self._run(y * up(width, PIXELS), width)
+
+    def _run(self, start: Any, count: int) -> None:
+        """Groups from `start` on, of `count` pixels in all."""
+        full, rest = divmod(count, PIXELS)
+        first = 0
+        if _shared(self.b, self.index) and self.b.out.channels > 1 and isinstance(start, int):
+            first = self.b.out.channels // 2
+            with self.b.loop(first, "n") as n:
+                if full:
+                    _shared_block(self, n, 0, PIXELS, full)
+                if rest == 3:
+                    _shared_block(self, n, full, rest, 1)
+        if full and first < self.couples:
+            with self.b.loop(full, "g") as g:
+                self.group(start + g, PIXELS, first)
+        if rest and (first < self.couples or rest < 3):
+            self.group(start + full, rest, 0 if rest < 3 else first)
+
+    def group(self, number: Any, pixels: int, first: int = 0) -> None:
+        """Group `number` of the band, of `pixels` pixels, from couple `first` on."""
+        count = self.b.out.channels
+        at_once = count // 2 if straight(self.b, self.index) and pixels >= 3 else 0
+        if at_once and not first:
+            self._straight(number, pixels, at_once)
+            first = at_once
+        for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
+            if start < stop:
+                with self.b.loop(stop - start, "n") as n:
+                    self._couple(n + start, number, pixels, channels)
+
+    def _place(self, number: Any) -> tuple[Any, Any, bool]:
+        """Row and column of a group's first pixel, and whether it may end in the next row."""
+        rows, width = self.b.band_rows, self.b.out.width
+        if rows == 1:
+            return 0, number * PIXELS, False
+        pixel, of_row = number * PIXELS, row_pixels(width, rows)
+        return pixel // of_row, pixel % of_row, width % PIXELS == 2
+
+    def _bound(self, axis: Any, number: Any) -> tuple[Any, Any]:
+        """A group's number as an axis of the block, and its place in the tile."""
+        rows = self.b.band_rows
+        extent = up(rows * row_pixels(self.b.out.width, rows), PIXELS)
+        at = number if isinstance(number, int) else axis.spatial(extent, number)
+        return at, at if self.groups > 1 else 0
+
+    def _straight(self, number: Any, pixels: int, couples: int) -> None:
+        b, width = self.b, self.b.out.width
+        with b.block(f"couples{pixels}", self.reads, self.writes) as axis:
+            at, group = self._bound(axis, number)
+            row, x, crosses = self._place(at)
+            arguments = [
+                b.address(self.tile, group, 0, 0, 0),
+                b.address(self.stream, 0, 0),
+                b.address(self.out, row, 0, x),
+                self.pairs,
+                int(self.wide),
+                couples,
+                b.out_plane_bytes(),
+            ]
+            if pixels == PIXELS:
+                jump: Any = 0
+                if crosses:
+                    ends_in_next = b.script.cast(x + PIXELS > width, "int32")
+                    jump = ends_in_next * (b.out_row_bytes() - width)
+                arguments += [int(crosses), jump]
+            b.call(f"mbn_dsp_couples{pixels}", *arguments)
+
+    def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
+        b, derived, width = self.b, self.derived, self.b.out.width
+        with b.block(f"pointwise{pixels}x{channels}", self.reads, self.writes) as axis:
+            couple = axis.spatial(self.couples, n)
+            at, group = self._bound(axis, number)
+            row, x, crosses = self._place(at)
+            b.call(
+                "mbn_dsp_pointwise",
+                b.address(self.tile, group, 0, 0, 0),
+                b.address(self.stream, couple, 0),
+                b.address(self.out, row, couple * 2, x),
+                b.out_plane_bytes(),
+                self.pairs,
+                pixels,
+                channels,
+                width - x if crosses else pixels,
+                b.out_row_bytes() - width,
+                derived.shift,
+                derived.low,
+                derived.high,
+            )
+
+
+def _shared(b: StageBuilder, index: int) -> bool:
+    """Whether one body an image serves, instead of straight code for this shape: less flash."""
+    derived = b.derived[index]
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    return b.optimise != "speed" and saturates
+
+
+def _shared_block(one: Pointwise, n: Any, group: int, pixels: int, groups: int) -> None:
+    """`groups` groups from `group` on of a couple of channels, by the shared body."""
+    b = one.b
+    row, x = divmod(group * PIXELS, b.out.width)
+    with b.block(f"shared{pixels}", one.reads, one.writes) as axis:
+        couple = axis.spatial(one.couples, n)
+        b.call(
+            "mbn_dsp_pointwise_shared",
+            b.address(one.tile, group, 0, 0, 0),
+            b.address(one.stream, couple, 0),
+            b.address(one.out, row, couple * 2, x),
+            b.out_plane_bytes(),
+            one.pairs,
+            pixels,
+            groups,
+            b.out.width - x,
+            b.out_row_bytes() - b.out.width,
+        )

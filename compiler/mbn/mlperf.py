@@ -1,0 +1,118 @@
+"""Sessions of MLPerf Tiny's runner with a board that runs firmware/mlperf.
+
+What enters: a folder that mbn-compile wrote, a board, a port or nothing (the emulator). What
+leaves: how many results are exactly those of the host reference, and how fast inferences are by the
+board's own clock. Always holds: the expected results are computed by the reference from
+network.npz, to the last of their three decimals; TVM, torch and ONNX are not needed.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn import checking, ir, network_file
+from mbn.device.mlperf import Runner
+from mbn.reference import Reference
+from mbn.reference.tflite import exp_on_negative_values
+
+APP = "mlperf"
+BAUD = 115200  # the runner's, for accuracy and performance
+WINDOWS = 5  # of a performance session; the median counts
+
+Int8 = NDArray[np.int8]
+Progress = Callable[[int, int], None]  # done, of
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of an accuracy session."""
+
+    samples: int
+    exact: int  # whose results are the reference's, all decimals
+    right: int | None  # whose largest result is the label's; None: no labels
+    mismatch: str | None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Of a performance session: inferences a second, one a window."""
+
+    runs: int
+    warmup: int
+    per_second: tuple[float, ...] = field(default=())
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.per_second)
+
+
+def expected_results(network: ir.Network, output: Int8) -> str:
+    """What the device prints for the reference's int8 output: three decimals a class."""
+    codes = output.astype(np.int64)
+    tensor = network.output
+    if "softmax" in network.host_ops:
+        step = int(np.float32(tensor.scale) * 2.0**26) if tensor.scale < 32 else 2**31 - 1
+        powers = (codes - codes.max()) * step
+        counts = powers > -(2**31)
+        parts = np.where(counts, exp_on_negative_values(np.where(counts, powers, 0)), 0)
+        total = int(parts.sum())
+        values = [(2000 * int(part) + total) // (2 * total) for part in parts]
+    else:
+        step = int(1000 * float(tensor.scale) * 2.0**32)
+        exact = [int(code - tensor.zero_point) * step for code in codes]
+        values = [_half_to_even(value, 32) for value in exact]
+    return ",".join(f"{'-' * (v < 0)}{abs(v) // 1000}.{abs(v) % 1000:03d}" for v in values)
+
+
+def _half_to_even(value: int, bits: int) -> int:
+    whole, part = value >> bits, value & ((1 << bits) - 1)
+    half = 1 << (bits - 1)
+    return whole + (part > half or (part == half and whole % 2 == 1))
+
+
+def raw_bytes(image: Int8) -> bytes:
+    """An int8 image as the runner sends it: unsigned, height x width x channel."""
+    return (image.astype(np.int16) + 128).astype(np.uint8).tobytes()
+
+
+def accuracy(
+    runner: Runner, folder: Path, samples: int | None, progress: Progress | None = None
+) -> Accuracy:
+    """An accuracy session: each sample loaded, inferred once without warm-up."""
+    network = network_file.load(folder / "network.npz")
+    images = checking.load_samples(folder, samples)
+    labels = checking.load_labels(folder, samples)
+    outputs = Reference(network).run(images)
+    exact, right, mismatch = 0, 0, None
+    for number, (image, output) in enumerate(zip(images, outputs, strict=True)):
+        runner.load(raw_bytes(image))
+        found = runner.infer(1, 0)
+        wanted = expected_results(network, output)
+        if found.text == wanted:
+            exact += 1
+        elif mismatch is None:
+            mismatch = f"sample {number}: the device says {found.text}, the reference {wanted}"
+        if labels is not None:
+            right += int(np.argmax(found.results)) == labels[number]
+        if progress:
+            progress(number + 1, len(images))
+    return Accuracy(len(images), exact, None if labels is None else right, mismatch)
+
+
+def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Performance:
+    """A performance session: the median of five windows of `runs` inferences, one sample each."""
+    rates = []
+    for image in np.resize(checking.load_samples(folder, WINDOWS), (WINDOWS, *_shape(folder))):
+        runner.load(raw_bytes(image))
+        rates.append(runner.infer(runs, warmup).per_second)
+    return Performance(runs, warmup, tuple(rates))
+
+
+def _shape(folder: Path) -> tuple[int, int, int]:
+    return network_file.load(folder / "network.npz").input.shape

@@ -1,0 +1,62 @@
+/* Filling the pointwise's tile from a map, four pixels or one pixel's kernel row at a time.
+ *
+ * What enters: bytes of a row. What leaves: int16 pairs in one group of the tile, eight halfwords
+ * from a pair to the next. Always holds: nothing beyond the bytes said is read, but for the rest
+ * of a plane's last word; a word's bytes become the pairs (b0, b2) and (b1, b3), one SXTB16 each.
+ */
+#ifndef MBN_DSP_FILL_H
+#define MBN_DSP_FILL_H
+
+#include "dsp/instructions.h"
+
+#define MBN_DSP_MOST_RUN 28 /* bytes of a kernel row: seven pixels of four channels */
+
+MBN_INLINE void mbn_dsp_put(int16_t *to, uint32_t pair)
+{
+    __builtin_memcpy(to, &pair, sizeof pair);
+}
+
+/* A run of bytes from `from`; before and after: how many of it lie beside the map. tile: the
+ * pixel's first pair; behind: of the pair of all runs' bytes behind their last words, of which
+ * `spill` come before this run's. All but the pointers are constants. */
+MBN_INLINE int32_t mbn_dsp_patch(const int8_t *from, int16_t *tile, int16_t *behind,
+                                 const int32_t run, const int32_t spill, const int32_t before,
+                                 const int32_t after, const int32_t zero_point)
+{
+    int8_t padded[MBN_DSP_MOST_RUN];
+    if (before + after > 0) {
+        for (int32_t k = 0; k < run; k++) {
+            const int inside = k >= before && k < run - after;
+            padded[k] = inside ? from[k - before] : (int8_t)zero_point;
+        }
+        from = padded;
+    }
+    MBN_UNROLL
+    for (int32_t q = 0; q < run / 4; q++) {
+        const uint32_t word = mbn_load32(from + 4 * q);
+        mbn_dsp_put(tile + 16 * q, mbn_sxtb16(word));
+        mbn_dsp_put(tile + 16 * q + 8, mbn_sxtb16_ror8(word));
+    }
+    MBN_UNROLL
+    for (int32_t k = 0; k < run % 4; k++) {
+        behind[(spill + k) / 2 * 8 + (spill + k) % 2] = from[run / 4 * 4 + k];
+    }
+    return 0;
+}
+
+/* Four pixels of a plane into the low halves of a pair, those of another plane (`both`) into the
+ * high ones. */
+MBN_INLINE int32_t mbn_dsp_interleave(const int8_t *low, const int8_t *high, int16_t *tile,
+                                      const int32_t both)
+{
+    const uint32_t a = mbn_load32(low), b = both ? mbn_load32(high) : 0u;
+    const uint32_t a02 = mbn_sxtb16(a), a13 = mbn_sxtb16_ror8(a);
+    const uint32_t b02 = mbn_sxtb16(b), b13 = mbn_sxtb16_ror8(b);
+    mbn_dsp_put(tile, (a02 & 0xffffu) | b02 << 16);
+    mbn_dsp_put(tile + 2, (a13 & 0xffffu) | b13 << 16);
+    mbn_dsp_put(tile + 4, a02 >> 16 | (b02 & 0xffff0000u));
+    mbn_dsp_put(tile + 6, a13 >> 16 | (b13 & 0xffff0000u));
+    return 0;
+}
+
+#endif

@@ -1,0 +1,51 @@
+"""The dsp kernel set's fast bodies on the shapes for which they have cases of their own.
+
+What enters: chains of blocks whose maps' widths run through all remainders modulo 4, both paddings,
+odd and even channels, sums of more than 64 pairs. What leaves: nothing but failures. Always holds:
+every stage's map is compared, on the host's C (which has no asm) and on the board.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import networks
+from mbn import ir
+from mbn.target import Board, find_board
+from networks import conv, depthwise
+from test_kernels import compare
+
+# height, width, padding, channels: the widths of later maps are halves, rounded up or down
+SHAPES = (
+    (24, 24, "same", 8),
+    (24, 24, "tensorflow", 8),
+    (20, 28, "same", 7),
+    (12, 40, "tensorflow", 3),
+    (18, 18, "same", 16),
+    (13, 22, "tensorflow", 5),
+    (11, 31, "same", 4),
+)
+
+
+def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
+    """Blocks of both strides down to a few pixels; the last sums are of 65 and 66 pairs."""
+    specs = [conv(channels, 3, 2, padding), depthwise(), conv(2 * channels)]
+    specs += [depthwise(2, padding), conv(2 * channels + 1), depthwise(), conv(22)]
+    specs += [depthwise(2, padding), conv(130), depthwise(), conv(131), depthwise(), conv(6)]
+    return networks.make_network((height, width, 3), specs, seed=height * width)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes_on_the_host(shape: tuple[int, int, str, int]) -> None:
+    compare(chain(*shape), "dsp", ir.InputMode.STREAM, find_board("host"))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes_on_the_board(
+    shape: tuple[int, int, str, int], board: Board, transport: str | None
+) -> None:
+    if transport is not None:
+        pytest.skip("needs an image of its own on the board for each network")
+    if board.core.kernels != "dsp":
+        pytest.skip(f"{board.name} runs the {board.core.kernels} kernels")
+    compare(chain(*shape), "dsp", ir.InputMode.WHOLE, board)
