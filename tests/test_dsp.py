@@ -35,17 +35,40 @@ def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
     return networks.make_network((height, width, 3), specs, seed=height * width)
 
 
+# straight bodies and the tallest bands that fit, straight and the least, shared, some of both
+WAYS = (("speed", None), ("speed", 0), ("size", None), ("balanced", 1 << 20))
+
+
+def way_of(shape: tuple[int, int, str, int]) -> tuple[str, int | None]:
+    """One way for each shape on the host, another on the board."""
+    return WAYS[SHAPES.index(shape) % len(WAYS)]
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_shapes_on_the_host(shape: tuple[int, int, str, int]) -> None:
-    compare(chain(*shape), "dsp", ir.InputMode.STREAM, find_board("host"))
+    optimise, budget = way_of(shape)
+    network = chain(*shape)
+    compare(
+        network,
+        "dsp",
+        ir.InputMode.STREAM,
+        find_board("host"),
+        optimise=optimise,
+        ram_budget=budget,
+    )
 
 
+@pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_shapes_on_the_board(
-    shape: tuple[int, int, str, int], board: Board, transport: str | None
+    shape: tuple[int, int, str, int],
+    way: tuple[str, int | None],
+    board: Board,
+    transport: str | None,
 ) -> None:
     if transport is not None:
         pytest.skip("needs an image of its own on the board for each network")
     if board.core.kernels != "dsp":
         pytest.skip(f"{board.name} runs the {board.core.kernels} kernels")
-    compare(chain(*shape), "dsp", ir.InputMode.WHOLE, board)
+    mode = tuple(ir.InputMode)[WAYS.index(way) % 2]
+    compare(chain(*shape), "dsp", mode, board, optimise=way[0], ram_budget=way[1])

@@ -61,12 +61,15 @@ def compare(
     *,
     simplify: bool = False,
     optimise: str = "speed",
+    ram_budget: int | None = None,
 ) -> None:
     """Builds the network for `board` and compares every stage of every image with the reference
     (`simplify`: of the channels that are not removed)."""
     reference = Reference(network)
     images = networks.images(network)
-    generated = pipeline.generate(network, kernel_set, mode, simplify=simplify, optimise=optimise)
+    generated = pipeline.generate(
+        network, kernel_set, mode, simplify=simplify, optimise=optimise, ram_budget=ram_budget
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generated.files.write(folder / "c")

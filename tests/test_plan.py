@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import networks
 from mbn import fit, ir, pipeline
 from mbn.errors import PlanError
-from mbn.plan import check_plan, make_plan
+from mbn.plan import check_plan, make_plan, plan_bands
 from mbn.plan.replay import INPUT, replay
 
 Chain = tuple[tuple[ir.StageNeeds, ...], tuple[ir.RowShape, ...]]
@@ -191,14 +192,16 @@ def test_a_map_that_leaves_the_arena_is_caught(mode: ir.InputMode) -> None:
 
 
 def test_rings_moved_by_eight_bytes_are_caught() -> None:
-    """Rings lie one behind the other: eight bytes further each lies over the next."""
+    """Rings of one segment lie side by side: eight bytes further each lies over the next."""
     plan, chain = _mobilenet(ir.InputMode.STREAM)
+    rings = sorted(
+        (plan.places[index].offset_bytes, index)
+        for index in range(plan.segments[0].first, plan.segments[0].last + 1)
+    )
     caught = 0
-    for index in range(plan.streamed_stages):
-        place, following = plan.places[index], plan.places[index + 1]
-        if place.offset_bytes + place.size_bytes == following.offset_bytes:
-            moved = place.offset_bytes + 8
-            _caught(_with_place(plan, index, offset_bytes=moved), chain)
+    for (start, index), (following, _) in pairwise(rings):
+        if start + plan.places[index].size_bytes == following:
+            _caught(_with_place(plan, index, offset_bytes=start + 8), chain)
             caught += 1
     assert caught > 0
 
@@ -250,3 +253,48 @@ def test_arena_of_a_quarter_mobilenet() -> None:
     """Within 8 % of what a plan by hand takes; the estimate before lowering agrees with it."""
     demand = fit.family_demand(0.25, 96, 2, "dsp", ir.InputMode.STREAM)
     assert abs(demand.arena_bytes / PAPERS_ARENA_BYTES - 1) < 0.08
+
+
+# -- heights of bands ------------------------------------------------------------------------------
+
+
+@st.composite
+def options(draw: st.DrawFn, chain: Chain) -> tuple[tuple[ir.BandOption, ...], ...]:
+    """One to three heights a stage: the taller, the more scratch and the fewer cycles."""
+    found = []
+    for index, stage in enumerate(chain[0]):
+        height = chain[1][index + 1].height
+        rows = [r for r in (1, 2, height) if height % r == 0]
+        rows = sorted(set(rows[: draw(st.integers(1, 3))]))
+        unit = draw(st.sampled_from((8, 64, 400)))
+        early = stage.reads_before_writing
+        found.append(tuple(ir.BandOption(r, unit * r, early, 1000 // r) for r in rows))
+    return tuple(found)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(chains(), st.sampled_from(MODES), st.data())
+def test_taller_bands_stay_within_the_budget(
+    chain: Chain, mode: ir.InputMode, data: st.DataObject
+) -> None:
+    needs, shapes = chain
+    heights = data.draw(options(chain))
+    least, plan = plan_bands(needs, heights, shapes, mode, budget_bytes=0)
+    check_plan(plan, least, shapes)
+    budget = plan.arena_bytes + data.draw(st.sampled_from((0, 100, 5000)))
+    chosen, fast = plan_bands(needs, heights, shapes, mode, budget_bytes=budget)
+    check_plan(fast, chosen, shapes)
+    assert fast.arena_bytes <= budget
+
+    def cycles(stages: tuple[ir.StageNeeds, ...]) -> int:
+        pairs = zip(stages, heights, strict=True)
+        return sum(
+            option.cycles
+            for stage, of_stage in pairs
+            for option in of_stage
+            if option.rows == stage.band_rows
+        )
+
+    assert cycles(chosen) <= cycles(least)
+    with pytest.raises(PlanError, match=f"the least arena is {plan.arena_bytes:,} bytes"):
+        plan_bands(needs, heights, shapes, mode, budget_bytes=plan.arena_bytes - 8)

@@ -275,6 +275,16 @@ class StageNeeds:
 
 
 @dataclass(frozen=True)
+class BandOption:
+    """A height that a stage's bands may have. Cycles are estimated; only differences count."""
+
+    rows: int
+    scratch_bytes: int
+    reads_before_writing: bool  # the output rows may lie over input rows of the same band
+    cycles: int  # of the whole map
+
+
+@dataclass(frozen=True)
 class RowShape:
     """A tensor's rows as a kernel set lays them out."""
 

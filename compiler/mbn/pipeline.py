@@ -20,10 +20,10 @@ from mbn.build import build_image
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
 from mbn.frontend import lower
-from mbn.kernels import StageCode, build_stage
+from mbn.kernels import StageCode, band_options, build_stage
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
-from mbn.plan import check_plan, make_plan
+from mbn.plan import check_plan, plan_bands
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
@@ -31,6 +31,9 @@ from mbn.report.memory_map import MemoryMap, Rectangle
 from mbn.report.record import Accuracy
 from mbn.simplify import remove_constants
 from mbn.target import Board, Image
+
+# Times the least arena: what taller bands may take
+SLACK = {"speed": 1.5, "balanced": 1.25, "size": 1.0}
 
 Progress = Callable[[int, int], None]  # done, of
 
@@ -62,6 +65,7 @@ def generate(
     *,
     simplify: bool = False,
     optimise: str = "speed",
+    ram_budget: int | None = None,
     prefix: str = "mbn_model",
     progress: Progress | None = None,
 ) -> Generated:
@@ -73,20 +77,17 @@ def generate(
     if simplify:
         simplified = remove_constants(computed)
         computed, channels = simplified.network, simplified.channels
+    shapes = row_shapes(computed)
+    needs, plan = _planned(computed, kernel_set, mode, shapes, optimise, ram_budget)
+    check_plan(plan, needs, shapes)
     codes = []
-    for index, stage in enumerate(computed.stages):
+    for index, (stage, one) in enumerate(zip(computed.stages, needs, strict=True)):
         if progress:
             progress(index, len(computed.stages))
-        codes.append(build_stage(computed, stage, kernel_set, optimise))
+        codes.append(build_stage(computed, stage, kernel_set, optimise, one.band_rows))
+        assert codes[-1].scratch_bytes == one.scratch_bytes, "a plan for another kernel"
     if progress:
         progress(len(computed.stages), len(computed.stages))
-    shapes = row_shapes(computed)
-    needs = tuple(
-        stage_needs(index, code, tensors)
-        for index, (code, tensors) in enumerate(zip(codes, stage_inputs(computed), strict=True))
-    )
-    plan = make_plan(needs, shapes, mode)
-    check_plan(plan, needs, shapes)
     digest = network_file.sha256(network)
     files = emit(
         computed,
@@ -123,16 +124,41 @@ def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def stage_needs(index: int, code: StageCode, inputs: tuple[int, ...]) -> ir.StageNeeds:
+def _planned(
+    network: ir.Network,
+    kernel_set: str,
+    mode: ir.InputMode,
+    shapes: tuple[ir.RowShape, ...],
+    optimise: str,
+    ram_budget: int | None,
+) -> tuple[tuple[ir.StageNeeds, ...], ir.Plan]:
+    """Heights of the bands and a plan: the least arena, or faster within what `optimise` and the
+    budget leave."""
+    options = [band_options(network, stage, kernel_set, optimise) for stage in network.stages]
+    least = [
+        stage_needs(index, network, stage, inputs)
+        for index, (stage, inputs) in enumerate(
+            zip(network.stages, stage_inputs(network), strict=True)
+        )
+    ]
+    return plan_bands(least, options, shapes, mode, budget_bytes=ram_budget, slack=SLACK[optimise])
+
+
+def stage_needs(
+    index: int, network: ir.Network, stage: ir.Stage, inputs: tuple[int, ...]
+) -> ir.StageNeeds:
+    """What a stage reads, for bands of one row that need no scratch."""
+    first = network.layers[stage.layers[0]]
+    dense = first.op is ir.Op.DENSE
     return ir.StageNeeds(
         input=inputs[0],
         output=index + 1,
-        kernel_rows=code.kernel_rows,
-        stride_rows=code.stride_rows,
-        pad_top=code.pad_top,
-        band_rows=code.band_rows,
-        scratch_bytes=code.scratch_bytes,
-        reads_before_writing=code.reads_before_writing,
+        kernel_rows=network.stage_input(stage).height if dense else first.kernel[0],
+        stride_rows=1 if dense else first.stride[0],
+        pad_top=0 if dense else first.pads[0],
+        band_rows=1,
+        scratch_bytes=0,
+        reads_before_writing=False,
         second=inputs[1] if len(inputs) > 1 else None,
     )
 
@@ -172,6 +198,7 @@ class Job:
     fused: bool = True
     simplify: bool = True
     optimise: str = "speed"
+    ram_budget: int | None = None  # bytes of arena
     rounding: ir.Rounding = ir.Rounding.SINGLE
     app: str = checking.IMAGE_NAME  # built beside the check's
     output: Path | None = None
@@ -218,6 +245,7 @@ def plan_network(job: Job, console: Console) -> Planned:
             job.mode,
             simplify=job.simplify,
             optimise=job.optimise,
+            ram_budget=job.ram_budget,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)

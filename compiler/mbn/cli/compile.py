@@ -88,9 +88,16 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--optimise",
-        choices=["speed", "size"],
+        choices=["speed", "balanced", "size"],
         default="speed",
-        help="straight code for every shape, or less flash for a few per cent of time",
+        help="speed: up to 1.5 times the least RAM and the most flash; balanced: some of both; "
+        "size: the least of both (default speed)",
+    )
+    made.add_argument(
+        "--ram-budget",
+        type=int,
+        metavar="BYTES",
+        help="the fastest plan whose arena is within these bytes (0: the least that there is)",
     )
     made.add_argument(
         "--input",
@@ -169,6 +176,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
         fused=not arguments.unfused,
         simplify=not arguments.keep_constant,
         optimise=arguments.optimise,
+        ram_budget=arguments.ram_budget,
         rounding=Rounding(arguments.rounding),
         app=arguments.app,
         output=arguments.output,

@@ -33,7 +33,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.BLOCK: (dsp.block, scalar.block),
         ir.StageKind.DEPTHWISE: (scalar.depthwise,),
         ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
-        ir.StageKind.POOL: (scalar.pool,),
+        ir.StageKind.POOL: (dsp.pool, scalar.pool),
         ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
         ir.StageKind.ADD: (scalar.addition,),
@@ -51,15 +51,48 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
 }
 
 
-def build_stage(
+# Heights of bands that a builder serves, with estimated cycles; others serve one row.
+HEIGHTS: dict[Choice, Callable[[StageBuilder], dict[int, int]]] = {
+    dsp.block: dsp.band_cycles,
+    mve.block: mve.band_cycles,
+}
+
+
+def band_options(
     network: ir.Network, stage: ir.Stage, kernel_set: str, optimise: str = "speed"
-) -> StageCode:
-    """The C kernel of one stage, with its constants packed for it; `optimise`: speed or size."""
+) -> tuple[ir.BandOption, ...]:
+    """The heights that a stage's bands may have, with their scratch and estimated cycles."""
     for choice in SETS[kernel_set][stage.kind]:
-        builder = StageBuilder(network, stage, optimise)
-        code = builder.build(choice)
+        bare = StageBuilder(network, stage, optimise)
+        heights = HEIGHTS[choice](bare) if choice in HEIGHTS else {1: 0}
+        found = []
+        for rows, cycles in heights.items():
+            builder = StageBuilder(network, stage, optimise, rows)
+            if builder.emitted(choice) is not None:
+                early = builder.reads_before_writing
+                found.append(ir.BandOption(rows, builder.scratch_bytes, early, cycles))
+        if found:
+            return tuple(found)
+    raise _unserved(stage, kernel_set)
+
+
+def build_stage(
+    network: ir.Network,
+    stage: ir.Stage,
+    kernel_set: str,
+    optimise: str = "speed",
+    band_rows: int = 1,
+) -> StageCode:
+    """The C kernel of one stage, with its constants packed for it. `optimise`: speed, balanced or
+    size; `band_rows`: one of its `band_options`."""
+    for choice in SETS[kernel_set][stage.kind]:
+        code = StageBuilder(network, stage, optimise, band_rows).build(choice)
         if code is not None:
             return code
-    raise UnsupportedError(
+    raise _unserved(stage, kernel_set)
+
+
+def _unserved(stage: ir.Stage, kernel_set: str) -> UnsupportedError:
+    return UnsupportedError(
         f"no {kernel_set} kernel serves a {stage.kind} of this shape", node=f"stage {stage.name}"
     )

@@ -32,7 +32,6 @@ def block(b: StageBuilder) -> bool:
     if not b.short_rounding:
         return False
     patch = patch_of(b)
-    b.band_rows = _band_rows(b) if patch else 1
     depth = _up(len(b.derived[0].weights), LANES)
     rows, out = b.in_rows(), b.out_band()
     # a row's pointwise reads one group beyond the last; the patch buffer lies there
@@ -56,10 +55,17 @@ def block(b: StageBuilder) -> bool:
     return True
 
 
-def _band_rows(b: StageBuilder) -> int:
-    """Two rows where each leaves two pixels behind its groups, which make one group of both."""
-    pair = b.out.width % PIXELS == 2 and b.out.width > PIXELS and b.out.height % 2 == 0
-    return 2 if pair else 1
+def band_cycles(b: StageBuilder) -> dict[int, int]:
+    """Heights of a block's bands, with estimated cycles of its pointwise: two rows where each
+    leaves two pixels behind its groups, which make one group of both."""
+    height, width = b.out.height, b.out.width
+    pair = width % PIXELS == 2 and width > PIXELS and height % 2 == 0
+    depth = _up(len(b.derived[0].weights), LANES)
+    group = b.out.channels // 2 * (depth // 2 + 20)
+    heights = (1, 2) if pair and patch_of(b) else (1,)
+    return {
+        rows: height // rows * (_up(rows * width, PIXELS) // PIXELS) * group for rows in heights
+    }
 
 
 def _up(value: int, step: int) -> int:

@@ -48,11 +48,6 @@ class StageCode:
     arguments: tuple[Argument, ...]
     constants: tuple[Constant, ...]
     scratch_bytes: int
-    kernel_rows: int
-    stride_rows: int
-    pad_top: int
-    band_rows: int
-    reads_before_writing: bool  # the output row may lie over input rows of the same band
     decision: str  # which kernel and schedule, for people
 
     @property
@@ -63,7 +58,9 @@ class StageCode:
 class StageBuilder(tir.Builder):
     """Emits one stage's kernel; see the head of this file."""
 
-    def __init__(self, network: ir.Network, stage: ir.Stage, optimise: str = "speed") -> None:
+    def __init__(
+        self, network: ir.Network, stage: ir.Stage, optimise: str = "speed", band_rows: int = 1
+    ) -> None:
         super().__init__()
         self.network, self.stage, self.optimise = network, stage, optimise
         self.layers = [network.layers[index] for index in stage.layers]
@@ -72,7 +69,7 @@ class StageBuilder(tir.Builder):
         self.constants: list[Constant] = []
         self.arguments: list[Argument] = []
         self.scratch_bytes = 0
-        self.band_rows = 1  # output rows of one call; divides the output's height
+        self.band_rows = band_rows  # output rows of one call; divides the output's height
         self.reads_before_writing = False
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
@@ -207,8 +204,8 @@ class StageBuilder(tir.Builder):
 
     # -- result ------------------------------------------------------------------------------
 
-    def build(self, emit: Callable[[StageBuilder], bool]) -> StageCode | None:
-        """Runs a builder; None if it answers that it does not serve this shape."""
+    def emitted(self, emit: Callable[[StageBuilder], bool]) -> Any:
+        """Runs a builder: the S-TIR function, or None if it does not serve this shape."""
         served = True
 
         def body(_builder: tir.Builder) -> None:
@@ -216,24 +213,22 @@ class StageBuilder(tir.Builder):
             served = emit(self)
 
         function = tir.build_with(self, body)
-        if not served:
+        return function if served else None
+
+    def build(self, emit: Callable[[StageBuilder], bool]) -> StageCode | None:
+        """Runs a builder and lowers what it emits; None if it does not serve this shape."""
+        function = self.emitted(emit)
+        if function is None:
             return None
         scheduled = tir.schedule_of(function)
         self.schedule(scheduled)
         text = tir.to_c(scheduled.mod["main"], tuple(self.params), PLACEHOLDER)
-        first = self.layers[0]
-        dense = first.op is ir.Op.DENSE
         return StageCode(
             stage=self.stage,
             function=text,
             arguments=tuple(self.arguments),
             constants=tuple(self.constants),
             scratch_bytes=self.scratch_bytes,
-            kernel_rows=self.kernel_rows,
-            stride_rows=1 if dense else first.stride[0],
-            pad_top=0 if dense else first.pads[0],
-            band_rows=self.band_rows,
-            reads_before_writing=self.reads_before_writing,
             decision=self.decision,
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,15 @@ class Builder:
             if writes is not None:
                 self.script.writes(*writes)
             yield self.script.axis
+
+    @contextmanager
+    def when(self, *tests: Any) -> Iterator[None]:
+        """Statements under all of the tests; without any, always."""
+        with ExitStack() as stack:
+            for test in tests:
+                stack.enter_context(self.script.If(test))
+                stack.enter_context(self.script.Then())
+            yield
 
     def call(self, function: str, *args: Any) -> None:
         """A statement that calls a C function of the runtime's kernels."""

@@ -30,13 +30,28 @@ def _up(value: int) -> int:
 
 
 def make_plan(
-    stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape], mode: ir.InputMode
+    stages: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+    mode: ir.InputMode,
+    *,
+    at_most: int | None = None,
 ) -> ir.Plan:
     """The plan with the smallest arena that the search finds.
 
     stages: in order; stage i writes tensor i + 1 and reads earlier ones. shapes: one a tensor.
+    at_most: an arena for which `plan_within` has found a plan.
     """
-    return _Search(tuple(stages), tuple(shapes), mode).best()
+    return _Search(tuple(stages), tuple(shapes), mode).best(at_most)
+
+
+def plan_within(
+    stages: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+    mode: ir.InputMode,
+    arena_bytes: int,
+) -> ir.Plan | None:
+    """Any plan within an arena, or None if the search finds none."""
+    return _Search(tuple(stages), tuple(shapes), mode).within(arena_bytes // ALIGN * ALIGN)
 
 
 @dataclass(frozen=True)
@@ -134,9 +149,14 @@ class _Search:
 
     # -- the search --------------------------------------------------------------------------
 
-    def best(self) -> ir.Plan:
+    def within(self, arena: int) -> ir.Plan | None:
+        """Any plan of this size."""
+        found = self.place(arena)
+        return None if found is None else self._plan(found, arena)
+
+    def best(self, at_most: int | None = None) -> ir.Plan:
         """Bisects the size of the arena."""
-        low, high = ALIGN, self._enough()
+        low, high = ALIGN, self._enough() if at_most is None else at_most // ALIGN * ALIGN
         found = self.place(high)
         while found is None:  # maps laid side by side fit, but freed ones may lie apart
             low, high = high, 2 * high

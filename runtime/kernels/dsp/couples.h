@@ -18,7 +18,7 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-#define MBN_DSP_TWICE 16
+#define MBN_DSP_TWICE 14
 
 /* Word mbn_k of the weights, behind the two biases. */
 #define MBN_CW "[%[w], #mbn_w+8+4*mbn_k]\n\t"

@@ -12,6 +12,8 @@
 #include "dsp/depthwise.h"
 #include "dsp/fill.h"
 #include "dsp/pointwise.h"
+#include "dsp/pool.h"
+#include "dsp/shared.h"
 #include "dsp/strips.h"
 #include "dsp/strips2.h"
 

@@ -51,19 +51,14 @@
                      MBN_T_ROW(BYTE, ONE, TWO, "p1", "1", "wa", "t")                              \
                      MBN_T_ROW(BYTE, ONE, TWO, "p2", "2", "wb", "b")                              \
                      MBN_S_WAITED                                                                 \
-                     "smmulr %[y0], %[y0], %[e]\n\t"                                              \
-                     "ssat %[y0], #8, %[y0]\n\t"                                                  \
-                     "strh.w %[y0], [%[o], %[a0]]\n\t" STORE1                                     \
+                     MBN_S_STORE_WAITING("y0", "a0") STORE1                                       \
                      : MBN_S_OUT, [t] "=&r"(t), [p0] "+r"(rows[0]), [p1] "+r"(rows[1]),           \
                        [p2] "+r"(rows[2])                                                         \
                      : [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]),            \
                        [wb] "r"(w[4]), [bias] "t"(bias), [edge] "t"(edge), [m] "t"(m),            \
                        [to] "t"(mbn_dsp_wait((uintptr_t)to)), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1)                       \
                      : "memory")
-#define MBN_T_STORE1                                                                              \
-    "smmulr %[y1], %[y1], %[e]\n\t"                                                               \
-    "ssat %[y1], #8, %[y1]\n\t"                                                                   \
-    "strh.w %[y1], [%[o], %[a1]]\n\t"
+#define MBN_T_STORE1 MBN_S_STORE_WAITING("y1", "a1")
 
 typedef enum mbn_dsp_end { MBN_DSP_FIRST, MBN_DSP_INSIDE, MBN_DSP_LAST } mbn_dsp_end;
 

@@ -62,16 +62,17 @@ static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const
     mbn_dsp_pointwise((&(tile[0])), (&(pointwise[12])), (&(out[16])), 4, 2, 3, 1, 3, 17, 0, -128, 64);
 }
 
-/* Stage 2: scalar: sums in int32, channel by channel. */
+/* Stage 2: dsp: sums of whole maps, two values an instruction. */
 static void mbn_pool_4x3x5_to_1x1x5(const int8_t *in0, const int8_t *in1, const int8_t *in2, const int8_t *in3, int8_t *out, const int32_t *pool_bias, const int32_t *pool_doubled)
 {
     int32_t _ptr[1];
     for (int32_t c = 0; c < 5; ++c) {
         _ptr[0] = pool_bias[0];
-        for (int32_t k = 0; k < 3; ++k) {
-            int32_t cse_v1 = ((c * 4) + k);
-            _ptr[0] = ((((_ptr[0] + ((int32_t)in0[cse_v1])) + ((int32_t)in1[cse_v1])) + ((int32_t)in2[cse_v1])) + ((int32_t)in3[cse_v1]));
-        }
+        int32_t cse_v1 = (c * 4);
+        mbn_dsp_row_sum((&(_ptr[0])), (&(in0[cse_v1])), 3);
+        mbn_dsp_row_sum((&(_ptr[0])), (&(in1[cse_v1])), 3);
+        mbn_dsp_row_sum((&(_ptr[0])), (&(in2[cse_v1])), 3);
+        mbn_dsp_row_sum((&(_ptr[0])), (&(in3[cse_v1])), 3);
         int32_t v_ = mbn_requantise(_ptr[0], pool_doubled[0]);
         int32_t v__1 = (v_) < (127) ? (v_) : (127);
         out[c] = ((int8_t)((v__1) > (-128) ? (v__1) : (-128)));

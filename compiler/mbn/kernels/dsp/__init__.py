@@ -1,5 +1,5 @@
 """The DSP kernel set (M4, M7, M33): SMLAD bodies inside TIR's loops; see stages.py."""
 
-from mbn.kernels.dsp.stages import block, convolution
+from mbn.kernels.dsp.stages import band_cycles, block, convolution, pool
 
-__all__ = ["block", "convolution"]
+__all__ = ["band_cycles", "block", "convolution", "pool"]

@@ -17,6 +17,9 @@ from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
+SMALL_PIXELS = 36
+MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
+
 
 def fast_depthwise(b: StageBuilder) -> bool:
     layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
@@ -81,7 +84,9 @@ def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
     layer, derived, width = b.layers[0], b.derived[0], b.source.width
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    if not saturates or not fast_depthwise(b):
+    group_bytes = PIXELS * 4 * up(len(derived.weights), 2)
+    within_reach = (width + 2 * PIXELS) // PIXELS * group_bytes < MOST_OFFSET
+    if not saturates or not within_reach or not fast_depthwise(b):
         return False
     if layer.stride == (1, 1):
         return width >= 3
@@ -98,7 +103,8 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     writes = [tile[0:groups, 0:pairs, 0:PIXELS, 0:2]]
     shape = [channels, pairs, plane, width]
     addresses = [b.address(row, 0, 0) for row in rows]
-    if stride == 1:
+    pixels = row_pixels(outputs, b.band_rows)
+    if stride == 1 and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
             b.call(
@@ -108,23 +114,36 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
                 b.address(words, 0, 0),
                 b.address(tile, 0, 0, 0, 0),
                 *shape,
-                row_pixels(outputs, b.band_rows),
+                pixels,
                 b.source.zero_point,
             )
         return
+    left = layer.pads[1]
+    function, ends = "mbn_dsp_depthwise_s2", [left, b.source.zero_point]
+    if by_rows(b):
+        function = "mbn_dsp_any_s1" if stride == 1 else f"mbn_dsp_any_s2_left{left}"
+        ends = [b.source.zero_point]
     for line in range(b.band_rows):
-        group, phase = divmod(line * row_pixels(outputs, b.band_rows), PIXELS)
+        group, phase = divmod(line * pixels, PIXELS)
         with b.block(f"depthwise{line}", reads, writes):
             b.call(
-                "mbn_dsp_depthwise_s2",
+                function,
                 *addresses[line * stride : line * stride + 3],
                 b.address(words, 0, 0),
                 b.address(tile, group, 0, 0, 0),
                 phase,
                 *shape,
-                layer.pads[1],
-                b.source.zero_point,
+                *ends,
             )
+
+
+def by_rows(b: StageBuilder) -> bool:
+    """Whether the one body for all shapes takes a row at a time: where flash is short, but for
+    small maps, whose body several stages share."""
+    small = b.source.width * b.source.height <= SMALL_PIXELS
+    return (b.optimise == "size" and b.source.width > PIXELS and not small) or (
+        b.optimise == "size" and b.layers[0].stride != (1, 1)
+    )
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:

@@ -48,6 +48,9 @@ def patches(
     words, left = divmod(run, WORD)
     behind = layer.kernel[0] * words * 2  # pairs
     for pixel in range(pixels):
+        if b.optimise == "size" and (len(rows), run) == (3, 9) and span.interior:
+            _shared_patch(b, rows, tile, group, pixel, name)
+            continue
         for ky, row in enumerate(rows):
             offset = pixel * layer.stride[1] - layer.pads[1]
             before = after = 0
@@ -60,17 +63,26 @@ def patches(
             with b.block(f"{name}_{pixel}_{ky}", reads, writes):
                 column = group * (PIXELS * layer.stride[1]) + (offset + before // channels)
                 spill = ky * left
-                b.call(
-                    "mbn_dsp_patch",
+                where = [
                     b.address(row, 0, column),
                     b.address(tile, 0, ky * words * 2, pixel, 0),
                     b.address(tile, 0, min(behind, pairs - 1), pixel, 0),
-                    run,
-                    spill,
-                    before,
-                    after,
-                    b.source.zero_point,
-                )
+                ]
+                shape = [run, spill, before, after, b.source.zero_point]
+                b.call("mbn_dsp_patch", *where, *shape)
+
+
+def _shared_patch(
+    b: StageBuilder, rows: list[Any], tile: Any, group: Any, pixel: int, name: str
+) -> None:
+    """A window inside the map by the body that all groups share."""
+    layer, pairs = b.layers[0], int(tile.ty.shape[1])
+    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
+    writes = [tile[0, 0:pairs, 0:PIXELS, 0:2]]
+    with b.block(f"{name}_{pixel}", reads, writes):
+        column = (group * PIXELS + pixel) * layer.stride[1] - layer.pads[1]
+        windows = [b.address(row, 0, column) for row in rows]
+        b.call("mbn_dsp_any_patch", *windows, b.address(tile, 0, 0, pixel, 0))
 
 
 def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, name: str) -> None:

@@ -15,7 +15,9 @@ from mbn import ir
 from mbn.kernels.dsp.tile import PIXELS, row_pixels, up
 from mbn.kernels.stage_builder import StageBuilder
 
-WIDE_FROM_PIXELS = 100  # of an output map; fewer would save too little for their flash
+# Cycles that a byte of flash must save in an inference
+WIDE_FROM = {"speed": 6, "balanced": 9, "size": 1 << 30}
+DEEP_PAIRS = 64
 MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
 
 
@@ -57,7 +59,7 @@ def straight(b: StageBuilder, index: int) -> bool:
     """Whether one asm statement can run through a layer's couples: see couples.h."""
     derived = b.derived[index]
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    return b.optimise == "speed" and saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
+    return saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
 def wide(b: StageBuilder, index: int) -> bool:
@@ -65,8 +67,18 @@ def wide(b: StageBuilder, index: int) -> bool:
     the straight ones reads them so."""
     rest = b.band_rows * b.out.width % PIXELS
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
-    large = b.out.height * b.out.width >= WIDE_FROM_PIXELS
-    return large and not alone and straight(b, index)
+    if alone or not straight(b, index) or shared(b, index, 4 if rest == 0 else rest):
+        return False
+    saved = b.out.height * b.out.width // 16  # cycles a byte
+    return saved >= WIDE_FROM[b.optimise]
+
+
+def shared(b: StageBuilder, index: int, pixels: int) -> bool:
+    """Whether the one body for all shapes is called, instead of straight code for this one: for
+    less flash. Deep sums lose least by it, and take most; groups of three pixels are few."""
+    if b.optimise == "balanced":
+        return pixels == 3 and up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
+    return b.optimise == "size"
 
 
 class Pointwise:
@@ -111,27 +123,18 @@ class Pointwise:
     def _run(self, start: Any, count: int) -> None:
         """Groups from `start` on, of `count` pixels in all."""
         full, rest = divmod(count, PIXELS)
-        first = 0
-        if _shared(self.b, self.index) and self.b.out.channels > 1 and isinstance(start, int):
-            first = self.b.out.channels // 2
-            with self.b.loop(first, "n") as n:
-                if full:
-                    _shared_block(self, n, 0, PIXELS, full)
-                if rest == 3:
-                    _shared_block(self, n, full, rest, 1)
-        if full and first < self.couples:
+        if full:
             with self.b.loop(full, "g") as g:
-                self.group(start + g, PIXELS, first)
-        if rest and (first < self.couples or rest < 3):
-            self.group(start + full, rest, 0 if rest < 3 else first)
+                self.group(start + g, PIXELS)
+        if rest:
+            self.group(start + full, rest)
 
-    def group(self, number: Any, pixels: int, first: int = 0) -> None:
-        """Group `number` of the band, of `pixels` pixels, from couple `first` on."""
+    def group(self, number: Any, pixels: int) -> None:
+        """Group `number` of the band, of `pixels` pixels."""
         count = self.b.out.channels
-        at_once = count // 2 if straight(self.b, self.index) and pixels >= 3 else 0
-        if at_once and not first:
-            self._straight(number, pixels, at_once)
-            first = at_once
+        first = count // 2 if straight(self.b, self.index) and pixels >= 3 else 0
+        if first:
+            self._straight(number, pixels, first)
         for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
             if start < stop:
                 with self.b.loop(stop - start, "n") as n:
@@ -157,22 +160,22 @@ class Pointwise:
         with b.block(f"couples{pixels}", self.reads, self.writes) as axis:
             at, group = self._bound(axis, number)
             row, x, crosses = self._place(at)
-            arguments = [
+            jump: Any = 0
+            if crosses and pixels == PIXELS:
+                ends_in_next = b.script.cast(x + PIXELS > width, "int32")
+                jump = ends_in_next * (b.out_row_bytes() - width)
+            where = [
                 b.address(self.tile, group, 0, 0, 0),
                 b.address(self.stream, 0, 0),
                 b.address(self.out, row, 0, x),
-                self.pairs,
-                int(self.wide),
-                couples,
-                b.out_plane_bytes(),
             ]
-            if pixels == PIXELS:
-                jump: Any = 0
-                if crosses:
-                    ends_in_next = b.script.cast(x + PIXELS > width, "int32")
-                    jump = ends_in_next * (b.out_row_bytes() - width)
-                arguments += [int(crosses), jump]
-            b.call(f"mbn_dsp_couples{pixels}", *arguments)
+            if shared(b, self.index, pixels):
+                shape = [self.pairs, couples, b.out_plane_bytes()]
+                b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == PIXELS))
+                return
+            shape = [self.pairs, int(self.wide), couples, b.out_plane_bytes()]
+            ends = [int(crosses), jump] if pixels == PIXELS else []
+            b.call(f"mbn_dsp_couples{pixels}", *where, *shape, *ends)
 
     def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
         b, derived, width = self.b, self.derived, self.b.out.width
@@ -195,30 +198,3 @@ class Pointwise:
                 derived.low,
                 derived.high,
             )
-
-
-def _shared(b: StageBuilder, index: int) -> bool:
-    """Whether one body an image serves, instead of straight code for this shape: less flash."""
-    derived = b.derived[index]
-    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    return b.optimise != "speed" and saturates
-
-
-def _shared_block(one: Pointwise, n: Any, group: int, pixels: int, groups: int) -> None:
-    """`groups` groups from `group` on of a couple of channels, by the shared body."""
-    b = one.b
-    row, x = divmod(group * PIXELS, b.out.width)
-    with b.block(f"shared{pixels}", one.reads, one.writes) as axis:
-        couple = axis.spatial(one.couples, n)
-        b.call(
-            "mbn_dsp_pointwise_shared",
-            b.address(one.tile, group, 0, 0, 0),
-            b.address(one.stream, couple, 0),
-            b.address(one.out, row, couple * 2, x),
-            b.out_plane_bytes(),
-            one.pairs,
-            pixels,
-            groups,
-            b.out.width - x,
-            b.out_row_bytes() - b.out.width,
-        )

@@ -13,18 +13,23 @@ import numpy as np
 
 from mbn import ir
 from mbn.kernels import scalar
-from mbn.kernels.dsp.depthwise import depthwise3x3, depthwise_strips, fast_depthwise, serves_strips
+from mbn.kernels.dsp.depthwise import (
+    by_rows,
+    depthwise3x3,
+    depthwise_strips,
+    fast_depthwise,
+    serves_strips,
+)
 from mbn.kernels.dsp.im2col import gather, group_spans, interleave, patch_order, patches
 from mbn.kernels.dsp.pointwise import Pointwise
 from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
-from mbn.kernels.stage_builder import StageBuilder
+from mbn.kernels.stage_builder import Span, StageBuilder
 
 
 def block(b: StageBuilder) -> bool:
     """Depthwise into a tile of one band, pointwise out of it."""
     if not b.short_rounding:
         return False
-    b.band_rows = _band_rows(b)
     depth = len(b.derived[0].weights)
     groups = up(b.band_rows * row_pixels(b.out.width, b.band_rows), PIXELS)
     pairs = up(depth, 2)
@@ -50,25 +55,42 @@ def block(b: StageBuilder) -> bool:
     return True
 
 
-def band_heights(b: StageBuilder) -> list[int]:
-    """Heights of a band that the bodies serve, the least first.
+def band_cycles(b: StageBuilder) -> dict[int, int]:
+    """Heights of a block's bands that the bodies serve, with estimated cycles of its map."""
+    return {rows: _cycles(b, rows) for rows in _heights(b)}
 
-    Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
-    share groups two by two.
-    """
+
+def _heights(b: StageBuilder) -> list[int]:
+    """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
+    share groups two by two."""
     height, width = b.out.height, b.out.width
-    tall = [2, height] if serves_strips(b) and b.layers[0].stride == (1, 1) else [2]
-    if width % PIXELS == 2 and fast_depthwise(b):
-        return [1, *(rows for rows in tall if height % rows == 0 and rows % 2 == 0)]
-    if not serves_strips(b) or width % PIXELS in (1, 2) or b.layers[0].stride != (1, 1):
+    if not fast_depthwise(b) or b.out.width % PIXELS == 1:
         return [1]
-    return [1, *(rows for rows in tall if height % rows == 0 and 1 < rows <= MOST_LINES)]
+    rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
+    fills = width % PIXELS == 2
+    tall = {2, height} if rolls else {2} if fills else set()
+    return [
+        1,
+        *(
+            rows
+            for rows in sorted(tall)
+            if 1 < rows <= MOST_LINES and height % rows == 0 and (rows % 2 == 0 or not fills)
+        ),
+    ]
 
 
-def _band_rows(b: StageBuilder) -> int:
-    heights = band_heights(b)
-    small = b.out.width * b.out.height <= 36
-    return heights[-1] if small else heights[min(1, len(heights) - 1)]
+def _cycles(b: StageBuilder, rows: int) -> int:
+    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels."""
+    height, width = b.out.height, b.out.width
+    depthwise = 19.0
+    if serves_strips(b):
+        depthwise = 21.0 if b.layers[0].stride != (1, 1) else {1: 18.5, 2: 15.5}.get(rows, 14.8)
+    pairs, couples = up(len(b.derived[0].weights), 2), up(b.out.channels, 2)
+    at_once = rows * width if row_pixels(width, rows) == width else width
+    full, rest = divmod(at_once, PIXELS)
+    left = {0: 0, 1: 7 * pairs + 60, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
+    groups = height * width // at_once * (full * (17 * pairs + 40) + left)
+    return int(height * width * len(b.derived[0].weights) * depthwise) + couples * groups
 
 
 def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pairs: int) -> None:
@@ -89,19 +111,64 @@ def convolution(b: StageBuilder) -> bool:
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int16", (1, pairs, PIXELS, 2))
     pointwise = Pointwise(b, 0, tile, out, order)
-    for number, span in enumerate(group_spans(b)):
-        pixels = min(PIXELS, b.out.width - span.start * PIXELS)
-        with b.loop(span.stop - span.start, "g") as g:
-            group = g + span.start
-            if image:
-                patches(b, rows, tile, span, group, pixels, f"patch{number}")
-            elif b.stage.kind is ir.StageKind.POINTWISE and layer.stride[1] == 1:
-                interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
-            else:
-                for pixel in range(pixels):
-                    gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
-            pointwise.group(group, pixels)
+    full = b.out.width // PIXELS
+
+    def fill(number: int, span: Span, group: Any, pixels: int) -> None:
+        if image:
+            patches(b, rows, tile, span, group, pixels, f"patch{number}")
+        elif b.stage.kind is ir.StageKind.POINTWISE and layer.stride[1] == 1:
+            interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
+        else:
+            for pixel in range(pixels):
+                gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
+
+    spans = group_spans(b)
+    whole = [span for span in spans if span.stop <= full]
+    if whole:
+        with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
+            for number, span in enumerate(whole):
+                with b.when(*span_test(span, g, full)):
+                    fill(number, span, g, PIXELS)
+            pointwise.group(g, PIXELS)
+    if full * PIXELS < b.out.width:
+        fill(len(whole), spans[-1], full, b.out.width - full * PIXELS)
+        pointwise.group(full, b.out.width - full * PIXELS)
     b.decision = (
         f"dsp: im2col of {PIXELS} pixels, {taps} taps in {pairs} pairs; 4 pixels x 2 channels"
     )
     return layer.op is not ir.Op.DEPTHWISE
+
+
+def span_test(span: Span, group: Any, count: int) -> list[Any]:
+    """Conditions under which a group is one of the span's."""
+    tests = []
+    if span.start > 0:
+        tests.append(group >= span.start)
+    if span.stop < count:
+        tests.append(group < span.stop)
+    return tests
+
+
+def pool(b: StageBuilder) -> bool:
+    """The average of whole maps, by the word."""
+    layer, derived = b.layers[0], b.derived[0]
+    whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
+    if not whole or derived.shift < 0:
+        return False
+    rows, out = b.in_rows(), b.out_row()
+    tables = b.requantiser(0, "pool")
+    channels, width = b.out.channels, b.source.width
+    sum_ = b.script.sblock_alloc_buffer((1,), "int32")
+    with b.loop(channels, "c") as c:
+        with b.block("bias"):
+            b.script.buffer_store(sum_, tables.bias[0], [0])
+        reads = [sum_[0:1], *(row[0:channels, 0:width] for row in rows)]
+        with b.block("sum", reads, [sum_[0:1]]) as axis:
+            channel = axis.spatial(channels, c)
+            for row in rows:
+                b.call("mbn_dsp_row_sum", b.address(sum_, 0), b.address(row, channel, 0), width)
+        with b.block("store") as axis:
+            channel = axis.spatial(channels, c)
+            b.script.buffer_store(out, b.requantised(sum_[0], tables, 0), [channel, 0])
+    b.decision = "dsp: sums of whole maps, two values an instruction"
+    return True
