@@ -179,3 +179,14 @@ def added(
         return arithmetic_tflite.added(constants, first, second)
     total = first * constants.first + second * constants.second + constants.offset
     return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))
+
+
+def pixel_codes(network: ir.Network) -> ir.Int8:
+    """What each pixel 0 .. 255 is stored as: channels x 256, rounded half to even."""
+    source = network.input
+    pixels = np.arange(256)
+    if not network.mean:
+        return np.tile((pixels - 128).astype(np.int8), (source.channels, 1))
+    mean, std = (np.array(values, np.float64)[:, None] for values in (network.mean, network.std))
+    codes = np.rint((pixels / 255 - mean) / std / np.float64(source.scale)) + source.zero_point
+    return np.asarray(np.clip(codes, -128, 127), np.int8)

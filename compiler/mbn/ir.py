@@ -191,6 +191,10 @@ class Network:
     classes: tuple[str, ...] = ()  # names, if known
     host_ops: tuple[str, ...] = ()  # what the graph does after the result and the host keeps
     rounding: Rounding = Rounding.SINGLE
+    # By channel: what a pixel p of 8 bits means, (p / 255 - mean) / std; empty: p is stored as
+    # p - 128.
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def tensor(self, name: str) -> Tensor:
         for tensor in self.tensors:
