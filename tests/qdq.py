@@ -255,3 +255,61 @@ def _head(g: Graph, head: str, flatten: str, inputs: int) -> None:
         g.node("MatMul", data, weight, name="logits")
         g.then("Add", offset)
     g.quantise(0.05, 4)
+
+
+def residual(*, unsigned: bool = False) -> Graph:
+    """Two inverted residual blocks as MobileNetV2 has them, a pool and a dense head. unsigned:
+    uint8 codes, 128 higher."""
+    kind, offset = (np.uint8, 128) if unsigned else (np.int8, 0)
+    g = Graph((1, 3, 10, 10), TensorProto.UINT8 if unsigned else TensorProto.INT8)
+    g.channels = 3
+    g.dequantise("image", 0.0078125, -1 + offset, kind)
+    g.convolve(6, 3, stride=2, pads=(1, 1, 1, 1), name="stem")
+    g.clamp(0.0, 6.0)
+    g.quantise(6 / 255, -128 + offset, kind)
+    for number in (1, 2):
+        before = g.value
+        g.convolve(9, 1, name=f"expand{number}")
+        g.clamp(0.0, 6.0)
+        g.quantise(6 / 255, -128 + offset, kind)
+        g.convolve(9, 3, pads=(1, 1, 1, 1), depthwise=True, name=f"dw{number}")
+        g.clamp(0.0, 6.0)
+        g.quantise(6 / 255, -128 + offset, kind)
+        g.convolve(6, 1, name=f"project{number}")
+        g.quantise(0.03, 7 + offset, kind)
+        g.node("Add", before, g.value, name=f"add{number}")
+        g.quantise(0.05, -11 + offset, kind)
+    g.then("GlobalAveragePool", name="pool")
+    g.quantise(0.04, -9 + offset, kind)
+    g.then("Flatten")
+    codes, scales = g.draw(4, 6)
+    data = g.value
+    g.node("Gemm", data, g.weights("logits.w", codes, scales), name="logits", transB=1)
+    g.quantise(0.05, 4 + offset, kind)
+    return g
+
+
+def float_network() -> onnx.ModelProto:
+    """A small network in float, batch norms and all."""
+    rng = np.random.default_rng(2)
+    sizes = {"w": (4, 3, 3, 3), "gain": (4,), "shift": (4,), "mean": (4,), "var": (4,)}
+    sizes |= {"dw": (4, 1, 3, 3), "pw": (6, 4, 1, 1), "fc": (3, 6), "fb": (3,)}
+    constants = [
+        numpy_helper.from_array(rng.uniform(0.2, 1, size).astype(np.float32), name)
+        for name, size in sizes.items()
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "stem", pads=[1] * 4, strides=[2, 2]),
+        helper.make_node("BatchNormalization", ["a", "gain", "shift", "mean", "var"], ["b"], "bn"),
+        helper.make_node("Relu", ["b"], ["c"], "relu"),
+        helper.make_node("Conv", ["c", "dw"], ["d"], "dw", pads=[1] * 4, group=4),
+        helper.make_node("Add", ["c", "d"], ["e"], "add"),
+        helper.make_node("Conv", ["e", "pw"], ["f"], "pw"),
+        helper.make_node("GlobalAveragePool", ["f"], ["g"], "pool"),
+        helper.make_node("Flatten", ["g"], ["h"], "flatten"),
+        helper.make_node("Gemm", ["h", "fc", "fb"], ["y"], "fc", transB=1),
+    ]
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 12, 12])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])
+    graph = helper.make_graph(nodes, "float", [image], [result], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from PIL import Image as Photograph
 from conftest import Compiled
 from mbn import checking, ir, network_file, pipeline, sources
 from mbn.build import build_image
+from mbn.cli import check as check_command
 from mbn.device import check, open_device
 from mbn.frontend import lower
 from mbn.model import accuracy
@@ -159,6 +161,31 @@ def test_vww_agrees_with_onnx_runtime(vww: tuple[ir.Network, Int8], photographs:
     worst = np.abs(wanted.astype(int) - logits.astype(int)).max(axis=1)
     assert np.mean(worst <= 3) >= 0.95
     assert worst.max() <= 10
+
+
+@pytest.fixture(scope="module")
+def five_hundred(photographs: Int8, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 500 photographs, spread over the archive."""
+    folder = tmp_path_factory.mktemp("photographs")
+    with zipfile.ZipFile(PHOTOGRAPHS) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".jpeg")))
+        for i in range(500):
+            (folder / f"{i:03d}.jpg").write_bytes(archive.read(names[i * len(names) // 500]))
+    return folder
+
+
+def test_vww_against_onnx_runtime_by_the_command(
+    five_hundred: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Layer by layer at most 1 apart, top-1 on at least 99.5 % of 500 photographs."""
+    options = ["--against", "onnxruntime", "--onnx", str(MODEL), "--samples", "500"]
+    assert check_command.main([*options, "--images", str(five_hundred)]) == 0
+    printed = capsys.readouterr().out
+    found = re.search(r"top-1 equal on (\d+) of 500", printed)
+    assert found is not None and int(found[1]) >= 0.995 * 500
+    rows = [line for line in printed.splitlines() if re.search(r"\d\.\d{3} %", line)]
+    assert len(rows) == 29
+    assert all(re.search(r"% +[01] ", row) for row in rows)
 
 
 def _with_logits() -> bytes:

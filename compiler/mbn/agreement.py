@@ -29,6 +29,7 @@ from mbn.reference import Reference
 Int8 = NDArray[np.int8]
 LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more than 1 in a result
 LAYER_IMAGES = 20
+BATCH = 8
 TOP1_WANTED = 99.5
 
 
@@ -170,14 +171,16 @@ def compare(
     reference, runtime = Reference(network), OrtMaps(path, lowered)
     layers = [LayerAgreement(one, largest_factor(network, one)) for one in network.layers]
     same = 0
-    for number, image in enumerate(images):
-        maps = runtime.run(image)
-        if number < layer_images:
-            for found in layers:
-                _take(reference, found, maps)
-        got = reference.run(image[None])[0]
-        same += int(got.argmax() == maps[network.output.name].reshape(-1).argmax())
-        progress(number + 1)
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        ours = reference.run(batch).argmax(axis=1)
+        for number, image in enumerate(batch, start):
+            maps = runtime.run(image)
+            if number < layer_images:
+                for found in layers:
+                    _take(reference, found, maps)
+            same += int(ours[number - start] == maps[network.output.name].reshape(-1).argmax())
+        progress(start + len(batch))
     return Agreement(tuple(layers), len(images), same)
 
 

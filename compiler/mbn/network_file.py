@@ -51,6 +51,7 @@ def to_bytes(network: ir.Network) -> bytes:
         "classes": network.classes,
         "host_ops": network.host_ops,
         "rounding": network.rounding.value,
+        **({"mean": network.mean, "std": network.std} if network.mean else {}),
         "tensors": [[t.name, t.height, t.width, t.channels, t.zero_point] for t in network.tensors],
         "layers": layers,
         "stages": [[s.name, s.kind.value, s.layers] for s in network.stages],
@@ -150,4 +151,6 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
         classes=tuple(head["classes"]),
         host_ops=tuple(head["host_ops"]),
         rounding=ir.Rounding(head["rounding"]),
+        mean=tuple(head.get("mean", ())),
+        std=tuple(head.get("std", ())),
     )

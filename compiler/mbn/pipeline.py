@@ -246,7 +246,8 @@ def plan_network(job: Job, console: Console) -> Planned:
     source = sources.find_network(job.request, work / "onnx", console)
     folder = job.output or work / source.name
     network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
-    network = replace(network, classes=source.classes)
+    mean, std = sources.normalisation(job.request, network.input.channels)
+    network = replace(network, classes=source.classes, mean=mean, std=std)
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"lowering {source.name} through TVM", total=None)
         generated = generate(

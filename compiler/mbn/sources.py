@@ -3,7 +3,8 @@
 What enters: what the user asked for (a size of the family, random weights, or an ONNX file; a
 folder of images). What leaves: a QDQ ONNX file and int8 samples. Always holds: a pixel p of an
 8-bit image becomes q = p - 128, which is the exact quantisation wherever the input's range is
-that of its pixels; torch and scikit-learn are not needed.
+that of its pixels, or, where mean and standard deviation were given, what these make of it; torch
+and scikit-learn are not needed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn import ir
+from mbn import arithmetic, ir
 from mbn.errors import QuantiseError, UsageError
 from mbn.frontend import onnx_file
 from mbn.model import bundled
@@ -46,6 +47,8 @@ class Request:
     images: Path | None
     input_range: tuple[float, float] | None
     samples: int
+    mean: tuple[float, ...] = ()  # of pixels / 255, one or one a channel
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +129,10 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
         )
     _, channels, height, width = graph.input_shape
     size = _square(height, width)
-    low, high = request.input_range or INPUT_RANGE
-    scale = np.float32((high - low) / 255)
+    gain, start = _pixels_mean(request, channels)
+    low, high = float(start.min()), float((gain * 255 + start).max())
     samples = [
-        (image.transpose(0, 3, 1, 2).astype(np.float32) * scale + np.float32(low))
+        (image.astype(np.float32) * gain + start).transpose(0, 3, 1, 2)
         for image in folder_images(request.calibrate, size, channels)
     ]
     quantised = folder / f"{path.stem}.onnx"
@@ -137,6 +140,35 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
         quantised = folder / f"{path.stem}_int8.onnx"
     quantise(path, samples, quantised, input_range=(low, high), console=_bar_console(console))
     return Source(quantised, path.stem, None, path, ())
+
+
+def _pixels_mean(
+    request: Request, channels: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(gain, start) by channel: a pixel p means p * gain + start."""
+    mean, std = normalisation(request, channels)
+    if mean:
+        gain = 1 / (255 * np.array(std, np.float64))
+        return gain.astype(np.float32), (-np.array(mean) / np.array(std)).astype(np.float32)
+    low, high = request.input_range or INPUT_RANGE
+    return (
+        np.full(channels, (high - low) / 255, np.float32),
+        np.full(channels, low, np.float32),
+    )
+
+
+def normalisation(request: Request, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """--mean and --std, one a channel; empty where they were not given."""
+    if not request.mean:
+        return (), ()
+    for name, values in (("mean", request.mean), ("std", request.std)):
+        if len(values) not in (1, channels):
+            raise UsageError(
+                f"--{name} with {len(values)} values",
+                wanted=f"one, or one for each of the network's {channels} channels",
+            )
+    repeated = [v * channels if len(v) == 1 else v for v in (request.mean, request.std)]
+    return repeated[0], repeated[1]
 
 
 def _square(height: int, width: int) -> int:
@@ -168,10 +200,17 @@ def images_for(network: ir.Network, folder: Path | None, count: int) -> tuple[In
     are."""
     height, width, channels = network.input.shape
     if folder is None:
-        return to_int8(random_images(count, network.input.shape)), f"{count} drawn images"
+        drawn = random_images(count, network.input.shape)
+        return as_codes(network, drawn), f"{count} drawn images"
     stacked = list(folder_images(folder, _square(height, width), channels, count))
-    images = to_int8(np.concatenate(stacked))
+    images = as_codes(network, np.concatenate(stacked))
     return images, f"{len(images)} images of {folder.name}"
+
+
+def as_codes(network: ir.Network, images: UInt8) -> Int8:
+    """Pixels as the network stores them: N x H x W x C."""
+    table, channel = arithmetic.pixel_codes(network), np.arange(network.input.channels)
+    return np.ascontiguousarray(table[channel, images])
 
 
 def to_int8(images: UInt8) -> Int8:

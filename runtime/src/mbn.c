@@ -158,6 +158,23 @@ mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
     return MBN_OK;
 }
 
+mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row)
+{
+    const mbn_tensor *in = &state->network->tensors[state->network->input];
+    const int8_t *codes = state->network->pixels;
+    int8_t *slot = mbn_input_row(state);
+    if (slot == NULL || row == NULL) {
+        return slot == NULL ? MBN_ERR_STATE : MBN_ERR_ARGUMENT;
+    }
+    for (uint32_t x = 0; x < in->width; x++) {
+        for (uint32_t c = 0; c < in->channels; c++) {
+            uint8_t pixel = *row++;
+            *slot++ = codes != NULL ? codes[256u * c + pixel] : (int8_t)(pixel - 128);
+        }
+    }
+    return mbn_push_row(state, NULL);
+}
+
 mbn_status mbn_finish(mbn_state *state)
 {
     const mbn_network *network = state->network;

@@ -73,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
         help="the fast one, or TensorFlow Lite's reference bits (default single)",
     )
     network.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
+    )
+    network.add_argument(
+        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
+    )
+    network.add_argument(
         "--keep-constant",
         action="store_true",
         help="compute channels too that are proved to be the same for every image",
@@ -213,7 +219,18 @@ def request_of(arguments: argparse.Namespace) -> Request:
     low_high = tuple(arguments.input_range) if arguments.input_range else None
     if low_high and not low_high[0] < low_high[1]:
         raise UsageError(f"--input-range {low_high}", wanted="LOW below HIGH")
+    if (arguments.mean is None) != (arguments.std is None) or (arguments.mean and low_high):
+        raise UsageError(
+            "--mean, --std or --input-range alone or together",
+            wanted="--mean with --std, or --input-range",
+        )
+    if arguments.std and not all(0 < value < float("inf") for value in arguments.std):
+        raise UsageError(f"--std {arguments.std}", wanted="finite values above 0")
+    if arguments.mean and not all(abs(value) < float("inf") for value in arguments.mean):
+        raise UsageError(f"--mean {arguments.mean}", wanted="finite values")
     return Request(
+        mean=tuple(arguments.mean or ()),
+        std=tuple(arguments.std or ()),
         alpha=arguments.alpha,
         resolution=arguments.resolution,
         classes=arguments.classes,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
+from mbn.arithmetic import pixel_codes
 from mbn.emit.names import identifier, kernel_names, shape_text
 
 COLUMNS = 100
@@ -83,7 +84,8 @@ class _Job:
 
     @property
     def weights_bytes(self) -> int:
-        return sum(int(t.values.nbytes) for code in self.codes for t in code.tables)
+        pixels = 256 * self.network.input.channels if self.network.mean else 0
+        return pixels + sum(int(t.values.nbytes) for code in self.codes for t in code.tables)
 
     @property
     def window_rows(self) -> int:
@@ -166,6 +168,9 @@ def _header(job: _Job) -> str:
 #define {upper}_INPUT_CHANNELS {source.channels}u
 #define {upper}_INPUT_SCALE {source.scale!r}f
 #define {upper}_INPUT_ZERO_POINT ({source.zero_point})
+/* A pixel p of 8 bits means (p / 255 - mean) / std, by channel; mbn_push_pixels stores it so. */
+#define {upper}_INPUT_MEAN {_floats(_mean_std(job)[0])}
+#define {upper}_INPUT_STD {_floats(_mean_std(job)[1])}
 #define {upper}_OUTPUT_BYTES {out.size_bytes}u
 #define {upper}_OUTPUT_SCALE {out.scale!r}f
 #define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
@@ -194,6 +199,19 @@ MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
 
 #endif
 """
+
+
+def _mean_std(job: _Job) -> tuple[Sequence[float], Sequence[float]]:
+    """By channel; where the network says none, those that make pixel p the code p - 128."""
+    source = job.network.input
+    if job.network.mean:
+        return job.network.mean, job.network.std
+    count = source.channels
+    return [(128 + source.zero_point) / 255] * count, [1 / (255 * source.scale)] * count
+
+
+def _floats(values: Sequence[float]) -> str:
+    return "{" + ", ".join(f"{float(np.float32(value))!r}f" for value in values) + "}"
 
 
 # -- network.c -----------------------------------------------------------------------------------
@@ -226,6 +244,9 @@ def _source(job: _Job) -> str:
 
 def _declarations(job: _Job) -> str:
     lines = ["/* weights.c */"]
+    if job.network.mean:
+        size = 256 * job.network.input.channels
+        lines.append(f"extern const int8_t {_pixels_name(job)}[{size}];")
     for index, code in enumerate(job.codes):
         for table in code.tables:
             lines.append(
@@ -332,6 +353,7 @@ const mbn_network {prefix} = {{
     .window_rows = {job.window_rows},
     .band_rows = {job.band_rows},
     .input_mode = MBN_INPUT_{job.plan.mode.upper()},
+    .pixels = {_pixels_name(job)},
     .arena_bytes = {prefix.upper()}_ARENA_BYTES,
     .near_bytes = {job.plan.near_bytes},
     .weights_bytes = {job.weights_bytes},
@@ -413,6 +435,13 @@ def _stage_row(job: _Job, index: int) -> str:
 
 def _weights(job: _Job) -> str:
     parts = [_about(job), "#include <stdalign.h>\n#include <stdint.h>\n", _declarations(job)]
+    if job.network.mean:
+        codes = pixel_codes(job.network)
+        parts.append(
+            "/* What pixels 0 .. 255 are stored as, channel by channel. */\n"
+            f"const int8_t {_pixels_name(job)}[{codes.size}] = {{\n"
+            f"{_values(codes.reshape(-1))}}};\n"
+        )
     for index, code in enumerate(job.codes):
         stage = job.network.stages[index]
         for table in code.tables:
@@ -425,6 +454,10 @@ def _weights(job: _Job) -> str:
                 f"{_values(table.values.reshape(-1))}}};\n"
             )
     return "\n".join(parts)
+
+
+def _pixels_name(job: _Job) -> str:
+    return f"{job.prefix}_pixels" if job.network.mean else "NULL"
 
 
 def _values(values: NDArray[Any]) -> str:

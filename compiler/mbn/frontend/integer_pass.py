@@ -319,7 +319,9 @@ class _Rewriter:
             try:
                 return self._packed(match_quantize(self.matcher, call), end)
             except NoMatch as error:
-                self.problems.append(Problem(end, str(error)))
+                below, _ = self.matcher.unwrap_moves(call.args[0])
+                if below not in list(self.function.params):  # else it is the image's own
+                    self.problems.append(Problem(end, str(error)))
         return self.builder.emit(_renamed(binding.value, self.renamed))
 
     def _packed(self, found: Found, end: int) -> Any:

@@ -81,6 +81,14 @@ def lower_graph(
     return Lowered(network, reader.ends, reader.channels_last)
 
 
+def all_refusals(path: Path) -> list[UnsupportedError]:
+    """Everything in a QDQ graph that would be refused for its operator or its form, not the first
+    alone; empty where `lower` would raise something else, or nothing."""
+    graph = onnx_file.prepare(onnx_file.load(path))
+    _, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
+    return refusals(graph, problems)
+
+
 @dataclass(frozen=True)
 class _Value:
     """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""

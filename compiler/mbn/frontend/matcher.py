@@ -81,6 +81,23 @@ class Matcher:
     def constant(self, expr: Any) -> NDArray[Any] | None:
         return rx.constant(self.follow(expr))
 
+    def reals(self, expr: Any) -> NDArray[np.float64]:
+        """A flat constant in real units, stored as float or quantised."""
+        literal = self.constant(expr)
+        if literal is not None:
+            return np.asarray(literal, np.float64).reshape(-1)
+        stored = self.dequantised(expr)
+        if not isinstance(stored.value, np.ndarray):
+            raise NoMatch("a bias or a statistic is no constant")
+        codes = stored.value.reshape(-1).astype(np.float64)
+        zero = stored.zero_point.reshape(-1).astype(np.float64)
+        scale = stored.scale.reshape(-1).astype(np.float64)
+        if not {zero.size, scale.size} <= {1, codes.size}:
+            raise NoMatch(
+                f"{scale.size} scales and {zero.size} zero points for {codes.size} values"
+            )
+        return np.asarray((codes - zero) * scale)
+
     def dequantised(self, expr: Any) -> Quantised:
         """What a dequantize reads, seen through transposes of constants."""
         call = self.follow(expr)
@@ -188,10 +205,9 @@ def unwrap_norm(matcher: Matcher, expr: Any) -> tuple[Any, Affine | None]:
     call = matcher.follow(item.tuple_value)
     if rx.op_name(call) != "relax.nn.batch_norm":
         return expr, None
-    values = [matcher.constant(argument) for argument in call.args[1:5]]
-    if any(value is None for value in values) or int(call.attrs.axis) != 1:
-        raise NoMatch("its statistics are no constants")
-    gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in values)
+    if int(call.attrs.axis) != 1:
+        raise NoMatch("a batch normalisation over another axis than the channels'")
+    gamma, beta, mean, variance = (matcher.reals(argument) for argument in call.args[1:5])
     if np.any(variance + float(call.attrs.epsilon) <= 0):
         raise NoMatch("a variance is not positive")
     gain = gamma / np.sqrt(variance + float(call.attrs.epsilon))
@@ -217,13 +233,7 @@ def unwrap_bias(matcher: Matcher, expr: Any) -> tuple[Any, Any]:
 
 def bias_reals(matcher: Matcher, bias: Any, channels: int) -> NDArray[np.float64]:
     """The bias in real units, one a channel."""
-    literal = matcher.constant(bias)
-    if literal is None:
-        stored = matcher.dequantised(bias)
-        zero = np.asarray(stored.zero_point).reshape(-1).astype(np.float64)
-        codes = np.asarray(stored.value).reshape(-1).astype(np.float64)
-        literal = (codes - zero) * stored.scale.reshape(-1).astype(np.float64)
-    real = np.asarray(literal, np.float64).reshape(-1)
+    real = matcher.reals(bias)
     if real.size not in (1, channels) or not np.all(np.isfinite(real)):
         raise NoMatch(f"its bias is not finite, or not one value for each of {channels} channels")
     return np.broadcast_to(real, (channels,))

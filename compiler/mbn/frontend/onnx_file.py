@@ -46,8 +46,8 @@ SUPPORTED_OPERATORS = frozenset(
     )
 )
 OLDEST_OPSET = 11
-MAX_MAP_BYTES = 2**24  # as int8: far more than a microcontroller has
-MAX_WEIGHTS = 2**28
+MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller has
+MAX_WEIGHTS = 2**25
 
 
 @dataclass(frozen=True)

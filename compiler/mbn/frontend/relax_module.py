@@ -7,31 +7,62 @@ functions and the pass; what TVM raises on import is a ModelError.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.errors import ModelError
-from mbn.frontend.onnx_file import OnnxGraph
+from mbn.frontend.onnx_file import OnnxGraph, node_label
 
 
 def import_graph(graph: OnnxGraph) -> Any:
     """The Relax module of the graph, float operators between quantize and dequantize."""
-    from tvm.relax.frontend.onnx import from_onnx  # noqa: PLC0415  (TVM takes seconds to import)
-
     try:
-        return from_onnx(
-            graph.model,
-            shape_dict={graph.input_name: list(graph.input_shape)},
-            keep_params_in_input=False,
-        )
+        return _import(graph, graph.model)
     except Exception as error:
         lines = str(error).strip().splitlines()
         raise ModelError(
             f"TVM can't import the graph ({lines[-1] if lines else type(error).__name__})",
+            node=_first_refused(graph),
             wanted="a graph of convolutions, pools, dense layers and their quantisation",
         ) from error
+
+
+def _import(graph: OnnxGraph, model: Any) -> Any:
+    from tvm.relax.frontend.onnx import from_onnx  # noqa: PLC0415  (TVM takes seconds to import)
+
+    # TVM prints and warns of what it then raises
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return from_onnx(
+            model,
+            shape_dict={graph.input_name: list(graph.input_shape)},
+            keep_params_in_input=False,
+        )
+
+
+def _first_refused(graph: OnnxGraph) -> str | None:
+    """The first node that can't be imported, by bisection: TVM does not say which it was."""
+    nodes = graph.model.graph.node
+    good, bad = 0, len(nodes)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        part = type(graph.model)()
+        part.CopyFrom(graph.model)
+        del part.graph.node[middle:], part.graph.output[:], part.graph.value_info[:]
+        part.graph.output.add().name = nodes[middle - 1].output[0]
+        try:
+            _import(graph, part)
+        except Exception:  # any kind: it is the same refusal
+            bad = middle
+        else:
+            good = middle
+    # a file that fails at once may do so for a constant, which no node stands for
+    return None if bad <= 1 else f"node {node_label(nodes[bad - 1])}"
 
 
 def op_name(expr: Any) -> str:

@@ -180,9 +180,16 @@ def folder_images(
 ) -> Iterator[UInt8]:
     """Images of a folder (or of its sub-folders, in turn) to calibrate with, at most `limit`.
 
-    Each uint8 1 x resolution x resolution x channels (1: luminance). Raises QuantiseError if
-    there are none, UsageError for a file that is no image.
+    Each uint8 1 x resolution x resolution x channels (1: luminance; 2 and 4: with alpha). Raises
+    QuantiseError if there are none, UsageError for a file that is no image, or if images have no
+    such number of channels.
     """
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels)
+    if mode is None:
+        raise UsageError(
+            f"the network's input has {channels} channels",
+            wanted="1 to 4 where images are read from a folder",
+        )
     folders = [path, *sorted(entry for entry in path.glob("*") if entry.is_dir())]
     by_folder = [image_files(folder) for folder in folders] if path.is_dir() else []
     # The first of every folder, the second of every folder ...: all classes, whatever the limit.
@@ -193,7 +200,7 @@ def folder_images(
             wanted="a folder of images such as the network will see (.jpg, .png, ...)",
         )
     for file in in_turn[:limit]:
-        image = fitted(read_image(file, "L" if channels == 1 else "RGB"), resolution)
+        image = fitted(read_image(file, mode), resolution)
         yield image.reshape(1, resolution, resolution, channels)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from numpy.typing import NDArray
 from onnx import helper
 from onnxruntime.quantization import (  # type: ignore[import-untyped, unused-ignore]
@@ -39,6 +40,7 @@ from mbn.errors import ModelError, QuantiseError, UnsupportedError
 Float32 = NDArray[np.float32]
 Progress = Callable[[int], None]  # samples calibrated so far
 
+PER_CHANNEL_OPSET, CONVERTED_OPSET = 13, 17
 _QUANTISED_OPS = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}
 
 
@@ -102,6 +104,7 @@ def quantise(
         reader = _Reader(model, samples, progress)
         try:
             made = _run_ort(float_model_path, reader, _options(reader.name, input_range))
+            result = _clean(made, model)
         except QuantiseError:
             raise
         except Exception as error:  # ONNX Runtime raises nearly anything here
@@ -110,7 +113,6 @@ def quantise(
                 node=str(float_model_path),
                 wanted="a float network with fixed shapes and samples of its input's shape",
             ) from error
-    result = _clean(made, model)
     output_path.parent.mkdir(parents=True, exist_ok=True)
     output_path.write_bytes(result.SerializeToString(deterministic=True))
     return QuantiseReport(
@@ -127,8 +129,10 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
     with tempfile.TemporaryDirectory() as folder, _quiet_ort():
         folded = Path(folder) / "folded.onnx"
         made = Path(folder) / "quantised.onnx"
+        whole = Path(folder) / "whole.onnx"
+        onnx.save(_self_contained(path), str(whole))
         # Symbolic shape inference would need sympy, and fixed shapes don't need it.
-        quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
+        quant_pre_process(str(whole), str(folded), skip_symbolic_shape=True)
         quantize_static(
             str(folded),
             str(made),
@@ -141,6 +145,16 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
             extra_options=options,
         )
         return onnx.load(str(made))
+
+
+def _self_contained(path: Path) -> onnx.ModelProto:
+    """The model with weights that lie beside the file, which ONNX Runtime's pre-processing would
+    lose, and in an opset that knows scales by channel."""
+    model = onnx.load(str(path))
+    versions = [opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
+    if versions and versions[0] < PER_CHANNEL_OPSET:
+        model = onnx.version_converter.convert_version(model, CONVERTED_OPSET)
+    return model
 
 
 @contextmanager
@@ -263,7 +277,7 @@ def _first_line(error: Exception) -> str:
 def _quiet_ort() -> Iterator[None]:
     """Silences the quantiser's advice on the root logger, which is about what is done here."""
     previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:

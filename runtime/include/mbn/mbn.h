@@ -95,6 +95,7 @@ typedef struct mbn_network {
     uint16_t window_rows;  /* longest list of input rows of any stage */
     uint16_t band_rows;    /* longest list of output rows of any stage */
     uint16_t input_mode;   /* mbn_input_mode */
+    const int8_t *pixels;  /* [channel][256]: what pixels are stored as; null: p as p - 128 */
     uint32_t arena_bytes;
     uint32_t near_bytes; /* of the arena, where a second memory holds the rest; 0: it is one */
     uint32_t weights_bytes;
@@ -138,6 +139,9 @@ int8_t *mbn_input_row(const mbn_state *state);
 /* Takes the next row (width * channels bytes; null: it was written to mbn_input_row), and in
  * stream mode runs everything that it makes possible. */
 MBN_MUST_USE mbn_status mbn_push_row(mbn_state *state, const int8_t *row);
+
+/* As mbn_push_row, for a row of pixels of 8 bits: stores each as the network wants it. */
+MBN_MUST_USE mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row);
 
 /* Runs what is left (in whole mode: everything) and checks the guards. */
 MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);

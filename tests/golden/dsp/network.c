@@ -191,6 +191,7 @@ const mbn_network mbn_model = {
     .window_rows = 4,
     .band_rows = 1,
     .input_mode = MBN_INPUT_STREAM,
+    .pixels = NULL,
     .arena_bytes = MBN_MODEL_ARENA_BYTES,
     .near_bytes = 0,
     .weights_bytes = 392,

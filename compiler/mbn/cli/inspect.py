@@ -1,0 +1,93 @@
+"""mbn-inspect: what the compiler sees in an ONNX file.
+
+What enters: a file. What leaves: a table of its stages and of the boards that it fits, or a list of
+all that would be refused. Always holds: nothing is built; exit code 0 means that it compiles and
+fits a board, 1 that it compiles and fits none, 2 that something is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import inspecting, ir
+from mbn.cli.run import console as run_console
+from mbn.cli.run import guarded
+from mbn.errors import MbnError
+from mbn.fit import fit_table, fits
+
+EXAMPLES = """examples:
+  mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
+  mbn-inspect float.onnx                      # quantised with drawn images, to see its stages
+  mbn-inspect int8.onnx --input whole --unfused
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-inspect",
+        description="Show what the compiler sees in an ONNX file, and which boards it fits.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("network", type=Path, metavar="NETWORK.onnx", help="QDQ or float")
+    made.add_argument(
+        "--input",
+        choices=[mode.value for mode in ir.InputMode],
+        default=ir.InputMode.STREAM.value,
+        help="how the image arrives, for the boards' RAM (default stream)",
+    )
+    made.add_argument("--unfused", action="store_true", help="a stage for each layer")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    return guarded("mbn-inspect", lambda: run(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspects the file and prints what is in it."""
+    console = run_console(quiet=arguments.quiet)
+    with tempfile.TemporaryDirectory() as work:
+        found = inspecting.inspect(arguments.network, Path(work), fused=not arguments.unfused)
+    if found.network is None:
+        count = len(found.refused)
+        print(f"mbn-inspect: {count} thing{'s' if count > 1 else ''} refused:", file=sys.stderr)
+        for error in found.refused:
+            print(f"  {error}", file=sys.stderr)
+        return MbnError.exit_code
+    return _print(found.network, found.is_float, ir.InputMode(arguments.input), console)
+
+
+def _print(network: ir.Network, is_float: bool, mode: ir.InputMode, console: Console) -> int:
+    source, out = network.input, network.output
+    if is_float:
+        console.print(
+            "a float network: quantised here with drawn images, so its scales mean nothing"
+        )
+    console.print(
+        f"input   {source.height}x{source.width}x{source.channels} int8, "
+        f"real = {source.scale:.6g} * (q - {source.zero_point})"
+    )
+    console.print(
+        f"output  {out.height}x{out.width}x{out.channels} int8, "
+        f"real = {out.scale:.6g} * (q - {out.zero_point})"
+        + (f"; then on the host: {', '.join(network.host_ops)}" if network.host_ops else "")
+    )
+    console.print(inspecting.stage_table(network))
+    console.print(
+        f"{len(network.layers)} layers in {len(network.stages)} stages, all in integers: "
+        f"{network.macs:,} multiply-accumulates, {network.params:,} parameters"
+    )
+    rows = inspecting.board_demands(network, mode)
+    console.print(fit_table(rows))
+    return 0 if any(fits(demand, board) for board, demand in rows) else 1

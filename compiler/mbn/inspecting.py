@@ -1,0 +1,139 @@
+"""What the compiler sees in an ONNX file, before anything is built.
+
+What enters: an ONNX file, float or QDQ. What leaves: its stages with shapes, scales, multiply-
+accumulates and parameters; or everything in it that would be refused; and which boards it fits.
+Always holds: what is shown is what mbn-compile would compile; a float network is quantised with
+drawn images first, so that its scales mean nothing and its stages everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
+
+from mbn import fit, ir, pipeline, sources
+from mbn.errors import MbnError, UnsupportedError
+from mbn.frontend import lower, onnx_file
+from mbn.frontend.lower import all_refusals
+from mbn.quantise.static import quantise
+from mbn.target import Board, boards
+
+CALIBRATION_IMAGES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A network, or why it is none. `refused` is empty where `network` is not None."""
+
+    network: ir.Network | None
+    refused: tuple[MbnError, ...]
+    is_float: bool
+
+
+def inspect(
+    path: Path, work: Path, *, fused: bool = True, rounding: ir.Rounding = ir.Rounding.SINGLE
+) -> Inspected:
+    """Reads `path`; a float network is quantised into the folder `work`. ModelError for a file
+    that is no ONNX."""
+    model = onnx_file.load(path)
+    is_float = not onnx_file.is_quantised(model)
+    refused: Sequence[UnsupportedError] = onnx_file.unsupported_operators(model)
+    if refused:
+        return Inspected(None, tuple(refused), is_float)
+    try:
+        if is_float:
+            path = _quantised(path, model, work)
+        return Inspected(lower(path, path.stem, fused=fused, rounding=rounding), (), is_float)
+    except UnsupportedError as error:
+        # a refusal that is no quantisation's stands alone
+        every = () if is_float and path.parent != work else all_refusals(path)
+        return Inspected(None, tuple(every) or (error,), is_float)
+
+
+def _quantised(path: Path, model: object, work: Path) -> Path:
+    _, channels, height, width = onnx_file.prepare(model).input_shape
+    drawn = sources.random_images(CALIBRATION_IMAGES, (height, width, channels))
+    samples = (drawn.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+    quantise(path, [samples], work / path.name)
+    return work / path.name
+
+
+def stage_table(network: ir.Network) -> Table:
+    """One line a stage; of a block the depthwise's kernel and the pointwise's result."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title, justify in _COLUMNS:
+        table.add_column(title, justify=justify, overflow="fold")
+    for index, stage in enumerate(network.stages):
+        layers = [network.layers[at] for at in stage.layers]
+        first, out = layers[0], network.stage_output(stage)
+        params = sum(
+            int(layer.weights.size) + (0 if layer.bias is None else int(layer.bias.size))
+            for layer in layers
+            if layer.weights is not None
+        )
+        table.add_row(
+            str(index),
+            stage.name,
+            str(stage.kind),
+            " + ".join(_shape(tensor) for tensor in network.stage_inputs(stage)),
+            _shape(out),
+            _window(first),
+            _clamp(layers[-1]),
+            f"{out.scale:.4g} ({out.zero_point})",
+            f"{network.stage_macs(stage):,}",
+            f"{params:,}",
+        )
+    return table
+
+
+_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("", "right"),
+    ("node", "left"),
+    ("stage", "left"),
+    ("in", "right"),
+    ("out", "right"),
+    ("window", "left"),
+    ("clamp", "left"),
+    ("scale (zero)", "right"),
+    ("MACs", "right"),
+    ("params", "right"),
+)
+
+
+def _shape(tensor: ir.Tensor) -> str:
+    return f"{tensor.height}x{tensor.width}x{tensor.channels}"
+
+
+def _window(layer: ir.Layer) -> str:
+    if layer.op in (ir.Op.ADD, ir.Op.DENSE, ir.Op.SOFTMAX) or layer.kernel == (1, 1):
+        return "-"
+    stride = f"/{layer.stride[0]}" if layer.stride[0] == layer.stride[1] else f"/{layer.stride}"
+    same = len(set(layer.pads)) == 1
+    pads = f" pad {layer.pads[0]}" if same else f" pads {','.join(map(str, layer.pads))}"
+    return f"{layer.kernel[0]}x{layer.kernel[1]}{stride}{pads if any(layer.pads) else ''}"
+
+
+def _clamp(layer: ir.Layer) -> str:
+    low, high = layer.clamp
+    if (low, high) == (None, None):
+        return "-"
+    return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
+
+
+def board_demands(network: ir.Network, mode: ir.InputMode) -> list[tuple[Board, fit.Demand]]:
+    """What the network needs on each board; boards of one kernel set share a plan."""
+    known: dict[str, fit.Demand] = {}
+    rows = []
+    for board in boards().values():
+        kernels = board.core.kernels
+        if kernels not in known:
+            made = pipeline.generate(network, kernels, mode, simplify=True)
+            known[kernels] = fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)
+        rows.append((board, known[kernels]))
+    return rows
