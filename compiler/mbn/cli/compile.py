@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--optimise",
         choices=["speed", "balanced", "size"],
         default="speed",
-        help="speed: up to 1.5 times the least RAM and the most flash; balanced: some of both; "
+        help="speed: up to 1.45 times the least RAM and the most flash; balanced: some of both; "
         "size: the least of both (default speed)",
     )
     made.add_argument(

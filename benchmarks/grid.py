@@ -1,0 +1,147 @@
+"""The arena of every size of the paper's family, next to simple streaming estimates.
+
+What enters: kernel sets, input modes, which sizes to run. What leaves: a Markdown table: estimated
+bytes, planned bytes, and for the sizes that are run in emulation what the device reports of its arena
+and its painted stack. Always holds: every plan was replayed by the checker; every size that runs was
+compared bit for bit; a size that misses its bound, or differs, makes the exit code 1.
+
+    ./dev python benchmarks/grid.py
+    ./dev python benchmarks/grid.py --run 1.0-224 0.25-96 --boards qemu qemu-m55
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import arithmetic, ir, pipeline
+from mbn.cli.run import guarded
+from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.frontend import lower
+from mbn.sources import Request, find_network
+from mbn.target import find_board
+
+# A prefix in rings of three rows, one whole map, then maps laid over each other (bytes, stream).
+ESTIMATES = {
+    1.0: (226_866, 183_058, 143_346, 107_730, 72_626),
+    0.75: (170_658, 137_730, 107_874, 81_090, 54_690),
+    0.5: (114_450, 92_402, 72_402, 54_450, 36_754),
+    0.25: (58_242, 47_074, 36_930, 27_810, 18_818),
+}
+SLACK = {"scalar": 1.08, "dsp": 1.08, "mve": 1.25}  # the layouts' alignment
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of the family, and what its least arena should not exceed."""
+
+    alpha: float
+    resolution: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.alpha:g}-{self.resolution}"
+
+    def estimate(self, mode: ir.InputMode) -> float:
+        stream = ESTIMATES[self.alpha][RESOLUTIONS.index(self.resolution)]
+        image = 3 * self.resolution**2
+        if mode is ir.InputMode.STREAM:
+            return stream
+        return max(stream + 0.6 * image, image + 0.4 * stream)
+
+    def request(self) -> Request:
+        return Request(
+            alpha=self.alpha,
+            resolution=self.resolution,
+            classes=1000,
+            weights="random:1",
+            onnx=None,
+            calibrate=None,
+            images=None,
+            input_range=None,
+            samples=1,
+        )
+
+    def network(self, folder: Path) -> ir.Network:
+        """Lowered, with every channel that it has."""
+        found = find_network(self.request(), folder, Console(quiet=True))
+        return arithmetic.derive_all(lower(found.path, found.name))
+
+
+SIZES = tuple(Size(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS)
+
+
+def bound(size: Size, kernel_set: str, mode: ir.InputMode, needs: tuple[ir.StageNeeds, ...]) -> int:
+    """The estimate with the layout's slack; streaming adds a row of the widest streamed tile."""
+    tile = max(stage.scratch_bytes // stage.band_rows for stage in needs)
+    streamed = tile if mode is ir.InputMode.STREAM else 0
+    return int(size.estimate(mode) * SLACK[kernel_set]) + streamed
+
+
+def measured(size: Size, board: str, mode: ir.InputMode, budget: int | None) -> tuple[bool, str]:
+    """Builds and runs a size in emulation: whether it was exact, and its columns of the table."""
+    job = pipeline.Job(
+        request=size.request(),
+        board=find_board(board),
+        mode=mode,
+        simplify=False,
+        ram_budget=budget,
+        output=Path("out") / "benchmarks" / f"grid-{board}-{size.name}-{mode}",
+    )
+    quiet = Console(quiet=True)
+    report = pipeline.check_image(pipeline.compile_image(job, quiet), quiet)
+    check, memory = report.check, report.memory
+    assert check is not None
+    exact = check.exact_samples == check.samples
+    stack = "-" if memory.stack_bytes_painted is None else f"{memory.stack_bytes_painted:,}"
+    cycles = "-" if check.modelled_cycles is None else f"{check.modelled_cycles:,}"
+    said = "all bits" if exact else "DIFFERENT"
+    return exact, f"{memory.arena_bytes:,} | {stack} | {cycles} | {said} on {board}"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the table as its lines come."""
+    print(
+        "| size | input | kernels | estimated | least plan | over | on the device | stack "
+        "| cycles | bits |\n|---|---|---|--:|--:|--:|--:|--:|--:|---|"
+    )
+    good = True
+    for size in SIZES:
+        network = size.network(Path("out") / "benchmarks" / "onnx")
+        for name in arguments.boards:
+            kernel_set = find_board(name).core.kernels
+            for mode in (ir.InputMode(mode) for mode in arguments.modes):
+                needs, plan = pipeline.planned(network, kernel_set, mode, ram_budget=0)
+                within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
+                exact, columns = True, "- | - | - | -"
+                if size.name in arguments.run:
+                    exact, columns = measured(size, name, mode, 0)
+                good &= within and exact
+                estimate = size.estimate(mode)
+                print(
+                    f"| {size.name} | {mode} | {kernel_set} | {estimate:,.0f} "
+                    f"| {plan.arena_bytes:,} | {100 * (plan.arena_bytes / estimate - 1):+.1f} % "
+                    f"| {columns} |" + ("" if within else " **over its bound**"),
+                    flush=True,
+                )
+    return 0 if good else 1
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--boards", nargs="+", default=["qemu"], help="default: qemu")
+    parser.add_argument("--modes", nargs="+", default=[mode.value for mode in ir.InputMode])
+    parser.add_argument("--run", nargs="*", default=[], metavar="SIZE", help="as 0.25-96")
+    arguments = parser.parse_args()
+    return guarded("grid", lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
