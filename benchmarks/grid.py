@@ -1,8 +1,8 @@
 """The arena of every size of the paper's family, next to simple streaming estimates.
 
-What enters: kernel sets, input modes, which sizes to run. What leaves: a Markdown table: estimated
-bytes, planned bytes, and for the sizes that are run in emulation what the device reports of its arena
-and its painted stack. Always holds: every plan was replayed by the checker; every size that runs was
+What enters: boards, input modes, which sizes to run. What leaves: a Markdown table: estimated and
+planned bytes, and for the sizes that are run in emulation what the device reports of its arena and
+its painted stack. Always holds: every plan was replayed by the checker; every size that runs was
 compared bit for bit; a size that misses its bound, or differs, makes the exit code 1.
 
     ./dev python benchmarks/grid.py
@@ -118,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
                 needs, plan = pipeline.planned(network, kernel_set, mode, ram_budget=0)
                 within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
                 exact, columns = True, "- | - | - | -"
+                if arguments.compile:
+                    pipeline.generate(network, kernel_set, mode, ram_budget=0)
                 if size.name in arguments.run:
                     exact, columns = measured(size, name, mode, 0)
                 good &= within and exact
@@ -138,6 +140,7 @@ def main() -> int:
     )
     parser.add_argument("--boards", nargs="+", default=["qemu"], help="default: qemu")
     parser.add_argument("--modes", nargs="+", default=[mode.value for mode in ir.InputMode])
+    parser.add_argument("--compile", action="store_true", help="lower every size to C through TVM")
     parser.add_argument("--run", nargs="*", default=[], metavar="SIZE", help="as 0.25-96")
     arguments = parser.parse_args()
     return guarded("grid", lambda: run(arguments))
