@@ -194,10 +194,10 @@ def addition(b: StageBuilder) -> bool:
     """Two maps of one shape, value by value."""
     derived = b.addition()
     halves = [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
-    words = [derived.first, derived.second, *halves, derived.shift, derived.low, derived.high]
+    words = [derived.first, derived.second, *halves]
     packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
     (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
-    table = b.const("addition", packed, "m_a, m_b, C + half (low, high), r, least, greatest")
+    table = b.const("addition", packed, "m_a, m_b, C + half (low, high word)")
     width, channels = b.out.width, b.out.channels
     strips = all(layout.strides[1] == 1 for layout in b.addend_layouts())  # not of the image
     extents = (1, width) if strips else (width, 1)
@@ -206,7 +206,8 @@ def addition(b: StageBuilder) -> bool:
         with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
             rows = (b.address(row, channel, at) for row in (first, second, out))
-            b.call("mbn_scalar_add", *rows, extents[1], b.address(table, 0))
+            numbers = (derived.shift, derived.low, derived.high)
+            b.call("mbn_scalar_add", *rows, extents[1], b.address(table, 0), *numbers)
     b.decision = "scalar: sums in 64 bits, channel by channel"
     return True
 
