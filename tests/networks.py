@@ -302,24 +302,24 @@ def in_tflite(network: ir.Network) -> ir.Network:
     """The network in rounding `tflite`: its pools keep their input's scale, a result of one pixel
     gets a softmax, clamps are TensorFlow Lite's, and biases that another zero point makes too large
     are cut."""
-    tensors, layers = [network.input], []
-    for layer, out in zip(network.layers, network.tensors[1:], strict=True):
-        source = tensors[-1]
+    tensors, layers = {network.input.name: network.input}, []
+    for layer in network.layers:
+        source, out = tensors[layer.input], network.tensor(layer.output)
         if layer.op is ir.Op.POOL:
-            out = replace(out, scale=source.scale, zero_point=source.zero_point)  # noqa: PLW2901
+            out = replace(out, scale=source.scale, zero_point=source.zero_point)
         if layer.clamp == (-1.0, 1.5):
             layer = replace(layer, clamp=(-1.0, 1.0))  # noqa: PLW2901
         layers.append(_cut_bias(layer, source, out))
-        tensors.append(out)
+        tensors[out.name] = out
     if (out.height, out.width) == (1, 1):
         last = layers[-1]
-        tensors.append(ir.Tensor("softmax:out", 1, 1, out.channels, 1 / 256, -128))
+        tensors["softmax:out"] = ir.Tensor("softmax:out", 1, 1, out.channels, 1 / 256, -128)
         bare = ir.Layer("", ir.Op.SOFTMAX, "", "", (1, 1), (1, 1), (0, 0, 0, 0), (None, None))
         layers.append(replace(bare, name="softmax", input=last.output, output="softmax:out"))
     fused = any(stage.kind is ir.StageKind.BLOCK for stage in network.stages)
     changed = replace(
         network,
-        tensors=tuple(tensors),
+        tensors=tuple(tensors.values()),
         layers=tuple(layers),
         stages=(),
         rounding=ir.Rounding.TFLITE,

@@ -33,7 +33,7 @@ from mbn.target import Board, find_board
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each
 RESIDUAL = FRESH or 4  # of networks with residual additions
-IN_TFLITE = FRESH or 5  # in one
+IN_TFLITE = FRESH or 6  # in one
 SETS = ("scalar", "dsp")
 Draw = Callable[[int], ir.Network]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -146,7 +146,8 @@ def test_drawn_networks_in_rounding_tflite(where: str, board: Board, transport: 
     @fuzzed(IN_TFLITE)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        network = networks.in_tflite(networks.draw(seed))
+        draw = (networks.draw, networks.draw_residual)[seed // 4 % 2]
+        network = networks.in_tflite(draw(seed))
         note(networks.describe(network))
         mode, simplify = MODES[seed % 2], seed // 2 % 2 == 0
         compare(network, kernel_set, mode, place, simplify=simplify)

@@ -25,7 +25,7 @@ from mbn import checking, ir, mlperf, network_file, pipeline
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
-from mbn.device.emulated import ICOUNT_SHIFT
+from mbn.device.emulated import ICOUNT_SHIFT, native
 from mbn.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
 from mbn.errors import LinkError
 from mbn.target import Board, find_board
@@ -103,6 +103,16 @@ def test_accuracy_session(place: Board, rounding: ir.Rounding, tmp_path: Path) -
     for line in results:
         shares = [float(share) for share in line.partition("[")[2].rstrip("]").split(",")]
         assert sum(shares) == pytest.approx(1, abs=0.012)
+
+
+def test_a_device_that_runs_already(app: App) -> None:
+    """As on a port: it said its greeting before anyone listened, or says it now."""
+    if not app.board.native:
+        pytest.skip("one way to a port is enough")
+    elf = app.folder / "mlperf.elf"
+    with native(elf) as (port, _), open_runner(app.board, elf, port, mlperf.BAUD) as runner:
+        assert runner.ask("name") == ["m-name-dut-[mbn]"]
+        assert mlperf.accuracy(runner, app.folder, 2).exact == 2
 
 
 def test_an_accuracy_session_sees_a_wrong_result(app: App) -> None:

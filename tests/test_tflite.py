@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,12 @@ def agree(network: ir.Network, images: Int8) -> None:
             )
 
 
-def test_drawn_networks_against_tensorflow_lite() -> None:
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+def test_drawn_networks_against_tensorflow_lite(draw: Callable[[int], ir.Network]) -> None:
     @fuzzed(FRESH or 40)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        network = networks.in_tflite(networks.draw(seed))
+        network = networks.in_tflite(draw(seed))
         note(networks.describe(network))
         agree(network, networks.images(network))
 

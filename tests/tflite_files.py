@@ -89,16 +89,29 @@ def write(network: ir.Network) -> tuple[bytes, list[int]]:
     """The file, and the number of each layer's output tensor in it."""
     file = _File()
     first = network.input
-    at = source = file.tensor((1, *first.shape), scales=first.scale, zero_point=first.zero_point)
-    outputs = []
+    source = file.tensor((1, *first.shape), scales=first.scale, zero_point=first.zero_point)
+    made = {first.name: source}
     for layer in network.layers:
-        at = _layer(file, network, layer, at)
-        outputs.append(at)
-    return file.bytes(source, at), outputs
+        if layer.second is not None:
+            made[layer.output] = _add(file, network, layer, made)
+        else:
+            made[layer.output] = _layer(file, network, layer, made[layer.input])
+    outputs = [made[layer.output] for layer in network.layers]
+    return file.bytes(source, outputs[-1]), outputs
 
 
 def _activation(file: _File, out: ir.Tensor) -> int:
     return file.tensor((1, *out.shape), scales=out.scale, zero_point=out.zero_point)
+
+
+def _add(file: _File, network: ir.Network, layer: ir.Layer, made: dict[str, int]) -> int:
+    result = _activation(file, network.tensor(layer.output))
+    options = schema.AddOptionsT()
+    options.fusedActivationFunction = ACTIVATIONS[layer.clamp]
+    kind = schema.BuiltinOptions.AddOptions
+    inputs = [made[name] for name in layer.inputs]
+    file.operator(OPERATORS.ADD, inputs, result, options, kind)
+    return result
 
 
 def _layer(file: _File, network: ir.Network, layer: ir.Layer, at: int) -> int:

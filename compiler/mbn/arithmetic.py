@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import arithmetic_tflite, ir
-from mbn.errors import OverflowRisk, UnsupportedError
+from mbn.errors import OverflowRisk
 
 DEAD_BITS = 20  # below 2**-20 a channel's weights are re-expressed at that factor
 MULTIPLIER_BITS = 30
@@ -34,16 +34,15 @@ def _derived(network: ir.Network, layer: ir.Layer) -> ir.Layer:
     return replace(layer, constants=derive_in(network, layer))
 
 
-def derive_addition_in(network: ir.Network, layer: ir.Layer) -> ir.AdditionConstants:
+def derive_addition_in(
+    network: ir.Network, layer: ir.Layer
+) -> ir.AdditionConstants | ir.TfliteAddition:
     """An addition's integers in its network's rounding."""
-    if network.rounding is ir.Rounding.TFLITE:
-        raise UnsupportedError(
-            "an addition in rounding tflite",
-            node=f"node {layer.name}",
-            wanted="rounding single",
-        )
     first, second = (network.tensor(name) for name in layer.inputs)
-    return derive_addition(layer, (first, second), network.tensor(layer.output))
+    out = network.tensor(layer.output)
+    if network.rounding is ir.Rounding.TFLITE:
+        return arithmetic_tflite.derive_addition(layer, (first, second), out)
+    return derive_addition(layer, (first, second), out)
 
 
 def derive_in(network: ir.Network, layer: ir.Layer) -> ir.IntegerConstants:
@@ -171,9 +170,13 @@ def stored(constants: ir.IntegerConstants, accumulator: NDArray[np.int64]) -> ND
 
 
 def added(
-    constants: ir.AdditionConstants, first: NDArray[np.int64], second: NDArray[np.int64]
+    constants: ir.AdditionConstants | ir.TfliteAddition,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """What the device stores for the sum of two stored values."""
+    if isinstance(constants, ir.TfliteAddition):
+        return arithmetic_tflite.added(constants, first, second)
     total = first * constants.first + second * constants.second + constants.offset
     return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))
 

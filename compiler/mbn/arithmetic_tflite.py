@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,6 +202,54 @@ def _softmax(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCo
     )
 
 
+ADD_LEFT_SHIFT = 20
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> ir.TfliteAddition:
+    """An addition's integers (kernels/add.cc: its Prepare); UnsupportedError where TensorFlow Lite
+    would stop."""
+    twice = 2 * max(np.float64(source.scale) for source in sources)
+    factors = [np.float64(source.scale) / twice for source in sources]
+    factors.append(twice / (np.float64(1 << ADD_LEFT_SHIFT) * np.float64(out.scale)))
+    multiplier, exponent = quantise_multiplier(np.array(factors))
+    if factors[-1] >= 1:
+        raise UnsupportedError(
+            f"an addition's inputs have 2^{ADD_LEFT_SHIFT - 1} times its output's scale",
+            node=f"node {layer.name}",
+            wanted="less",
+            advice="quantise with a larger output scale",
+        )
+    low, high = _clamp(layer, out)
+    first, second = sources
+    return ir.TfliteAddition(
+        zero_points=(first.zero_point, second.zero_point, out.zero_point),
+        multipliers=(int(multiplier[0]), int(multiplier[1]), int(multiplier[2])),
+        shifts=(-int(exponent[0]), -int(exponent[1]), -int(exponent[2])),
+        low=low,
+        high=high,
+    )
+
+
+def added(constants: ir.TfliteAddition, first: Int64, second: Int64) -> Int64:
+    """What the device stores for the sum of two stored values."""
+    parts = zip((first, second), constants.zero_points, range(2), strict=False)
+    total = sum(
+        _scaled((value - zero) << ADD_LEFT_SHIFT, constants.multipliers[k], constants.shifts[k])
+        for value, zero, k in parts
+    )
+    value = _scaled(np.asarray(total), constants.multipliers[2], constants.shifts[2])
+    return np.asarray(np.clip(value + constants.zero_points[2], constants.low, constants.high))
+
+
+def _scaled(value: Int64, multiplier: Any, right: Any) -> Int64:
+    """The high product, then the rounding shift."""
+    high = (value * multiplier + 2**30) >> 31
+    mask = (1 << right) - 1
+    return np.asarray((high >> right) + ((high & mask) > (mask >> 1) + (high < 0)))
+
+
 def stored(constants: ir.IntegerConstants, accumulator: Int64) -> Int64:
     """What the device stores for accumulators (last axis: channels; a pool: sums)."""
     if constants.shift == ir.TFLITE_AVERAGE:
@@ -211,8 +260,6 @@ def stored(constants: ir.IntegerConstants, accumulator: Int64) -> Int64:
     assert constants.exponent is not None
     exponent = constants.exponent.astype(np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
-    high = ((accumulator << left) * constants.multiplier.astype(np.int64) + 2**30) >> 31
-    mask = (1 << right) - 1
-    away = (high & mask) > (mask >> 1) + (high < 0)
-    value = (high >> right) + away + constants.zero_point
+    value = _scaled(accumulator << left, constants.multiplier.astype(np.int64), right)
+    value = value + constants.zero_point
     return np.asarray(np.clip(value, constants.low, constants.high))

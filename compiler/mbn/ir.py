@@ -118,6 +118,18 @@ class AdditionConstants:
     high: int
 
 
+@dataclass(frozen=True)
+class TfliteAddition:
+    """An addition's integers in rounding `tflite`: each of first, second and result has a zero
+    point, a Q31 multiplier and a right shift, in this order in each triple."""
+
+    zero_points: tuple[int, int, int]
+    multipliers: tuple[int, int, int]
+    shifts: tuple[int, int, int]
+    low: int
+    high: int
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One operation. `clamp` is in real units: (0, None) is ReLU, (0, 6) ReLU6, None no bound."""
@@ -135,7 +147,9 @@ class Layer:
     bias: Int32 | None = None  # N
     second: str | None = None  # of an addition: the other map that it reads
     constants: IntegerConstants | None = None  # once derived; never stored in network.npz
-    addition: AdditionConstants | None = None  # in an addition's place of `constants`
+    addition: AdditionConstants | TfliteAddition | None = (
+        None  # in an addition's place of `constants`
+    )
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from mbn.target import Board
 
 LINE_S, INFER_S = 5.0, 30.0
 BYTES_A_COMMAND = 31
+_QUIET_S = 0.2
 COUNTER = 2**32  # the microseconds wrap here
 _LAP = re.compile(r"m-lap-us-(\d+)")
 _RESULTS = re.compile(r"m-results-\[([-0-9.,]+)\]")
@@ -60,6 +61,10 @@ class Runner:
         """Makes a device answer that has said its greeting long ago, in the middle of whatever."""
         self.send_raw(b"%")
         self.until_ready("m-ready", LINE_S)
+        while self._port.read(1):  # opening the port may have reset it: its greeting comes too
+            time.sleep(_QUIET_S)
+            self._port.reset_input_buffer()
+        self._pending.clear()
 
     def ask(self, command: str, timeout_s: float = LINE_S) -> list[str]:
         """The lines that a command is answered with, without `m-ready`. Raises `LinkError`."""

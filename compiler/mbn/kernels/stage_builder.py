@@ -93,7 +93,7 @@ class StageBuilder(tir.Builder):
         first = self.layers[0]
         return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
 
-    def addition(self) -> ir.AdditionConstants:
+    def addition(self) -> ir.AdditionConstants | ir.TfliteAddition:
         """The integers of the stage's addition."""
         layer = self.layers[0]
         return layer.addition or arithmetic.derive_addition_in(self.network, layer)

@@ -131,13 +131,15 @@ class Reference:
             name: index for index, layer in enumerate(network.layers) for name in layer.inputs
         }
 
-    def _derive(self, layer: ir.Layer) -> Arithmetic | Addition | tflite.Arithmetic:
+    def _derive(
+        self, layer: ir.Layer
+    ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition:
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
+        as_tflite = self.network.rounding is ir.Rounding.TFLITE
         if layer.second is not None:
-            return derive_addition(layer, (source, self.network.tensor(layer.second)), out)
-        if self.network.rounding is ir.Rounding.TFLITE:
-            return tflite.derive(layer, source, out)
-        return derive(layer, source, out)
+            sources = (source, self.network.tensor(layer.second))
+            return (tflite.derive_addition if as_tflite else derive_addition)(layer, sources, out)
+        return (tflite.derive if as_tflite else derive)(layer, source, out)
 
     def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
         """Each layer with its output, images first: N x height x width x channel, int8."""
@@ -155,9 +157,13 @@ class Reference:
     def made(self, layer: ir.Layer, maps: Mapping[str, Int8]) -> Int8:
         """One layer's output from the maps that it reads, by tensor name."""
         arithmetic = self.arithmetic[self.network.layers.index(layer)]
-        if isinstance(arithmetic, Addition):
+        if isinstance(arithmetic, Addition | tflite.Addition):
             assert layer.second is not None
-            result = _add(arithmetic, maps[layer.input], maps[layer.second])
+            first, second = maps[layer.input], maps[layer.second]
+            if isinstance(arithmetic, Addition):
+                result = _add(arithmetic, first, second)
+            else:
+                result = tflite.add(arithmetic, first, second)
         else:
             source = self.network.tensor(layer.input)
             result = _run(layer, arithmetic, maps[layer.input], source)

@@ -113,6 +113,56 @@ def average(total: Int64, count: int, by: Arithmetic) -> Int8:
     return np.clip(np.where(total > 0, positive, negative), by.low, by.high).astype(np.int8)
 
 
+@dataclass(frozen=True)
+class Addition:
+    """One addition's integers; multipliers with their shifts, positive to the left."""
+
+    offsets: tuple[int, int]  # minus the inputs' zero points
+    inputs: tuple[tuple[int, int], tuple[int, int]]
+    output: tuple[int, int]
+    zero_point: int
+    low: int
+    high: int
+
+
+def derive_addition(
+    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
+) -> Addition:
+    """The integers of an addition (kernels/add.cc, left shift 20)."""
+    first, second = sources
+    twice_max_input_scale = 2 * max(first.scale, second.scale)
+    bounds = derive(layer, first, out)
+    return Addition(
+        (-first.zero_point, -second.zero_point),
+        (
+            QuantizeMultiplier(first.scale / twice_max_input_scale),
+            QuantizeMultiplier(second.scale / twice_max_input_scale),
+        ),
+        QuantizeMultiplier(twice_max_input_scale / ((1 << 20) * out.scale)),
+        out.zero_point,
+        bounds.low,
+        bounds.high,
+    )
+
+
+def add(by: Addition, first: Int8, second: Int8) -> Int8:
+    """reference_integer_ops::Add."""
+    raw_sum: Int64 = np.zeros(first.shape, np.int64)
+    for value, offset, (multiplier, shift) in zip(
+        (first, second), by.offsets, by.inputs, strict=True
+    ):
+        shifted = (value.astype(np.int64) + offset) * (1 << 20)
+        raw_sum = raw_sum + _smaller_than_one(shifted, multiplier, shift)
+    total = _smaller_than_one(raw_sum, *by.output) + by.zero_point
+    return np.clip(total, by.low, by.high).astype(np.int8)
+
+
+def _smaller_than_one(x: Int64, multiplier: int, shift: int) -> Int64:
+    """MultiplyByQuantizedMultiplierSmallerThanOneExp."""
+    high = SaturatingRoundingDoublingHighMul(x, np.asarray(multiplier, np.int64))
+    return RoundingDivideByPOT(high, np.int64(-shift))
+
+
 # -- softmax: gemmlowp's fixed point ---------------------------------------------------------------
 
 

@@ -72,16 +72,39 @@ MBN_INLINE int32_t mbn_requantise_tflite(int32_t accumulator, int32_t multiplier
     return (high + offset + (accumulator >> 31)) >> exponent;
 }
 
+/* x / 2^exponent, half away from zero. */
+MBN_INLINE int32_t mbn_divide_by_pot(int32_t x, int32_t exponent)
+{
+    int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1u);
+    int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+    return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
+}
+
 /* `tflite` for any multiplier. `exponent`: right + 256 * left; `zero_point` is added last. */
 MBN_INLINE int32_t mbn_requantise_tflite_any(int32_t accumulator, int32_t multiplier,
                                              int32_t zero_point, int32_t exponent)
 {
     int32_t right = exponent & 255, left = exponent >> 8;
     int32_t scaled = (int32_t)((uint32_t)accumulator << left); /* proved to fit */
-    int32_t high = mbn_high_multiply(scaled, multiplier);
-    int32_t mask = (int32_t)((UINT32_C(1) << right) - 1u);
-    int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
-    return (high >> right) + ((high & mask) > threshold ? 1 : 0) + zero_point;
+    return mbn_divide_by_pot(mbn_high_multiply(scaled, multiplier), right) + zero_point;
+}
+
+/* `tflite`'s addition, left shift 20. table: of a, b and the result the zero points, the Q31
+ * multipliers, the right shifts; least, greatest. */
+MBN_INLINE int32_t mbn_scalar_add_tflite(const int8_t *a, const int8_t *b, int8_t *out,
+                                         int32_t count, const int32_t *table)
+{
+    const int32_t *const zero = table, *const multiplier = table + 3, *const right = table + 6;
+    for (int32_t k = 0; k < count; k++) {
+        int32_t first = (a[k] - zero[0]) * (1 << 20), second = (b[k] - zero[1]) * (1 << 20);
+        first = mbn_divide_by_pot(mbn_high_multiply(first, multiplier[0]), right[0]);
+        second = mbn_divide_by_pot(mbn_high_multiply(second, multiplier[1]), right[1]);
+        int32_t value = mbn_high_multiply(first + second, multiplier[2]);
+        value = mbn_divide_by_pot(value, right[2]) + zero[2];
+        value = value < table[9] ? table[9] : value;
+        out[k] = (int8_t)(value > table[10] ? table[10] : value);
+    }
+    return 0;
 }
 
 /* `tflite`'s average: to nearest, half away from zero. */

@@ -9,14 +9,6 @@
 
 #include "scalar/kernels.h"
 
-/* x / 2^exponent, half away from zero. */
-MBN_INLINE int32_t mbn_divide_by_pot(int32_t x, int32_t exponent)
-{
-    int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1u);
-    int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
-    return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
-}
-
 /* 2^exponent * x, saturated. */
 MBN_INLINE int32_t mbn_multiply_by_pot(int32_t x, int32_t exponent)
 {

@@ -18,6 +18,8 @@ from mbn.kernels.dsp.tile import PIXELS, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import Span, StageBuilder
 
+MOST_RUN = 28  # bytes of a kernel row that the patch body takes: MBN_DSP_MOST_RUN
+
 
 def patch_order(layer: ir.Layer, channels: int) -> NDArray[np.intp]:
     """Which tap each place of the tile holds, low halves first; -1: none.

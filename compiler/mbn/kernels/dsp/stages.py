@@ -20,7 +20,14 @@ from mbn.kernels.dsp.depthwise import (
     fast_depthwise,
     serves_strips,
 )
-from mbn.kernels.dsp.im2col import gather, group_spans, interleave, patch_order, patches
+from mbn.kernels.dsp.im2col import (
+    MOST_RUN,
+    gather,
+    group_spans,
+    interleave,
+    patch_order,
+    patches,
+)
 from mbn.kernels.dsp.pointwise import Pointwise
 from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
 from mbn.kernels.stage_builder import Span, StageBuilder
@@ -106,6 +113,7 @@ def convolution(b: StageBuilder) -> bool:
     layer = b.layers[0]
     taps = int(np.prod(b.derived[0].weights.shape[1:]))
     image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE
+    image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
     order = patch_order(layer, b.source.channels) if image else None
     pairs = up(taps, 2) if order is None else len(order) // 2
     rows, out = b.in_rows(), b.out_band()
