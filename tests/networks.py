@@ -250,7 +250,7 @@ def _addition(
     at = fitting[::-1][spec.channels % len(fitting)] if fitting else len(tensors) - 1
     other = tensors[at]
     first, second = (other, source) if rng.random() < 0.5 else (source, other)
-    scale = float(np.float32((first.scale + second.scale) * rng.choice((0.5, 0.02, 0.9, 3))))
+    scale = float(np.float32((first.scale + second.scale) * rng.choice((0.5, 0.02, 0.9, 3, 1e-7))))
     name = f"add_{number}"
     layer = ir.Layer(
         name,

@@ -21,7 +21,15 @@ Array = NDArray[Any]
 class Graph:
     """Collects nodes. `value` is the float tensor that the next operator reads."""
 
-    def __init__(self, shape: tuple[int | str, ...], kind: int = TensorProto.INT8) -> None:
+    def __init__(
+        self,
+        shape: tuple[int | str, ...],
+        kind: int = TensorProto.INT8,
+        *,
+        opset: int = 17,
+        per_tensor: bool = False,
+    ) -> None:
+        self.opset, self.per_tensor = opset, per_tensor
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.input = helper.make_tensor_value_info("image", kind, list(shape))
@@ -69,12 +77,13 @@ class Graph:
         return self.node("DequantizeLinear", codes, *numbers)
 
     def weights(self, name: str, codes: Array, scales: Array, axis: int = 0) -> str:
-        """Constant codes behind a DequantizeLinear."""
+        """Constant codes behind a DequantizeLinear (before opset 13 it has no axis)."""
         zero = np.zeros(scales.shape, codes.dtype)
         before = self.value
         numbers = self._numbers(name, scales.astype(np.float32), zero)
         stored = self.constant(f"{name}.codes", codes)
-        out = self.node("DequantizeLinear", stored, *numbers, name=f"{name}.dq", axis=axis)
+        options = {"axis": axis} if scales.ndim else {}
+        out = self.node("DequantizeLinear", stored, *numbers, name=f"{name}.dq", **options)
         self.value = before
         return out
 
@@ -82,7 +91,8 @@ class Graph:
         """int8 weights and their scales, by the first axis, for outputs of about +-2."""
         codes = self.rng.integers(-127, 128, shape).astype(np.int8)
         size = 73 * np.sqrt(np.prod(shape[1:])) * 73 * self.scale
-        return codes, (2 / size * self.rng.uniform(0.5, 1.5, shape[0])).astype(np.float32)
+        scales = (2 / size * self.rng.uniform(0.5, 1.5, shape[0])).astype(np.float32)
+        return codes, scales[0].reshape(()) if self.per_tensor else scales
 
     def convolve(
         self,
@@ -92,6 +102,7 @@ class Graph:
         stride: int = 1,
         pads: tuple[int, int, int, int] = (0, 0, 0, 0),
         depthwise: bool = False,
+        multiplier: int = 1,
         bias: str = "int32",
         name: str | None = None,
         **attributes: Any,
@@ -100,7 +111,8 @@ class Graph:
         a tensor that is there already."""
         label = name or f"conv{len(self.nodes)}"
         depth = 1 if depthwise else self.channels
-        channels = self.channels if depthwise else channels
+        groups = self.channels if depthwise else 1
+        channels = self.channels * multiplier if depthwise else channels
         codes, scales = self.draw(channels, depth, kernel, kernel)
         inputs = [self.value, self.weights(f"{label}.w", codes, scales)]
         wanted = self.rng.uniform(-1, 1, channels)
@@ -118,7 +130,7 @@ class Graph:
             "kernel_shape": [kernel, kernel],
             "strides": [stride, stride],
             "pads": list(pads),
-            "group": channels if depthwise else 1,
+            "group": groups,
             **attributes,
         }
         return self.node("Conv", *inputs, name=label, **options)
@@ -137,7 +149,9 @@ class Graph:
         """The model; the current value is its output."""
         output = onnx.ValueInfoProto(name=self.value)
         graph = helper.make_graph(self.nodes, "g", [self.input], [output], self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8
+        )
         inferred = onnx.shape_inference.infer_shapes(model)
         kinds = {v.name: v for v in inferred.graph.value_info}
         kinds.update({v.name: v for v in inferred.graph.output})
@@ -257,11 +271,12 @@ def _head(g: Graph, head: str, flatten: str, inputs: int) -> None:
     g.quantise(0.05, 4)
 
 
-def residual(*, unsigned: bool = False) -> Graph:
+def residual(*, unsigned: bool = False, opset: int = 17) -> Graph:
     """Two inverted residual blocks as MobileNetV2 has them, a pool and a dense head. unsigned:
     uint8 codes, 128 higher."""
     kind, offset = (np.uint8, 128) if unsigned else (np.int8, 0)
-    g = Graph((1, 3, 10, 10), TensorProto.UINT8 if unsigned else TensorProto.INT8)
+    image = TensorProto.UINT8 if unsigned else TensorProto.INT8
+    g = Graph((1, 3, 10, 10), image, opset=opset, per_tensor=opset < 13)
     g.channels = 3
     g.dequantise("image", 0.0078125, -1 + offset, kind)
     g.convolve(6, 3, stride=2, pads=(1, 1, 1, 1), name="stem")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -154,6 +155,98 @@ def test_residual_addition(activation: str, tmp_path: Path) -> None:
     assert (added.op, added.name) == (ir.Op.ADD, "residual")
     assert {added.input, added.second} == {"branch:out", "odd_one:out"}
     assert [stage.kind for stage in network.stages] == ["conv", "conv", "add", "pointwise", "add"]
+
+
+NEWEST = onnx.defs.onnx_opset_version()
+
+
+@pytest.mark.parametrize("opset", sorted({11, 12, 13, 15, 18, 19, 21, 23, 24, 25, NEWEST}))
+def test_opsets(opset: int, tmp_path: Path) -> None:
+    """Up to the newest that ONNX knows; compared with ONNX Runtime where it knows it too."""
+    graph = qdq.residual(opset=opset)
+    path = graph.save(tmp_path / "g.onnx")
+    network = lower(path, "g")
+    assert [str(stage.kind) for stage in network.stages].count("add") == 2
+    try:
+        agree(graph, tmp_path)
+    except ModelError as error:
+        assert opset > NEWEST - 3, error  # ONNX Runtime follows later
+
+
+@pytest.mark.parametrize("axes", ["attribute", "input"])
+@pytest.mark.parametrize("keep", [0, 1])
+def test_means(axes: str, keep: int, tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8), opset=17 if axes == "attribute" else 18)
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(6, 3, name="c")
+    graph.quantise(0.05, 0)
+    if axes == "attribute":
+        graph.then("ReduceMean", axes=[2, 3], keepdims=keep, name="mean")
+    else:
+        where = graph.constant("axes", np.array([-2, -1], np.int64))
+        graph.then("ReduceMean", where, keepdims=keep, name="mean")
+    graph.quantise(0.02, 4)
+    network = agree(graph, tmp_path)
+    assert (network.layers[1].op, network.output.shape) == (ir.Op.POOL, (1, 1, 6))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("kernel", range(1, 8))
+def test_channels_and_kernels(channels: int, kernel: int, tmp_path: Path) -> None:
+    """Stride 1 and 2, symmetric and TensorFlow's padding, depthwise with a multiplier."""
+    graph = qdq.Graph((1, channels, 15, 14))
+    graph.channels = channels
+    graph.dequantise("image", 0.02, 0)
+    pads = (kernel // 2,) * 4
+    graph.convolve(4, kernel, stride=1 + kernel % 2, pads=pads, name="first")
+    graph.quantise(0.05, -20)
+    lopsided = (0, 0, min(1, kernel - 1), min(1, kernel - 1))
+    graph.convolve(0, kernel, pads=lopsided, depthwise=True, multiplier=2, name="second")
+    graph.quantise(0.05, 5)
+    network = agree(graph, tmp_path)
+    assert network.output.channels == 8
+    assert network.layers[1].op is ir.Op.DEPTHWISE
+    assert network.layers[0].pads == pads
+    assert network.layers[1].pads == lopsided
+
+
+def test_auto_pad(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 9, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(4, 3, stride=2, name="same")
+    del graph.nodes[-1].attribute[:]
+    graph.nodes[-1].attribute.extend(
+        onnx.helper.make_attribute(key, value)
+        for key, value in (("auto_pad", "SAME_UPPER"), ("strides", [2, 2]))
+    )
+    graph.quantise(0.05, -20)
+    assert agree(graph, tmp_path).layers[0].pads == (1, 0, 1, 1)
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_pad_before_a_convolution(quantised: bool, tmp_path: Path) -> None:
+    """As Keras's ZeroPadding2D leaves it, with or without a quantisation of its own."""
+    graph = _small()
+    amounts = graph.constant("amounts", np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64))
+    graph.then("Pad", amounts, name="zeros")
+    if quantised:
+        graph.quantise(graph.scale, 0)
+    graph.convolve(5, 3, stride=2, name="padded")
+    graph.quantise(0.05, -20)
+    network = agree(graph, tmp_path)
+    assert [layer.name for layer in network.layers] == ["odd_one", "padded"]
+    assert network.layers[1].pads == (0, 0, 1, 1)
+
+
+def test_pad_with_another_value_is_refused(tmp_path: Path) -> None:
+    graph = _small()
+    amounts = graph.constant("amounts", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    graph.then("Pad", amounts, graph.constant("one", np.array(1, np.float32)), name="ones")
+    graph.convolve(5, 3, name="padded")
+    graph.quantise(0.05, -20)
+    _refused(graph, tmp_path, "ones", "Pad")
 
 
 def test_a_clamp_alone_is_a_stage(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from mbn.target import Board, find_board
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each
-RESIDUAL = FRESH or 4  # of networks with residual additions
+RESIDUAL = FRESH or 3  # of networks with residual additions
 IN_TFLITE = FRESH or 6  # in one
 SETS = ("scalar", "dsp")
 Draw = Callable[[int], ir.Network]

@@ -14,7 +14,7 @@ import pytest
 
 import mutants
 
-COUNT = int(os.environ.get("MBN_MUTANTS", "120"))
+COUNT = int(os.environ.get("MBN_MUTANTS", "100"))
 
 
 def test_mutants_are_refused_or_exact() -> None:

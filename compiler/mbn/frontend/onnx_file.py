@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, shape_inference
 
 from mbn.errors import MbnError, ModelError, UnsupportedError
+from mbn.frontend.padding import make_padding_explicit
 
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
@@ -80,6 +81,7 @@ def load(path: Path) -> Any:
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
+        make_padding_explicit(model)
     except MbnError:
         raise
     except Exception as error:  # protobuf and the checker raise many kinds

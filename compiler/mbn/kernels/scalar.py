@@ -196,11 +196,13 @@ def addition(b: StageBuilder) -> bool:
     if isinstance(derived, ir.TfliteAddition):
         function, meaning = "mbn_scalar_add_tflite", "zero points, multipliers, shifts, clamp"
         words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
+        words += [derived.low, derived.high]
+        numbers: tuple[int, ...] = ()
     else:
-        function, meaning = "mbn_scalar_add", "m_a, m_b, C + half (low, high), r, least, greatest"
-        halves = [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
-        words = [derived.first, derived.second, *halves, derived.shift]
-    words += [derived.low, derived.high]
+        function, meaning = "mbn_scalar_add", "m_a, m_b, C + half (low, high word)"
+        words = [derived.first, derived.second]
+        words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
+        numbers = (derived.shift, derived.low, derived.high)
     packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
     (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
     table = b.const("addition", packed, meaning)
@@ -212,7 +214,7 @@ def addition(b: StageBuilder) -> bool:
         with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
             rows = (b.address(row, channel, at) for row in (first, second, out))
-            b.call(function, *rows, extents[1], b.address(table, 0))
+            b.call(function, *rows, extents[1], b.address(table, 0), *numbers)
     b.decision = "scalar: sums in 64 bits, channel by channel"
     return True
 

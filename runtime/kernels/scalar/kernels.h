@@ -32,19 +32,22 @@ MBN_INLINE int32_t mbn_requantise_shift(int32_t accumulator, int32_t doubled, in
     return mbn_requantise(scaled, doubled);
 }
 
-/* out[k] = clamp((a[k] * m_a + b[k] * m_b + C + 2^(r - 1)) >> r, least, greatest) in 64 bits.
- * table: m_a, m_b, C + 2^(r - 1) (low word, high word), r, least, greatest. */
+/* out[k] = clamp((a[k] * m_a + b[k] * m_b + C + 2^(r - 1)) >> r, low, high), exact in 64 bits; r,
+ * low and high are constants once inlined. table: m_a, m_b, C + 2^(r - 1) (low word, high word).
+ * The sum is below 2^40, so from r = 9 on 32 bits hold what is shifted. */
 MBN_INLINE int32_t mbn_scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t count,
-                                  const int32_t *table)
+                                  const int32_t *table, int32_t r, int32_t low, int32_t high)
 {
-    const int32_t first = table[0], second = table[1], shift = table[4];
-    const int32_t least = table[5], greatest = table[6];
+    const int32_t first = table[0], second = table[1];
     const int64_t offset = (int64_t)((uint64_t)(uint32_t)table[3] << 32 | (uint32_t)table[2]);
     for (int32_t k = 0; k < count; k++) {
-        int64_t total = (int64_t)a[k] * first + (int64_t)b[k] * second + offset;
-        int64_t value = total >> shift;
-        value = value < least ? least : value;
-        out[k] = (int8_t)(value > greatest ? greatest : value);
+        int64_t total = (offset + (int64_t)a[k] * first + (int64_t)b[k] * second) >> r;
+        if (r < 9) {
+            total = total < low ? low : total > high ? high : total;
+        }
+        int32_t value = (int32_t)total;
+        value = value < low ? low : value;
+        out[k] = (int8_t)(value > high ? high : value);
     }
     return 0;
 }

@@ -1,0 +1,130 @@
+"""Gives every convolution its padding in numbers.
+
+What enters: a checked ModelProto. What leaves: the same model, in which a Pad with zeros before a
+convolution (QuantizeLinear and DequantizeLinear may stand between: zero has an exact code) is part
+of the convolution, and SAME_UPPER or SAME_LOWER of a known size are pads. Always holds: what is not
+of this form stays as it is, for the checks that follow to name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from onnx import helper, numpy_helper, shape_inference
+
+LARGEST = 64  # far more than any kernel's padding
+
+
+def make_padding_explicit(model: Any) -> None:
+    """Changes the model in place; see the head of this file."""
+    _fold_pads(model)
+    automatic = [node for node in model.graph.node if _automatic(node)]
+    if not automatic:
+        return
+    try:
+        shapes = _shapes(shape_inference.infer_shapes(model))
+    except Exception:  # a graph whose shapes don't fit is refused later, by name
+        return
+    for node in automatic:
+        size = shapes.get(node.input[0], ())
+        if len(size) == 4 and min(size[2:]) > 0 and node.input[1] in shapes:
+            _fix(node, size[2:], shapes[node.input[1]][2:])
+
+
+def _attribute(node: Any, name: str, default: Any) -> Any:
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return helper.get_attribute_value(attribute)
+    return default
+
+
+def _set(node: Any, name: str, value: Any) -> None:
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute(name, value)])
+
+
+def _automatic(node: Any) -> bool:
+    return node.op_type == "Conv" and _attribute(node, "auto_pad", b"NOTSET") in (
+        b"SAME_UPPER",
+        b"SAME_LOWER",
+    )
+
+
+def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    found = {constant.name: tuple(constant.dims) for constant in model.graph.initializer}
+    for value in (*model.graph.input, *model.graph.value_info):
+        dims = value.type.tensor_type.shape.dim
+        found[value.name] = tuple(dim.dim_value for dim in dims)
+    return found
+
+
+def _fix(node: Any, size: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    """SAME: as many outputs as ceil(size / stride); an odd one goes below (LOWER: above)."""
+    upper = _attribute(node, "auto_pad", b"") == b"SAME_UPPER"
+    kernel = _attribute(node, "kernel_shape", weight)
+    strides = _attribute(node, "strides", [1, 1])
+    if len(kernel) != 2 or len(strides) != 2 or min(strides) < 1:
+        return
+    before, after = [], []
+    for length, taps, stride in zip(size, kernel, strides, strict=True):
+        total = max(0, (-(-length // stride) - 1) * stride + taps - length)
+        small, large = total // 2, total - total // 2
+        before.append(small if upper else large)
+        after.append(large if upper else small)
+    _set(node, "auto_pad", "NOTSET")
+    _set(node, "pads", [*before, *after])
+
+
+def _fold_pads(model: Any) -> None:
+    graph = model.graph
+    constants = {constant.name: constant for constant in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and len(node.attribute) == 1 and len(node.output) == 1:
+            constants[node.output[0]] = node.attribute[0].t
+    readers = Counter(name for node in graph.node for name in node.input)
+    readers.update(value.name for value in graph.output)
+    by_input = {node.input[0]: node for node in graph.node if len(node.input)}
+    for pad in [node for node in graph.node if node.op_type == "Pad"]:
+        amounts = _amounts(pad, constants)
+        conv = by_input.get(pad.output[0])
+        value = pad.output[0]
+        while conv is not None and conv.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            if readers[value] != 1:
+                break
+            value = conv.output[0]
+            conv = by_input.get(value)
+        if amounts is None or conv is None or conv.op_type != "Conv" or readers[value] != 1:
+            continue
+        if _attribute(conv, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+            continue
+        pads = _attribute(conv, "pads", [0, 0, 0, 0])
+        if len(pads) != 4:
+            continue
+        _set(conv, "auto_pad", "NOTSET")
+        _set(conv, "pads", [a + b for a, b in zip(pads, amounts, strict=True)])
+        by_input[pad.output[0]].input[0] = pad.input[0]
+        graph.node.remove(pad)
+        del graph.value_info[:]  # the sizes behind it are others now
+
+
+def _amounts(pad: Any, constants: dict[str, Any]) -> list[int] | None:
+    """Rows and columns of zeros: top, left, bottom, right; None for anything else."""
+    if _attribute(pad, "mode", b"constant") != b"constant" or len(pad.input) < 2:
+        return None
+    if len(pad.input) > 3 and pad.input[3]:
+        return None
+    try:
+        if len(pad.input) > 2 and pad.input[2]:
+            value = numpy_helper.to_array(constants[pad.input[2]])
+            if np.any(value != 0):
+                return None
+        amounts = [int(v) for v in numpy_helper.to_array(constants[pad.input[1]]).reshape(-1)]
+    except (KeyError, ValueError, TypeError):
+        return None
+    if len(amounts) != 8 or any(amounts[at] for at in (0, 1, 4, 5)):
+        return None
+    window = [amounts[at] for at in (2, 3, 6, 7)]
+    return window if all(0 <= v <= LARGEST for v in window) else None
