@@ -26,6 +26,7 @@ from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, plan_bands
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
+from mbn.predict import Prediction, Times, family_network, milliseconds, predict
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
 from mbn.report.memory_map import MemoryMap, Rectangle
@@ -270,6 +271,60 @@ def plan_network(job: Job, console: Console) -> Planned:
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)
+
+
+def predicted(generated: Generated, board: Board) -> Prediction | None:
+    """Cycles of one inference by the fitted model; None where none was fitted: other cores and
+    kernels, rounding `tflite`."""
+    if generated.network.rounding is not ir.Rounding.SINGLE:
+        return None
+    return predict(board.core, generated.computed, [need.band_rows for need in generated.needs])
+
+
+def predicted_times(prediction: Prediction, macs: int, board: Board) -> Times | None:
+    """Milliseconds on the board; None without a clock."""
+    instructions = prediction.total * prediction.instructions_per_cycle
+    return milliseconds(prediction.total, macs, instructions, board)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A size of the family that fits a board, with what it needs and takes."""
+
+    alpha: float
+    resolution: int
+    macs: int
+    demand: fit.Demand
+    cycles: int
+    times: Times
+
+
+def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
+    """The family's sizes that fit the board's memory, most multiply-accumulates first. Bytes of
+    flash are estimated, the arena is planned, nothing is lowered or run. Raises BoardError where
+    there is no clock or no fitted model."""
+    found = []
+    for alpha in fit.ALPHAS:
+        for resolution in fit.RESOLUTIONS:
+            network = family_network(alpha, resolution, classes)
+            needs, plan = planned(
+                network, board.core.kernels, mode, memories=board.arena_memories()
+            )
+            guess = predict(board.core, network, [need.band_rows for need in needs])
+            times = None if guess is None else predicted_times(guess, network.macs, board)
+            if guess is None or times is None:
+                raise BoardError(
+                    f"times on {board.name} can't be predicted",
+                    wanted="a board with a clock, and a core and kernels that were fitted",
+                    advice="./dev python benchmarks/predict.py --fit fits",
+                )
+            estimate = fit.family_demand(alpha, resolution, classes, board.core.kernels, mode)
+            demand = replace(estimate, arena_bytes=plan.arena_bytes)
+            if fit.fits(demand, board):
+                found.append(
+                    Suggestion(alpha, resolution, network.macs, demand, guess.total, times)
+                )
+    return sorted(found, key=lambda one: -one.macs)
 
 
 def memory_map(planned: Planned) -> MemoryMap:

@@ -65,6 +65,7 @@ class Memory:
     size_bytes: int
     holds: tuple[str, ...]
     wait_states: int = 0  # of a read
+    line_bytes: int = 4  # that one read delivers
     emulated: bool = True  # whether the board's emulator has it
 
 
@@ -196,6 +197,7 @@ def _memory(entry: Mapping[str, Any]) -> Memory:
         size_bytes=int(entry["size_bytes"]),
         holds=tuple(str(use) for use in entry["holds"]),
         wait_states=int(entry.get("wait_states", 0)),
+        line_bytes=int(entry.get("line_bytes", 4)),
         emulated=bool(entry.get("emulated", True)),
     )
 

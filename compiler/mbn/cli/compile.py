@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mbn import pipeline
+from mbn.cli import predicting
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
@@ -32,6 +33,7 @@ EXAMPLES = """examples:
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
   mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
+  mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
 """
 
@@ -116,6 +118,18 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say whether it fits and draw the arena over time; build nothing (--board all: each)",
     )
+    cost = made.add_argument_group("what it will take, without running anything")
+    cost.add_argument(
+        "--suggest",
+        action="store_true",
+        help="list the sizes of the family that fit the board's memory; build nothing",
+    )
+    cost.add_argument(
+        "--max-ms",
+        type=float,
+        metavar="MS",
+        help="with --suggest: those only that take no longer, wait states counted",
+    )
     check = made.add_argument_group("the check")
     check.add_argument("--check", action="store_true", help="run it and compare every output bit")
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
@@ -135,6 +149,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Compiles and, if asked, checks."""
     console = run_console(quiet=arguments.quiet)
+    if arguments.max_ms is not None and not (arguments.suggest and arguments.max_ms > 0):
+        raise UsageError(
+            f"--max-ms {arguments.max_ms:g}", wanted="milliseconds above 0, with --suggest"
+        )
+    if arguments.suggest:
+        return predicting.suggest(
+            find_board(arguments.board),
+            InputMode(arguments.input),
+            arguments.classes or 2,
+            arguments.max_ms,
+            console,
+        )
     if arguments.plan_only:
         return plan_only(arguments, console)
     job = job_of(arguments, find_board(arguments.board))
@@ -161,6 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     console.print(f"wrote  {compiled.folder}")
     if not arguments.check:
+        predicting.show(compiled.generated, job.board, arguments.optimise, console)
         return 0
     report = pipeline.check_image(compiled, console, port=arguments.port)
     print_check(report, console)
@@ -203,6 +230,9 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
         console.print(to_text(picture), markup=False)
         console.print(f"wrote  {path}")
     console.print(fit_table(rows))
+    if not every:
+        planned_one = next(iter(planned.values()))
+        predicting.show(planned_one.generated, chosen[0], arguments.optimise, console)
     return 0 if any(fits(demand, board) for board, demand in rows) else 1
 
 

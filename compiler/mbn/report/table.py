@@ -6,6 +6,8 @@ modelled figures say that they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, Group, JustifyMethod
 from rich.table import Table
@@ -97,6 +99,51 @@ def _cells(index: str, stage: StageFacts) -> list[str]:
         _ratio(stage.modelled_cycles, stage.macs),
         number(stage.measured_cycles),
     ]
+
+
+_PREDICTED: tuple[tuple[str, JustifyMethod], ...] = (
+    *_COLUMNS[:5],
+    ("predicted*", "right"),
+    ("*/MAC", "right"),
+    ("floor", "right"),
+    ("of it", "right"),
+)
+
+
+def prediction_table(
+    title: str,
+    stages: Sequence[StageFacts],
+    cycles: Sequence[int | None],
+    floors: Sequence[int],
+    total: int,
+) -> Table:
+    """Predicted cycles of each stage, and how many times the floor of its multiplies that is."""
+    table = Table(
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name, justify in _PREDICTED:
+        table.add_column(name, justify=justify, no_wrap=True)
+
+    def times(spent: int | None, floor: int) -> str:
+        return UNKNOWN if spent is None or not floor else f"{spent / floor:.2f} x"
+
+    for at, (stage, spent, floor) in enumerate(zip(stages, cycles, floors, strict=True)):
+        table.add_row(
+            *_cells(str(at), stage)[:5],
+            number(spent),
+            _ratio(spent, stage.macs),
+            number(floor or None),
+            times(spent, floor),
+            end_section=at == len(stages) - 1,
+        )
+    macs, floor = sum(stage.macs for stage in stages), sum(floors)
+    whole = ("", "whole", "", "", number(macs), number(total), _ratio(total, macs))
+    table.add_row(*whole, number(floor), times(total, floor))
+    return table
 
 
 def print_check(report: Report, console: Console) -> None:

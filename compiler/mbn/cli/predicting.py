@@ -1,0 +1,96 @@
+"""What mbn-compile prints of predicted cycles and times.
+
+What enters: a generated network or a limit, a board. What leaves: tables for people. Always holds:
+nothing runs; every figure is called predicted, with the model's measured error, and every time
+says for which memory it is.
+"""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mbn import checking, pipeline
+from mbn.fit import CODE_BYTES
+from mbn.ir import InputMode
+from mbn.report.table import prediction_table
+from mbn.target import Board
+
+TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
+
+
+def show(generated: pipeline.Generated, board: Board, optimise: str, console: Console) -> None:
+    """Predicted cycles by stage, and milliseconds; a line where there is no prediction."""
+    prediction = pipeline.predicted(generated, board)
+    if prediction is None:
+        if not board.native:
+            console.print(f"No cycles are predicted for this core or rounding; {COUNT}")
+        return
+    console.print(
+        prediction_table(
+            f"{generated.network.name} on {board.name} ({board.core.name}), predicted",
+            checking.stage_facts(generated.computed),
+            [stage.cycles for stage in prediction.stages],
+            [stage.floor for stage in prediction.stages],
+            prediction.total,
+        )
+    )
+    console.print(
+        "*Predicted for zero-wait memory by a model fitted on emulation, not run: on networks that "
+        f"were not used\n for the fit the whole was {prediction.mean_error_percent:.1f} % off on "
+        f"average, {prediction.error_percent:.1f} % at most. floor: its multiplies alone."
+    )
+    if prediction.unknown:
+        console.print(
+            f"{prediction.unknown} stages of unfitted kinds are not in the whole; {COUNT}"
+        )
+    if optimise != "speed":
+        console.print(f"The model was fitted for --optimise speed; {COUNT}")
+    times = pipeline.predicted_times(prediction, generated.computed.macs, board)
+    if times:
+        console.print(f"time   {times}, at {board.clock_hz / 1e6:g} MHz")
+
+
+COUNT = "--check counts them in emulation."
+
+
+def suggest(
+    board: Board, mode: InputMode, classes: int, max_ms: float | None, console: Console
+) -> int:
+    """Lists the family's sizes within memory and time; 1 if there is none."""
+    with console.status("planning the family's 20 sizes"):
+        sizes = pipeline.suggest(board, mode, classes)
+    within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]
+    limit = "" if max_ms is None else f" and within {max_ms:g} ms"
+    if not within:
+        fastest = min((one.times.lower_ms for one in sizes), default=None)
+        known = "" if fastest is None else f"; the fastest that fits takes {fastest:.1f} ms"
+        console.print(f"No size of the family fits {board.name}{limit}{known}")
+        return 1
+    waits = within[0].times.wait_states
+    table = Table(
+        title=f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}",
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for title in (*TITLES, *((f"{waits} wait states, from", "to") if waits else ())):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in within:
+        cells = [f"{one.alpha:g}", str(one.resolution), f"{one.macs:,}"]
+        cells += [f"{one.demand.weights_bytes + CODE_BYTES:,}"]
+        cells += [f"{one.demand.arena_bytes:,}", f"{one.cycles:,}"]
+        cells += [f"{one.times.zero_wait_ms:.1f} ms"]
+        if waits:
+            cells += [f"{one.times.lower_ms:.1f} ms", f"{one.times.upper_ms:.1f} ms"]
+        table.add_row(*cells)
+    console.print(table)
+    console.print("*Predicted for zero-wait memory, all channels computed; nothing was run.")
+    if waits:
+        console.print(
+            "Wait states: from, with all code in the cache or prefetched in time; to, with neither."
+            + ("" if max_ms is None else " --max-ms is held against the first.")
+        )
+    return 0

@@ -1,0 +1,124 @@
+"""What a stage's cycles depend on, counted from its shape.
+
+What enters: a network with derived constants, one of its stages, the height of its bands, the
+kernel set. What leaves: named counts; a stage's cycles are modelled as a sum of them, each times a
+coefficient of its core. Always holds: shapes decide (and whether a depthwise's multipliers are
+above one half, which takes another body); nothing is lowered. The counts follow what the kernels
+loop over: groups of pixels x couples of channels x steps of depth. A wrong guess of a variant costs
+accuracy, not correctness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbn import ir
+
+Features = dict[str, float]
+
+LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a kernel set works on at once."""
+
+    pixels: int  # of a group
+    depth: int  # input channels of one step of the pointwise
+    lanes: int  # channels of one call of the depthwise
+
+
+UNITS = {
+    "scalar": Unit(1, 1, 1),
+    "dsp": Unit(4, 2, 1),
+    "m7": Unit(3, 2, 1),
+    "mve": Unit(4, 16, 4),
+}
+
+
+def stage_features(
+    network: ir.Network, stage: ir.Stage, band_rows: int, kernel_set: str
+) -> Features:
+    """Counts of one inference for one stage; the names depend on its kind and kernel set."""
+    unit, out = UNITS[kernel_set], network.stage_output(stage)
+    layers = [network.layers[index] for index in stage.layers]
+    counts: Features = {"once": 1.0, "bands": out.height / band_rows}
+    if stage.kind in (ir.StageKind.BLOCK, ir.StageKind.DEPTHWISE):
+        counts |= _depthwise(network, layers[0], band_rows, unit)
+    if stage.kind is ir.StageKind.CONV:
+        assert layers[0].weights is not None
+        taps = layers[0].weights[0].size
+        counts |= {"window": float(out.height * out.width), "taps": float(out.height * taps)}
+    if stage.kind is ir.StageKind.POINTWISE:
+        source = network.stage_input(stage)
+        counts["copied"] = float(out.height * out.width * source.channels)
+    if stage.kind in (ir.StageKind.POOL, ir.StageKind.DENSE):
+        source = network.stage_input(stage)
+        counts |= {"read": float(source.size_bytes), "channels": float(source.channels)}
+    if stage.kind in (ir.StageKind.ADD, ir.StageKind.SOFTMAX):
+        counts |= {"values": float(out.size_bytes), "rows": float(out.height * out.channels)}
+    if stage.kind not in (ir.StageKind.DEPTHWISE, ir.StageKind.POOL):
+        counts |= _products(layers[-1], out, band_rows, unit)
+    return counts
+
+
+def _up(value: int, step: int) -> int:
+    return (value + step - 1) // step
+
+
+def _depthwise(network: ir.Network, layer: ir.Layer, band_rows: int, unit: Unit) -> Features:
+    """Outputs, row pieces and calls, by stride and by height of band."""
+    tensor = network.tensor(layer.output)
+    channels = _up(tensor.channels, unit.lanes)
+    height = "tall" if band_rows > 2 else str(band_rows)
+    shifts = layer.constants is not None and layer.constants.shift > 0
+    name = f"stride {layer.stride[1]}{', shifted' if shifts else ''}"
+    rows = channels * tensor.height
+    return {
+        f"{name}, bands of {height}: outputs": float(rows * tensor.width),
+        f"{name}, odd outputs": float(rows * (tensor.width % 2)),
+        f"{name}, rows": float(rows),
+        f"{name}, channels by bands": channels * tensor.height / band_rows,
+    }
+
+
+def _products(layer: ir.Layer, out: ir.Tensor, band_rows: int, unit: Unit) -> Features:
+    """Groups of pixels, each by couples of channels, each by steps of depth."""
+    if layer.weights is None:
+        return {}
+    depth = _up(int(layer.weights[0].size), unit.depth)
+    couples, single = divmod(out.channels, 2)
+    joined = band_rows > 1 and unit.pixels == 4 and out.width % 4 == 2
+    runs = out.height // band_rows if joined else out.height
+    full, rest = divmod(out.width * (band_rows if joined else 1), unit.pixels)
+    size = "large" if out.height * out.width >= LARGE_PIXELS else "small"
+    counts: Features = {}
+    for pixels, groups in ((unit.pixels, runs * full), (rest, runs if rest else 0)):
+        if groups:
+            name = f"groups of {pixels}"
+            deep = f"{name}, {size}" if pixels == unit.pixels else name
+            counts |= {
+                f"{deep}: couples x depth": float(groups * couples * depth),
+                f"{name}: couples": float(groups * couples),
+                f"{name}: calls": float(groups),
+            }
+            if single:
+                counts["last channel x depth"] = (
+                    counts.get("last channel x depth", 0) + groups * depth * pixels
+                )
+    return counts
+
+
+def driver_features(network: ir.Network, bands: list[int]) -> Features:
+    """What the loop around the stages depends on: calls, pushed rows and their bytes."""
+    image = network.input
+    calls = sum(
+        network.stage_output(stage).height / rows
+        for stage, rows in zip(network.stages, bands, strict=True)
+    )
+    return {
+        "once": 1.0,
+        "calls": calls,
+        "image rows": float(image.height),
+        "image bytes": float(image.size_bytes),
+    }
