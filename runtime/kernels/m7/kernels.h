@@ -1,5 +1,5 @@
-/* The kernel set of the Cortex-M7: the dsp set's over groups of three pixels, with a pointwise that
- * issues two instructions a cycle. */
+/* The kernel set of the Cortex-M7: the dsp set's over groups of three pixels, with bodies that
+ * issue two instructions a cycle. */
 #ifndef MBN_M7_KERNELS_H
 #define MBN_M7_KERNELS_H
 
@@ -17,5 +17,6 @@
 #include "dsp/shared.h"
 #include "dsp/strips.h"
 #include "dsp/strips2.h"
+#include "m7/strips.h"
 
 #endif

@@ -104,6 +104,12 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     shape = [channels, pairs, plane, width]
     addresses = [b.address(row, 0, 0) for row in rows]
     pixels = row_pixels(b, outputs, b.band_rows)
+    if pixels_of(b) != SLOTS:  # one row a band
+        end = [b.source.zero_point] if stride == 1 else [layer.pads[1], b.source.zero_point]
+        with b.block("depthwise", reads, writes):
+            where = [b.address(words, 0, 0), b.address(tile, 0, 0, 0, 0)]
+            b.call(f"mbn_m7_depthwise_s{stride}", *addresses, *where, *shape, *end)
+        return
     if stride == 1 and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
