@@ -5,8 +5,8 @@
  * As in couples.h, what is no multiply stands before the multiply that it is issued with. Of each
  * kernel row the products with O come first, so that O of the next row can be unpacked while those
  * with E run; a word is loaded four multiplies before it is unpacked. Row pointers stay in
- * registers: a VMOV from the FPU comes three cycles later. Multiplier and place arrive while the
- * last products run. By LLVM's model of the core 9.5 cycles an output (stride 2: 12).
+ * registers; bias, multiplier and place come from the stack while the last products run. By LLVM's
+ * model of the core 9 cycles an output (stride 2: 11.5).
  */
 #ifndef MBN_M7_STRIPS_H
 #define MBN_M7_STRIPS_H
@@ -33,11 +33,11 @@
 
 #define MBN_N_WORD(P, AT) "ldr.w %[f], [%[" P "], #" AT "]\n\t"
 #define MBN_N_UNPACK_O "sxtb16 %[o], %[f], ror #8\n\t"
-#define MBN_N_M "vmov %[o], %[m]\n\t"
+#define MBN_N_M "ldr.w %[o], %[m]\n\t"
 
 /* Requantises y0 and y1 and stores them; the next strip's O meanwhile. */
 #define MBN_N_STORE2(A0, A1)                                                                      \
-    "vmov %[e], %[to]\n\t"                                                                        \
+    "ldr.w %[e], %[to]\n\t"                                                                        \
     "smmulr %[y0], %[y0], %[o]\n\t"                                                               \
     "smmulr %[y1], %[y1], %[o]\n\t"                                                               \
     "ssat %[y0], #8, %[y0]\n\t" MBN_N_UNPACK_O                                                    \
@@ -60,15 +60,15 @@
 
 #define MBN_N_EDGE(EDGE_O, EDGE_E)                                                                \
     __asm__ volatile(                                                                             \
-        MBN_N_WORD("p0", "%c[x]") "vmov %[y1], %[bias]\n\t"                                       \
-        "vmov %[y0], %[bias]\n\t"                                                                 \
-        "vmov %[y4], %[edge]\n\t" MBN_N_UNPACK_O                                                  \
+        MBN_N_WORD("p0", "%c[x]") "ldr.w %[y1], %[bias]\n\t"                                       \
+        "ldr.w %[y0], %[bias]\n\t"                                                                 \
+        "ldr.w %[y4], %[edge]\n\t" MBN_N_UNPACK_O                                                  \
         MBN_N_ROW("0", "wa", "b", "y0", "y1", MBN_N_WORD("p1", "%c[x]"), EDGE_O, EDGE_E, "",      \
                   MBN_N_UNPACK_O)                                                                 \
         MBN_N_ROW("1", "wa", "t", "y0", "y1", MBN_N_WORD("p2", "%c[x]"), EDGE_O, EDGE_E, "",      \
                   MBN_N_UNPACK_O)                                                                 \
         MBN_N_ROW("2", "wb", "b", "y0", "y1", "", EDGE_O, EDGE_E, MBN_N_M, "")                    \
-        "vmov %[e], %[to]\n\t"                                                                    \
+        "ldr.w %[e], %[to]\n\t"                                                                    \
         "smmulr %[y0], %[y0], %[o]\n\t"                                                           \
         "smmulr %[y1], %[y1], %[o]\n\t"                                                           \
         "ssat %[y0], #8, %[y0]\n\t"                                                               \
@@ -81,14 +81,14 @@
         : [y0] "=&r"(y0), [y1] "=&r"(y1), [y4] "=&r"(y4), [e] "=&r"(e), [o] "=&r"(o),             \
           [f] "=&r"(f)                                                                            \
         : [p0] "r"(p0), [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]),               \
-          [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "t"(bias), [edge] "t"(edge),     \
-          [m] "t"(m), [to] "t"(mbn_dsp_wait((uintptr_t)to)), [x] "i"(x), [a0] MBN_S_AT(p),        \
+          [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "m"(bias), [edge] "m"(edge),     \
+          [m] "m"(m), [to] "m"(to), [x] "i"(x), [a0] MBN_S_AT(p),        \
           [a1] MBN_S_AT(p + 1), [a2] MBN_S_AT(q)                                                  \
         : "memory")
 
 /* The strip x columns behind the pointers, at an edge: outputs p, p + 1, and q, the edge's. */
 MBN_INLINE void mbn_m7_edge(const int8_t *p0, const int8_t *p1, const int8_t *p2,
-                            const uint32_t w[5], const float bias, const float edge, const float m,
+                            const uint32_t w[5], const int32_t bias, const int32_t edge, const int32_t m,
                             int16_t *to, const int32_t x, const int32_t p, const int32_t q,
                             const int32_t group_halves)
 {
@@ -101,30 +101,33 @@ MBN_INLINE void mbn_m7_edge(const int8_t *p0, const int8_t *p1, const int8_t *p2
     }
 }
 
+/* What is the same in all rows of a channel. */
+typedef struct mbn_m7_channel {
+    uint32_t w[5];
+    int32_t bias;
+    int32_t left; /* at the edges: with the zero points beside the map */
+    int32_t right;
+    int32_t m;
+} mbn_m7_channel;
+
 /* A row of one channel, stride 1, width 5 or more; p0 to p2: its three rows. */
 MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2,
-                            const int32_t *words, int16_t *to, const int32_t width,
-                            const int32_t group_halves, const int32_t zero_point)
+                            const mbn_m7_channel *c, int16_t *to, const int32_t width,
+                            const int32_t group_halves)
 {
-    const uint32_t w[5] = {(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2],
-                           (uint32_t)words[3], (uint32_t)words[4]};
-    int32_t left = words[5], right = words[5], y0, y1;
-    MBN_UNROLL
-    for (int32_t k = 0; k < 3; k++) {
-        left = mbn_smlabb((uint32_t)zero_point, w[k], left);
-        right = mbn_smlabt((uint32_t)zero_point, w[k], right);
-    }
-    const float bias = mbn_dsp_wait((uint32_t)words[5]), m = mbn_dsp_wait((uint32_t)words[6]);
+    const uint32_t w[5] = {c->w[0], c->w[1], c->w[2], c->w[3], c->w[4]};
     const int32_t strips = (width - 5) / 2, turns = strips / 3, last = width - 3;
-    const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP, in = last - base, b = words[5];
+    const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP, in = last - base;
+    const int32_t b = c->bias, m = c->m;
     int16_t *const end = to + mbn_dsp_place(base, group_halves);
+    int32_t y0, y1;
     uint32_t e, o, f;
-    mbn_m7_edge(p0, p1, p2, w, bias, mbn_dsp_wait((uint32_t)left), m, to, 0, 1, 0, group_halves);
+    mbn_m7_edge(p0, p1, p2, w, b, c->left, m, to, 0, 1, 0, group_halves);
 #define MBN_N_OUT [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o), [f] "=&r"(f)
 #define MBN_N_IN                                                                                  \
     [p0] "r"(p0), [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]),     \
-        [wa] "r"(w[3]), [wb] "r"(w[4]), [b] "r"(b), [m] "t"(m),                                   \
-        [to] "t"(mbn_dsp_wait((uintptr_t)to))
+        [wa] "r"(w[3]), [wb] "r"(w[4]), [b] "r"(b), [m] "m"(m),                                   \
+        [to] "m"(to)
     for (int32_t k = turns; k > 0; k--) {
         __asm__ volatile(MBN_N_BEGIN("2") MBN_N_STRIP("2", "a0", "a1") MBN_N_STRIP("4", "a2", "a3")
                              MBN_N_STRIP("6", "a4", "a5")
@@ -149,8 +152,8 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
                          : MBN_N_IN, [a0] MBN_S_AT(5), [a1] MBN_S_AT(6)
                          : "memory");
     }
-    mbn_m7_edge(p0, p1, p2, w, bias, mbn_dsp_wait((uint32_t)right), m, end, width - 4 - 6 * turns,
-                in, in + 2, group_halves);
+    mbn_m7_edge(p0, p1, p2, w, b, c->right, m, end, width - 4 - 6 * turns, in, in + 2,
+                group_halves);
 }
 
 /* Stride 2, a strip inside the map: L: padded on the left (the byte before a word), R: not. */
@@ -171,22 +174,22 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
 #define MBN_N_BYTE(P, AT) "ldrsb.w %[t], [%[" P "], #" AT "%c[beside]]\n\t"
 
 #define MBN_N_BEGIN2(X)                                                                           \
-    MBN_N_WORD("p0", X) MBN_N_BYTE("p0", X "+") "vmov %[y0], %[bias]\n\t"                         \
-    "vmov %[y1], %[bias]\n\t" MBN_N_UNPACK_O
+    MBN_N_WORD("p0", X) MBN_N_BYTE("p0", X "+") "ldr.w %[y0], %[bias]\n\t"                         \
+    "ldr.w %[y1], %[bias]\n\t" MBN_N_UNPACK_O
 
 #define MBN_N_STRIP2(ROW, X, XNEXT, A0, A1)                                                       \
     ROW("0", "wa", "b", MBN_N_WORD("p1", X), MBN_N_BYTE("p1", X "+"), "", MBN_N_UNPACK_O)         \
     ROW("1", "wa", "t", MBN_N_WORD("p2", X), MBN_N_BYTE("p2", X "+"), "", MBN_N_UNPACK_O)         \
     ROW("2", "wb", "b", MBN_N_WORD("p0", XNEXT), MBN_N_BYTE("p0", XNEXT "+"), MBN_N_M, "")        \
-    "vmov %[e], %[to]\n\t"                                                                        \
+    "ldr.w %[e], %[to]\n\t"                                                                        \
     "smmulr %[y0], %[y0], %[o]\n\t"                                                               \
     "smmulr %[y1], %[y1], %[o]\n\t"                                                               \
     "ssat %[y0], #8, %[y0]\n\t" MBN_N_UNPACK_O                                                    \
     "ssat %[y1], #8, %[y1]\n\t"                                                                   \
     "strh.w %[y0], [%[e], %[" A0 "]]\n\t"                                                         \
-    "vmov %[y0], %[bias]\n\t"                                                                     \
+    "ldr.w %[y0], %[bias]\n\t"                                                                     \
     "strh.w %[y1], [%[e], %[" A1 "]]\n\t"                                                         \
-    "vmov %[y1], %[bias]\n\t"
+    "ldr.w %[y1], %[bias]\n\t"
 
 /* Strips inside a row, of which `rows` point at the first; `to`: of the group whose pixel p is its
  * first output. A turn is three strips; a word behind the last one is read too. */
@@ -196,7 +199,7 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
                        [f] "=&r"(f), [t] "=&r"(t)                                                 \
                      : [p0] "r"(rows[0]), [p1] "r"(rows[1]), [p2] "r"(rows[2]), [w0] "r"(w[0]),   \
                        [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]),            \
-                       [bias] "t"(bias), [m] "t"(m), [to] "t"(mbn_dsp_wait((uintptr_t)to)),       \
+                       [bias] "m"(bias), [m] "m"(m), [to] "m"(to),       \
                        [beside] "i"(beside), __VA_ARGS__                                          \
                      : "memory")
 #define MBN_N_STRIPS2(ROW)                                                                        \
@@ -220,8 +223,8 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
                    [a1] MBN_S_AT(p + 3));                                                         \
     }
 
-MBN_INLINE void mbn_m7_inside2(const int8_t *rows[3], const uint32_t w[5], const float bias,
-                               const float m, int16_t *to, const int32_t p, const int32_t strips,
+MBN_INLINE void mbn_m7_inside2(const int8_t *rows[3], const uint32_t w[5], const int32_t bias,
+                               const int32_t m, int16_t *to, const int32_t p, const int32_t strips,
                                const int32_t group_halves, const int left)
 {
     const int32_t beside = left ? -1 : 4;
@@ -256,7 +259,7 @@ MBN_INLINE void mbn_m7_row2(const int8_t *rows[3], const int32_t *words, int16_t
     const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP;
     mbn_dsp_strip2(rows, w, bias, edge, m, to, phase, width, group_halves, left, MBN_DSP_FIRST);
     if (inside > 0) {
-        mbn_m7_inside2(rows, w, bias, m, to, phase + 2, inside, group_halves, left);
+        mbn_m7_inside2(rows, w, words[5], words[6], to, phase + 2, inside, group_halves, left);
     }
     mbn_dsp_strip2(rows, w, bias, edge, m, to + mbn_dsp_place(base, group_halves), last - base,
                    width, group_halves, left, MBN_DSP_LAST);
@@ -264,43 +267,58 @@ MBN_INLINE void mbn_m7_row2(const int8_t *rows[3], const int32_t *words, int16_t
 
 #endif
 
-/* mbn_dsp_depthwise_s1 of one row. */
-MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+/* See mbn_dsp_depthwise_s1. */
+MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, const int8_t *in2,
+                                       const int8_t *in3, const int8_t *in4, const int8_t *in5,
+                                       const int8_t *in6, const int8_t *in7, const int8_t *in8,
+                                       const int8_t *in9, const int32_t lines,
                                        const int32_t *words, int16_t *tile, const int32_t channels,
                                        const int32_t pairs, const int32_t plane_bytes,
-                                       const int32_t width, const int32_t zero_point)
+                                       const int32_t width, const int32_t next,
+                                       const int32_t zero_point)
 {
 #if MBN_DSP && defined(__ARM_FP)
     if (width >= 5) {
+        const int8_t *const in[] = {in0, in1, in2, in3, in4, in5, in6, in7, in8, in9};
+        const int32_t halves = 8 * pairs;
         int16_t *to = tile;
         for (int32_t c = 0; c < channels; c++) {
-            mbn_m7_row1(row0, row1, row2, words, to, width, 8 * pairs, zero_point);
-            row0 += plane_bytes;
-            row1 += plane_bytes;
-            row2 += plane_bytes;
+            mbn_m7_channel one = {{(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2],
+                                   (uint32_t)words[3], (uint32_t)words[4]},
+                                  words[5], words[5], words[5], words[6]};
+            MBN_UNROLL
+            for (int32_t k = 0; k < 3; k++) {
+                one.left = mbn_smlabb((uint32_t)zero_point, one.w[k], one.left);
+                one.right = mbn_smlabt((uint32_t)zero_point, one.w[k], one.right);
+            }
+            const int32_t at = c * plane_bytes;
+            _Pragma("GCC unroll 8") for (int32_t y = 0; y < lines; y++)
+            {
+                mbn_m7_row1(in[y] + at, in[y + 1] + at, in[y + 2] + at, &one,
+                            to + mbn_dsp_place(y * next, halves), width, halves);
+            }
             words += 7;
             to = c + 1 == pairs ? tile + 1 : to + 8;
         }
         return 0;
     }
 #endif
-    return mbn_dsp_depthwise_s1(row0, row1, row2, row2, row2, row2, row2, row2, row2, row2, 1,
-                                words, tile, channels, pairs, plane_bytes, width, width,
-                                zero_point);
+    return mbn_dsp_depthwise_s1(in0, in1, in2, in3, in4, in5, in6, in7, in8, in9, lines, words,
+                                tile, channels, pairs, plane_bytes, width, next, zero_point);
 }
 
-/* mbn_dsp_depthwise_s2 of a row that begins a group. */
+/* See mbn_dsp_depthwise_s2. */
 MBN_INLINE int32_t mbn_m7_depthwise_s2(const int8_t *row0, const int8_t *row1, const int8_t *row2,
-                                       const int32_t *words, int16_t *tile, const int32_t channels,
-                                       const int32_t pairs, const int32_t plane_bytes,
-                                       const int32_t width, const int32_t left,
-                                       const int32_t zero_point)
+                                       const int32_t *words, int16_t *tile, const int32_t phase,
+                                       const int32_t channels, const int32_t pairs,
+                                       const int32_t plane_bytes, const int32_t width,
+                                       const int32_t left, const int32_t zero_point)
 {
 #if MBN_DSP && defined(__ARM_FP)
     int16_t *to = tile;
     for (int32_t c = 0; c < channels; c++) {
         const int8_t *rows[3] = {row0, row1, row2};
-        mbn_m7_row2(rows, words, to, width, 0, 8 * pairs, left, zero_point);
+        mbn_m7_row2(rows, words, to, width, phase, 8 * pairs, left, zero_point);
         row0 += plane_bytes;
         row1 += plane_bytes;
         row2 += plane_bytes;
@@ -309,7 +327,7 @@ MBN_INLINE int32_t mbn_m7_depthwise_s2(const int8_t *row0, const int8_t *row1, c
     }
     return 0;
 #else
-    return mbn_dsp_depthwise_s2(row0, row1, row2, words, tile, 0, channels, pairs, plane_bytes,
+    return mbn_dsp_depthwise_s2(row0, row1, row2, words, tile, phase, channels, pairs, plane_bytes,
                                 width, left, zero_point);
 #endif
 }

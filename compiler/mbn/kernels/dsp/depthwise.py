@@ -104,17 +104,12 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     shape = [channels, pairs, plane, width]
     addresses = [b.address(row, 0, 0) for row in rows]
     pixels = row_pixels(b, outputs, b.band_rows)
-    if pixels_of(b) != SLOTS:  # one row a band
-        end = [b.source.zero_point] if stride == 1 else [layer.pads[1], b.source.zero_point]
-        with b.block("depthwise", reads, writes):
-            where = [b.address(words, 0, 0), b.address(tile, 0, 0, 0, 0)]
-            b.call(f"mbn_m7_depthwise_s{stride}", *addresses, *where, *shape, *end)
-        return
+    prefix = "mbn_dsp" if pixels_of(b) == SLOTS else "mbn_m7"
     if stride == 1 and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
             b.call(
-                "mbn_dsp_depthwise_s1",
+                f"{prefix}_depthwise_s1",
                 *addresses,
                 b.band_rows,
                 b.address(words, 0, 0),
@@ -125,7 +120,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
             )
         return
     left = layer.pads[1]
-    function, ends = "mbn_dsp_depthwise_s2", [left, b.source.zero_point]
+    function, ends = f"{prefix}_depthwise_s2", [left, b.source.zero_point]
     if by_rows(b):
         function = "mbn_dsp_any_s1" if stride == 1 else f"mbn_dsp_any_s2_left{left}"
         ends = [b.source.zero_point]

@@ -71,10 +71,12 @@ def _heights(b: StageBuilder) -> list[int]:
     """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
     share groups two by two."""
     height, width = b.out.height, b.out.width
-    if pixels_of(b) != SLOTS or not fast_depthwise(b) or b.out.width % SLOTS == 1:
-        return [1]
     rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
     fills = width % SLOTS == 2
+    if pixels_of(b) != SLOTS:
+        fills = False  # every row begins a group, so that any number goes together
+    elif not fast_depthwise(b) or width % SLOTS == 1:
+        return [1]
     tall = {2, height} if rolls else {2} if fills else set()
     return [
         1,
@@ -87,8 +89,11 @@ def _heights(b: StageBuilder) -> list[int]:
 
 
 def _cycles(b: StageBuilder, rows: int) -> int:
-    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels."""
+    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels. On
+    the M7, what a channel's rows share is all that differs."""
     height, width = b.out.height, b.out.width
+    if pixels_of(b) != SLOTS:
+        return len(b.derived[0].weights) * height // rows * 30
     depthwise = 19.0
     if serves_strips(b):
         depthwise = 21.0 if b.layers[0].stride != (1, 1) else {1: 18.5, 2: 15.5}.get(rows, 14.8)
