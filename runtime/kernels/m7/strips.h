@@ -35,7 +35,7 @@
 #define MBN_N_UNPACK_O "sxtb16 %[o], %[f], ror #8\n\t"
 #define MBN_N_M "ldr.w %[o], %[m]\n\t"
 
-/* Requantises y0 and y1 and stores them; the next strip's O meanwhile. */
+/* Requantises y0 and y1 and stores them; the next strip's O and its biases meanwhile. */
 #define MBN_N_STORE2(A0, A1)                                                                      \
     "ldr.w %[e], %[to]\n\t"                                                                        \
     "smmulr %[y0], %[y0], %[o]\n\t"                                                               \
@@ -43,14 +43,18 @@
     "ssat %[y0], #8, %[y0]\n\t" MBN_N_UNPACK_O                                                    \
     "ssat %[y1], #8, %[y1]\n\t"                                                                   \
     "strh.w %[y0], [%[e], %[" A0 "]]\n\t"                                                         \
-    "strh.w %[y1], [%[e], %[" A1 "]]\n\t"
+    "ldr.w %[y0], %[bias]\n\t"                                                                    \
+    "strh.w %[y1], [%[e], %[" A1 "]]\n\t"                                                         \
+    "ldr.w %[y1], %[bias]\n\t"
 
 /* Before the first strip of a statement; a statement needs all registers, so none carries over. */
-#define MBN_N_BEGIN(X) MBN_N_WORD("p0", X) MBN_N_UNPACK_O
+#define MBN_N_BEGIN(X)                                                                            \
+    MBN_N_WORD("p0", X) "ldr.w %[y0], %[bias]\n\t"                                                \
+    "ldr.w %[y1], %[bias]\n\t" MBN_N_UNPACK_O
 
 /* A strip inside the map, X columns behind the row pointers. */
 #define MBN_N_STRIP(X, A0, A1)                                                                    \
-    MBN_N_ROW("0", "wa", "b", "b", "b", MBN_N_WORD("p1", X), MBN_N_NONE, MBN_N_NONE, "",          \
+    MBN_N_ROW("0", "wa", "b", "y0", "y1", MBN_N_WORD("p1", X), MBN_N_NONE, MBN_N_NONE, "",        \
               MBN_N_UNPACK_O)                                                                     \
     MBN_N_ROW("1", "wa", "t", "y0", "y1", MBN_N_WORD("p2", X), MBN_N_NONE, MBN_N_NONE, "",        \
               MBN_N_UNPACK_O)                                                                     \
@@ -60,7 +64,8 @@
 
 #define MBN_N_EDGE(EDGE_O, EDGE_E)                                                                \
     __asm__ volatile(                                                                             \
-        MBN_N_WORD("p0", "%c[x]") "ldr.w %[y1], %[bias]\n\t"                                       \
+        "ldr.w %[f], [%[e], #%c[x]]\n\t"                                                          \
+        "ldr.w %[y1], %[bias]\n\t"                                       \
         "ldr.w %[y0], %[bias]\n\t"                                                                 \
         "ldr.w %[y4], %[edge]\n\t" MBN_N_UNPACK_O                                                  \
         MBN_N_ROW("0", "wa", "b", "y0", "y1", MBN_N_WORD("p1", "%c[x]"), EDGE_O, EDGE_E, "",      \
@@ -78,9 +83,9 @@
         "ssat %[y4], #8, %[y4]\n\t"                                                               \
         "strh.w %[y1], [%[e], %[a1]]\n\t"                                                         \
         "strh.w %[y4], [%[e], %[a2]]\n\t"                                                         \
-        : [y0] "=&r"(y0), [y1] "=&r"(y1), [y4] "=&r"(y4), [e] "=&r"(e), [o] "=&r"(o),             \
+        : [y0] "=&r"(y0), [y1] "=&r"(y1), [y4] "=&r"(y4), [e] "+&r"(p0), [o] "=&r"(o),            \
           [f] "=&r"(f)                                                                            \
-        : [p0] "r"(p0), [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]),               \
+        : [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]),               \
           [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "m"(bias), [edge] "m"(edge),     \
           [m] "m"(m), [to] "m"(to), [x] "i"(x), [a0] MBN_S_AT(p),        \
           [a1] MBN_S_AT(p + 1), [a2] MBN_S_AT(q)                                                  \
@@ -93,7 +98,7 @@ MBN_INLINE void mbn_m7_edge(const int8_t *p0, const int8_t *p1, const int8_t *p2
                             const int32_t group_halves)
 {
     int32_t y0, y1, y4;
-    uint32_t e, o, f;
+    uint32_t o, f;
     if (q < p) {
         MBN_N_EDGE(MBN_N_LEFT_O, MBN_N_LEFT_E);
     } else {
@@ -126,7 +131,7 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
 #define MBN_N_OUT [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o), [f] "=&r"(f)
 #define MBN_N_IN                                                                                  \
     [p0] "r"(p0), [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]),     \
-        [wa] "r"(w[3]), [wb] "r"(w[4]), [b] "r"(b), [m] "m"(m),                                   \
+        [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "m"(b), [m] "m"(m),                                   \
         [to] "m"(to)
     for (int32_t k = turns; k > 0; k--) {
         __asm__ volatile(MBN_N_BEGIN("2") MBN_N_STRIP("2", "a0", "a1") MBN_N_STRIP("4", "a2", "a3")
@@ -173,23 +178,19 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
     "smlatb %[y1], %[e], %[w" K "], %[y1]\n\t"
 #define MBN_N_BYTE(P, AT) "ldrsb.w %[t], [%[" P "], #" AT "%c[beside]]\n\t"
 
+/* The first row's pointer is on the stack: no register is left for it. */
+#define MBN_N_WORD0(AT) "ldr.w %[f], %[p0]\n\tldr.w %[f], [%[f], #" AT "]\n\t"
+#define MBN_N_BYTE0(AT) "ldr.w %[t], %[p0]\n\tldrsb.w %[t], [%[t], #" AT "%c[beside]]\n\t"
+
 #define MBN_N_BEGIN2(X)                                                                           \
-    MBN_N_WORD("p0", X) MBN_N_BYTE("p0", X "+") "ldr.w %[y0], %[bias]\n\t"                         \
+    MBN_N_WORD0(X) MBN_N_BYTE0(X "+") "ldr.w %[y0], %[bias]\n\t"                         \
     "ldr.w %[y1], %[bias]\n\t" MBN_N_UNPACK_O
 
 #define MBN_N_STRIP2(ROW, X, XNEXT, A0, A1)                                                       \
     ROW("0", "wa", "b", MBN_N_WORD("p1", X), MBN_N_BYTE("p1", X "+"), "", MBN_N_UNPACK_O)         \
     ROW("1", "wa", "t", MBN_N_WORD("p2", X), MBN_N_BYTE("p2", X "+"), "", MBN_N_UNPACK_O)         \
-    ROW("2", "wb", "b", MBN_N_WORD("p0", XNEXT), MBN_N_BYTE("p0", XNEXT "+"), MBN_N_M, "")        \
-    "ldr.w %[e], %[to]\n\t"                                                                        \
-    "smmulr %[y0], %[y0], %[o]\n\t"                                                               \
-    "smmulr %[y1], %[y1], %[o]\n\t"                                                               \
-    "ssat %[y0], #8, %[y0]\n\t" MBN_N_UNPACK_O                                                    \
-    "ssat %[y1], #8, %[y1]\n\t"                                                                   \
-    "strh.w %[y0], [%[e], %[" A0 "]]\n\t"                                                         \
-    "ldr.w %[y0], %[bias]\n\t"                                                                     \
-    "strh.w %[y1], [%[e], %[" A1 "]]\n\t"                                                         \
-    "ldr.w %[y1], %[bias]\n\t"
+    ROW("2", "wb", "b", MBN_N_WORD0(XNEXT), MBN_N_BYTE0(XNEXT "+"), MBN_N_M, "")                  \
+    MBN_N_STORE2(A0, A1)
 
 /* Strips inside a row, of which `rows` point at the first; `to`: of the group whose pixel p is its
  * first output. A turn is three strips; a word behind the last one is read too. */
@@ -197,7 +198,7 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
     __asm__ volatile(TEXT                                                                         \
                      : [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o),                \
                        [f] "=&r"(f), [t] "=&r"(t)                                                 \
-                     : [p0] "r"(rows[0]), [p1] "r"(rows[1]), [p2] "r"(rows[2]), [w0] "r"(w[0]),   \
+                     : [p0] "m"(rows[0]), [p1] "r"(rows[1]), [p2] "r"(rows[2]), [w0] "r"(w[0]),   \
                        [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]),            \
                        [bias] "m"(bias), [m] "m"(m), [to] "m"(to),       \
                        [beside] "i"(beside), __VA_ARGS__                                          \
