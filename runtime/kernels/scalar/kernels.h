@@ -113,22 +113,4 @@ MBN_INLINE int32_t mbn_average(int32_t sum, int32_t count)
     return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
 }
 
-/* sum += a[k] * w[k]; four products a turn, so that a load is not waited for. */
-MBN_INLINE int32_t mbn_scalar_dot(int32_t *sum, const int8_t *a, const int8_t *w, int32_t count)
-{
-    int32_t total = *sum;
-    int32_t k = 0;
-    for (; k + 4 <= count; k += 4) {
-        total += a[k] * w[k];
-        total += a[k + 1] * w[k + 1];
-        total += a[k + 2] * w[k + 2];
-        total += a[k + 3] * w[k + 3];
-    }
-    for (; k < count; k++) {
-        total += a[k] * w[k];
-    }
-    *sum = total;
-    return 0;
-}
-
 #endif
