@@ -9,10 +9,24 @@
 #ifndef MBN_SCALAR_BLOCKED_H
 #define MBN_SCALAR_BLOCKED_H
 
+#include "scalar/armv6m.h"
 #include "scalar/kernels.h"
 
 /* Fully: every index of the small arrays becomes constant, so they live in registers. */
 #define MBN_FULLY _Pragma("GCC unroll 16")
+
+/* Within low .. high. */
+MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
+{
+#if defined(__ARM_FEATURE_SAT)
+    if (low == -128 && high == 127) {
+        __asm__("ssat %0, #8, %0" : "+r"(value) : : "cc");
+        return value;
+    }
+#endif
+    value = value > high ? high : value;
+    return value < low ? low : value;
+}
 
 /* Requantises, clamps and stores one channel's pixels, sum[p * apart] each. */
 MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixels, int32_t m,
@@ -31,8 +45,7 @@ MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixe
         } else {
             value = mbn_requantise_tflite_any(sum[p * apart], m, *z, *e);
         }
-        value = value > high ? high : value;
-        out[p] = (int8_t)(value < low ? low : value);
+        out[p] = (int8_t)mbn_scalar_clamp(value, low, high);
     }
 }
 
@@ -59,6 +72,68 @@ MBN_INLINE void mbn_scalar_tap(int32_t *sum, const int8_t *x, const int8_t *w, i
     }
 }
 
+#if defined(__ARM_ARCH_7M__)
+/* gcc scatters the loads, and each then takes two cycles. */
+#define MBN_V7_TAP(K)                                                                              \
+    "ldrsb.w %[w0], [%[w], #2*" #K "]\n\t"                                                         \
+    "ldrsb.w %[w1], [%[w], #2*" #K "+1]\n\t"                                                       \
+    "ldrsb.w %[x0], [%[x], #%c[step]*" #K "]\n\t"                                                  \
+    "ldrsb.w %[x1], [%[x], #%c[step]*" #K "+%c[across]]\n\t"                                       \
+    "ldrsb.w %[x2], [%[x], #%c[step]*" #K "+2*%c[across]]\n\t"                                     \
+    "mla %[s0], %[x0], %[w0], %[s0]\n\t"                                                          \
+    "mla %[s1], %[x0], %[w1], %[s1]\n\t"                                                          \
+    "mla %[s2], %[x1], %[w0], %[s2]\n\t"                                                          \
+    "mla %[s3], %[x1], %[w1], %[s3]\n\t"                                                          \
+    "mla %[s4], %[x2], %[w0], %[s4]\n\t"                                                          \
+    "mla %[s5], %[x2], %[w1], %[s5]\n\t"
+
+/* Four taps of three pixels by two channels. */
+MBN_INLINE void mbn_scalar_four(int32_t *sum, const int8_t **x, const int8_t **w, int32_t step,
+                                int32_t across)
+{
+    int32_t x0, x1, x2, w0, w1;
+    __asm__(MBN_V7_TAP(0) MBN_V7_TAP(1) MBN_V7_TAP(2) MBN_V7_TAP(3)
+            : [s0] "+r"(sum[0]), [s1] "+r"(sum[1]), [s2] "+r"(sum[2]), [s3] "+r"(sum[3]),
+              [s4] "+r"(sum[4]), [s5] "+r"(sum[5]), [x0] "=&r"(x0), [x1] "=&r"(x1),
+              [x2] "=&r"(x2), [w0] "=&r"(w0), [w1] "=&r"(w1)
+            : [x] "r"(*x), [w] "r"(*w), [step] "i"(step), [across] "i"(across)
+            : "memory");
+    *x += 4 * step;
+    *w += 8;
+}
+#endif
+
+/* sum[p * channels + n] += x[k * step + p * across] . w[k * channels + n] over `taps`. */
+MBN_INLINE void mbn_scalar_sums(int32_t *sum, const int8_t *x, const int8_t *w, int32_t taps,
+                                int32_t step, int32_t across, int32_t pixels, int32_t channels)
+{
+#if defined(__ARM_ARCH_6M__)
+    if (channels == 2 && (pixels == 1 || across == 1)) {
+        mbn_v6_sums(sum, x, w, taps, step, pixels);
+        return;
+    }
+#endif
+    const int8_t *const last = w + taps / 4 * 4 * channels;
+    while (w != last) {
+#if defined(__ARM_ARCH_7M__)
+        if (channels == 2 && pixels == 3 && 3 * step + 2 * across < 4096) {
+            mbn_scalar_four(sum, &x, &w, step, across);
+            continue;
+        }
+#endif
+        MBN_UNROLL
+        for (int32_t k = 0; k < 4; k++) {
+            mbn_scalar_tap(sum, x + k * step, w + k * channels, across, pixels, channels);
+        }
+        x += 4 * step;
+        w += 4 * channels;
+    }
+    MBN_UNROLL
+    for (int32_t k = 0; k < taps % 4; k++) {
+        mbn_scalar_tap(sum, x + k * step, w + k * channels, across, pixels, channels);
+    }
+}
+
 /* Up to three pixels by one or two channels: x[k * step + p * across] . w[k * channels + n] over
  * `taps`, bias[n] first; channel n to out[n * plane], pixel by pixel. */
 MBN_INLINE int32_t mbn_scalar_block(const int8_t *x, const int8_t *w, const int32_t *bias,
@@ -75,19 +150,7 @@ MBN_INLINE int32_t mbn_scalar_block(const int8_t *x, const int8_t *w, const int3
             sum[p * channels + n] = bias[n];
         }
     }
-    const int8_t *const last = w + taps / 4 * 4 * channels;
-    while (w != last) {
-        MBN_UNROLL
-        for (int32_t k = 0; k < 4; k++) {
-            mbn_scalar_tap(sum, x + k * step, w + k * channels, across, pixels, channels);
-        }
-        x += 4 * step;
-        w += 4 * channels;
-    }
-    MBN_UNROLL
-    for (int32_t k = 0; k < taps % 4; k++) {
-        mbn_scalar_tap(sum, x + k * step, w + k * channels, across, pixels, channels);
-    }
+    mbn_scalar_sums(sum, x, w, taps, step, across, pixels, channels);
     MBN_UNROLL
     for (int32_t n = 0; n < channels; n++) {
         mbn_scalar_store(sum + n, channels, pixels, m[n], z + n, e + n, out + n * plane, shift, low,
