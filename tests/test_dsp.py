@@ -79,3 +79,18 @@ def test_kernel_rows_longer_than_a_patch_are_gathered(place: str) -> None:
     """Seven pixels of five channels are more bytes than the patch body pads."""
     network = networks.make_network((9, 8, 5), [conv(3, 7), conv(4)], seed=6)
     compare(network, "dsp", ir.InputMode.STREAM, find_board(place))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes_of_the_m7(shape: tuple[int, int, str, int]) -> None:
+    """Groups of three pixels: as C on the host, as asm on the emulated M7."""
+    optimise, budget = way_of(shape)
+    for place in ("host", "qemu-m7"):
+        compare(
+            chain(*shape),
+            "m7",
+            ir.InputMode.STREAM,
+            find_board(place),
+            optimise=optimise,
+            ram_budget=budget,
+        )

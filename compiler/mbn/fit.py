@@ -172,9 +172,9 @@ def _tile_bytes(width: int, depth: int, kernel_set: str) -> int:
 
 def _table_bytes(layer: LayerShape, kernel_set: str) -> int:
     taps = layer.fan_in
-    if kernel_set == "dsp" and layer.kind is Kind.DEPTHWISE:
+    if kernel_set in ("dsp", "m7") and layer.kind is Kind.DEPTHWISE:
         return 28 * layer.channels_out
-    if kernel_set == "dsp":
+    if kernel_set in ("dsp", "m7"):
         return _up(layer.channels_out, 2) * (_up(taps, 2) + 8)
     if kernel_set == "mve" and layer.kind is Kind.DEPTHWISE:
         return 24 * _up(layer.channels_out, 4)

@@ -402,17 +402,7 @@ def _refuse_unemulated(image: Image) -> None:
 
 
 def _count(compiled: Compiled, report: Report, console: Console) -> Report:
-    """Instructions and modelled cycles of one inference, from the serial-free bench image."""
-    image = build_image(compiled.folder / "c", compiled.job.board, "bench", compiled.folder)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("counting instructions in QEMU", total=None)
-        result = cost.measure(
-            compiled.job.board,
-            image.elf,
-            len(report.stages),
-            compiled.folder / "cost",
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
-        )
+    result = measure(compiled, console)
     for note in result.notes:
         console.print(note)
     return checking.with_counts(
@@ -420,3 +410,18 @@ def _count(compiled: Compiled, report: Report, console: Console) -> Report:
         (result.total.instructions, result.total.modelled_cycles),
         [(stage.instructions, stage.modelled_cycles) for stage in result.stages],
     )
+
+
+def measure(compiled: Compiled, console: Console) -> cost.CostResult:
+    """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
+    image; no bit is compared."""
+    image = build_image(compiled.folder / "c", compiled.job.board, "bench", compiled.folder)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("counting instructions in QEMU", total=None)
+        return cost.measure(
+            compiled.job.board,
+            image.elf,
+            len(compiled.report.stages),
+            compiled.folder / "cost",
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
+        )

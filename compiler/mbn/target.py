@@ -27,7 +27,7 @@ class Core:
 
     name: str
     gcc_flags: tuple[str, ...]
-    kernels: str  # a kernel set: "scalar", "dsp" or "mve"
+    kernels: str  # a kernel set: "scalar", "dsp", "m7" or "mve"
 
     @property
     def native(self) -> bool:
@@ -48,7 +48,7 @@ CORES: Mapping[str, Core] = {
         _core("cortex-m0plus", "scalar"),
         _core("cortex-m3", "scalar"),
         _core("cortex-m4f", "dsp", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m7", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m7", "m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m33", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m55", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
     )

@@ -304,7 +304,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
     return f"""/* Stage {index}: {stage.kind} {_comment(stage.name)}
  * {source} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
-{place.offset_bytes}, {kept} of {place.row_bytes} bytes */
+{place.offset_bytes}, {kept}, {place.row_bytes} bytes a row */
 static void stage_{index:02d}_{_stage_identifier(stage)}(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {{

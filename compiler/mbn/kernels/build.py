@@ -17,6 +17,17 @@ from mbn.kernels.stage_builder import StageBuilder, StageCode
 
 Choice = Callable[[StageBuilder], bool]
 
+_DSP: dict[ir.StageKind, tuple[Choice, ...]] = {
+    ir.StageKind.CONV: (dsp.convolution, scalar.convolution),
+    ir.StageKind.BLOCK: (dsp.block, scalar.block),
+    ir.StageKind.DEPTHWISE: (scalar.depthwise,),
+    ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
+    ir.StageKind.POOL: (dsp.pool, scalar.pool),
+    ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
+    ir.StageKind.SOFTMAX: (scalar.softmax,),
+    ir.StageKind.ADD: (scalar.addition,),
+}
+
 SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
     "scalar": {
         ir.StageKind.CONV: (scalar.convolution,),
@@ -28,16 +39,8 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.ADD: (scalar.addition,),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
     },
-    "dsp": {
-        ir.StageKind.CONV: (dsp.convolution, scalar.convolution),
-        ir.StageKind.BLOCK: (dsp.block, scalar.block),
-        ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-        ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
-        ir.StageKind.POOL: (dsp.pool, scalar.pool),
-        ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
-        ir.StageKind.SOFTMAX: (scalar.softmax,),
-        ir.StageKind.ADD: (scalar.addition,),
-    },
+    "dsp": _DSP,
+    "m7": _DSP,  # the same schedules over groups of three pixels, with bodies of its own
     "mve": {
         ir.StageKind.CONV: (mve.convolution, scalar.convolution),
         ir.StageKind.BLOCK: (mve.block, scalar.block),
@@ -63,11 +66,11 @@ def band_options(
 ) -> tuple[ir.BandOption, ...]:
     """The heights that a stage's bands may have, with their scratch and estimated cycles."""
     for choice in SETS[kernel_set][stage.kind]:
-        bare = StageBuilder(network, stage, optimise)
+        bare = StageBuilder(network, stage, kernel_set, optimise)
         heights = HEIGHTS[choice](bare) if choice in HEIGHTS else {1: 0}
         found = []
         for rows, cycles in heights.items():
-            builder = StageBuilder(network, stage, optimise, rows)
+            builder = StageBuilder(network, stage, kernel_set, optimise, rows)
             if builder.emitted(choice) is not None:
                 early = builder.reads_before_writing
                 found.append(ir.BandOption(rows, builder.scratch_bytes, early, cycles))
@@ -86,7 +89,7 @@ def build_stage(
     """The C kernel of one stage, with its constants packed for it. `optimise`: speed, balanced or
     size; `band_rows`: one of its `band_options`."""
     for choice in SETS[kernel_set][stage.kind]:
-        code = StageBuilder(network, stage, optimise, band_rows).build(choice)
+        code = StageBuilder(network, stage, kernel_set, optimise, band_rows).build(choice)
         if code is not None:
             return code
     raise _unserved(stage, kernel_set)

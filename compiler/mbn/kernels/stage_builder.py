@@ -59,10 +59,16 @@ class StageBuilder(tir.Builder):
     """Emits one stage's kernel; see the head of this file."""
 
     def __init__(
-        self, network: ir.Network, stage: ir.Stage, optimise: str = "speed", band_rows: int = 1
+        self,
+        network: ir.Network,
+        stage: ir.Stage,
+        kernel_set: str,
+        optimise: str = "speed",
+        band_rows: int = 1,
     ) -> None:
         super().__init__()
-        self.network, self.stage, self.optimise = network, stage, optimise
+        self.network, self.stage = network, stage
+        self.kernel_set, self.optimise = kernel_set, optimise
         self.layers = [network.layers[index] for index in stage.layers]
         self.source = network.stage_input(stage)
         self.out = network.stage_output(stage)

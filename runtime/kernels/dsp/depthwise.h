@@ -4,7 +4,7 @@
  * and the channel's seven words: (w0, w2) of each kernel row as halfwords, (w1 of row 0, w1 of
  * row 1), (w1 of row 2, 0), bias, and what requantises (dsp/requantise.h).
  * What leaves: int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase + x
- * and goes to halfword (p / 4) * group_halves + (p % 4) * 2. Always holds: every word of input is loaded aligned;
+ * and goes to halfword (p / group) * group_halves + (p % group) * 2. Always holds: every word of input is loaded aligned;
  * positions outside the map read as the zero point (the constants `first` and `valid`, how many
  * bytes from the strip's word on are in the map, say where that can happen).
  *
@@ -128,9 +128,19 @@ MBN_INLINE void mbn_dsp_sums_s1(const int8_t *rows[3], int32_t y[4], const mbn_d
 
 #endif
 
+/* Strips of four outputs step through the tile group by group; where groups have another number
+ * of pixels, their place is counted from the row's first. */
+#if MBN_DSP_GROUP == 4
+#define MBN_DSP_STEP(TILE, HALVES) ((TILE) += (HALVES))
+#define MBN_DSP_PHASE(PHASE, X) (PHASE)
+#else
+#define MBN_DSP_STEP(TILE, HALVES) ((void)(TILE))
+#define MBN_DSP_PHASE(PHASE, X) ((PHASE) + (int32_t)(X))
+#endif
+
 MBN_INLINE int32_t mbn_dsp_place(int32_t pixel, const int32_t group_halves)
 {
-    return pixel / 4 * group_halves + pixel % 4 * 2;
+    return pixel / MBN_DSP_GROUP * group_halves + pixel % MBN_DSP_GROUP * 2;
 }
 
 /* Stride 1, padding 1: outputs x .. x + 3. `tile`: of pixel x / 4 * 4. */
@@ -239,14 +249,15 @@ MBN_INLINE void mbn_dsp_row_s1(const int8_t *const from[3], const int32_t *words
     mbn_dsp_sums_s1(rows, y, &taps, zero_point, 1, end == 0 ? width : 5);
     mbn_dsp_store_s1(y, tile, end == 0 ? width : 4, phase, group_halves, words, shift, low, high);
     for (const int8_t *stop = from[0] + end; end > 4 && rows[0] != stop;) {
-        tile += group_halves;
+        MBN_DSP_STEP(tile, group_halves);
+        const int32_t at = MBN_DSP_PHASE(phase, rows[0] - from[0]);
         mbn_dsp_sums_s1(rows, y, &taps, zero_point, 0, 5);
-        mbn_dsp_store_s1(y, tile, 4, phase, group_halves, words, shift, low, high);
+        mbn_dsp_store_s1(y, tile, 4, at, group_halves, words, shift, low, high);
     }
     if (end != 0) {
-        tile += group_halves;
+        MBN_DSP_STEP(tile, group_halves);
         mbn_dsp_sums_s1(rows, y, &taps, zero_point, 0, width - end);
-        mbn_dsp_store_s1(y, tile, width - end, phase, group_halves, words, shift, low, high);
+        mbn_dsp_store_s1(y, tile, width - end, MBN_DSP_PHASE(phase, end), group_halves, words, shift, low, high);
     }
 }
 
@@ -276,13 +287,13 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
         mbn_dsp_strip_s1(rows, 0, tile, phase, group_halves, &taps, words, zero_point, 1,
                          end == 0 ? width : 5, shift, low, high);
         for (int32_t x = 4; x < end; x += 4) {
-            tile += group_halves;
-            mbn_dsp_strip_s1(rows, x, tile, phase, group_halves, &taps, words, zero_point, 0, 5,
+            MBN_DSP_STEP(tile, group_halves);
+            mbn_dsp_strip_s1(rows, x, tile, MBN_DSP_PHASE(phase, x), group_halves, &taps, words, zero_point, 0, 5,
                              shift, low, high);
         }
         if (end != 0) {
-            tile += group_halves;
-            mbn_dsp_strip_s1(rows, end, tile, phase, group_halves, &taps, words, zero_point, 0,
+            MBN_DSP_STEP(tile, group_halves);
+            mbn_dsp_strip_s1(rows, end, tile, MBN_DSP_PHASE(phase, end), group_halves, &taps, words, zero_point, 0,
                              width - end, shift, low, high);
         }
         return 0;

@@ -11,6 +11,11 @@
 
 #include "scalar/kernels.h"
 
+/* Pixels of one group of the pointwise's tile, which has four places whatever their number. */
+#ifndef MBN_DSP_GROUP
+#define MBN_DSP_GROUP 4
+#endif
+
 MBN_INLINE uint32_t mbn_load32(const void *from)
 {
     uint32_t word;

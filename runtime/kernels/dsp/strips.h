@@ -104,7 +104,7 @@
 #define MBN_S_IN2 MBN_S_IN, [p3] "t"(rows[3])
 
 /* Byte offset of pixel p (a constant) in a channel's part of the tile. */
-#define MBN_S_AT(P) "i"(((P) / 4 * group_halves + (P) % 4 * 2) * 2)
+#define MBN_S_AT(P) "i"(2 * mbn_dsp_place(P, group_halves))
 
 /* A strip inside the map: the outputs p and p + 1 behind `to`, of both rows if `two`. */
 MBN_INLINE void mbn_dsp_strip(const float *rows, const uint32_t w[5], const float bias,
@@ -201,6 +201,9 @@ MBN_INLINE void mbn_dsp_only_strip(const float *rows, const uint32_t w[5], const
     }
 }
 
+/* Strips of two outputs until the same places of other groups come. */
+#define MBN_S_TURN (MBN_DSP_GROUP == 4 ? 2 : MBN_DSP_GROUP)
+
 /* What a channel's outputs begin from and are multiplied by, waiting in FPU registers. */
 typedef struct mbn_dsp_channel {
     float bias;
@@ -221,24 +224,27 @@ MBN_INLINE void mbn_dsp_strips(const float *rows, const uint32_t w[5], const mbn
         return;
     }
     const int32_t strips = (width - 5) / 2, last = width - 3;
-    const float end = mbn_dsp_wait((uintptr_t)(to + last / 4 * group_halves));
+    const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP, in = last - base;
+    const float end = mbn_dsp_wait((uintptr_t)(to + mbn_dsp_place(base, group_halves)));
     mbn_dsp_edge_strip(rows, w, c->bias, c->left, c->m, x, mbn_dsp_wait((uintptr_t)to), 1, 0, next,
                        group_halves, two);
-    _Pragma("GCC unroll 2") for (int32_t k = strips / 2; k > 0; k--)
+    _Pragma("GCC unroll 2") for (int32_t k = strips / MBN_S_TURN; k > 0; k--)
     {
-        x += 2;
-        mbn_dsp_strip(rows, w, c->bias, m, x, to, 3, next, group_halves, two);
-        x += 2;
-        mbn_dsp_strip(rows, w, c->bias, m, x, to, 5, next, group_halves, two);
-        to += group_halves;
+        MBN_UNROLL
+        for (int32_t i = 0; i < MBN_S_TURN; i++) {
+            x += 2;
+            mbn_dsp_strip(rows, w, c->bias, m, x, to, 3 + 2 * i, next, group_halves, two);
+        }
+        to += mbn_dsp_place(2 * MBN_S_TURN, group_halves);
     }
-    if (strips % 2 != 0) {
+    MBN_UNROLL
+    for (int32_t i = 0; i < strips % MBN_S_TURN; i++) {
         x += 2;
-        mbn_dsp_strip(rows, w, c->bias, m, x, to, 3, next, group_halves, two);
+        mbn_dsp_strip(rows, w, c->bias, m, x, to, 3 + 2 * i, next, group_halves, two);
     }
     x += width - 4 - 2 * strips;
-    mbn_dsp_edge_strip(rows, w, c->bias, c->right, c->m, x, end, last % 4, last % 4 + 2, next,
-                       group_halves, two);
+    mbn_dsp_edge_strip(rows, w, c->bias, c->right, c->m, x, end, in, in + 2, next, group_halves,
+                       two);
 }
 
 /* `lines` output rows (a constant) of all channels from lines + 2 row pointers. */
@@ -265,12 +271,12 @@ MBN_INLINE void mbn_dsp_lines_s1(const float *rows, const int32_t lines, const i
         _Pragma("GCC unroll 4") for (int32_t y = 0; y < even; y += 2)
         {
             mbn_dsp_strips(rows + y, w, &one, words[6], c * plane_bytes,
-                           to + y * next / 4 * halves, width, next, halves, 1);
+                           to + mbn_dsp_place(y * next, halves), width, next, halves, 1);
         }
         _Pragma("GCC unroll 4") for (int32_t y = even; y < lines; y++)
         {
             mbn_dsp_strips(rows + y, w, &one, words[6], c * plane_bytes,
-                           to + y * next / 4 * halves, width, next, halves, 0);
+                           to + mbn_dsp_place(y * next, halves), width, next, halves, 0);
         }
         words += 7;
         to = c + 1 == pairs ? tile + 1 : to + 8;
@@ -306,7 +312,7 @@ MBN_INLINE int32_t mbn_dsp_depthwise_s1(const int8_t *in0, const int8_t *in1, co
         const int32_t at = c * plane_bytes;
         for (int32_t y = 0; y < lines; y++) {
             mbn_dsp_depthwise3x3(in[y] + at, in[y + 1] + at, in[y + 2] + at, words + 7 * c,
-                                 to + y * next / 4 * (8 * pairs), y * next % 4, 8 * pairs, width,
+                                 to, y * next, 8 * pairs, width,
                                  width, 1, 1, zero_point, 0, -128, 127);
         }
     }

@@ -102,21 +102,24 @@ MBN_INLINE void mbn_dsp_strips2(const int8_t *rows[3], const int32_t *words, int
     const float bias = mbn_dsp_wait((uint32_t)words[5]), m = mbn_dsp_wait((uint32_t)words[6]);
     const float edge = mbn_dsp_wait((uint32_t)outside);
     const int32_t inside = (width + 3) / 4 - 2, last = 2 * (inside + 1) + phase;
-    int16_t *const end = to + last / 4 * group_halves;
+    const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP;
+    int16_t *const end = to + mbn_dsp_place(base, group_halves);
     mbn_dsp_strip2(rows, w, bias, edge, m, to, phase, width, group_halves, left, MBN_DSP_FIRST);
-    _Pragma("GCC unroll 2") for (int32_t k = inside / 2; k > 0; k--)
+    _Pragma("GCC unroll 2") for (int32_t k = inside / MBN_S_TURN; k > 0; k--)
     {
-        mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2, width, group_halves, left,
-                       MBN_DSP_INSIDE);
-        mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 4, width, group_halves, left,
-                       MBN_DSP_INSIDE);
-        to += group_halves;
+        MBN_UNROLL
+        for (int32_t i = 0; i < MBN_S_TURN; i++) {
+            mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2 + 2 * i, width, group_halves,
+                           left, MBN_DSP_INSIDE);
+        }
+        to += mbn_dsp_place(2 * MBN_S_TURN, group_halves);
     }
-    if (inside % 2 != 0) {
-        mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2, width, group_halves, left,
+    MBN_UNROLL
+    for (int32_t i = 0; i < inside % MBN_S_TURN; i++) {
+        mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2 + 2 * i, width, group_halves, left,
                        MBN_DSP_INSIDE);
     }
-    mbn_dsp_strip2(rows, w, bias, edge, m, end, last % 4, width, group_halves, left,
+    mbn_dsp_strip2(rows, w, bias, edge, m, end, last - base, width, group_halves, left,
                    MBN_DSP_LAST);
 }
 

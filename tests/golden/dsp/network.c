@@ -94,7 +94,7 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
 
 /* Stage 0: conv stem
  * 8x6x3 -> 4x3x4, 1296 multiply-accumulates
- * scratch 224 bytes at 0; output at 288, whole map of 16 bytes */
+ * scratch 224 bytes at 0; output at 288, whole map, 16 bytes a row */
 static void stage_00_stem(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -103,7 +103,7 @@ static void stage_00_stem(
 
 /* Stage 1: block pw
  * 4x3x4 -> 4x3x5, 672 multiply-accumulates
- * scratch 32 bytes at 80; output at 0, whole map of 20 bytes */
+ * scratch 32 bytes at 80; output at 0, whole map, 20 bytes a row */
 static void stage_01_pw(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -112,7 +112,7 @@ static void stage_01_pw(
 
 /* Stage 2: pool pool
  * 4x3x5 -> 1x1x5, 0 multiply-accumulates
- * scratch 0 bytes at 80; output at 128, whole map of 8 bytes */
+ * scratch 0 bytes at 80; output at 128, whole map, 8 bytes a row */
 static void stage_02_pool(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -122,7 +122,7 @@ static void stage_02_pool(
 
 /* Stage 3: dense dense
  * 1x1x5 -> 1x1x3, 15 multiply-accumulates
- * scratch 48 bytes at 80; output at 344, whole map of 4 bytes */
+ * scratch 48 bytes at 80; output at 344, whole map, 4 bytes a row */
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
-from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
+from mbn.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
@@ -47,7 +47,7 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
     tensor = b.network.tensor(layer.output)
     words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 or 8 words a channel")
     call = (
-        pairs * PIXELS * 2,
+        pairs * SLOTS * 2,
         b.source.width,
         tensor.width,
         layer.stride[1],
@@ -63,10 +63,10 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
             continue
         with b.loop(stop - first, "j") as j:
             reads = [row[first : first + pairs, 0 : b.source.width] for row in rows]
-            writes = [tile[0:groups, 0:pairs, 0:PIXELS, half]]
+            writes = [tile[0:groups, 0:pairs, 0:SLOTS, half]]
             for line in range(b.band_rows):
                 window = rows[line * layer.stride[0] : line * layer.stride[0] + 3]
-                pixel = line * row_pixels(tensor.width, b.band_rows)
+                pixel = line * row_pixels(b, tensor.width, b.band_rows)
                 with b.block(f"depthwise{half}_{line}", reads, writes) as axis:
                     pair = axis.spatial(stop - first, j)
                     channel = pair + first
@@ -74,8 +74,8 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
                         "mbn_dsp_depthwise3x3",
                         *(b.address(row, channel, 0) for row in window),
                         b.address(words, channel, 0),
-                        b.address(tile, pixel // PIXELS, pair, 0, half),
-                        pixel % PIXELS,
+                        b.address(tile, pixel // pixels_of(b), pair, 0, half),
+                        pixel % pixels_of(b),
                         *call,
                     )
 
@@ -84,8 +84,8 @@ def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
     layer, derived, width = b.layers[0], b.derived[0], b.source.width
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    group_bytes = PIXELS * 4 * up(len(derived.weights), 2)
-    within_reach = (width + 2 * PIXELS) // PIXELS * group_bytes < MOST_OFFSET
+    group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
+    within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
     if not saturates or not within_reach or not fast_depthwise(b):
         return False
     if layer.stride == (1, 1):
@@ -100,15 +100,16 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     words = b.const("depthwise", depthwise_words(b.derived[0]), "depthwise, 7 words a channel")
     groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
     reads = [row[0:channels, 0:width] for row in rows]
-    writes = [tile[0:groups, 0:pairs, 0:PIXELS, 0:2]]
+    writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
     shape = [channels, pairs, plane, width]
     addresses = [b.address(row, 0, 0) for row in rows]
-    pixels = row_pixels(outputs, b.band_rows)
+    pixels = row_pixels(b, outputs, b.band_rows)
+    prefix = "mbn_dsp" if pixels_of(b) == SLOTS else "mbn_m7"
     if stride == 1 and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
             b.call(
-                "mbn_dsp_depthwise_s1",
+                f"{prefix}_depthwise_s1",
                 *addresses,
                 b.band_rows,
                 b.address(words, 0, 0),
@@ -119,12 +120,12 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
             )
         return
     left = layer.pads[1]
-    function, ends = "mbn_dsp_depthwise_s2", [left, b.source.zero_point]
+    function, ends = f"{prefix}_depthwise_s2", [left, b.source.zero_point]
     if by_rows(b):
         function = "mbn_dsp_any_s1" if stride == 1 else f"mbn_dsp_any_s2_left{left}"
         ends = [b.source.zero_point]
     for line in range(b.band_rows):
-        group, phase = divmod(line * pixels, PIXELS)
+        group, phase = divmod(line * pixels, pixels_of(b))
         with b.block(f"depthwise{line}", reads, writes):
             b.call(
                 function,
@@ -140,10 +141,10 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
 def by_rows(b: StageBuilder) -> bool:
     """Whether the one body for all shapes takes a row at a time: where flash is short, but for
     small maps, whose body several stages share."""
+    if b.optimise != "size" or pixels_of(b) != SLOTS:
+        return False
     small = b.source.width * b.source.height <= SMALL_PIXELS
-    return (b.optimise == "size" and b.source.width > PIXELS and not small) or (
-        b.optimise == "size" and b.layers[0].stride != (1, 1)
-    )
+    return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:

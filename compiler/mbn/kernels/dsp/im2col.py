@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
-from mbn.kernels.dsp.tile import PIXELS, up
+from mbn.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import Span, StageBuilder
 
@@ -57,13 +57,13 @@ def patches(
             offset = pixel * layer.stride[1] - layer.pads[1]
             before = after = 0
             if not span.interior:
-                first = span.start * PIXELS * layer.stride[1] + offset
+                first = span.start * pixels_of(b) * layer.stride[1] + offset
                 before = min(max(0, -first), layer.kernel[1]) * channels
                 after = max(0, first + layer.kernel[1] - b.source.width) * channels
             reads = [row[0:channels, 0 : b.source.width]]
-            writes = [tile[0, 0:pairs, 0:PIXELS, 0:2]]
+            writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
             with b.block(f"{name}_{pixel}_{ky}", reads, writes):
-                column = group * (PIXELS * layer.stride[1]) + (offset + before // channels)
+                column = group * (pixels_of(b) * layer.stride[1]) + (offset + before // channels)
                 spill = ky * left
                 where = [
                     b.address(row, 0, column),
@@ -80,9 +80,9 @@ def _shared_patch(
     """A window inside the map by the body that all groups share."""
     layer, pairs = b.layers[0], int(tile.ty.shape[1])
     reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
-    writes = [tile[0, 0:pairs, 0:PIXELS, 0:2]]
+    writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
     with b.block(f"{name}_{pixel}", reads, writes):
-        column = (group * PIXELS + pixel) * layer.stride[1] - layer.pads[1]
+        column = (group * pixels_of(b) + pixel) * layer.stride[1] - layer.pads[1]
         windows = [b.address(row, 0, column) for row in rows]
         b.call("mbn_dsp_any_patch", *windows, b.address(tile, 0, 0, pixel, 0))
 
@@ -94,10 +94,10 @@ def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, nam
         if start == stop:
             continue
         reads = [row[0:channels, 0:width]]
-        writes = [tile[0, 0:pairs, 0:PIXELS, 0:2]]
+        writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
         with b.loop(stop - start, "j") as j, b.block(f"{name}_{both}", reads, writes) as axis:
             pair = axis.spatial(pairs, j + start)
-            x = axis.spatial(up(width, PIXELS), group) * PIXELS
+            x = axis.spatial(up(width, pixels_of(b)), group) * pixels_of(b)
             b.call(
                 "mbn_dsp_interleave",
                 b.address(row, pair, x),
@@ -109,14 +109,22 @@ def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, nam
 
 def group_spans(b: StageBuilder) -> list[Span]:
     """Groups of four pixels: edge groups one by one, the run inside the map together."""
-    layer, count = b.layers[0], up(b.out.width, PIXELS)
+    layer, count = b.layers[0], up(b.out.width, pixels_of(b))
     if layer.op is ir.Op.DENSE:
         return [Span(0, 1, True)]
 
     def inside(group: int) -> bool:
-        first = group * PIXELS * layer.stride[1] - layer.pads[1]
-        last = (group * PIXELS + PIXELS - 1) * layer.stride[1] - layer.pads[1] + layer.kernel[1]
-        return first >= 0 and last <= b.source.width and group * PIXELS + PIXELS <= b.out.width
+        first = group * pixels_of(b) * layer.stride[1] - layer.pads[1]
+        last = (
+            (group * pixels_of(b) + pixels_of(b) - 1) * layer.stride[1]
+            - layer.pads[1]
+            + layer.kernel[1]
+        )
+        return (
+            first >= 0
+            and last <= b.source.width
+            and group * pixels_of(b) + pixels_of(b) <= b.out.width
+        )
 
     result: list[Span] = []
     group = 0
@@ -147,9 +155,9 @@ def gather(
     for ky in range(window[0]):
         for kx in range(window[1]):
             offset = 0 if dense else pixel * layer.stride[1] + kx - layer.pads[1]
-            edge = span.start * PIXELS * layer.stride[1] + offset
+            edge = span.start * pixels_of(b) * layer.stride[1] + offset
             outside = not dense and not span.interior and not 0 <= edge < b.source.width
-            column = group * (PIXELS * layer.stride[1]) + offset
+            column = group * (pixels_of(b) * layer.stride[1]) + offset
             start = (ky * window[1] + kx) * channels
             for half in (0, 1):
                 low, high = max(start, half * pairs), min(start + channels, (half + 1) * pairs)

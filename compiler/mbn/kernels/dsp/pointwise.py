@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
-from mbn.kernels.dsp.tile import PIXELS, row_pixels, up
+from mbn.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.kernels.stage_builder import StageBuilder
 
 # Cycles that a byte of flash must save in an inference
@@ -59,15 +59,21 @@ def straight(b: StageBuilder, index: int) -> bool:
     """Whether one asm statement can run through a layer's couples: see couples.h."""
     derived = b.derived[index]
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
-    return saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
+    deep = pixels_of(b) == SLOTS or derived.weights[0].size > 2  # the M7's begins with two pairs
+    return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
 def wide(b: StageBuilder, index: int) -> bool:
     """Whether weights are worth two bytes each: one cycle less for 16 products, and no body but
     the straight ones reads them so."""
-    rest = b.band_rows * b.out.width % PIXELS
+    rest = b.band_rows * b.out.width % pixels_of(b)
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
-    if alone or not straight(b, index) or shared(b, index, 4 if rest == 0 else rest):
+    if (
+        pixels_of(b) != SLOTS
+        or alone
+        or not straight(b, index)
+        or shared(b, index, pixels_of(b) if rest == 0 else rest)
+    ):
         return False
     saved = b.out.height * b.out.width // 16  # cycles a byte
     return saved >= WIDE_FROM[b.optimise]
@@ -107,25 +113,25 @@ class Pointwise:
         self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
         couples, words = (int(size) for size in self.stream.ty.shape)
         self.couples = couples
-        self.reads = [tile[0 : self.groups, 0 : self.pairs, 0:PIXELS, 0:2]]
+        self.reads = [tile[0 : self.groups, 0 : self.pairs, 0:SLOTS, 0:2]]
         self.reads.append(self.stream[0:couples, 0:words])
         self.writes = [out[0 : b.band_rows, 0 : b.out.channels, 0 : b.out.width]]
 
     def band(self) -> None:
         """All groups of the band."""
         b, width, rows = self.b, self.b.out.width, self.b.band_rows
-        if row_pixels(width, rows) == width:
+        if row_pixels(b, width, rows) == width:
             self._run(0, rows * width)
             return
         with b.loop(rows, "y") as y:  # each row ends in a group of its own width
-            self._run(y * up(width, PIXELS), width)
+            self._run(y * up(width, pixels_of(self.b)), width)
 
     def _run(self, start: Any, count: int) -> None:
         """Groups from `start` on, of `count` pixels in all."""
-        full, rest = divmod(count, PIXELS)
+        full, rest = divmod(count, pixels_of(self.b))
         if full:
             with self.b.loop(full, "g") as g:
-                self.group(start + g, PIXELS)
+                self.group(start + g, pixels_of(self.b))
         if rest:
             self.group(start + full, rest)
 
@@ -142,16 +148,17 @@ class Pointwise:
 
     def _place(self, number: Any) -> tuple[Any, Any, bool]:
         """Row and column of a group's first pixel, and whether it may end in the next row."""
-        rows, width = self.b.band_rows, self.b.out.width
+        b, rows, width = self.b, self.b.band_rows, self.b.out.width
+        group = pixels_of(b)
         if rows == 1:
-            return 0, number * PIXELS, False
-        pixel, of_row = number * PIXELS, row_pixels(width, rows)
-        return pixel // of_row, pixel % of_row, width % PIXELS == 2
+            return 0, number * group, False
+        pixel, of_row = number * group, row_pixels(b, width, rows)
+        return pixel // of_row, pixel % of_row, of_row == width and width % group != 0
 
     def _bound(self, axis: Any, number: Any) -> tuple[Any, Any]:
         """A group's number as an axis of the block, and its place in the tile."""
         rows = self.b.band_rows
-        extent = up(rows * row_pixels(self.b.out.width, rows), PIXELS)
+        extent = up(rows * row_pixels(self.b, self.b.out.width, rows), pixels_of(self.b))
         at = number if isinstance(number, int) else axis.spatial(extent, number)
         return at, at if self.groups > 1 else 0
 
@@ -161,20 +168,24 @@ class Pointwise:
             at, group = self._bound(axis, number)
             row, x, crosses = self._place(at)
             jump: Any = 0
-            if crosses and pixels == PIXELS:
-                ends_in_next = b.script.cast(x + PIXELS > width, "int32")
+            if crosses and pixels == SLOTS:
+                ends_in_next = b.script.cast(x + SLOTS > width, "int32")
                 jump = ends_in_next * (b.out_row_bytes() - width)
             where = [
                 b.address(self.tile, group, 0, 0, 0),
                 b.address(self.stream, 0, 0),
                 b.address(self.out, row, 0, x),
             ]
+            if pixels_of(b) == 3 and not shared(b, self.index, pixels):
+                shape = [self.pairs, couples, b.out_plane_bytes()]
+                b.call("mbn_m7_couples3", *where, *shape)
+                return
             if shared(b, self.index, pixels):
                 shape = [self.pairs, couples, b.out_plane_bytes()]
-                b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == PIXELS))
+                b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == SLOTS))
                 return
             shape = [self.pairs, int(self.wide), couples, b.out_plane_bytes()]
-            ends = [int(crosses), jump] if pixels == PIXELS else []
+            ends = [int(crosses), jump] if pixels == SLOTS else []
             b.call(f"mbn_dsp_couples{pixels}", *where, *shape, *ends)
 
     def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:

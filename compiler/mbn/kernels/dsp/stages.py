@@ -29,7 +29,7 @@ from mbn.kernels.dsp.im2col import (
     patches,
 )
 from mbn.kernels.dsp.pointwise import Pointwise
-from mbn.kernels.dsp.tile import MOST_LINES, PIXELS, row_pixels, up
+from mbn.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.kernels.stage_builder import Span, StageBuilder
 
 
@@ -38,10 +38,10 @@ def block(b: StageBuilder) -> bool:
     if not b.short_rounding:
         return False
     depth = len(b.derived[0].weights)
-    groups = up(b.band_rows * row_pixels(b.out.width, b.band_rows), PIXELS)
+    groups = up(b.band_rows * row_pixels(b, b.out.width, b.band_rows), pixels_of(b))
     pairs = up(depth, 2)
     rows, out = b.in_rows(), b.out_band()
-    tile = b.scratch("tile", "int16", (groups, pairs, PIXELS, 2))
+    tile = b.scratch("tile", "int16", (groups, pairs, SLOTS, 2))
     if serves_strips(b):
         depthwise_strips(b, rows, tile, pairs)
         how = "3x3 strips of half-aligned words, all channels"
@@ -56,7 +56,7 @@ def block(b: StageBuilder) -> bool:
     Pointwise(b, 1, tile, out).band()
     b.reads_before_writing = True
     b.decision = (
-        f"dsp: depthwise by {how}; pointwise 4 pixels x 2 channels, {pairs} pairs; "
+        f"dsp: depthwise by {how}; pointwise {pixels_of(b)} pixels x 2 channels, {pairs} pairs; "
         f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels"
     )
     return True
@@ -71,10 +71,12 @@ def _heights(b: StageBuilder) -> list[int]:
     """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
     share groups two by two."""
     height, width = b.out.height, b.out.width
-    if not fast_depthwise(b) or b.out.width % PIXELS == 1:
-        return [1]
     rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
-    fills = width % PIXELS == 2
+    fills = width % SLOTS == 2
+    if pixels_of(b) != SLOTS:
+        fills = False  # every row begins a group, so that any number goes together
+    elif not fast_depthwise(b) or width % SLOTS == 1:
+        return [1]
     tall = {2, height} if rolls else {2} if fills else set()
     return [
         1,
@@ -87,14 +89,17 @@ def _heights(b: StageBuilder) -> list[int]:
 
 
 def _cycles(b: StageBuilder, rows: int) -> int:
-    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels."""
+    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels. On
+    the M7, what a channel's rows share is all that differs."""
     height, width = b.out.height, b.out.width
+    if pixels_of(b) != SLOTS:
+        return len(b.derived[0].weights) * height // rows * 30
     depthwise = 19.0
     if serves_strips(b):
         depthwise = 21.0 if b.layers[0].stride != (1, 1) else {1: 18.5, 2: 15.5}.get(rows, 14.8)
     pairs, couples = up(len(b.derived[0].weights), 2), up(b.out.channels, 2)
-    at_once = rows * width if row_pixels(width, rows) == width else width
-    full, rest = divmod(at_once, PIXELS)
+    at_once = rows * width if row_pixels(b, width, rows) == width else width
+    full, rest = divmod(at_once, pixels_of(b))
     left = {0: 0, 1: 7 * pairs + 60, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
     groups = height * width // at_once * (full * (17 * pairs + 40) + left)
     return int(height * width * len(b.derived[0].weights) * depthwise) + couples * groups
@@ -102,7 +107,7 @@ def _cycles(b: StageBuilder, rows: int) -> int:
 
 def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pairs: int) -> None:
     wide = b.script.cast(value, "int16")
-    at = [x // PIXELS, channel % pairs, x % PIXELS, channel // pairs]
+    at = [x // pixels_of(b), channel % pairs, x % pixels_of(b), channel // pairs]
     b.script.buffer_store(tile, wide, at)
 
 
@@ -117,14 +122,18 @@ def convolution(b: StageBuilder) -> bool:
     order = patch_order(layer, b.source.channels) if image else None
     pairs = up(taps, 2) if order is None else len(order) // 2
     rows, out = b.in_rows(), b.out_band()
-    tile = b.scratch("tile", "int16", (1, pairs, PIXELS, 2))
+    tile = b.scratch("tile", "int16", (1, pairs, SLOTS, 2))
     pointwise = Pointwise(b, 0, tile, out, order)
-    full = b.out.width // PIXELS
+    full = b.out.width // pixels_of(b)
 
     def fill(number: int, span: Span, group: Any, pixels: int) -> None:
         if image:
             patches(b, rows, tile, span, group, pixels, f"patch{number}")
-        elif b.stage.kind is ir.StageKind.POINTWISE and layer.stride[1] == 1:
+        elif (
+            pixels_of(b) == SLOTS
+            and b.stage.kind is ir.StageKind.POINTWISE
+            and layer.stride[1] == 1
+        ):
             interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
         else:
             for pixel in range(pixels):
@@ -136,13 +145,14 @@ def convolution(b: StageBuilder) -> bool:
         with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
             for number, span in enumerate(whole):
                 with b.when(*span_test(span, g, full)):
-                    fill(number, span, g, PIXELS)
-            pointwise.group(g, PIXELS)
-    if full * PIXELS < b.out.width:
-        fill(len(whole), spans[-1], full, b.out.width - full * PIXELS)
-        pointwise.group(full, b.out.width - full * PIXELS)
+                    fill(number, span, g, pixels_of(b))
+            pointwise.group(g, pixels_of(b))
+    if full * pixels_of(b) < b.out.width:
+        fill(len(whole), spans[-1], full, b.out.width - full * pixels_of(b))
+        pointwise.group(full, b.out.width - full * pixels_of(b))
     b.decision = (
-        f"dsp: im2col of {PIXELS} pixels, {taps} taps in {pairs} pairs; 4 pixels x 2 channels"
+        f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
+        f"{pixels_of(b)} pixels x 2 channels"
     )
     return layer.op is not ir.Op.DEPTHWISE
 

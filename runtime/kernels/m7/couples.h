@@ -1,0 +1,137 @@
+/* Pointwise convolution on the Cortex-M7, all couples of output channels of one group of pixels.
+ *
+ * What enters: three pixels of the tile and the weight streams of dsp/pointwise.h, bytes. What
+ * leaves: three pixels in every plane. Always holds: as dsp/couples.h; two pairs of channels or more.
+ *
+ * The core issues two instructions a cycle, one of them a multiply. Six SMLADs a pair for three
+ * pixels and two channels leave six others: four loads and two SXTB16, each of which stands before
+ * the SMLAD that it goes with and is used three to five cycles later. Nothing waits: 0.5 cycles a
+ * multiply-accumulate by LLVM's model of the core. Six accumulators, because eight leave too few
+ * registers to load ahead into.
+ */
+#ifndef MBN_M7_COUPLES_H
+#define MBN_M7_COUPLES_H
+
+#include "dsp/couples.h"
+
+#if MBN_DSP && defined(__ARM_FP)
+
+/* What one pair does; O: the addends' pixel (2 for the first pair, whose biases come in pixel 2).
+ * THIRD to FIFTH: what goes with the third to the last but one multiply. */
+#define MBN_M_PAIR(O0, O1, THIRD, FOURTH, FIFTH, SIXTH)                                           \
+    "sxtb16 %[w1], %[r], ror #8\n\t"                                                              \
+    "smlad %[a00], %[t0], %[w0], %[a" #O0 "0]\n\t"                                                \
+    "ldr.w %[t2], [%[t], #16*mbn_k+8]\n\t"                                                        \
+    "smlad %[a10], %[t1], %[w0], %[a" #O1 "0]\n\t" THIRD                                          \
+    "smlad %[a01], %[t0], %[w1], %[a" #O0 "1]\n\t" FOURTH                                         \
+    "smlad %[a11], %[t1], %[w1], %[a" #O1 "1]\n\t" FIFTH                                          \
+    "smlad %[a20], %[t2], %[w0], %[a20]\n\t" SIXTH                                                \
+    "smlad %[a21], %[t2], %[w1], %[a21]\n\t"
+
+/* A pair with another behind it, whose words are loaded. */
+#define MBN_M_STEP(O0, O1)                                                                        \
+    MBN_M_PAIR(O0, O1, "ldr.w %[r], [%[w], #12+4*mbn_k]\n\t",                                     \
+               "ldr.w %[t0], [%[t], #16*mbn_k+16]\n\t",                                           \
+               "ldr.w %[t1], [%[t], #16*mbn_k+20]\n\t", "sxtb16 %[w0], %[r]\n\t")
+
+/* The last pair: multipliers into r and t0, the output's address into t1; w0 and t2 are free. */
+#define MBN_M_LAST                                                                                \
+    MBN_M_PAIR(0, 1, "ldr.w %[r], [%[w], #12+4*mbn_k]\n\t",                                       \
+               "ldr.w %[t0], [%[w], #16+4*mbn_k]\n\t", "ldr.w %[t1], %[out]\n\t", "")
+
+/* Requantises and stores; what the next couple begins with is loaded meanwhile (behind the last
+ * one, 12 bytes are read that no one uses: sections.ld keeps the stream from ending a memory).
+ * Of two instructions issued together the second must not be the quicker one: hence the order. */
+#define MBN_M_TAIL                                                                                \
+    "smmulr %[a20], %[a20], %[r]\n\t"                                                             \
+    "ldr.w %[t2], %[end]\n\t"                                                                     \
+    "smmulr %[a21], %[a21], %[t0]\n\t"                                                            \
+    "ssat %[a20], #8, %[a20]\n\t"                                                                 \
+    "smmulr %[a00], %[a00], %[r]\n\t"                                                             \
+    "ssat %[a21], #8, %[a21]\n\t"                                                                 \
+    "smmulr %[a10], %[a10], %[r]\n\t"                                                             \
+    "strb.w %[a20], [%[t1], #2]\n\t"                                                              \
+    "smmulr %[a01], %[a01], %[t0]\n\t"                                                            \
+    "strb.w %[a21], [%[t1], #%c[plane]+2]\n\t"                                                    \
+    "smmulr %[a11], %[a11], %[t0]\n\t"                                                            \
+    ".if %c[turns]\n\tldr.w %[t], %[start]\n\t.endif\n\t"                                         \
+    "ldr.w %[r], [%[w], #28+4*mbn_k]\n\t"                                                         \
+    "ssat %[a00], #8, %[a00]\n\t"                                                                 \
+    "ldr.w %[a20], [%[w], #20+4*mbn_k]\n\t"                                                       \
+    "ssat %[a10], #8, %[a10]\n\t"                                                                 \
+    "ldr.w %[a21], [%[w], #24+4*mbn_k]\n\t"                                                       \
+    "ssat %[a01], #8, %[a01]\n\t"                                                                 \
+    "ldr.w %[t0], [%[t]]\n\t"                                                                     \
+    "ssat %[a11], #8, %[a11]\n\t"                                                                 \
+    "addw %[w], %[w], #20+4*mbn_k\n\t"                                                            \
+    "strb.w %[a00], [%[t1]]\n\t"                                                                  \
+    "sxtb16 %[w0], %[r]\n\t"                                                                      \
+    "strb.w %[a10], [%[t1], #1]\n\t"                                                              \
+    "addw %[w1], %[t1], #2*%c[plane]\n\t"                                                         \
+    "strb.w %[a01], [%[t1], #%c[plane]]\n\t"                                                      \
+    "cmp.w %[w], %[t2]\n\t"                                                                       \
+    "strb.w %[a11], [%[t1], #%c[plane]+1]\n\t"                                                    \
+    "ldr.w %[t1], [%[t], #4]\n\t"                                                                 \
+    "str.w %[w1], %[out]\n\t"                                                                     \
+    "bne.w 1b\n\t"
+
+#define MBN_M_TEXT                                                                                \
+    "ldr.w %[r], [%[w], #8]\n\t"                                                                  \
+    "ldr.w %[a20], [%[w]]\n\t"                                                                    \
+    "ldr.w %[t0], [%[t]]\n\t"                                                                     \
+    "ldr.w %[a21], [%[w], #4]\n\t"                                                                \
+    "ldr.w %[t1], [%[t], #4]\n\t"                                                                 \
+    "sxtb16 %[w0], %[r]\n"                                                                        \
+    "1:\n\t"                                                                                      \
+    ".set mbn_k, 0\n\t" MBN_M_STEP(2, 2) MBN_PW_NEXT                                              \
+    ".rept %c[run]\n\t" MBN_M_STEP(0, 1) MBN_PW_NEXT ".endr\n\t"                                  \
+    ".if %c[turns]\n\t"                                                                           \
+    "add.w %[t], %[t], #16*mbn_k\n\t"                                                             \
+    "add.w %[w], %[w], #4*mbn_k\n\t"                                                              \
+    "mov.w %[t2], #%c[turns]\n"                                                                   \
+    "2:\n\t"                                                                                      \
+    "str.w %[t2], %[turn]\n\t"                                                                    \
+    ".set mbn_k, 0\n\t"                                                                           \
+    ".rept 32\n\t" MBN_M_STEP(0, 1) MBN_PW_NEXT ".endr\n\t"                                       \
+    "ldr.w %[t2], %[turn]\n\t"                                                                    \
+    "add.w %[t], %[t], #16*32\n\t"                                                                \
+    "add.w %[w], %[w], #4*32\n\t"                                                                 \
+    "subs.w %[t2], %[t2], #1\n\t"                                                                 \
+    "bne.w 2b\n\t"                                                                                \
+    ".set mbn_k, 0\n\t"                                                                           \
+    ".endif\n\t" MBN_M_LAST MBN_M_TAIL MBN_LINES_1024 MBN_LINES_256
+
+/* All but the pointers are constants. */
+MBN_INLINE int32_t mbn_m7_couples3(const int16_t *tile, const int32_t *stream, int8_t *out,
+                                   const int32_t pairs, const int32_t couples,
+                                   const int32_t plane_bytes)
+{
+    const int32_t run = (pairs - 2) % 32, turns = (pairs - 2) / 32;
+    const int32_t *const end = stream + couples * (pairs + 4);
+    const int16_t *const start = tile;
+    int32_t turn;
+    int32_t a00, a01, a10, a11, a20, a21;
+    uint32_t w0, w1, t0, t1, t2, r;
+    __asm__ volatile(MBN_M_TEXT
+                     : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
+                       [a20] "=&r"(a20), [a21] "=&r"(a21), [w0] "=&r"(w0), [w1] "=&r"(w1),
+                       [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [r] "=&r"(r),
+                       [t] "+r"(tile), [w] "+r"(stream), [out] "+m"(out), [turn] "=m"(turn)
+                     : [end] "m"(end), [start] "m"(start), [run] "i"(run), [turns] "i"(turns),
+                       [plane] "i"(plane_bytes)
+                     : "memory", "cc");
+    return 0;
+}
+
+#else
+
+MBN_INLINE int32_t mbn_m7_couples3(const int16_t *tile, const int32_t *stream, int8_t *out,
+                                   const int32_t pairs, const int32_t couples,
+                                   const int32_t plane_bytes)
+{
+    return mbn_dsp_couples_c(tile, stream, out, pairs, 0, couples, plane_bytes, 3, 3, 0);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,22 @@
+/* The kernel set of the Cortex-M7: the dsp set's over groups of three pixels, with bodies that
+ * issue two instructions a cycle. */
+#ifndef MBN_M7_KERNELS_H
+#define MBN_M7_KERNELS_H
+
+#define MBN_DSP_GROUP 3
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
+#pragma GCC optimize("no-schedule-insns") /* see dsp/kernels.h */
+#endif
+
+#include "m7/couples.h"
+#include "dsp/depthwise.h"
+#include "dsp/fill.h"
+#include "dsp/pointwise.h"
+#include "dsp/pool.h"
+#include "dsp/shared.h"
+#include "dsp/strips.h"
+#include "dsp/strips2.h"
+#include "m7/strips.h"
+
+#endif
