@@ -12,9 +12,6 @@
 #include "scalar/armv6m.h"
 #include "scalar/kernels.h"
 
-/* Fully: every index of the small arrays becomes constant, so they live in registers. */
-#define MBN_FULLY _Pragma("GCC unroll 16")
-
 /* Within low .. high. */
 MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
 {
@@ -72,7 +69,14 @@ MBN_INLINE void mbn_scalar_tap(int32_t *sum, const int8_t *x, const int8_t *w, i
     }
 }
 
-#if defined(__ARM_ARCH_7M__)
+/* ARMv7-M without the DSP extension; the asm takes constants, which inlining must have found. */
+#if defined(__ARM_ARCH_7M__) && defined(__OPTIMIZE__)
+#define MBN_V7_TAPS 1
+#else
+#define MBN_V7_TAPS 0
+#endif
+
+#if MBN_V7_TAPS
 /* gcc scatters the loads, and each then takes two cycles. */
 #define MBN_V7_TAP(K)                                                                              \
     "ldrsb.w %[w0], [%[w], #2*" #K "]\n\t"                                                         \
@@ -115,7 +119,7 @@ MBN_INLINE void mbn_scalar_sums(int32_t *sum, const int8_t *x, const int8_t *w, 
 #endif
     const int8_t *const last = w + taps / 4 * 4 * channels;
     while (w != last) {
-#if defined(__ARM_ARCH_7M__)
+#if MBN_V7_TAPS
         if (channels == 2 && pixels == 3 && 3 * step + 2 * across < 4096) {
             mbn_scalar_four(sum, &x, &w, step, across);
             continue;

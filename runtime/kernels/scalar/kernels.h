@@ -14,8 +14,15 @@
 #define MBN_INLINE static inline __attribute__((always_inline, unused))
 
 /* Before a loop of at most four turns whose count is constant once inlined: without it gcc keeps
- * the small arrays that it indexes in memory. */
+ * the small arrays that it indexes in memory. MBN_FULLY: of at most sixteen. (Without optimisation
+ * gcc warns that it ignores them.) */
+#if defined(__OPTIMIZE__)
 #define MBN_UNROLL _Pragma("GCC unroll 4")
+#define MBN_FULLY _Pragma("GCC unroll 16")
+#else
+#define MBN_UNROLL
+#define MBN_FULLY
+#endif
 
 /* ARMv6-M multiplies 32 bits into 32. Elsewhere only a test asks for it. */
 #if defined(__ARM_ARCH_6M__) && !defined(MBN_HALVES)
