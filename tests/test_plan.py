@@ -241,6 +241,33 @@ def test_segments_out_of_order_are_caught(
     _caught(replace(plan, segments=change(plan.segments)), chain)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_one_byte_is_enough(mode: ir.InputMode) -> None:
+    """Every number of a plan, damaged by one."""
+    plan, chain = _mobilenet(mode)
+    for by in (-1, 1):
+        for index, place in enumerate(plan.places):
+            _caught(_with_place(plan, index, offset_bytes=place.offset_bytes + by), chain)
+            row = place.row_bytes + by  # a row more or less than the layout's
+            if by > 0 and place.depth > 1:
+                _caught(_with_place(plan, index, row_bytes=row), chain)
+        for index, stage in enumerate(chain[0]):
+            if stage.scratch_bytes:
+                offsets = list(plan.scratch_offsets)
+                offsets[index] += by
+                _caught(replace(plan, scratch_offsets=tuple(offsets)), chain)
+        _caught(replace(plan, near_bytes=plan.arena_bytes // 16 * 8 + by), chain)
+    _caught(replace(plan, arena_bytes=plan.arena_bytes - 1), chain)
+
+
+def test_nothing_may_lie_in_two_memories() -> None:
+    plan, chain = _mobilenet(ir.InputMode.STREAM)
+    for place in plan.places[:-1]:
+        middle = place.offset_bytes + place.row_bytes // 2 // 8 * 8
+        if middle % place.row_bytes and middle > place.offset_bytes:
+            _caught(replace(plan, near_bytes=middle), chain)
+
+
 def test_the_smallest_plan_is_taken() -> None:
     """Streaming pays: the image of a stream is never whole."""
     stream, chain = _mobilenet(ir.InputMode.STREAM)

@@ -33,6 +33,8 @@ from mbn.report.record import Accuracy
 from mbn.simplify import remove_constants
 from mbn.target import Board, Image
 
+# How gcc is told: a name of build_image's
+FLAGS = {"speed": "speed", "balanced": "speed", "size": "size"}
 # Times the least arena: what taller bands may take
 SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
 
@@ -317,7 +319,9 @@ def compile_image(job: Job, console: Console) -> Compiled:
     samples = sources.find_samples(job.request, source, network)
     checking.save_samples(folder, samples.images, samples.labels, samples.what)
     with console.status(f"building for {job.board.name}"):
-        image = build_image(folder / "c", job.board, checking.IMAGE_NAME, folder)
+        image = build_image(
+            folder / "c", job.board, checking.IMAGE_NAME, folder, optimise=FLAGS[job.optimise]
+        )
         app = None if job.app == checking.IMAGE_NAME else _build_app(job, folder)
     accuracy = _accuracy(source, network, console)
     report = _report(job, source, generated, image, accuracy)
@@ -328,7 +332,14 @@ def compile_image(job: Job, console: Console) -> Compiled:
 def _build_app(job: Job, folder: Path) -> Image:
     """Another app's image; MLPerf Tiny's runner has a baud rate of its own."""
     slower = {"MBN_BAUD": f"{mlperf.BAUD}u"} if "MBN_BAUD" in job.board.defines else {}
-    return build_image(folder / "c", job.board, job.app, folder, defines=slower)
+    return build_image(
+        folder / "c",
+        job.board,
+        job.app,
+        folder,
+        optimise=FLAGS[job.optimise],
+        defines=slower,
+    )
 
 
 def _accuracy(source: sources.Source, network: ir.Network, console: Console) -> Accuracy | None:
@@ -415,7 +426,13 @@ def _count(compiled: Compiled, report: Report, console: Console) -> Report:
 def measure(compiled: Compiled, console: Console) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
     image; no bit is compared."""
-    image = build_image(compiled.folder / "c", compiled.job.board, "bench", compiled.folder)
+    image = build_image(
+        compiled.folder / "c",
+        compiled.job.board,
+        "bench",
+        compiled.folder,
+        optimise=FLAGS[compiled.job.optimise],
+    )
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("counting instructions in QEMU", total=None)
         return cost.measure(

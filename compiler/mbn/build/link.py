@@ -16,6 +16,7 @@ from mbn.errors import BoardError, PlanError
 from mbn.target import Board, Memory
 
 USES = ("code", "weights", "data", "stack")
+OVERREAD_BYTES = {"m7": 16}  # that a set's kernels may read behind a table of weights
 FAR, HOT = "arena", "hot"  # a second part of the arena; code that is copied there at start-up
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
 
@@ -41,7 +42,9 @@ class Placement:
         lines += [f'REGION_ALIAS("{use.upper()}", {self.memory[use].name});' for use in USES]
         far = self.board.memories_for(FAR) or (self.memory["data"],)
         lines += [f'REGION_ALIAS("FAR", {far[0].name});', *self._apart(), *self._hot()]
-        lines += [f"mbn_ld_stack_bytes = {self.board.stack_bytes};", "INCLUDE sections.ld", ""]
+        overread = OVERREAD_BYTES.get(self.board.core.kernels, 0)
+        lines += [f"mbn_ld_stack_bytes = {self.board.stack_bytes};"]
+        lines += [f"mbn_ld_overread_bytes = {overread};", "INCLUDE sections.ld", ""]
         return "\n".join(lines)
 
     def _apart(self) -> list[str]:

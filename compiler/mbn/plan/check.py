@@ -19,12 +19,15 @@ from mbn.plan.replay import INPUT, Band, replay, rows_read
 
 ROW_BITS = 16  # owner = tensor << 16 | row
 SCRATCH = -2
+ALIGN = 8  # the kernels load words, and make them from the start of a row
 
 
 def check_plan(
     plan: ir.Plan, stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape]
 ) -> None:
     """Raises PlanError at the first byte that is read after it was overwritten."""
+    if any(place.offset_bytes % ALIGN for place in plan.places) or plan.near_bytes % ALIGN:
+        raise _broken("a map, a ring or the second memory begins at an unaligned byte")
     arena = np.full(plan.arena_bytes, -1, np.int64)
     rows_made = [0] * len(shapes)
     for band in replay(stages, shapes, plan.segments, plan.mode):
@@ -63,7 +66,7 @@ def _run(
     scratch = range(start, start + needs.scratch_bytes)
     if plan.straddles(start, len(scratch)):
         raise _broken(f"stage {band.stage}'s scratch lies in two memories")
-    if scratch.stop > plan.arena_bytes or start % 8:
+    if scratch.stop > plan.arena_bytes or start % ALIGN:
         raise _broken(f"stage {band.stage}'s scratch lies outside the arena or is unaligned")
     arena[scratch.start : scratch.stop] = SCRATCH
     for tensor, y in reads:
