@@ -22,7 +22,7 @@ from mbn.target import Board, Image, find_board
 
 Builder = Callable[..., Image]
 STAGES = 2  # of the hand-made network
-COUNTED = ["qemu", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]
+COUNTED = ["qemu", "qemu-m0", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]
 _TRACED = re.compile(r"^Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 
 M4_TARGET = llvm.Target("thumbv7em-none-eabihf", "cortex-m4")
@@ -65,7 +65,7 @@ def _bench(build: Builder, board: Board, runs: int = 1) -> Path:
     return image.elf
 
 
-@pytest.mark.parametrize("name", ["qemu", "qemu-m3", "qemu-m55"])
+@pytest.mark.parametrize("name", ["qemu", "qemu-m0", "qemu-m3", "qemu-m55"])
 def test_instructions_are_those_of_a_trace(build: Builder, name: str, tmp_path: Path) -> None:
     board = find_board(name)
     result = measure(board, _bench(build, board), STAGES, tmp_path)

@@ -20,7 +20,7 @@ from mbn.device.protocol import Watch
 from mbn.errors import CheckError, LinkError, MbnError, UsageError
 from mbn.target import Board, Image, find_board
 
-EVERY = ["host", "qemu", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]
+EVERY = ["host", "qemu", "qemu-m0", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]
 
 
 @pytest.fixture

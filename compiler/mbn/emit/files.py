@@ -220,7 +220,9 @@ def _floats(values: Sequence[float]) -> str:
 def _source(job: _Job) -> str:
     names = kernel_names(job.network, [code.text for code in job.codes])
     softmax = any(stage.kind is ir.StageKind.SOFTMAX for stage in job.network.stages)
+    blocked = any("mbn_scalar_" in code.text for code in job.codes)
     includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
+    includes += '#include "scalar/blocked.h"\n' if blocked else ""
     parts = [
         _about(job),
         includes + ('#include "scalar/softmax.h"\n' if softmax else ""),

@@ -14,14 +14,42 @@
 #define MBN_INLINE static inline __attribute__((always_inline, unused))
 
 /* Before a loop of at most four turns whose count is constant once inlined: without it gcc keeps
- * the small arrays that it indexes in memory. */
+ * the small arrays that it indexes in memory. MBN_FULLY: of at most sixteen. (Without optimisation
+ * gcc warns that it ignores them.) */
+#if defined(__OPTIMIZE__)
 #define MBN_UNROLL _Pragma("GCC unroll 4")
+#define MBN_FULLY _Pragma("GCC unroll 16")
+#else
+#define MBN_UNROLL
+#define MBN_FULLY
+#endif
+
+/* ARMv6-M multiplies 32 bits into 32. Elsewhere only a test asks for it. */
+#if defined(__ARM_ARCH_6M__) && !defined(MBN_HALVES)
+#define MBN_HALVES 1
+#endif
+
+#if defined(MBN_HALVES)
+/* (accumulator * factor + 2^31) >> 32 by halves of 16 bits; no partial sum leaves 32 bits. */
+MBN_INLINE int32_t mbn_high_product(int32_t accumulator, uint32_t factor)
+{
+    const uint32_t low = (uint32_t)accumulator & 0xFFFFu, factor_low = factor & 0xFFFFu;
+    const int32_t high = accumulator >> 16, factor_high = (int32_t)(factor >> 16);
+    const uint32_t middle = low * (uint32_t)factor_high + (low * factor_low >> 16) + 0x8000u;
+    const int32_t cross = high * (int32_t)factor_low + (int32_t)(middle & 0xFFFFu);
+    return high * factor_high + (int32_t)(middle >> 16) + (cross >> 16);
+}
+#endif
 
 /* s = 0: Z is already part of the accumulator. */
 MBN_INLINE int32_t mbn_requantise(int32_t accumulator, int32_t doubled)
 {
-    int64_t product = (int64_t)accumulator * doubled;
-    return (int32_t)((product + INT64_C(0x80000000)) >> 32);
+#if defined(MBN_HALVES)
+    return mbn_high_product(accumulator, (uint32_t)doubled);
+#else
+    const int64_t product = (int64_t)accumulator * doubled; /* signed: one SMULL */
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
 }
 
 /* s > 0: Z is added after the shift. */
@@ -55,11 +83,21 @@ MBN_INLINE int32_t mbn_scalar_add(const int8_t *a, const int8_t *b, int8_t *out,
 /* `shift` of the kernels' constants: s in rounding `single`, this in rounding `tflite`. */
 #define MBN_TFLITE (-1)
 
-/* The high multiply: (2 * A * m + 2^31) >> 32 for m in 0 .. 2^31 - 1. */
+/* The high multiply: (2 * A * m + 2^31) >> 32. */
 MBN_INLINE int32_t mbn_high_multiply(int32_t accumulator, int32_t multiplier)
 {
-    int64_t product = (int64_t)accumulator * multiplier;
+    const int64_t product = (int64_t)accumulator * multiplier;
     return (int32_t)((product + INT64_C(0x40000000)) >> 31);
+}
+
+/* The same for multipliers in 0 .. 2^31 - 1. */
+MBN_INLINE int32_t mbn_high_scale(int32_t accumulator, int32_t multiplier)
+{
+#if defined(MBN_HALVES)
+    return mbn_high_product(accumulator, 2u * (uint32_t)multiplier);
+#else
+    return mbn_high_multiply(accumulator, multiplier);
+#endif
 }
 
 /* `tflite` where every channel divides by 2^e with e >= 1. `offset` T = 2^(e - 1) + zp * 2^e: the
@@ -68,7 +106,7 @@ MBN_INLINE int32_t mbn_high_multiply(int32_t accumulator, int32_t multiplier)
 MBN_INLINE int32_t mbn_requantise_tflite(int32_t accumulator, int32_t multiplier, int32_t offset,
                                          int32_t exponent)
 {
-    int32_t high = mbn_high_multiply(accumulator, multiplier);
+    int32_t high = mbn_high_scale(accumulator, multiplier);
     return (high + offset + (accumulator >> 31)) >> exponent;
 }
 
@@ -86,7 +124,7 @@ MBN_INLINE int32_t mbn_requantise_tflite_any(int32_t accumulator, int32_t multip
 {
     int32_t right = exponent & 255, left = exponent >> 8;
     int32_t scaled = (int32_t)((uint32_t)accumulator << left); /* proved to fit */
-    return mbn_divide_by_pot(mbn_high_multiply(scaled, multiplier), right) + zero_point;
+    return mbn_divide_by_pot(mbn_high_scale(scaled, multiplier), right) + zero_point;
 }
 
 /* `tflite`'s addition, left shift 20. table: of a, b and the result the zero points, the Q31
@@ -97,9 +135,9 @@ MBN_INLINE int32_t mbn_scalar_add_tflite(const int8_t *a, const int8_t *b, int8_
     const int32_t *const zero = table, *const multiplier = table + 3, *const right = table + 6;
     for (int32_t k = 0; k < count; k++) {
         int32_t first = (a[k] - zero[0]) * (1 << 20), second = (b[k] - zero[1]) * (1 << 20);
-        first = mbn_divide_by_pot(mbn_high_multiply(first, multiplier[0]), right[0]);
-        second = mbn_divide_by_pot(mbn_high_multiply(second, multiplier[1]), right[1]);
-        int32_t value = mbn_high_multiply(first + second, multiplier[2]);
+        first = mbn_divide_by_pot(mbn_high_scale(first, multiplier[0]), right[0]);
+        second = mbn_divide_by_pot(mbn_high_scale(second, multiplier[1]), right[1]);
+        int32_t value = mbn_high_scale(first + second, multiplier[2]);
         value = mbn_divide_by_pot(value, right[2]) + zero[2];
         value = value < table[9] ? table[9] : value;
         out[k] = (int8_t)(value > table[10] ? table[10] : value);
@@ -111,24 +149,6 @@ MBN_INLINE int32_t mbn_scalar_add_tflite(const int8_t *a, const int8_t *b, int8_
 MBN_INLINE int32_t mbn_average(int32_t sum, int32_t count)
 {
     return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
-}
-
-/* sum += a[k] * w[k]; four products a turn, so that a load is not waited for. */
-MBN_INLINE int32_t mbn_scalar_dot(int32_t *sum, const int8_t *a, const int8_t *w, int32_t count)
-{
-    int32_t total = *sum;
-    int32_t k = 0;
-    for (; k + 4 <= count; k += 4) {
-        total += a[k] * w[k];
-        total += a[k + 1] * w[k + 1];
-        total += a[k + 2] * w[k + 2];
-        total += a[k + 3] * w[k + 3];
-    }
-    for (; k < count; k++) {
-        total += a[k] * w[k];
-    }
-    *sum = total;
-    return 0;
 }
 
 #endif
