@@ -23,8 +23,8 @@ from mbn.target import Core
 
 FILE_NAME = "coefficients.json"
 DRIVER = "driver"
-# Multiply-accumulates a cycle at best. M0+ and M3: MUL and ADD, or MLA in two cycles. M4, M33 (DDI 0439)
-# and M7: one SMLAD of two products. M55: VMLADAV of 16 products in two beats (101051).
+# Multiply-accumulates a cycle at best. M0+ and M3: MUL and ADD, or MLA in two cycles. M4, M33
+# (DDI 0439) and M7: one SMLAD of two products. M55: VMLADAV of 16 products in two beats (101051).
 MACS_PER_CYCLE = {
     "cortex-m0plus": 0.5,
     "cortex-m3": 0.5,
