@@ -94,3 +94,12 @@ def test_shapes_of_the_m7(shape: tuple[int, int, str, int]) -> None:
             optimise=optimise,
             ram_budget=budget,
         )
+
+
+@pytest.mark.parametrize("place", ["qemu", "qemu-m7"])
+def test_channels_beyond_an_immediate_offset(place: str) -> None:
+    """512 channels: a group of the tile takes 4,096 bytes or more, both strides."""
+    specs = [conv(512), depthwise(), conv(5), conv(512), depthwise(2), conv(4)]
+    network = networks.make_network((10, 16, 3), specs, seed=7)
+    board = find_board(place)
+    compare(network, board.core.kernels, ir.InputMode.STREAM, board)

@@ -37,15 +37,21 @@
 
 /* Requantises y0 and y1 and stores them; the next strip's O and its biases meanwhile. */
 #define MBN_N_STORE2(A0, A1)                                                                      \
-    "ldr.w %[e], %[to]\n\t"                                                                        \
+    "ldr.w %[e], %[to]\n\t"                                                                       \
     "smmulr %[y0], %[y0], %[o]\n\t"                                                               \
     "smmulr %[y1], %[y1], %[o]\n\t"                                                               \
-    "ssat %[y0], #8, %[y0]\n\t" MBN_N_UNPACK_O                                                    \
+    "ssat %[y0], #8, %[y0]\n\t"                                                                   \
+    ".if %c[" A1 "] < 4096\n\t" MBN_N_UNPACK_O                                                    \
     "ssat %[y1], #8, %[y1]\n\t"                                                                   \
     "strh.w %[y0], [%[e], %[" A0 "]]\n\t"                                                         \
     "ldr.w %[y0], %[bias]\n\t"                                                                    \
     "strh.w %[y1], [%[e], %[" A1 "]]\n\t"                                                         \
+    ".else\n\t" /* beyond an immediate offset */                                                  \
+    "ssat %[y1], #8, %[y1]\n\t" MBN_N_FAR("y0", A0) MBN_N_FAR("y1", A1)                           \
+    "ldr.w %[y0], %[bias]\n\t" MBN_N_UNPACK_O                                                     \
+    ".endif\n\t"                                                                                  \
     "ldr.w %[y1], %[bias]\n\t"
+#define MBN_N_FAR(Y, AT) "movw %[o], %[" AT "]\n\tstrh.w %[" Y "], [%[e], %[o]]\n\t"
 
 /* Before the first strip of a statement; a statement needs all registers, so none carries over. */
 #define MBN_N_BEGIN(X)                                                                            \
@@ -79,10 +85,14 @@
         "ssat %[y0], #8, %[y0]\n\t"                                                               \
         "smmulr %[y4], %[y4], %[o]\n\t"                                                           \
         "ssat %[y1], #8, %[y1]\n\t"                                                               \
+        ".if %c[a0] < 4096 && %c[a1] < 4096 && %c[a2] < 4096\n\t"                                 \
         "strh.w %[y0], [%[e], %[a0]]\n\t"                                                         \
         "ssat %[y4], #8, %[y4]\n\t"                                                               \
         "strh.w %[y1], [%[e], %[a1]]\n\t"                                                         \
         "strh.w %[y4], [%[e], %[a2]]\n\t"                                                         \
+        ".else\n\t"                                                                               \
+        "ssat %[y4], #8, %[y4]\n\t" MBN_N_FAR("y0", "a0") MBN_N_FAR("y1", "a1")                   \
+        MBN_N_FAR("y4", "a2") ".endif\n\t"                                                        \
         : [y0] "=&r"(y0), [y1] "=&r"(y1), [y4] "=&r"(y4), [e] "+&r"(p0), [o] "=&r"(o),            \
           [f] "=&r"(f)                                                                            \
         : [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]),               \
