@@ -184,10 +184,12 @@ def _ends(pid: int) -> bool:
 
 
 _HOLDER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from mbn.device.emulated import native, qemu
 from mbn.target import find_board
+# a shell starts what runs in its background with SIGINT ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 board = find_board(sys.argv[1])
 elf = Path(sys.argv[2])
 with (native(elf) if board.native else qemu(board, elf)) as (port, child):
