@@ -220,6 +220,17 @@ def run(content: bytes, outputs: list[int], images: Int8) -> Iterator[list[Int8]
         yield [interpreter.get_tensor(index)[0] for index in outputs]
 
 
+def is_prepared(network: ir.Network) -> bool:
+    """Whether LiteRT prepares it: it aborts the process where what it multiplies an addition's sum
+    with (2 max(s_a, s_b) / (2^20 s_out)) is not below one."""
+    return all(
+        2 * max(network.tensor(name).scale for name in layer.inputs)
+        < 2**20 * network.tensor(layer.output).scale
+        for layer in network.layers
+        if layer.second is not None
+    )
+
+
 def interpreter_of(content: bytes) -> Interpreter:
     """LiteRT's reference kernels on a file, every tensor kept."""
     interpreter = Interpreter(
