@@ -112,11 +112,6 @@ class Board:
         far = [memory.size_bytes - GUARD_BYTES for memory in self.memories_for("arena")]
         return (data[0].size_bytes - own, *far[:1])
 
-    def capacity_bytes(self, use: str) -> int | None:
-        """The largest memory that may hold `use`; None: no limit."""
-        sizes = [memory.size_bytes for memory in self.memories_for(use)]
-        return max(sizes) if sizes else None
-
 
 @dataclass(frozen=True)
 class Image:
