@@ -125,7 +125,8 @@ class Pointwise:
     def group(self, number: Any, pixels: int) -> None:
         """Group `number` of the band, of `pixels` pixels."""
         count = self.b.out.channels
-        first = count // 2 if straight(self.b, self.index) and pixels >= 3 else 0
+        alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
+        first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0
         if first:
             self._straight(number, pixels, first)
         for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
@@ -164,8 +165,8 @@ class Pointwise:
                 b.address(self.out, row, 0, x),
             ]
             if pixels_of(b) == 3 and not shared(b, pixels):
-                shape = [self.pairs, couples, b.out_plane_bytes()]
-                b.call("mbn_m7_couples3", *where, *shape)
+                shape = [pixels, self.pairs, couples, b.out_plane_bytes()]
+                b.call("mbn_m7_couples", *where, *shape)
                 return
             if shared(b, pixels):
                 shape = [self.pairs, couples, b.out_plane_bytes()]

@@ -33,7 +33,7 @@ def offered(b: StageBuilder) -> list[ir.Variant]:
     found = [PLAIN]
     if widens(b, index):
         found.append(ir.Variant(wide=True))
-    if len(sizes) > 1 and 3 in sizes and pixels_of(b) != 3:
+    if len(sizes) > 1 and (3 in sizes or pixels_of(b) != SLOTS):
         found.append(ir.Variant(shared=ir.Sharing.REST))
     if max(sizes) >= 3:
         found.append(ir.Variant(shared=ir.Sharing.POINTWISE))
