@@ -308,17 +308,13 @@ def _refuse_unemulated(image: Image) -> None:
 
 
 def _count(compiled: Compiled, report: Report, console: Console) -> Report:
-    result = measure(compiled, console)
+    result = measure(compiled, console, unaligned=True)
     for note in result.notes:
         console.print(note)
-    return checking.with_counts(
-        report,
-        (result.total.instructions, result.total.modelled_cycles),
-        [(stage.instructions, stage.modelled_cycles) for stage in result.stages],
-    )
+    return checking.with_counts(report, result.total, result.stages)
 
 
-def measure(compiled: Compiled, console: Console) -> cost.CostResult:
+def measure(compiled: Compiled, console: Console, *, unaligned: bool = False) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
     image; no bit is compared."""
     image = build_image(
@@ -335,5 +331,6 @@ def measure(compiled: Compiled, console: Console) -> cost.CostResult:
             image.elf,
             len(compiled.report.stages),
             compiled.folder / "cost",
+            unaligned=unaligned,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
