@@ -12,6 +12,7 @@
 #define MBN_M7_STRIPS_H
 
 #include "dsp/strips2.h"
+#include "m7/pairs.h"
 
 #if MBN_DSP && defined(__ARM_FP)
 
@@ -289,7 +290,7 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
                                        const int32_t zero_point)
 {
 #if MBN_DSP && defined(__ARM_FP)
-    if (width >= 5) {
+    if (width >= 5 || mbn_m7_pairs_serve(width, 8 * pairs)) {
         const int8_t *const in[] = {in0, in1, in2, in3, in4, in5, in6, in7, in8, in9};
         const int32_t halves = 8 * pairs;
         int16_t *to = tile;
@@ -303,7 +304,15 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
                 one.right = mbn_smlabt((uint32_t)zero_point, one.w[k], one.right);
             }
             const int32_t at = c * plane_bytes;
-            _Pragma("GCC unroll 8") for (int32_t y = 0; y < lines; y++)
+            const int32_t even = mbn_m7_pairs_serve(width, halves) ? lines / 2 * 2 : 0;
+            _Pragma("GCC unroll 4") for (int32_t y = 0; y < even; y += 2)
+            {
+                const int8_t *rows[4] = {in[y] + at, in[y + 1] + at, in[y + 2] + at,
+                                         in[y + 3] + at};
+                mbn_m7_rows2(rows, words, to + mbn_dsp_place(y * next, halves), width, next,
+                             halves, zero_point);
+            }
+            _Pragma("GCC unroll 8") for (int32_t y = even; y < lines; y++)
             {
                 mbn_m7_row1(in[y] + at, in[y + 1] + at, in[y + 2] + at, &one,
                             to + mbn_dsp_place(y * next, halves), width, halves);
