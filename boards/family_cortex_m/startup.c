@@ -192,12 +192,13 @@ _Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return)
     mbn_app_fault(&fault);
 }
 
-bool mbn_port_has_cycles(void)
+/* Weak: a part whose core has no counter may have another. */
+__attribute__((weak)) bool mbn_port_has_cycles(void)
 {
     return cycles_seen;
 }
 
-uint32_t mbn_port_cycles(void)
+__attribute__((weak)) uint32_t mbn_port_cycles(void)
 {
     return cycles_seen ? DWT_CYCCNT : 0u;
 }

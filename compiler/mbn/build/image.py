@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.build import tools
+from mbn.build import boot, tools
 from mbn.build.link import Placement, does_not_fit, first_placement, overflows
 from mbn.elf import Section, sections
 from mbn.errors import ToolError, UsageError
@@ -85,6 +85,8 @@ def build_image(
     placement = _compile(job)
     elf = output / f"{stem}.elf"
     shutil.copy2(job.folder / ("image" if board.native else "image.elf"), elf)
+    if not board.native:
+        boot.finish(elf)
     return _measure(job, placement, elf)
 
 

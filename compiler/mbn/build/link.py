@@ -63,7 +63,9 @@ class Placement:
         if self.hot is None:
             return [f"mbn_ld_hot_{name} = 0;" for name in ("load", "start", "end")]
         return [
-            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.vectors)) } > CODE }",  # first in CODE
+            # first in CODE
+            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.mbn_boot)) KEEP(*(.vectors)) "
+            "KEEP(*(.mbn_image)) } > CODE }",
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
             "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
             f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
