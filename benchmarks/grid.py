@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import arithmetic, ir, pipeline
+from mbn import arithmetic, ir, lowering, pipeline
 from mbn.cli.run import guarded
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.frontend import lower
@@ -115,11 +115,11 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.boards:
             kernel_set = find_board(name).core.kernels
             for mode in (ir.InputMode(mode) for mode in arguments.modes):
-                needs, plan = pipeline.planned(network, kernel_set, mode, ram_budget=0)
+                needs, plan = lowering.planned(network, kernel_set, mode, ram_budget=0)
                 within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
                 exact, columns = True, "- | - | - | -"
                 if arguments.compile:
-                    pipeline.generate(network, kernel_set, mode, ram_budget=0)
+                    lowering.generate(network, kernel_set, mode, ram_budget=0)
                 if size.name in arguments.run:
                     exact, columns = measured(size, name, mode, 0)
                 good &= within and exact

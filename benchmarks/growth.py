@@ -21,7 +21,7 @@ from pathlib import Path
 
 import predict as fitting
 
-from mbn import pipeline
+from mbn import lowering
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
@@ -48,7 +48,7 @@ class Point:
 
 def predicted(alpha: float, resolution: int, board: Board) -> Point:
     network = family_network(alpha, resolution, CLASSES)
-    needs, _ = pipeline.planned(network, board.core.kernels, InputMode.STREAM)
+    needs, _ = lowering.planned(network, board.core.kernels, InputMode.STREAM)
     guess = predict(board.core, network, [need.band_rows for need in needs])
     if guess is None:
         raise UsageError(

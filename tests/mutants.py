@@ -336,13 +336,13 @@ class Judge:
 
     def _exact(self, network: Any, kernels: str, mode: Any, simplify: bool) -> tuple[str, str]:
         import networks  # noqa: PLC0415
-        from mbn import pipeline  # noqa: PLC0415
+        from mbn import lowering  # noqa: PLC0415
         from mbn.build import build_image  # noqa: PLC0415
         from mbn.device import open_device  # noqa: PLC0415
         from mbn.reference import Reference  # noqa: PLC0415
         from mbn.target import find_board  # noqa: PLC0415
 
-        generated = pipeline.generate(network, kernels, mode, simplify=simplify)
+        generated = lowering.generate(network, kernels, mode, simplify=simplify)
         text = "".join(generated.files.files.values())
         digest = hashlib.sha256(text.encode()).hexdigest()
         if digest in self.known:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import ir, network_file, pipeline
+from mbn import ir, lowering, network_file
 from mbn.cli import compile as compile_command
 from mbn.frontend.stages import group_stages
 from mbn.target import Board
@@ -80,7 +80,7 @@ def tiny_network() -> ir.Network:
 
 @pytest.mark.parametrize("kernel_set", SETS)
 def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
-    generated = pipeline.generate(tiny_network(), kernel_set, ir.InputMode.STREAM)
+    generated = lowering.generate(tiny_network(), kernel_set, ir.InputMode.STREAM)
     folder = GOLDEN / kernel_set
     if os.environ.get("MBN_UPDATE_GOLDEN"):
         generated.files.write(folder)
@@ -97,7 +97,7 @@ def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
 @pytest.mark.parametrize("mode", tuple(ir.InputMode))
 def test_generating_twice_gives_the_same_bytes(kernel_set: str, mode: ir.InputMode) -> None:
     network = networks.draw(10)
-    first, second = (pipeline.generate(network, kernel_set, mode).files for _ in range(2))
+    first, second = (lowering.generate(network, kernel_set, mode).files for _ in range(2))
     assert first.files == second.files
 
 
@@ -107,7 +107,7 @@ def test_a_saved_network_generates_the_same(tmp_path: Path) -> None:
     again = network_file.load(tmp_path / "n.npz")
     assert network_file.sha256(again) == network_file.sha256(network)
     texts = [
-        pipeline.generate(one, "scalar", ir.InputMode.STREAM).files.files
+        lowering.generate(one, "scalar", ir.InputMode.STREAM).files.files
         for one in (network, again)
     ]
     assert texts[0] == texts[1]

@@ -19,7 +19,7 @@ import pytest
 
 import networks
 import qdq
-from mbn import arithmetic, network_file, pipeline, sources
+from mbn import arithmetic, lowering, network_file, sources
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
@@ -145,7 +145,7 @@ def test_device_takes_pixels(mean: tuple[float, ...], mode: InputMode, tmp_path:
     """mbn_push_pixels, and what the generated header says."""
     network = networks.make_network((12, 13, 3), networks.mobile(), scale=0.02)
     network = replace(network, mean=mean, std=STD if mean else ())
-    generated = pipeline.generate(network, "scalar", mode)
+    generated = lowering.generate(network, "scalar", mode)
     generated.files.write(tmp_path)
     (tmp_path / "main.c").write_text(MAIN)
     compiler = shutil.which("gcc")

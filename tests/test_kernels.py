@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn import checking, ir, pipeline
+from mbn import checking, ir, lowering
 from mbn.build import build_image
 from mbn.device import open_device
 from mbn.device.check import explain
@@ -67,7 +67,7 @@ def compare(
     (`simplify`: of the channels that are not removed)."""
     reference = Reference(network)
     images = networks.images(network)
-    generated = pipeline.generate(
+    generated = lowering.generate(
         network, kernel_set, mode, simplify=simplify, optimise=optimise, ram_budget=ram_budget
     )
     with tempfile.TemporaryDirectory() as name:
@@ -160,7 +160,7 @@ def test_fused_equals_unfused_at_every_block_end(kernel_set: str, tmp_path: Path
     fused = networks.make_network((9, 10, 3), networks.mobile(), seed=4)
     checksums = []
     for network in (fused, group_stages(replace(fused, stages=()), fused=False)):
-        generated = pipeline.generate(network, kernel_set, ir.InputMode.STREAM)
+        generated = lowering.generate(network, kernel_set, ir.InputMode.STREAM)
         folder = tmp_path / str(len(network.stages))
         generated.files.write(folder / "c")
         image = build_image(folder / "c", find_board("host"), "check", folder)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 import networks
-from mbn import ir, pipeline
+from mbn import ir, lowering
 from mbn.cli import compile as compile_command
 from mbn.plan.lifetimes import lifetimes, live_bytes
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.mark.parametrize("mode", list(ir.InputMode))
 def test_lifetimes_fill_the_arena_and_no_more(mode: ir.InputMode) -> None:
     network = networks.make_network((17, 14, 3), networks.mobile(), seed=2)
-    made = pipeline.generate(network, "dsp", mode)
+    made = lowering.generate(network, "dsp", mode)
     pieces, bands = lifetimes(made.plan, made.needs, made.shapes)
     live = live_bytes(pieces, bands)
     assert len(live) == bands

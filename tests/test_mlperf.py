@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
-from mbn import checking, ir, mlperf, network_file, pipeline
+from mbn import checking, ir, lowering, mlperf, network_file
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
@@ -61,7 +61,7 @@ class App:
 
 
 def build_app(network: ir.Network, board: Board, folder: Path) -> App:
-    generated = pipeline.generate(network, board.core.kernels, ir.InputMode.STREAM, simplify=True)
+    generated = lowering.generate(network, board.core.kernels, ir.InputMode.STREAM, simplify=True)
     generated.files.write(folder / "c")
     build_image(folder / "c", board, "mlperf", folder)
     network_file.save(network, folder / "network.npz")

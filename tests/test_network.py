@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image as Photograph
 
 from conftest import Compiled
-from mbn import checking, ir, network_file, pipeline, sources
+from mbn import checking, ir, lowering, network_file, sources
 from mbn.build import build_image
 from mbn.cli import check as check_command
 from mbn.device import check, open_device
@@ -109,7 +109,7 @@ def vww(photographs: Int8) -> tuple[ir.Network, Int8]:
 def _exact(network: ir.Network, board: Board, images: Int8, expected: Int8, folder: Path) -> None:
     reference = Reference(network)
     for mode in ir.InputMode:
-        generated = pipeline.generate(network, board.core.kernels, mode)
+        generated = lowering.generate(network, board.core.kernels, mode)
         generated.files.write(folder / mode / "c")
         image = build_image(folder / mode / "c", board, "check", folder / mode)
         with open_device(board, image, log_path=folder / "serial.log") as device:

@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn import fit, ir, pipeline
+from mbn import fit, ir, lowering
 from mbn.errors import PlanError
 from mbn.plan import check_plan, make_plan, plan_bands
 from mbn.plan.replay import INPUT, replay
@@ -155,7 +155,7 @@ def test_a_ring_one_row_shorter_is_caught(
 def _mobilenet(mode: ir.InputMode) -> tuple[ir.Plan, Chain]:
     """A MobileNet in small, as the dsp set lays it out."""
     network = networks.make_network((32, 32, 3), networks.mobile(), seed=2)
-    generated = pipeline.generate(network, "dsp", mode)
+    generated = lowering.generate(network, "dsp", mode)
     return generated.plan, (generated.needs, generated.shapes)
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import networks
 import qdq
 import tflite_files
-from mbn import arithmetic, checking, ir, pipeline
+from mbn import arithmetic, checking, ir, lowering
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.device import check, open_device
@@ -200,7 +200,7 @@ def test_every_layers_golden_checksum_on_the_device(
     vww: ir.Network, where: str, board: Board, transport: str | None, tmp_path: Path
 ) -> None:
     place = _place(where, board, transport)
-    generated = pipeline.generate(vww, place.core.kernels, ir.InputMode.STREAM)
+    generated = lowering.generate(vww, place.core.kernels, ir.InputMode.STREAM)
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)
     with open_device(place, image, log_path=tmp_path / "serial.log") as device:
@@ -240,7 +240,7 @@ def test_images_on_the_device(
     images, wanted = (part[:EMULATED_COUNT] for part in hundreds)
     network = lower(MODEL, "vww_96_int8", rounding=ir.Rounding.TFLITE)
     kernels = place.core.kernels
-    generated = pipeline.generate(network, kernels, ir.InputMode.STREAM, simplify=True)
+    generated = lowering.generate(network, kernels, ir.InputMode.STREAM, simplify=True)
     assert generated.computed.macs < 0.55 * network.macs
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)

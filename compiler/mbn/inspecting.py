@@ -17,7 +17,7 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn import fit, ir, pipeline, sources
+from mbn import fit, ir, lowering, sources
 from mbn.errors import MbnError, UnsupportedError
 from mbn.frontend import lower, onnx_file
 from mbn.frontend.lower import all_refusals
@@ -133,7 +133,7 @@ def board_demands(network: ir.Network, mode: ir.InputMode) -> list[tuple[Board, 
     for board in boards().values():
         kernels = board.core.kernels
         if kernels not in known:
-            made = pipeline.generate(network, kernels, mode, simplify=True)
+            made = lowering.generate(network, kernels, mode, simplify=True)
             known[kernels] = fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)
         rows.append((board, known[kernels]))
     return rows

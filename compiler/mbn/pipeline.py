@@ -1,13 +1,12 @@
 """The order of the stages, and nothing else knows it.
 
-What enters: what the user asked for and a board. What leaves: generated C (`generate`), an image
-with its report (`compile_image`), a checked report (`check_image`). Always holds: each stage is
-handed the output of the one before; every plan that leaves has been replayed by the checker.
+What enters: what the user asked for and a board. What leaves: an image with its report
+(`compile_image`), a checked report (`check_image`), sizes that fit (`suggest`). Always holds: each
+stage is handed the output of the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,200 +14,21 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import arithmetic, checking, cost, fit, ir, mlperf, network_file, sources
+from mbn import checking, cost, fit, ir, mlperf, network_file, sources
 from mbn.build import build_image
-from mbn.emit import GeneratedNetwork, emit
-from mbn.emit.files import KernelCode
 from mbn.errors import BoardError
 from mbn.frontend import lower
-from mbn.kernels import StageCode, band_options, build_stage
-from mbn.kernels.layout import row_layout
-from mbn.kernels.stage_builder import PLACEHOLDER
-from mbn.plan import check_plan, plan_bands
+from mbn.lowering import Generated, generate, planned
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, Times, family_network, milliseconds, predict
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
 from mbn.report.memory_map import MemoryMap, Rectangle
 from mbn.report.record import Accuracy
-from mbn.simplify import remove_constants
 from mbn.target import Board, Image
 
 # How gcc is told: a name of build_image's
 FLAGS = {"speed": "speed", "balanced": "speed", "size": "size"}
-# Times the least arena: what taller bands may take
-SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
-
-Progress = Callable[[int, int], None]  # done, of
-
-
-@dataclass(frozen=True, eq=False)
-class Generated:
-    """A network turned to C for one kernel set and input mode, before any board is built.
-
-    `network` is what was asked for, `computed` what the C does: the same, or without the channels
-    that `channels` (one a stage) says are constant or unread.
-    """
-
-    network: ir.Network
-    computed: ir.Network
-    channels: tuple[ir.StageChannels, ...]
-    model_sha256: str
-    kernel_set: str
-    codes: tuple[StageCode, ...]
-    needs: tuple[ir.StageNeeds, ...]
-    shapes: tuple[ir.RowShape, ...]
-    plan: ir.Plan
-    files: GeneratedNetwork
-
-
-def generate(
-    network: ir.Network,
-    kernel_set: str,
-    mode: ir.InputMode,
-    *,
-    simplify: bool = False,
-    optimise: str = "speed",
-    ram_budget: int | None = None,
-    memories: tuple[int, ...] = (),
-    prefix: str = "mbn_model",
-    progress: Progress | None = None,
-) -> Generated:
-    """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
-
-    `simplify` removes channels that are constant for every image; no remaining bit changes.
-    """
-    computed, channels = arithmetic.derive_all(network), ir.all_channels(network)
-    if simplify:
-        simplified = remove_constants(computed)
-        computed, channels = simplified.network, simplified.channels
-    shapes = row_shapes(computed)
-    needs, plan = planned(
-        computed,
-        kernel_set,
-        mode,
-        optimise=optimise,
-        ram_budget=ram_budget,
-        memories=memories,
-    )
-    codes = []
-    for index, (stage, one) in enumerate(zip(computed.stages, needs, strict=True)):
-        if progress:
-            progress(index, len(computed.stages))
-        codes.append(build_stage(computed, stage, kernel_set, optimise, one.band_rows))
-        assert codes[-1].scratch_bytes == one.scratch_bytes, "a plan for another kernel"
-    if progress:
-        progress(len(computed.stages), len(computed.stages))
-    digest = network_file.sha256(network)
-    files = emit(
-        computed,
-        digest,
-        kernel_set,
-        [_kernel_code(code) for code in codes],
-        needs,
-        shapes,
-        plan,
-        prefix,
-    )
-    return Generated(
-        network,
-        computed,
-        channels,
-        digest,
-        kernel_set,
-        tuple(codes),
-        needs,
-        shapes,
-        plan,
-        files,
-    )
-
-
-def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
-    """The tensors that each stage reads, counted as `row_shapes` does."""
-    made = {network.input.name: 0}
-    for index, stage in enumerate(network.stages):
-        made[network.stage_output(stage).name] = index + 1
-    return tuple(
-        tuple(made[tensor.name] for tensor in network.stage_inputs(stage))
-        for stage in network.stages
-    )
-
-
-def planned(
-    network: ir.Network,
-    kernel_set: str,
-    mode: ir.InputMode,
-    *,
-    optimise: str = "speed",
-    ram_budget: int | None = None,
-    memories: tuple[int, ...] = (),
-) -> tuple[tuple[ir.StageNeeds, ...], ir.Plan]:
-    """Heights of the bands and a plan, proved: the least arena, or faster within what `optimise`
-    and the budget leave (0: the least). Nothing is lowered."""
-    shapes = row_shapes(network)
-    options = [band_options(network, stage, kernel_set, optimise) for stage in network.stages]
-    least = [
-        stage_needs(index, network, stage, inputs)
-        for index, (stage, inputs) in enumerate(
-            zip(network.stages, stage_inputs(network), strict=True)
-        )
-    ]
-    needs, plan = plan_bands(
-        least,
-        options,
-        shapes,
-        mode,
-        budget_bytes=ram_budget,
-        slack=SLACK[optimise],
-        memories=memories,
-    )
-    check_plan(plan, needs, shapes)
-    return needs, plan
-
-
-def stage_needs(
-    index: int, network: ir.Network, stage: ir.Stage, inputs: tuple[int, ...]
-) -> ir.StageNeeds:
-    """What a stage reads, for bands of one row that need no scratch."""
-    first = network.layers[stage.layers[0]]
-    dense = first.op is ir.Op.DENSE
-    return ir.StageNeeds(
-        input=inputs[0],
-        output=index + 1,
-        kernel_rows=network.stage_input(stage).height if dense else first.kernel[0],
-        stride_rows=1 if dense else first.stride[0],
-        pad_top=0 if dense else first.pads[0],
-        band_rows=1,
-        scratch_bytes=0,
-        reads_before_writing=False,
-        second=inputs[1] if len(inputs) > 1 else None,
-    )
-
-
-def row_shapes(network: ir.Network) -> tuple[ir.RowShape, ...]:
-    """Rows of the tensors between stages, the image first."""
-    shapes = []
-    for index, tensor in enumerate(
-        [network.input, *(network.stage_output(stage) for stage in network.stages)]
-    ):
-        layout = row_layout(tensor, is_input=index == 0)
-        shapes.append(ir.RowShape(tensor.height, layout.row_bytes, layout.plane_bytes))
-    return tuple(shapes)
-
-
-def _kernel_code(code: StageCode) -> KernelCode:
-    return KernelCode(
-        text=code.function.text,
-        placeholder=PLACEHOLDER,
-        arguments=[(argument.role, argument.index) for argument in code.arguments],
-        parameter_types=[param.dtype for param in code.function.params],
-        tables=code.constants,
-        decision=code.decision,
-    )
-
-
-# -- from a request to a checked image -----------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mbn import checking, pipeline
+from mbn import checking, lowering, pipeline
 from mbn.fit import CODE_BYTES
 from mbn.ir import InputMode
 from mbn.report.table import prediction_table
@@ -20,7 +20,7 @@ from mbn.target import Board
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
 
 
-def show(generated: pipeline.Generated, board: Board, optimise: str, console: Console) -> None:
+def show(generated: lowering.Generated, board: Board, optimise: str, console: Console) -> None:
     """Predicted cycles by stage, and milliseconds; a line where there is no prediction."""
     prediction = pipeline.predicted(generated, board)
     if prediction is None:

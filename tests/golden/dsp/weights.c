@@ -26,7 +26,7 @@ const alignas(4) int32_t mbn_model_00_pointwise[36] = {
     55660, 4194304, 4194304,
 };
 
-/* Stage 1, pw: depthwise, 7 or 8 words a channel; 4 x 7. */
+/* Stage 1, pw: depthwise, 7 to 9 words a channel; 4 x 7. */
 const alignas(4) int32_t mbn_model_01_depthwise[28] = {
     3407745, 4194189, 4980633, -1638438, 65522, -62720, 16777216, 5767077, 6553521, 7339965, 720894,
     22, -21148, 16777216, 8126409, -7798827, -7012383, 3014690, 58, -44856, 16777216, -6225939,

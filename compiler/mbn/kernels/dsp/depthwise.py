@@ -7,6 +7,7 @@ strips of words end where the row does.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
 SMALL_PIXELS = 36
+MOST_SHIFT = 8  # -128 << 8 is the least half
 MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
 
 
@@ -43,9 +45,9 @@ def fast_depthwise(b: StageBuilder) -> bool:
 
 
 def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
-    layer, derived = b.layers[0], b.derived[0]
+    layer, derived = b.layers[0], _unshifted(b.derived[0])
     tensor = b.network.tensor(layer.output)
-    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 or 8 words a channel")
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 to 9 words a channel")
     call = (
         pairs * SLOTS * 2,
         b.source.width,
@@ -82,7 +84,7 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
 
 def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
-    layer, derived, width = b.layers[0], b.derived[0], b.source.width
+    layer, derived, width = b.layers[0], _unshifted(b.derived[0]), b.source.width
     saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
     group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
     within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
@@ -97,7 +99,8 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     """All channels of the band: in one call where the stride is 1, otherwise a row a call."""
     layer, width, channels = b.layers[0], b.source.width, b.source.channels
     outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
-    words = b.const("depthwise", depthwise_words(b.derived[0]), "depthwise, 7 words a channel")
+    derived = _unshifted(b.derived[0])
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 words a channel")
     groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
     reads = [row[0:channels, 0:width] for row in rows]
     writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
@@ -145,6 +148,22 @@ def by_rows(b: StageBuilder) -> bool:
         return False
     small = b.source.width * b.source.height <= SMALL_PIXELS
     return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
+
+
+def _unshifted(derived: ir.IntegerConstants) -> ir.IntegerConstants:
+    """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
+    biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
+    that none is lost; arithmetic.py proves that no accumulator overflows."""
+    if not 0 < derived.shift <= MOST_SHIFT:
+        return derived
+    bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset
+    return replace(
+        derived,
+        weights=derived.weights.astype(np.int16) << derived.shift,
+        bias=bias.astype(np.int32),
+        offset=np.zeros_like(derived.offset),
+        shift=0,
+    )
 
 
 def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
