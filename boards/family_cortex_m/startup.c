@@ -298,12 +298,13 @@ __attribute__((weak)) void mbn_port_watchdog_feed(void)
 {
 }
 
-bool mbn_port_has_cycles(void)
+/* Weak: a part whose core has no counter may have another. */
+__attribute__((weak)) bool mbn_port_has_cycles(void)
 {
     return cycles_seen;
 }
 
-uint32_t mbn_port_cycles(void)
+__attribute__((weak)) uint32_t mbn_port_cycles(void)
 {
     return cycles_seen ? DWT_CYCCNT : 0u;
 }

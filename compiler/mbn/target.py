@@ -78,6 +78,20 @@ class Emulator:
 
 
 @dataclass(frozen=True)
+class Flashing:
+    """How the board is flashed; what is empty or None is unknown or does not apply."""
+
+    methods: tuple[str, ...] = ()  # of METHODS, the preferred one first
+    target: str | None = None  # pyOCD's name of the part
+    uf2_family: str | None = None  # a name or number of the UF2 family
+    drive: str | None = None  # the Board-ID in INFO_UF2.TXT, or the label of the probe's drive
+    usb: tuple[str, ...] = ()  # "VID:PID" in hex, of the probe or the serial adapter on the board
+
+
+METHODS = ("swd", "uart", "uf2", "copy", "qemu")
+
+
+@dataclass(frozen=True)
 class Board:
     """A board folder, read. `sources` are C files, `defines` go to the compiler."""
 
@@ -93,6 +107,7 @@ class Board:
     emulator: Emulator | None
     sources: tuple[Path, ...]
     defines: Mapping[str, str]
+    flash: Flashing = Flashing()
 
     @property
     def native(self) -> bool:
@@ -182,6 +197,25 @@ def _board(table: Mapping[str, Any], folder: Path) -> Board:
         ),
         sources=tuple((folder / source).resolve() for source in table["sources"]),
         defines={str(key): str(value) for key, value in table.get("defines", {}).items()},
+        flash=_flashing(table.get("flash", {}), emulated=emulator is not None),
+    )
+
+
+def _flashing(entry: Mapping[str, Any], *, emulated: bool) -> Flashing:
+    methods = [str(method) for method in entry.get("methods", ())]
+    for method in methods:
+        if method not in METHODS:
+            raise ValueError(f"flash.methods has {method!r}, wanted: {', '.join(METHODS)}")
+
+    def text(key: str) -> str | None:
+        return None if key not in entry else str(entry[key])
+
+    return Flashing(
+        methods=(*methods, *(("qemu",) if emulated and "qemu" not in methods else ())),
+        target=text("target"),
+        uf2_family=text("uf2_family"),
+        drive=text("drive"),
+        usb=tuple(str(one).lower() for one in entry.get("usb", ())),
     )
 
 

@@ -79,7 +79,7 @@ class Placement:
         """A table of address, size and CRC-32 (filled in by `seal`) of all that may not change."""
         names = [".text", ".weights"]
         names += [f".weights_{one.name}" for one in dict.fromkeys(self.apart.values())]
-        names += [] if self.hot is None else [".hot"]
+        names += [] if self.hot is None else [".vectors", ".hot"]
         rows = "".join(f"LONG(ADDR({n})) LONG(SIZEOF({n})) LONG(0) " for n in names)
         return (
             "SECTIONS { .seal (READONLY) : ALIGN(4) "
@@ -102,7 +102,9 @@ class Placement:
         if self.hot is None:
             return [f"mbn_ld_hot_{name} = 0;" for name in ("load", "start", "end")]
         return [
-            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.vectors)) } > CODE }",  # first in CODE
+            # first in CODE
+            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.mbn_boot)) KEEP(*(.vectors)) "
+            "KEEP(*(.mbn_image)) } > CODE }",
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
             "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
             f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
