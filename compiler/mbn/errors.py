@@ -76,3 +76,7 @@ class LinkError(MbnError):
 
 class CheckError(MbnError):
     """The device runs another model or build than the one being checked."""
+
+
+class ReleaseError(MbnError):
+    """A release, image or key that is incomplete, damaged, unsigned or signed by another."""
