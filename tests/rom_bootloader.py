@@ -54,7 +54,7 @@ class RomBootloader:
         self.went: int | None = None
         self.received = self.sent = 0
         self._on_go = on_go
-        self._application: socket.socket | None = None
+        self.application: socket.socket | None = None
         self._script = self._boot()
         next(self._script)
 
@@ -75,8 +75,8 @@ class RomBootloader:
         for handle in (self._stop, self._wake):
             os.close(handle)
         self._hang_up()
-        if self._application is not None:
-            self._application.close()
+        if self.application is not None:
+            self.application.close()
 
     def _hang_up(self) -> None:
         for handle in (self._master, self._slave):
@@ -87,22 +87,22 @@ class RomBootloader:
     def _serve(self) -> None:
         while self._master >= 0:
             watched: list[int | socket.socket] = [self._master, self._stop]
-            if self._application is not None:
-                watched.append(self._application)
+            if self.application is not None:
+                watched.append(self.application)
             ready, _, _ = select.select(watched, [], [])
             if self._stop in ready:
                 return
             if self._master in ready:
                 self._take(os.read(self._master, 4096))
-            elif self._application is not None:
-                data = self._application.recv(4096)
+            elif self.application is not None:
+                data = self.application.recv(4096)
                 if not data:
                     return
                 os.write(self._master, data)
 
     def _take(self, data: bytes) -> None:
-        if self._application is not None:
-            self._application.sendall(data)
+        if self.application is not None:
+            self.application.sendall(data)
             return
         for byte in data:
             self.received += 1
@@ -223,7 +223,7 @@ class RomBootloader:
         address = yield from self._address()
         if address is not None:
             self.went = address
-            self._application = self._on_go(address)
+            self.application = self._on_go(address)
             while True:  # the bootloader is gone
                 yield
 

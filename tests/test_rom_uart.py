@@ -8,12 +8,11 @@ port can be opened again.
 from __future__ import annotations
 
 import socket
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from serial import Serial
@@ -23,7 +22,7 @@ from line_servers import rfc2217_server, socket_server
 from mbn.device import open_device
 from mbn.emulator import qemu_command
 from mbn.errors import FlashError, LinkError
-from mbn.flash import flash, read_payload
+from mbn.flash import Deadline, flash, read_payload
 from mbn.flash.rom_uart import RomUart, checksum
 from mbn.flash.uart import UartFlasher, needed_sectors
 from mbn.process import Child
@@ -31,6 +30,7 @@ from mbn.target import Board, Image, find_board
 from rom_bootloader import Faults, RomBootloader
 
 ANSWER_S = 0.05
+pytestmark = pytest.mark.usefixtures("parity")
 SECTORS = (0x1000, 0x1000, 0x1000, 0x4000)
 
 
@@ -44,25 +44,8 @@ def image(board: Board, build: Builder) -> Image:
     return build(board)
 
 
-@pytest.fixture(autouse=True)
-def parity(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each opening asked for even parity, which a pty refuses: it has no line."""
-    asked: list[bool] = []
-    real = termios.tcsetattr
-
-    def settings(handle: int, when: int, attributes: list[Any]) -> None:
-        asked.append(bool(attributes[2] & termios.PARENB) and not attributes[2] & termios.PARODD)
-        attributes[2] &= ~termios.PARENB
-        real(handle, when, attributes)
-
-    monkeypatch.setattr(termios, "tcsetattr", settings)
-    return asked
-
-
 def small(board: Board) -> Board:
     """With short sectors, so that few bytes go over the line."""
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(board, flash=replace(board.flash, sectors=SECTORS))
 
 
@@ -246,6 +229,8 @@ def test_what_the_bootloader_wrote_boots(
         with UartFlasher(board, port, answer_s=0.5) as flasher:
             payload = read_payload(image.hex, board)
             flash(flasher, payload, lambda step, done, of: None, pytest.fail)
+        while model.application is None:  # a process that starts holds copies of our locks
+            time.sleep(0.01)
         with open_device(board, None, port, log_path=tmp_path / "serial.log") as device:
             device.expect(build_id=image.build_id)
             assert device.identity.board == "stm32f405"
@@ -256,6 +241,4 @@ def test_a_port_that_is_gone(board: Board) -> None:
         UartFlasher(board, "/dev/ttyNONE") as flasher,
         pytest.raises(LinkError, match="does not exist"),
     ):
-        from mbn.flash import Deadline  # noqa: PLC0415
-
         flasher.connect(Deadline(1, "connect"))

@@ -24,6 +24,7 @@ DETAILS = ("DETAILS.TXT", "MBED.HTM")  # DAPLink's and ST-LINK's
 FAILED = "FAIL.TXT"
 _BYTES_PER_S = 20_000.0
 _MARGIN_S = 15.0
+_VERDICT_S = 2.0  # in which a probe says that it failed
 _MOUNTS = Path("/proc/self/mounts")
 _BOARD_ID = re.compile(r"^Board-ID:\s*(\S+)", re.MULTILINE)
 # a process of its own, because a drive that vanishes may block a write for ever
@@ -151,8 +152,7 @@ class DriveFlasher(Flasher):
     def verify(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
         """Waits for the drive's verdict: a UF2 boot loader restarts and its drive vanishes; a
         probe leaves FAIL.TXT where it failed."""
-        quiet = min(2.0, deadline.limit_s / 2)
-        end = time.monotonic() + quiet
+        end = time.monotonic() + _VERDICT_S
         while True:
             try:
                 verdict = (self._drive / FAILED).read_text(encoding="ascii", errors="replace")

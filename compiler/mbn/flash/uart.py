@@ -24,14 +24,15 @@ BAUD = 115200  # what every version detects reliably (AN3155, "Choosing the USAR
 _SECTOR_LARGE_S, _SECTOR_SMALL_S, _LARGE_BYTES = 6.0, 1.0, 0x10000
 _BYTES_PER_S = 4000.0  # a third of the line's rate
 _MARGIN_S = 5.0
+ANSWER_S = 1.0
 
 
 class UartFlasher(Flasher):
-    """The bootloader on a serial port. `answer_s` is for tests."""
+    """The bootloader on a serial port. `answer_s`: for an answer that takes no work."""
 
     name = "uart"
 
-    def __init__(self, board: Board, port: str, *, answer_s: float = 1.0) -> None:
+    def __init__(self, board: Board, port: str, *, answer_s: float | None = None) -> None:
         if board.flash.rom_id is None or not board.flash.sectors:
             raise BoardError(
                 f"{board.name} can't be flashed by its ROM bootloader",
@@ -39,7 +40,7 @@ class UartFlasher(Flasher):
             )
         self._board = board
         self._url = port
-        self._answer_s = answer_s
+        self._answer_s = ANSWER_S if answer_s is None else answer_s
         self._line: Any = None
         self._rom: RomUart | None = None
         self._base = board.memories_for("code")[0].origin
