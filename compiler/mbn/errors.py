@@ -97,3 +97,7 @@ class FlashError(MbnError):
     ) -> None:
         super().__init__(found, wanted=wanted, advice=advice, node=node)
         self.final = final
+
+
+class ReleaseError(MbnError):
+    """A release, image or key that is incomplete, damaged, unsigned or signed by another."""
