@@ -23,7 +23,7 @@ from mbn.device import open_device
 from mbn.emulator import qemu_command
 from mbn.errors import FlashError, LinkError
 from mbn.flash import Deadline, flash, read_payload
-from mbn.flash.rom_uart import RomUart, checksum
+from mbn.flash.rom_uart import _FILL, LONGEST_FRAME_BYTES, RomUart, checksum
 from mbn.flash.uart import UartFlasher, needed_sectors
 from mbn.process import Child
 from mbn.target import Board, Image, find_board
@@ -78,8 +78,10 @@ def test_writes_reads_back_and_starts(board: Board, image: Image, parity: list[b
     assert any(parity)
     assert holds(model, image)
     assert model.went == 0x08000000
-    assert model.erased == [0, 1, 2]  # some 8 KB: the last keeps what it had
-    assert set(model.flash[0x3000:]) == {0xA5}
+    assert image.hex is not None
+    parts = list(read_payload(image.hex, board).parts)
+    assert model.erased == needed_sectors(parts, model.base, SECTORS)
+    assert 3 not in model.erased and set(model.flash[sum(SECTORS[:3]) :]) == {0xA5}
 
 
 def test_entered_again_without_a_reset(board: Board, image: Image) -> None:
@@ -194,6 +196,25 @@ def test_checksums_and_frames_are_those_of_the_note() -> None:
         RomUart(None).write(0x08000002, b"1234")
     assert needed_sectors([(0x0800FFFF, b"12")], 0x08000000, (0x10000, 0x10000)) == [0, 1]
     assert needed_sectors([(0x08010000, b"12")], 0x08000000, (0x10000, 0x10000, 0x10000)) == [1]
+
+
+def test_what_fills_a_cut_write_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a write was cut, and with any byte of it lost, the fill ends it in a NACK."""
+    frame = b"\x31\xce" + b"\x08\x00\x00\x00\x08" + b"\xff" + b"\x12" * 256
+    for cut in range(2, len(frame) + 1):
+        for lost in {2, 3, 6, 7, 8, cut}:
+            model = RomBootloader(SECTORS)
+            answers = bytearray()
+            monkeypatch.setattr(model, "_say", answers.extend)
+            sent = frame[:cut]
+            model._take(b"\x7f" + sent[:lost] + sent[lost + 1 :])
+            before = len(answers)
+            for byte in b"\x7f\x7f" + _FILL * (LONGEST_FRAME_BYTES // len(_FILL) + 1):
+                model._take(bytes((byte,)))
+                if len(answers) > before:
+                    break
+            assert answers[before:] == b"\x1f", (cut, lost)
+            assert set(model.flash) == {0xA5}, (cut, lost)
 
 
 @contextmanager

@@ -14,6 +14,14 @@ from mbn.flash.interface import Deadline, Flasher, Tick
 from mbn.flash.payload import Payload
 
 STEPS = ("connect", "erase", "write", "verify", "reset")
+# What is done for a step that failed. Half a write may have left anything: flash must be erased.
+_AGAIN = {
+    "connect": ("connect",),
+    "erase": ("connect", "erase"),
+    "write": ("connect", "erase", "write"),
+    "verify": ("connect", "erase", "write", "verify"),
+    "reset": ("connect", "reset"),
+}
 Show = Callable[[str, int, int], None]  # step, bytes done, of
 
 
@@ -33,11 +41,10 @@ def flash(flasher: Flasher, payload: Payload, show: Show, say: Callable[[str], N
                 raise _of(step, flasher, error) from error
             say(f"{step}: {error} Trying once more")
             try:
-                if step != "connect":
-                    flasher.connect(Deadline(limits["connect"], "connecting again"))
-                _run(flasher, step, payload, tick, limits)
-            except FlashError as again:
-                raise _of(step, flasher, again) from again
+                for again in _AGAIN[step]:
+                    _run(flasher, again, payload, tick, limits)
+            except FlashError as second:
+                raise _of(step, flasher, second) from second
         show(step, 1, 1)
 
 
