@@ -318,18 +318,18 @@ def pico(build: Builder) -> Wanted:
     return wanted_of(build(find_board("rp2040_pico")))
 
 
-def boot_loader(folder: Path, act: Callable[[bytes], None]) -> threading.Thread:
-    """Acts on the file once it lies on the drive whole."""
+def boot_loader(folder: Path, act: Callable[[bytes], None], times: int = 1) -> threading.Thread:
+    """Acts on the file, each time that it lies on the drive whole."""
 
     def watch() -> None:
         end = time.monotonic() + 10
-        size = -1
-        while time.monotonic() < end:
+        size, left = -1, times
+        while left and time.monotonic() < end:
             for file in folder.glob("mbn.*"):
                 now = file.stat().st_size
                 if now and now == size:
                     act(file.read_bytes())
-                    return
+                    left, now = left - 1, -1
                 size = now
             time.sleep(0.02)
 
@@ -383,7 +383,12 @@ def test_a_probes_drive_says_why_it_failed(wanted: Wanted, tmp_path: Path) -> No
     drive.mkdir()
     (drive / "DETAILS.TXT").touch()
     words = "The target is write-protected.\r\n"
-    thread = boot_loader(drive, lambda data: (drive / "FAIL.TXT").write_text(words) and None)
+
+    def act(data: bytes) -> None:
+        (drive / "FAIL.TXT").write_text(words, encoding="ascii")
+        (drive / "mbn.hex").unlink()
+
+    thread = boot_loader(drive, act, times=2)
     with pytest.raises(FlashError, match="the probe says: The target is write-protected"):
         run(DriveFlasher(nucleo(wanted).board, "copy", drive, wanted.hex), wanted)
     thread.join()

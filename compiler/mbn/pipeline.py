@@ -45,6 +45,7 @@ class Job:
     rounding: ir.Rounding = ir.Rounding.SINGLE
     app: str = checking.IMAGE_NAME  # built beside the check's
     output: Path | None = None
+    prefix: str = "mbn_model"  # of every public name of the C
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,7 @@ def plan_network(job: Job, console: Console) -> Planned:
             optimise=job.optimise,
             ram_budget=job.ram_budget,
             memories=job.board.arena_memories(),
+            prefix=job.prefix,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)

@@ -33,6 +33,7 @@ EXAMPLES = """examples:
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
   mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
   mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
+  mbn-compile --board qemu-m7 --onnx mine.onnx --calibrate photos/ --export cmake --output lib/
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
@@ -150,6 +151,15 @@ def parser() -> argparse.ArgumentParser:
         metavar=("OFFSET", "BYTES"),
         help="of the MCUboot image in flash (default: all behind the first 0x20000)",
     )
+    other = made.add_argument_group("in another project")
+    other.add_argument(
+        "--export",
+        choices=["cmake", "arduino", "platformio", "zephyr"],
+        help="write C, runtime and examples as a library to --output; --board says the core",
+    )
+    other.add_argument(
+        "--name", metavar="PREFIX", help="of the library and its C (default: the network's name)"
+    )
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
@@ -180,6 +190,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plan_only:
         return plan_only(arguments, console)
     job = job_of(arguments, find_board(arguments.board))
+    if arguments.export is not None:
+        shipping.export_library(job, arguments, console)
+        return 0
     compiled = pipeline.compile_image(job, console)
     facts = compiled.report.network
     if facts.macs_computed < facts.macs:

@@ -1,7 +1,7 @@
-"""mbn-compile --release: from its arguments to a release folder.
+"""mbn-compile --release and --export: from arguments to a release folder, or a library.
 
-What enters: mbn-compile's arguments, what it compiled. What leaves: a release folder, and how to
-verify it. Always holds: arguments that make no sense are refused before anything is compiled.
+What enters: mbn-compile's arguments, what it compiled. What leaves: a folder, and what to do with
+it. Always holds: arguments that make no sense are refused before anything is compiled.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import argparse
 from rich.console import Console
 
 from mbn.errors import ReleaseError, UsageError
-from mbn.pipeline import Compiled
+from mbn.pipeline import Compiled, Job
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raises `UsageError`, `ReleaseError` for a release that can't be made."""
+    """Raises `UsageError`, `ReleaseError` for a release or an export that can't be made."""
+    if arguments.export is None and arguments.name is not None:
+        raise UsageError("--name alone", wanted="--export with it")
+    if arguments.export is not None and (arguments.check or arguments.release):
+        raise UsageError(
+            "--export with --check or --release", wanted="one of them: an export builds no firmware"
+        )
     if arguments.release is None:
         if arguments.sign is not None or arguments.slot is not None:
             raise UsageError("--sign or --slot alone", wanted="--release VERSION with them")
@@ -33,6 +39,14 @@ def check(arguments: argparse.Namespace) -> None:
         )
     if load_key(arguments.sign).private is None:
         raise ReleaseError("is a public key", wanted="the private one", node=str(arguments.sign))
+
+
+def export_library(job: Job, arguments: argparse.Namespace, console: Console) -> None:
+    """Writes the library and says where."""
+    from mbn.exporting import export  # noqa: PLC0415
+
+    folder = export(job, arguments.export, console, arguments.name)
+    console.print(f"wrote  {folder}: README.md tells how a project takes it")
 
 
 def ship(compiled: Compiled, arguments: argparse.Namespace, console: Console) -> None:
