@@ -56,7 +56,7 @@ def test_every_board_builds_the_network(
     assert image.weights_bytes > 200_000
     for memory in board.memories:
         assert image.memory_bytes[memory.name] <= memory.size_bytes
-    if name not in ("nucleo_f746zg",) and board.memories_for("hot"):  # 16 KB of ITCM are too few
+    if board.memories_for("hot"):
         assert image.memory_bytes[board.memories_for("hot")[0].name] > 10_000
     _starts(image, board)
 

@@ -28,6 +28,7 @@
 #define FLASH_ACR REGISTER(0x40023C00u)
 
 /* bit positions: the same sections */
+#define CR_HSION 1u
 #define CR_HSEON (1u << 16)
 #define CR_HSERDY (1u << 17)
 #define CR_HSEBYP (1u << 18)
@@ -35,6 +36,7 @@
 #define CR_PLLRDY (1u << 25)
 #define PLLCFGR_SOURCE_HSE (1u << 22)
 #define CFGR_SW_PLL 2u
+#define CFGR_SW_MASK 3u
 #define CFGR_SWS_MASK (3u << 2)
 #define CFGR_SWS_PLL (2u << 2)
 #define CFGR_PPRE1_SHIFT 10u
@@ -82,6 +84,15 @@ static bool overdrive_start(void)
 #endif
 }
 
+/* As after a reset: the ROM's bootloader may have started us with its PLL on. */
+static void internal_start(void)
+{
+    RCC_CR |= CR_HSION;
+    RCC_CFGR &= ~CFGR_SW_MASK;
+    (void)mbn_stm32_wait(&RCC_CFGR, CFGR_SWS_MASK, 0u);
+    RCC_CFGR = 0;
+}
+
 /* The flash must be slowed down before the core is sped up ("Relation between CPU clock frequency
  * and Flash memory read time"). */
 mbn_stm32_clocks mbn_stm32_clocks_start(void)
@@ -89,6 +100,7 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
 #if defined(MBN_CACHES)
     mbn_cortex_m_caches_on();
 #endif
+    internal_start();
     RCC_APB1ENR |= APB1ENR_PWR;
     PWR_CR |= MBN_VOS;
     FLASH_ACR = MBN_FLASH_ACR;

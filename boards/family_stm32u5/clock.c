@@ -63,6 +63,12 @@ static bool voltage_start(void)
     return mbn_stm32_wait(&PWR_VOSR, VOSR_BOOSTRDY, VOSR_BOOSTRDY);
 }
 
+static void internal_take(void)
+{
+    RCC_CFGR1 = (RCC_CFGR1 & ~CFGR1_SW_MASK) | CFGR1_SW_HSI;
+    (void)mbn_stm32_wait(&RCC_CFGR1, CFGR1_SWS_MASK, CFGR1_SWS_HSI);
+}
+
 static bool pll_start(void)
 {
     RCC_CR &= ~CR_PLL1ON;
@@ -89,11 +95,11 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
     (void)RCC_AHB3ENR;
     RCC_CR |= CR_HSION;
     (void)mbn_stm32_wait(&RCC_CR, CR_HSIRDY, CR_HSIRDY);
+    internal_take(); /* the ROM's bootloader may have started us with its PLL on */
     if (pll_start()) {
         core_hz = MBN_CORE_HZ;
     } else {
-        RCC_CFGR1 = (RCC_CFGR1 & ~CFGR1_SW_MASK) | CFGR1_SW_HSI;
-        (void)mbn_stm32_wait(&RCC_CFGR1, CFGR1_SWS_MASK, CFGR1_SWS_HSI);
+        internal_take();
     }
     /* USART1's kernel clock after reset: PCLK2, undivided ("RCC peripherals independent clock
      * configuration register 1") */

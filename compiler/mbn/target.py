@@ -86,6 +86,8 @@ class Flashing:
     uf2_family: str | None = None  # a name or number of the UF2 family
     drive: str | None = None  # the Board-ID in INFO_UF2.TXT, or the label of the probe's drive
     usb: tuple[str, ...] = ()  # "VID:PID" in hex, of the probe or the serial adapter on the board
+    rom_id: int | None = None  # what an STM32's ROM bootloader says that it is (AN2606)
+    sectors: tuple[int, ...] = ()  # bytes of each of the flash, in order: what it erases
 
 
 METHODS = ("swd", "uart", "uf2", "copy", "qemu")
@@ -216,6 +218,10 @@ def _flashing(entry: Mapping[str, Any], *, emulated: bool) -> Flashing:
         uf2_family=text("uf2_family"),
         drive=text("drive"),
         usb=tuple(str(one).lower() for one in entry.get("usb", ())),
+        rom_id=None if "rom_id" not in entry else int(entry["rom_id"]),
+        sectors=tuple(
+            int(size) for count, size in entry.get("sectors", ()) for _ in range(int(count))
+        ),
     )
 
 
