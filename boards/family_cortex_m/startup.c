@@ -173,10 +173,13 @@ static void keep(uint32_t reason)
 
 static void start_read(void)
 {
-    if (mbn_ld_kept.seal == kept_seal()) {
+    const bool sealed = mbn_ld_kept.seal == kept_seal();
+    start.reason = MBN_START_POWER;
+    if (sealed) {
         start = mbn_ld_kept.start;
-    } else {
-        start.reason = MBN_START_POWER;
+    }
+    if ((!sealed || start.reason == MBN_START_OTHER) && mbn_cortex_m_reset_by_watchdog()) {
+        start.reason = MBN_START_WATCHDOG; /* without a warning: where is not known */
     }
     keep(MBN_START_OTHER); /* unless somebody says better */
 }
@@ -296,6 +299,11 @@ __attribute__((weak)) void mbn_port_watchdog_start(uint32_t milliseconds)
 
 __attribute__((weak)) void mbn_port_watchdog_feed(void)
 {
+}
+
+__attribute__((weak)) bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    return false;
 }
 
 /* Weak: a part whose core has no counter may have another. */

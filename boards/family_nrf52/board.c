@@ -7,6 +7,7 @@
  * bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840 Product Specification
  * v1.7. Untested on hardware.
  */
+#include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
@@ -62,6 +63,9 @@
 #define WDT_FEED 0x6E524635u
 #define CONFIG_SLEEP_RUN 1u
 #define WDT_HZ 32768u
+/* "POWER - Power supply", registers: ones cleared by writing them */
+#define POWER_RESETREAS REGISTER(0x40000400u)
+#define RESETREAS_DOG (1u << 1)
 #define MS_PER_S 1000u
 
 #define CORE_HZ 64000000u
@@ -140,4 +144,11 @@ void mbn_port_watchdog_start(uint32_t milliseconds)
 void mbn_port_watchdog_feed(void)
 {
     WDT_RR0 = WDT_FEED;
+}
+
+bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    const uint32_t reasons = POWER_RESETREAS;
+    POWER_RESETREAS = reasons;
+    return (reasons & RESETREAS_DOG) != 0u;
 }

@@ -9,6 +9,7 @@
 #include "chip.h"
 #include "cycles.h"
 
+#include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
 #define READY_SPINS 1000000u
@@ -189,5 +190,10 @@ void mbn_port_watchdog_start(uint32_t milliseconds)
 void mbn_port_watchdog_feed(void)
 {
     WATCHDOG_LOAD = watchdog_load;
+}
+
+bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    return (WATCHDOG_REASON & WATCHDOG_REASON_TIMER) != 0u;
 }
 #endif

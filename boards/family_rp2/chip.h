@@ -46,6 +46,8 @@
  * what it resets is the power-on state machine's choice */
 #define WATCHDOG_CTRL REGISTER(0x40058000u)
 #define WATCHDOG_LOAD REGISTER(0x40058004u)
+#define WATCHDOG_REASON REGISTER(0x40058008u)
+#define WATCHDOG_REASON_TIMER 1u
 #define WATCHDOG_COUNTS_PER_MS 2000u
 #define WATCHDOG_LOAD_MOST 0x00FFFFFFu
 #define WATCHDOG_ENABLE (1u << 30)

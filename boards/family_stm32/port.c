@@ -186,3 +186,11 @@ void mbn_port_watchdog_feed(void)
 {
     IWDG_KR = KR_FEED; /* harmless where it was not started */
 }
+
+bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    const mbn_stm32_reset reset = mbn_stm32_reset_flags();
+    const bool watchdog = (*reset.flags & reset.watchdog) != 0u;
+    *reset.flags |= reset.clear;
+    return watchdog;
+}

@@ -22,6 +22,16 @@ void mbn_stm32_serial_on(void);
 /* The family's: clocks TIM5; at which rate it counts, in Hz. */
 uint32_t mbn_stm32_timer_on(void);
 
+/* The family's: the register of reset flags, its flag of the independent watchdog, the bit that clears
+ * them. */
+typedef struct mbn_stm32_reset {
+    volatile uint32_t *flags;
+    uint32_t watchdog;
+    uint32_t clear;
+} mbn_stm32_reset;
+
+mbn_stm32_reset mbn_stm32_reset_flags(void);
+
 /* Reads until (value & mask) is wanted, a bounded number of times; whether it was seen. */
 bool mbn_stm32_wait(volatile uint32_t *address, uint32_t mask, uint32_t wanted);
 

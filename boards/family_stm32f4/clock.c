@@ -152,3 +152,9 @@ uint32_t mbn_stm32_timer_on(void)
     }
     return MBN_APB1_DIVIDER == 1u ? MBN_CORE_HZ : 2u * (MBN_CORE_HZ / MBN_APB1_DIVIDER);
 }
+
+/* "RCC clock control & status register": IWDGRSTF, RMVF */
+mbn_stm32_reset mbn_stm32_reset_flags(void)
+{
+    return (mbn_stm32_reset){&REGISTER(0x40023874u), 1u << 29, 1u << 24};
+}

@@ -152,3 +152,9 @@ uint32_t mbn_stm32_timer_on(void)
     (void)RCC_APB1LENR;
     return at_rate ? MBN_CORE_HZ / MBN_BUS_DIVIDER : HSI_HZ;
 }
+
+/* "RCC reset status register": IWDGRSTF, RMVF */
+mbn_stm32_reset mbn_stm32_reset_flags(void)
+{
+    return (mbn_stm32_reset){&REGISTER(0x580244D0u), 1u << 26, 1u << 16};
+}

@@ -100,3 +100,9 @@ uint32_t mbn_stm32_timer_on(void)
     (void)RCC_APB1ENR1;
     return core_hz;
 }
+
+/* "RCC control/status register": IWDGRSTF, RMVF */
+mbn_stm32_reset mbn_stm32_reset_flags(void)
+{
+    return (mbn_stm32_reset){&REGISTER(0x40021094u), 1u << 29, 1u << 23};
+}

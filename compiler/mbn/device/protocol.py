@@ -275,8 +275,7 @@ class Health:
         """Why the board started, where that was no ordinary start; else empty."""
         return {
             Start.FAULT: f"it stopped with a {self.fault}",
-            Start.WATCHDOG: f"its watchdog found it hanging: {self.fault}",
-            Start.OTHER: "the reset pin, the supply, or a watchdog that gives no warning",
+            Start.WATCHDOG: f"its watchdog found it hanging: {self.fault or 'where is not known'}",
         }.get(self.start, "")
 
 
@@ -289,6 +288,7 @@ def parse_health(body: bytes) -> Health:
         raise ValueError(f"health of {len(body)} bytes")
     whole, address, size, reason = _HEALTH.unpack_from(body)
     start = Start(reason) if reason in set(Start) else Start.UNKNOWN
-    told = start in (Start.FAULT, Start.WATCHDOG)
-    fault = describe_fault(body[_HEALTH.size :]) if told else ""
+    words = body[_HEALTH.size :]
+    told = start in (Start.FAULT, Start.WATCHDOG) and any(words)
+    fault = describe_fault(words) if told else ""
     return Health(None if whole else (address, size), start, fault)

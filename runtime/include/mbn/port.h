@@ -77,9 +77,8 @@ typedef enum mbn_start_reason {
     MBN_START_POWER = 1,    /* nothing survived in RAM */
     MBN_START_ASKED = 2,    /* mbn_port_reset */
     MBN_START_FAULT = 3,    /* the words of mbn_fault tell */
-    MBN_START_WATCHDOG = 4, /* it ran out, and warned first: the words tell where the core was */
-    MBN_START_OTHER = 5     /* RAM survived and nobody said why: reset pin, supply, or a watchdog that
-                             * gives no warning */
+    MBN_START_WATCHDOG = 4, /* it ran out; if it warned first, the words tell where the core was */
+    MBN_START_OTHER = 5     /* RAM survived and nobody said why: reset pin, debugger, supply */
 } mbn_start_reason;
 
 /* What survived: as the last run left it, also while this run goes on. */
