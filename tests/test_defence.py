@@ -117,6 +117,13 @@ def test_a_hang_ends(unkind: Builder, name: str, tmp_path: Path) -> None:
         assert any(s.address <= pc < s.address + s.size_bytes for s in table)
 
 
+@pytest.mark.parametrize("name", ["nucleo_h743zi", "nrf52840dk", "rp2040_pico"])
+def test_parts_have_their_watchdog(build: Builder, name: str) -> None:
+    """Their own functions, not the empty ones of start-up; nothing here can run them."""
+    sizes = {s.name: s.size_bytes for s in symbols(build(find_board(name)).elf) if s.is_function}
+    assert sizes["mbn_port_watchdog_start"] > 16 and sizes["mbn_port_watchdog_feed"] >= 8
+
+
 def flipped(image: Image, section: str, folder: Path) -> Path:
     """A copy of the image with one bit of that section changed."""
     damaged = folder / f"damaged{section}.elf"

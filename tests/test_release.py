@@ -33,7 +33,7 @@ from mbn.release.linked import linked
 from mbn.release.signing import load_key, refuse_untrusted, sign_bytes
 from mbn.release.verify import Verdict, verify_image, verify_release
 from mbn.releasing import HEADER_BYTES, check_version
-from mbn.target import Emulator, Image, find_board
+from mbn.target import Emulator, Image, data_root, find_board
 
 pytest.importorskip("imgtool", reason="pip install 'mbn-edge[release]'")
 pytest.importorskip("cyclonedx", reason="pip install 'mbn-edge[release]'")
@@ -344,6 +344,21 @@ def test_same_bytes_on_two_paths(
     assert manifest["mcuboot"]["slot_address"] == 0x08020000
     assert manifest["tools"]["apache-tvm"].startswith("0.")
     assert "16 checks are good" in capsys.readouterr().out
+
+
+def test_same_bytes_from_another_checkout(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The C side of the repository in another folder gives the same ELF file."""
+    root = tmp_path / "elsewhere" / "mbn"
+    for name in ("runtime", "boards", "firmware", "cmake"):
+        shutil.copytree(data_root() / name, root / name)
+    shutil.copy(data_root() / "CMakeLists.txt", root / "CMakeLists.txt")
+    first = build(find_board("qemu"))
+    monkeypatch.setattr("mbn.build.image.data_root", lambda: root)
+    second = build_image(tiny.FOLDER, find_board("qemu", root), "check", tmp_path / "o")
+    assert second.board.sources[0].is_relative_to(root)
+    assert second.elf.read_bytes() == first.elf.read_bytes()
 
 
 LOADER = """

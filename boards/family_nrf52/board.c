@@ -1,4 +1,5 @@
-/* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1, polled.
+/* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1, polled; the
+ * watchdog.
  *
  * What enters, from board.toml: MBN_TX_PIN, MBN_RX_PIN (of port 0), MBN_BAUD. What leaves: port.h's
  * serial line and clock. Always holds: every wait has a bound; without the crystal the internal
@@ -51,6 +52,17 @@
 #define TIMER_CC0 REGISTER(0x40008540u)
 #define BITMODE_32 3u
 #define PRESCALER_1_MHZ 4u
+
+/* "WDT - Watchdog timer", registers: counts at 32,768 Hz, also while the core sleeps, and not while a
+ * debugger halts it; once started it keeps its settings. */
+#define WDT_TASKS_START REGISTER(0x40010000u)
+#define WDT_CRV REGISTER(0x40010504u)
+#define WDT_CONFIG REGISTER(0x4001050Cu)
+#define WDT_RR0 REGISTER(0x40010600u)
+#define WDT_FEED 0x6E524635u
+#define CONFIG_SLEEP_RUN 1u
+#define WDT_HZ 32768u
+#define MS_PER_S 1000u
 
 #define CORE_HZ 64000000u
 #define CRYSTAL_SPINS 200000u /* some 10 ms; it starts in less than one */
@@ -116,4 +128,16 @@ uint32_t mbn_port_microseconds(void)
 {
     TIMER_TASKS_CAPTURE0 = 1;
     return TIMER_CC0;
+}
+
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    WDT_CONFIG = CONFIG_SLEEP_RUN;
+    WDT_CRV = (uint32_t)((uint64_t)milliseconds * WDT_HZ / MS_PER_S);
+    WDT_TASKS_START = 1;
+}
+
+void mbn_port_watchdog_feed(void)
+{
+    WDT_RR0 = WDT_FEED;
 }

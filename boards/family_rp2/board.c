@@ -173,3 +173,21 @@ uint32_t mbn_port_microseconds(void)
 {
     return TIMER_TIMERAWL;
 }
+
+#if !defined(MBN_RP2350) /* whose reset levels were not seen to be right: no watchdog there yet */
+static uint32_t watchdog_load;
+
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    const uint32_t most = WATCHDOG_LOAD_MOST / WATCHDOG_COUNTS_PER_MS;
+    watchdog_load = (milliseconds < most ? milliseconds : most) * WATCHDOG_COUNTS_PER_MS;
+    PSM_WDSEL = WDSEL_ALL_BUT_OSCILLATORS;
+    WATCHDOG_LOAD = watchdog_load;
+    WATCHDOG_CTRL = WATCHDOG_ENABLE | WATCHDOG_PAUSE_IN_DEBUG;
+}
+
+void mbn_port_watchdog_feed(void)
+{
+    WATCHDOG_LOAD = watchdog_load;
+}
+#endif

@@ -42,6 +42,16 @@
 /* "Watchdog", "Tick generation": cycles of clk_ref in the low bits */
 #define TICK_CTRL REGISTER(0x4005802Cu)
 #define TICK_ENABLE (1u << 9)
+/* "Watchdog", list of registers: 24 bits of the ticks above, and two down for one (erratum RP2040-E1);
+ * what it resets is the power-on state machine's choice */
+#define WATCHDOG_CTRL REGISTER(0x40058000u)
+#define WATCHDOG_LOAD REGISTER(0x40058004u)
+#define WATCHDOG_COUNTS_PER_MS 2000u
+#define WATCHDOG_LOAD_MOST 0x00FFFFFFu
+#define WATCHDOG_ENABLE (1u << 30)
+#define WATCHDOG_PAUSE_IN_DEBUG (7u << 24)
+#define PSM_WDSEL REGISTER(0x40010008u)
+#define WDSEL_ALL_BUT_OSCILLATORS 0x0001FFFCu
 #endif
 
 /* "Clocks", list of registers: the same offsets */

@@ -1,4 +1,5 @@
-/* port.h on every STM32: a USART on two pins, 8N1, polled; TIM5 for microseconds.
+/* port.h on every STM32: a USART on two pins, 8N1, polled; TIM5 for microseconds; the independent
+ * watchdog.
  *
  * What enters, from board.toml: MBN_GPIO_BASE (port A's), MBN_TX_PORT and MBN_RX_PORT (0 is A),
  * MBN_TX_PIN, MBN_RX_PIN, MBN_PIN_FUNCTION, MBN_USART_BASE, MBN_BAUD; MBN_USART_OLD for the USART of
@@ -52,6 +53,27 @@
 #define TIM_CR1_CEN 1u
 #define TIM_EGR_UG 1u /* takes the prescaler over */
 #define HZ_PER_MHZ 1000000u
+
+/* "Independent watchdog (IWDG)": the same registers in all families, at another place in the H7. Its
+ * oscillator of 32 kHz is a rough one (17 to 47 kHz on an F4), so that 4 s may be 2.7 s. */
+#if !defined(MBN_IWDG_BASE)
+#define MBN_IWDG_BASE 0x40003000u
+#endif
+#define IWDG_KR REGISTER(MBN_IWDG_BASE + 0x00u)
+#define IWDG_PR REGISTER(MBN_IWDG_BASE + 0x04u)
+#define IWDG_RLR REGISTER(MBN_IWDG_BASE + 0x08u)
+#define IWDG_SR REGISTER(MBN_IWDG_BASE + 0x0Cu)
+#define KR_FEED 0xAAAAu
+#define KR_OPEN 0x5555u
+#define KR_START 0xCCCCu
+#define PR_64 4u /* 500 Hz */
+#define MS_PER_TICK 2u
+#define RLR_MOST 0xFFFu
+#define SR_UPDATES 0xFu
+/* Debug halting control and status, ARMv7-M C1.6.2: a debugger would halt the core and not the
+ * watchdog, so that under one there is none. */
+#define DCB_DHCSR REGISTER(0xE000EDF0u)
+#define DHCSR_DEBUGGER 1u
 
 #define READY_SPINS 200000u /* some 60 ms at 16 MHz; a crystal starts in 2 ms (datasheets) */
 /* Well under a byte's time on the line, so that none is overrun; the rest saves power on the part,
@@ -144,4 +166,23 @@ void mbn_port_clock_init(void)
 uint32_t mbn_port_microseconds(void)
 {
     return TIM5_CNT;
+}
+
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    const uint32_t ticks = milliseconds / MS_PER_TICK;
+    if ((DCB_DHCSR & DHCSR_DEBUGGER) != 0u) {
+        return;
+    }
+    IWDG_KR = KR_START;
+    IWDG_KR = KR_OPEN;
+    IWDG_PR = PR_64;
+    IWDG_RLR = ticks < RLR_MOST ? ticks : RLR_MOST;
+    (void)mbn_stm32_wait(&IWDG_SR, SR_UPDATES, 0u);
+    IWDG_KR = KR_FEED;
+}
+
+void mbn_port_watchdog_feed(void)
+{
+    IWDG_KR = KR_FEED; /* harmless where it was not started */
 }

@@ -12,6 +12,7 @@
 #include "protocol.h"
 #include "watch.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 #ifndef MBN_CHECK_REQUEST_BYTES
@@ -32,7 +33,8 @@ static mbn_model_state model;
 static mbn_watch watch;
 static mbn_frame_writer writer;
 static mbn_frame_reader reader;
-static uint8_t received[MBN_CHECK_REQUEST_BYTES + CRC_BYTES];
+static alignas(4) uint8_t received[MBN_CHECK_REQUEST_BYTES + CRC_BYTES];
+_Static_assert(sizeof received >= 4u * MBN_DEFENCE_WORDS, "a table at the start");
 static uint32_t loaded_bytes;
 static uint64_t inference_cycles;
 static const mbn_range *damage; /* of constants, as found at the start */
@@ -379,7 +381,7 @@ int main(void)
 {
     static uint8_t burst[256];
     mbn_port_init();
-    damage = mbn_defence_damage();
+    damage = mbn_defence_damage((uint32_t *)(void *)received);
     mbn_port_watchdog_start(MBN_WATCHDOG_MS);
     mbn_frame_reader_init(&reader, received, sizeof received);
     for (;;) {

@@ -284,14 +284,17 @@ _Noreturn void mbn_app_fault(const mbn_fault *fault)
 
 int main(void)
 {
-    static uint8_t burst[256];
+    static union { /* the table is done with before the first byte is read */
+        uint32_t table[MBN_DEFENCE_WORDS];
+        uint8_t burst[256];
+    } shared;
     mbn_port_init();
     mbn_port_clock_init();
+    damaged = mbn_defence_damage(shared.table) != NULL;
     if (mbn_model_init(&model) != MBN_OK) {
         return 1;
     }
     model.base.observer = &mbn_defence_feeder;
-    damaged = mbn_defence_damage() != NULL;
     mbn_port_watchdog_start(MBN_WATCHDOG_MS);
     mbn_text_line("m-timestamp-mode-performance");
     timestamp();
@@ -299,9 +302,9 @@ int main(void)
     mbn_text_line("m-ready");
     for (;;) {
         mbn_port_watchdog_feed();
-        size_t size = mbn_port_read(burst, sizeof burst);
+        size_t size = mbn_port_read(shared.burst, sizeof shared.burst);
         for (size_t k = 0; k < size; k++) {
-            mbn_command_state state = mbn_commands_take(burst[k]);
+            mbn_command_state state = mbn_commands_take(shared.burst[k]);
             if (state == MBN_COMMAND_WHOLE) {
                 obey();
             } else if (state == MBN_COMMAND_LONG) {
