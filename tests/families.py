@@ -11,6 +11,7 @@ from dataclasses import replace
 from mbn.target import Board, Memory, find_board
 
 PARTS = (
+    "ek_ra8m1",
     "nrf52840dk",
     "nucleo_f446re",
     "nucleo_f746zg",
@@ -27,7 +28,7 @@ MACHINES = {
     "cortex-m4f": ("qemu", 0x00000000, 0x20000000, 0x3F0000),
     "cortex-m7": ("qemu-m7", 0x00000000, 0x20000000, 0x3F0000),
     "cortex-m33": ("qemu-m33", 0x10000000, 0x38000000, 0x3F0000),
-    "cortex-m55": ("qemu-m55", 0x00000000, 0x20000000, 0x80000),
+    "cortex-m85": ("qemu-m55", 0x00000000, 0x20000000, 0x80000),
 }
 
 
@@ -36,9 +37,11 @@ def stand_in(board: Board) -> Board:
     name, code_at, data_at, room = MACHINES[board.core.name]
     machine = find_board(name)
     memories = []
+    code_end, data_end = code_at + room, data_at + room
     for memory in board.memories:
         at = code_at if {"code", "weights"} & set(memory.holds) else data_at
-        size = min(memory.size_bytes, room)
+        end = code_end if at == code_at else data_end
+        size = min(memory.size_bytes, end - at)
         memories.append(Memory(memory.name, at, size, memory.holds))
         if at == code_at:
             code_at += size

@@ -123,7 +123,8 @@ def flashed(wanted: Wanted, place: Place, console: Console, log_path: Path) -> I
     """Flashes and identifies; the flasher, whose `port` answers as the image, while it lasts."""
     payload = read_payload(wanted.hex, wanted.board)
     with flasher_for(wanted, place) as flasher:
-        console.print(f"Flashing {wanted.board.name} by {flasher.name}: {flasher.describe()}")
+        what = f"Flashing {wanted.board.name} by {flasher.name}: {flasher.describe()}"
+        console.print(what, markup=False)
         with _progress(console) as bar:
             tasks: dict[str, TaskID] = {}
 

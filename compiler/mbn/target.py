@@ -35,8 +35,12 @@ class Core:
         return not self.gcc_flags
 
 
+# GCC 12 knows no Cortex-M85, whose instructions include the M55's
+_CPUS = {"cortex-m4f": "cortex-m4", "cortex-m85": "cortex-m55"}
+
+
 def _core(name: str, kernels: str, *float_flags: str) -> Core:
-    cpu = "cortex-m4" if name == "cortex-m4f" else name
+    cpu = _CPUS.get(name, name)
     flags = (f"-mcpu={cpu}", "-mthumb", *(float_flags or ("-mfloat-abi=soft",)))
     return Core(name, flags, kernels)
 
@@ -51,6 +55,7 @@ CORES: Mapping[str, Core] = {
         _core("cortex-m7", "m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m33", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m55", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
+        _core("cortex-m85", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
     )
 }
 

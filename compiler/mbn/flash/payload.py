@@ -20,9 +20,8 @@ _DATA, _END, _SEGMENT, _START_SEGMENT, _LINEAR, _START = range(6)
 
 @dataclass(frozen=True)
 class Payload:
-    """The file, and its bytes by address, ascending; neighbours are joined."""
+    """Bytes by address, ascending; neighbours are joined."""
 
-    file: Path
     parts: tuple[Part, ...]
 
     @property
@@ -43,7 +42,7 @@ def read_payload(file: Path, board: Board) -> Payload:
     if not parts:
         raise FlashError("holds no bytes", node=str(file))
     _refuse_outside(parts, board)
-    return Payload(file, parts)
+    return Payload(parts)
 
 
 def _records(lines: Sequence[str], file: Path) -> list[Part]:
