@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #ifndef MBN_WATCHDOG_MS
-#define MBN_WATCHDOG_MS 4000u /* a band takes milliseconds; a busy host can stop an emulator longer */
+#define MBN_WATCHDOG_MS 4000u /* a band of rows takes milliseconds */
 #endif
 
 /* Weights, other constants, code: where they lie now, and their CRC-32 when they were linked. */
