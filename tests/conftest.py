@@ -1,34 +1,44 @@
 """Fixtures: which board the tests run on, an app built for it, the device, the transport.
 
-What enters: --board NAME (default qemu) and --port PORT (default: the board's emulator). What
-leaves: `board`, `build` (a builder of the hand-made network's images), `app` (its check image),
-`transport` (the port's name, or None), `device` (running, identified), `bundled` (the folder that
-mbn-compile --check made of the bundled network). Always holds: an image is built once a session; an
-emulator ends with its fixture.
+What enters: --board NAME (default qemu), --port PORT (default: the board's emulator), --flash
+(write the image into the board first), --probe ID. What leaves: `board`, `build` (a builder of the
+hand-made network's images), `app` (its check image), `transport` (the port's name, or None),
+`flash`, `device` (running, identified), `bundled` (the folder that mbn-compile --check made of the
+bundled network). Always holds: an image is built once a session; an emulator ends with its fixture.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import termios
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from mbn.build import build_image
+from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.device import Device, open_device
+from mbn.flash.find import Place
+from mbn.flashing import Wanted, flashed, wanted_from, wanted_of
 from mbn.target import Board, Image, find_board
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]
+Flash = Callable[[Wanted, Path], AbstractContextManager[str | None]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--board", default="qemu", help="the board that the tests run on")
     parser.addoption("--port", default=None, help="its serial port; without: its emulator")
+    parser.addoption("--flash", action="store_true", help="flash the board with each image first")
+    parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +76,45 @@ def app(board: Board, build: Builder) -> Image:
     return build(board)
 
 
+@pytest.fixture(scope="session")
+def flash(request: pytest.FixtureRequest, transport: str | None) -> Flash:
+    """Flashes what is wanted, and gives the port that it answers on; without --flash, the port."""
+    if not request.config.getoption("--flash"):
+        return lambda wanted, log: contextlib.nullcontext(transport)
+    place = Place(port=transport, probe=request.config.getoption("--probe"))
+
+    @contextlib.contextmanager
+    def flash(wanted: Wanted, log: Path) -> Iterator[str | None]:
+        with flashed(wanted, place, Console(quiet=True), log) as flasher:
+            yield flasher.port
+
+    return flash
+
+
 @pytest.fixture
-def device(board: Board, app: Image, transport: str | None, tmp_path: Path) -> Iterator[Device]:
-    """A running device. With --port the image must have been flashed before."""
-    with open_device(board, app, transport, log_path=tmp_path / "serial.log") as found:
+def device(board: Board, app: Image, flash: Flash, tmp_path: Path) -> Iterator[Device]:
+    """A running device. With --port alone the image must have been flashed before."""
+    with (
+        flash(wanted_of(app), tmp_path / "flash.log") as port,
+        open_device(board, app, port, log_path=tmp_path / "serial.log") as found,
+    ):
         yield found
+
+
+@pytest.fixture
+def parity(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Lets a pty be opened with even parity, which it refuses, having no line: whether each
+    opening asked for it."""
+    asked: list[bool] = []
+    real = termios.tcsetattr
+
+    def settings(handle: int, when: int, attributes: list[Any]) -> None:
+        asked.append(bool(attributes[2] & termios.PARENB) and not attributes[2] & termios.PARODD)
+        attributes[2] &= ~termios.PARENB
+        real(handle, when, attributes)
+
+    monkeypatch.setattr(termios, "tcsetattr", settings)
+    return asked
 
 
 @dataclass(frozen=True)
@@ -84,15 +128,19 @@ class Compiled:
 
 @pytest.fixture(scope="session")
 def bundled(
-    board: Board, transport: str | None, tmp_path_factory: pytest.TempPathFactory
+    board: Board, transport: str | None, flash: Flash, tmp_path_factory: pytest.TempPathFactory
 ) -> Compiled:
-    """The bundled network, compiled for the board and checked with 100 held-out images. (A real
-    board is checked only if the image in it is this very one.)"""
+    """The bundled network, compiled for the board and checked with 100 held-out images. (Without
+    --flash a real board is checked only if the image in it is this very one.)"""
     folder = tmp_path_factory.mktemp("bundled")
-    arguments = ["--board", board.name, "--alpha", "0.25", "--output", str(folder), "--check"]
-    if transport is not None:
-        arguments += ["--port", transport]
+    arguments = ["--board", board.name, "--alpha", "0.25", "--output", str(folder)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        code = compile_command.main(arguments)
+        if transport is None:
+            code = compile_command.main([*arguments, "--check"])
+        else:
+            code = compile_command.main(arguments)
+            with flash(wanted_from(folder, board), folder / "flash.log") as port:
+                checked = ["--board", board.name, "--output", str(folder), "--port", str(port)]
+                code = code or check_command.main(checked)
     return Compiled(folder, code, printed.getvalue())

@@ -27,6 +27,7 @@ from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
 from mbn.device.emulated import ICOUNT_SHIFT, native
 from mbn.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
+from mbn.elf import sections
 from mbn.errors import LinkError
 from mbn.target import Board, find_board
 from test_network import MODEL, need
@@ -126,6 +127,21 @@ def test_an_accuracy_session_sees_a_wrong_result(app: App) -> None:
         network_file.save(app.network, app.folder / "network.npz")
     assert found.exact < 2
     assert found.mismatch is not None and "the device says" in found.mismatch
+
+
+def test_damaged_weights_are_refused(app: App, tmp_path: Path) -> None:
+    if app.board.native:
+        pytest.skip("the host's image is not sealed")
+    elf = app.folder / "mlperf.elf"
+    data = bytearray(elf.read_bytes())
+    part = next(one for one in sections(elf) if one.name == ".weights")
+    data[part.offset + part.size_bytes // 2] ^= 1
+    damaged = tmp_path / "damaged.elf"
+    damaged.write_bytes(data)
+    with open_runner(app.board, damaged, None, mlperf.BAUD) as runner:
+        assert runner.ask("infer 1 0") == [
+            "e-[Weights or other constants are damaged: program the image again]"
+        ]
 
 
 def test_performance_session(app: App) -> None:

@@ -206,7 +206,7 @@ def test_bad_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert tune_command.main(["--board", "qemu", "--family", "--alpha", "0.5"]) == 2
     assert "one way to name networks" in capsys.readouterr().err
     with pytest.raises(BoardError):
-        prepared("stm32h743", *SMALL)
+        prepared("nucleo_h743zi", *SMALL)
 
 
 @pytest.mark.parametrize("name", ["qemu", "qemu-m7", "qemu-m55"])

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_SOURCE = (Path(__file__).parent / "fixtures" / "tiny" / "weights.c").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parent / "fixtures" / "tiny"
+_SOURCE = (FOLDER / "weights.c").read_text(encoding="utf-8")
 ZERO_POINT = -3
 
 

@@ -1,9 +1,10 @@
-/* Start-up of every Cortex-M: vector table, memory, FPU, painted stack, faults, cycle counter.
+/* Start-up of every Cortex-M: vector table, memory, FPU, guarded stack, faults that survive a reset,
+ * cycle counter.
  *
  * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
- * mbn_app_fault with the registers. Always holds: interrupts are masked, so the only exceptions are
- * faults; the stack lies lowest in its RAM, so an overflow leaves the memory, which most parts
- * answer with a fault, and in any case destroys the guard.
+ * mbn_app_fault with the registers, which the next start finds. Always holds: interrupts are masked,
+ * so the only exceptions are faults and a watchdog's warning (NMI); below the stack the MPU, where
+ * the core has one, lets nothing be written, and in any case an overflow destroys the paint.
  */
 #include "cortex_m.h"
 #include "mbn/port.h"
@@ -34,9 +35,26 @@
 #define DWT_LAR (*(volatile uint32_t *)0xE0001FB0u)
 #define CORESIGHT_UNLOCK 0xC5ACCE55u
 
+/* Memory protection unit: ARMv7-M B3.5, ARMv8-M (DDI 0553) D1.2.170 ff.; CTRL is the same in both. */
+#define MPU_TYPE (*(volatile uint32_t *)0xE000ED90u)
+#define MPU_CTRL (*(volatile uint32_t *)0xE000ED94u)
+#define MPU_RNR (*(volatile uint32_t *)0xE000ED98u)
+#define MPU_RBAR (*(volatile uint32_t *)0xE000ED9Cu)
+#define MPU_RASR_RLAR (*(volatile uint32_t *)0xE000EDA0u)
+#define MPU_TYPE_REGIONS 0x0000FF00u
+#define MPU_CTRL_ENABLE_DEFAULT 5u /* everything else as without an MPU; none in HardFault, NMI */
+#define MPU_RBAR_READ_ONLY_XN 5u   /* ARMv8-M, privileged; it has no "no access" */
+#define MPU_RLAR_ENABLE 1u
+/* Caches: data by address to memory, ARMv7-M B3.2.31; CCR.DC says whether it is on. */
+#define SCB_DCCMVAC (*(volatile uint32_t *)0xE000EF68u)
+#define CCR_DC (1u << 16)
+#define CACHE_LINE_BYTES 32u
+
 #define STACK_PAINT 0x7374616Bu /* "stak" */
 #define STACK_GUARD_WORDS 4u
 #define FAULT_STACK_BYTES 512u
+#define EXCEPTION_NMI 2u
+#define KEPT_SEED 0x6B657074u /* "kept": all zeros are no record */
 
 #define MAINLINE (__ARM_ARCH_PROFILE == 'M' && __ARM_ARCH_ISA_THUMB >= 2)
 
@@ -50,6 +68,16 @@ extern uint32_t mbn_ld_data_start[];
 extern uint32_t mbn_ld_data_end[];
 extern uint32_t mbn_ld_bss_start[];
 extern uint32_t mbn_ld_bss_end[];
+extern uint32_t mbn_ld_guard_start[]; /* where nothing may be written, below the stack */
+extern uint32_t mbn_ld_guard_last[];  /* its last 32 bytes */
+extern uint32_t mbn_ld_guard_rasr[];  /* the same for ARMv7-M: no access, never executed, size */
+
+/* In RAM that no start-up touches (link.py). */
+typedef struct kept {
+    mbn_start_info start;
+    uint32_t seal; /* of the words before: without it they are what power-on left */
+} kept;
+extern kept mbn_ld_kept;
 
 int main(void);
 void mbn_reset(void);
@@ -57,6 +85,8 @@ _Noreturn void mbn_start(void);
 _Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return);
 
 static bool cycles_seen;
+static mbn_start_info start;
+static mbn_fault fault; /* all 0 until there is one */
 __attribute__((used, aligned(8))) uint8_t mbn_fault_stack[FAULT_STACK_BYTES];
 
 /* Entered with the hardware's frame on the stack (ARMv7-M B1.5.6). The main stack may be what
@@ -116,6 +146,64 @@ static void stack_paint(void)
     }
 }
 
+static uint32_t kept_seal(void)
+{
+    const uint32_t *words = (const uint32_t *)&mbn_ld_kept.start;
+    uint32_t sum = KEPT_SEED;
+    for (uint32_t k = 0; k < sizeof(mbn_start_info) / sizeof *words; k++) {
+        sum = (sum << 1 | sum >> 31) ^ words[k];
+    }
+    return sum;
+}
+
+/* What the next start finds. */
+static void keep(uint32_t reason)
+{
+    mbn_ld_kept.start.reason = reason;
+    mbn_ld_kept.start.fault = fault;
+    mbn_ld_kept.seal = kept_seal();
+#if MAINLINE
+    if ((SCB_CCR & CCR_DC) != 0u) { /* a reset forgets what is only in the cache */
+        for (uint32_t at = 0; at < sizeof mbn_ld_kept; at += CACHE_LINE_BYTES) {
+            SCB_DCCMVAC = (uint32_t)(uintptr_t)&mbn_ld_kept + at;
+        }
+    }
+#endif
+}
+
+static void start_read(void)
+{
+    const bool sealed = mbn_ld_kept.seal == kept_seal();
+    start.reason = MBN_START_POWER;
+    if (sealed) {
+        start = mbn_ld_kept.start;
+    }
+    if ((!sealed || start.reason == MBN_START_OTHER) && mbn_cortex_m_reset_by_watchdog()) {
+        start.reason = MBN_START_WATCHDOG; /* without a warning: where is not known */
+    }
+    keep(MBN_START_OTHER); /* unless somebody says better */
+}
+
+/* ARMv6-M is left out: its only fault, HardFault, locks the core up where its frame can't be
+ * stacked, and the frame of an overflow goes where the guard is. */
+static void stack_guard(void)
+{
+#if MAINLINE
+    if ((MPU_TYPE & MPU_TYPE_REGIONS) != 0u) {
+        MPU_RNR = 0;
+#if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
+        MPU_RBAR = (uint32_t)(uintptr_t)mbn_ld_guard_start | MPU_RBAR_READ_ONLY_XN;
+        MPU_RASR_RLAR = (uint32_t)(uintptr_t)mbn_ld_guard_last | MPU_RLAR_ENABLE;
+#else
+        MPU_RBAR = (uint32_t)(uintptr_t)mbn_ld_guard_start;
+        MPU_RASR_RLAR = (uint32_t)(uintptr_t)mbn_ld_guard_rasr;
+#endif
+        MPU_CTRL = MPU_CTRL_ENABLE_DEFAULT;
+        __asm volatile("dsb\n\tisb" ::: "memory");
+    }
+#endif
+}
+
 /* A counter that is there moves; QEMU's reads 0 for ever although DWT_CTRL claims it exists. */
 static bool cycles_start(void)
 {
@@ -159,6 +247,8 @@ _Noreturn void mbn_start(void)
 #if defined(__ARM_ARCH_8_1M_MAIN__)
     SCB_CCR |= 1u << 19; /* low-overhead loops (DDI 0553, CCR.LOB) */
 #endif
+    stack_guard();
+    start_read();
     cycles_seen = cycles_start();
     mbn_port_exit(main());
 }
@@ -167,7 +257,6 @@ _Noreturn void mbn_start(void)
  * it lies in our stack, since the fault may have been the stack itself. */
 _Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return)
 {
-    static mbn_fault fault;
     uint32_t exception;
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
     fault.exception = exception;
@@ -189,15 +278,41 @@ _Noreturn void mbn_fault_report(const uint32_t *frame, uint32_t exc_return)
     fault.mmfar = SCB_MMFAR;
     fault.bfar = SCB_BFAR;
 #endif
+#if defined(MBN_WATCHDOG_WARNS)
+    keep(exception == EXCEPTION_NMI ? MBN_START_WATCHDOG : MBN_START_FAULT);
+#else
+    keep(MBN_START_FAULT);
+#endif
     mbn_app_fault(&fault);
 }
 
-bool mbn_port_has_cycles(void)
+const mbn_start_info *mbn_port_start(void)
+{
+    return &start;
+}
+
+/* For boards without a watchdog, or whose file has none yet. */
+__attribute__((weak)) void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    (void)milliseconds;
+}
+
+__attribute__((weak)) void mbn_port_watchdog_feed(void)
+{
+}
+
+__attribute__((weak)) bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    return false;
+}
+
+/* Weak: a part whose core has no counter may have another. */
+__attribute__((weak)) bool mbn_port_has_cycles(void)
 {
     return cycles_seen;
 }
 
-uint32_t mbn_port_cycles(void)
+__attribute__((weak)) uint32_t mbn_port_cycles(void)
 {
     return cycles_seen ? DWT_CYCCNT : 0u;
 }
@@ -230,6 +345,9 @@ void mbn_cortex_m_nap(uint32_t cycles)
 
 _Noreturn void mbn_port_reset(void)
 {
+    if (fault.exception == 0u) {
+        keep(MBN_START_ASKED);
+    }
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = 0x05FA0004u; /* key and SYSRESETREQ, ARMv7-M B3.2.6 */
     for (;;) {

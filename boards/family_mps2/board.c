@@ -1,8 +1,8 @@
 /* Arm's MPS2 and MPS3 FPGA images as QEMU models them: one CMSDK UART, polled; a counter of
- * microseconds; no clock to set.
+ * microseconds; a watchdog; no clock to set.
  *
- * What enters: MBN_UART_BASE, MBN_FPGAIO_BASE and the clocks from board.toml. What leaves:
- * port.h's serial line and clock.
+ * What enters: MBN_UART_BASE, MBN_FPGAIO_BASE, MBN_WATCHDOG_BASE and the clocks from board.toml.
+ * What leaves: port.h's serial line, clock and watchdog.
  * Always holds: no wait without a bound.
  */
 #include "../family_cortex_m/cortex_m.h"
@@ -26,6 +26,17 @@
 #define FPGAIO_COUNTER FPGAIO_REGISTER(0x18u)
 #define FPGAIO_PRESCALE FPGAIO_REGISTER(0x1Cu)
 #define HZ_PER_MHZ 1000000u
+
+/* APB watchdog, Cortex-M System Design Kit TRM (DDI 0479), table 4-13: at 0 an NMI, at 0 again a
+ * reset; its clock is the system's, or the slow one of 32,768 Hz. */
+#define WATCHDOG_REGISTER(offset) (*(volatile uint32_t *)(MBN_WATCHDOG_BASE + (offset)))
+#define WATCHDOG_LOAD WATCHDOG_REGISTER(0x000u)
+#define WATCHDOG_CONTROL WATCHDOG_REGISTER(0x008u)
+#define WATCHDOG_INTCLR WATCHDOG_REGISTER(0x00Cu) /* any write: counts from LOAD anew */
+#define WATCHDOG_LOCK WATCHDOG_REGISTER(0xC00u)
+#define WATCHDOG_UNLOCK 0x1ACCE551u
+#define WATCHDOG_INTERRUPT_AND_RESET 3u
+#define MS_PER_S 1000u
 
 /* A sleeping core leaves QEMU's main loop alone, which then fills its buffer of 32 bytes at a
  * multiple of the speed; polling without a rest takes in some 20 KB/s. */
@@ -62,6 +73,18 @@ void mbn_port_write(const uint8_t *data, size_t size_bytes)
         }
         UART_DATA = data[k];
     }
+}
+
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    WATCHDOG_LOCK = WATCHDOG_UNLOCK; /* and stays open: feeding is a write too */
+    WATCHDOG_LOAD = MBN_WATCHDOG_HZ / MS_PER_S * milliseconds;
+    WATCHDOG_CONTROL = WATCHDOG_INTERRUPT_AND_RESET;
+}
+
+void mbn_port_watchdog_feed(void)
+{
+    WATCHDOG_INTCLR = 0;
 }
 
 void mbn_port_clock_init(void)

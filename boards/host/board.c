@@ -93,6 +93,22 @@ bool mbn_port_stack(mbn_stack_use *use)
     return false;
 }
 
+/* The host's memory does not survive, and its user sees what hangs. */
+const mbn_start_info *mbn_port_start(void)
+{
+    static const mbn_start_info unknown = {.reason = MBN_START_UNKNOWN};
+    return &unknown;
+}
+
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    (void)milliseconds;
+}
+
+void mbn_port_watchdog_feed(void)
+{
+}
+
 _Noreturn void mbn_port_reset(void)
 {
     execv("/proc/self/exe", arguments);

@@ -21,6 +21,7 @@ from rich.progress import track
 from mbn import cost, ir, network_file
 from mbn.device.check import CheckResult, check
 from mbn.device.open import open_device, where
+from mbn.device.protocol import Health
 from mbn.errors import CheckError, ModelError
 from mbn.reference import Reference
 from mbn.report import Check, Report, StageFacts, load_report, save
@@ -144,6 +145,7 @@ def run_check(
     elf = folder / f"{IMAGE_NAME}.elf"
     with open_device(board, elf, port, log_path=folder / "check.log") as device:
         device.expect(model_sha256=report.network.model_sha256, build_id=report.build_id)
+        _tell_health(device.health(), board, console)
         result = check(
             device,
             images,
@@ -155,6 +157,23 @@ def run_check(
     updated = _with_result(report, result, where(board, port))
     save(updated, folder)
     return updated
+
+
+def _tell_health(health: Health | None, board: Board, console: Console) -> None:
+    """Prints why the board started, where that is worth a line. Raises `CheckError` where what it
+    holds is not what was linked."""
+    if health is None:
+        return
+    if health.story:
+        console.print(f"{board.name} had started anew by itself: {health.story}", style="yellow")
+    if health.damaged:
+        address, size = health.damaged
+        raise CheckError(
+            f"the device's constants are damaged: the CRC-32 of {size:,} bytes at {address:#010x} "
+            "is wrong",
+            advice="Flash the image again; if it comes back, that memory is wearing out",
+            node=board.name,
+        )
 
 
 def _with_result(report: Report, result: CheckResult, place: str) -> Report:

@@ -14,6 +14,7 @@ from pathlib import Path
 from mbn.errors import ToolError
 
 _SYMTAB = 2
+_PT_LOAD = 1
 _NOBITS = 8  # a section without bytes in the file
 _WRITE = 1
 _ALLOC = 2
@@ -97,6 +98,22 @@ class Contents:
         """The bytes at an address. Raises `ToolError` where the file has none."""
         at = self.file_offset(address, size_bytes)
         return self._data[at : at + size_bytes]
+
+    def loaded(self) -> list[tuple[int, bytes]]:
+        """What is written into memory and where: the parts of the file's segments by load address,
+        which is where start-up finds what it copies elsewhere."""
+        wide = self._data[4] == 2
+        (offset,) = struct.unpack_from("<Q" if wide else "<I", self._data, 32 if wide else 28)
+        entry, count = struct.unpack_from("<HH", self._data, 54 if wide else 42)
+        found = []
+        for at in range(offset, offset + entry * count, entry):
+            if wide:
+                kind, _, start, _, address, size = struct.unpack_from("<IIQQQQ", self._data, at)
+            else:
+                kind, start, _, address, size = struct.unpack_from("<5I", self._data, at)
+            if kind == _PT_LOAD and size:
+                found.append((address, self._data[start : start + size]))
+        return found
 
 
 def _read(path: Path) -> bytes:

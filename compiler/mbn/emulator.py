@@ -1,18 +1,30 @@
-"""QEMU's command line for a board.
+"""QEMU's command line for a board, and its monitor.
 
-What enters: a board and its image. What leaves: the words of the command, without a serial line.
-Always holds: QEMU is there, and the board's own table says which machine stands for it.
+What enters: a board and its image. What leaves: the words of the command, without a serial line; a
+monitor of what runs. Always holds: QEMU is there, and the board's own table says which machine
+stands for it; no wait is without end.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mbn.errors import BoardError, ToolError
+from mbn.process import Child
 from mbn.target import Board
 
 QEMU = "qemu-system-arm"
+START_S = 20.0
+# The multiplexer is there for its buffer: without it QEMU reads the socket anew for every byte that
+# the UART takes, at a fifth of the speed. Its escape character must be no byte at all.
+NO_ESCAPE = "256"
 
 
 def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
@@ -30,3 +42,49 @@ def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
         *("-display", "none", "-monitor", "none", "-no-user-config"),
         *("-kernel", str(elf), *extra),
     ]
+
+
+class Monitor:
+    """QEMU's control socket (QMP)."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._file = stream.makefile("rw", encoding="utf-8")
+        self._file.readline()  # the greeting
+        self.ask("qmp_capabilities")
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """The answer to a command. Raises `ToolError` where it is refused or none comes."""
+        asked: dict[str, Any] = {"execute": command}
+        if arguments:
+            asked["arguments"] = arguments
+        line = ""
+        try:
+            self._file.write(json.dumps(asked) + "\n")
+            self._file.flush()
+            while line := self._file.readline():
+                answer = json.loads(line)
+                if "return" in answer:
+                    return answer["return"]
+                if "error" in answer:
+                    break
+        except (OSError, ValueError) as error:
+            line = str(error)
+        raise ToolError(f"QEMU refuses {command}: {line.strip() or 'it ended'}")
+
+
+@contextmanager
+def monitor(control: Path, child: Child) -> Iterator[Monitor]:
+    """Connects to the monitor's socket, which QEMU makes as it starts."""
+    end = time.monotonic() + START_S
+    with socket.socket(socket.AF_UNIX) as stream:
+        while True:
+            try:
+                stream.connect(str(control))
+                break
+            except OSError:
+                if child.exit_status() is not None or time.monotonic() > end:
+                    words = child.errors().strip() or "it said nothing"
+                    raise ToolError(f"QEMU did not start: {words}") from None
+                time.sleep(0.01)
+        stream.settimeout(START_S)
+        yield Monitor(stream)

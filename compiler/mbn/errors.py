@@ -76,3 +76,28 @@ class LinkError(MbnError):
 
 class CheckError(MbnError):
     """The device runs another model or build than the one being checked."""
+
+
+class FlashError(MbnError):
+    """A board that was not flashed, or that runs something else afterwards.
+
+    `final`: trying again can't help, so nobody does.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        found: str,
+        *,
+        wanted: str | None = None,
+        advice: str | None = None,
+        node: str | None = None,
+        final: bool = False,
+    ) -> None:
+        super().__init__(found, wanted=wanted, advice=advice, node=node)
+        self.final = final
+
+
+class ReleaseError(MbnError):
+    """A release, image or key that is incomplete, damaged, unsigned or signed by another."""

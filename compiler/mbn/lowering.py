@@ -15,12 +15,13 @@ from functools import partial
 from mbn import arithmetic, ir, network_file
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
-from mbn.kernels import StageCode, build_stage, candidates, preferred
+from mbn.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, plan_bands
 from mbn.simplify import remove_constants
-from mbn.tuning import Tuned, signature
+from mbn.target import Core
+from mbn.tuning import Tuned, bundled, signature
 from mbn.tuning import options as tuned_options
 
 # Times the least arena: what taller bands may take
@@ -179,6 +180,11 @@ def planned(
         for of_stage, need in zip(options, needs, strict=True)
     )
     return chosen, needs, plan
+
+
+def bundled_tuning(core: Core) -> Tuned:
+    """What was measured of a core and comes with the compiler."""
+    return bundled(VERSIONS).of(core.name, core.kernels, VERSIONS[core.kernels])
 
 
 def stage_options(

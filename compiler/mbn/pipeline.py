@@ -19,7 +19,7 @@ from mbn.build import build_image
 from mbn.errors import BoardError
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
-from mbn.lowering import Generated, generate, planned
+from mbn.lowering import Generated, bundled_tuning, generate, planned
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, Times, family_network, milliseconds, predict
 from mbn.reference import Reference
@@ -48,6 +48,7 @@ class Job:
     # mbn-tune's, besides the bundled ones; None: not even those
     records: tuple[Path, ...] | None = ()
     output: Path | None = None
+    prefix: str = "mbn_model"  # of every public name of the C
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ def plan_network(job: Job, console: Console) -> Planned:
             ram_budget=job.ram_budget,
             memories=job.board.arena_memories(),
             tuned=tuned_for(job, console),
+            prefix=job.prefix,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)
@@ -143,9 +145,7 @@ def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
     flash are estimated, the arena is planned, nothing is lowered or run. Raises BoardError where
     there is no clock or no fitted model."""
     found = []
-    tuned = tuning.bundled(VERSIONS).of(
-        board.core.name, board.core.kernels, VERSIONS[board.core.kernels]
-    )
+    tuned = bundled_tuning(board.core)
     for alpha in fit.ALPHAS:
         for resolution in fit.RESOLUTIONS:
             network = family_network(alpha, resolution, classes)

@@ -35,8 +35,12 @@ class Core:
         return not self.gcc_flags
 
 
+# GCC 12 knows no Cortex-M85, whose instructions include the M55's
+_CPUS = {"cortex-m4f": "cortex-m4", "cortex-m85": "cortex-m55"}
+
+
 def _core(name: str, kernels: str, *float_flags: str) -> Core:
-    cpu = "cortex-m4" if name == "cortex-m4f" else name
+    cpu = _CPUS.get(name, name)
     flags = (f"-mcpu={cpu}", "-mthumb", *(float_flags or ("-mfloat-abi=soft",)))
     return Core(name, flags, kernels)
 
@@ -51,6 +55,7 @@ CORES: Mapping[str, Core] = {
         _core("cortex-m7", "m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m33", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
         _core("cortex-m55", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
+        _core("cortex-m85", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
     )
 }
 
@@ -78,6 +83,22 @@ class Emulator:
 
 
 @dataclass(frozen=True)
+class Flashing:
+    """How the board is flashed; what is empty or None is unknown or does not apply."""
+
+    methods: tuple[str, ...] = ()  # of METHODS, the preferred one first
+    target: str | None = None  # pyOCD's name of the part
+    uf2_family: str | None = None  # a name or number of the UF2 family
+    drive: str | None = None  # the Board-ID in INFO_UF2.TXT, or the label of the probe's drive
+    usb: tuple[str, ...] = ()  # "VID:PID" in hex, of the probe or the serial adapter on the board
+    rom_id: int | None = None  # what an STM32's ROM bootloader says that it is (AN2606)
+    sectors: tuple[int, ...] = ()  # bytes of each of the flash, in order: what it erases
+
+
+METHODS = ("swd", "uart", "uf2", "copy", "qemu")
+
+
+@dataclass(frozen=True)
 class Board:
     """A board folder, read. `sources` are C files, `defines` go to the compiler."""
 
@@ -93,6 +114,7 @@ class Board:
     emulator: Emulator | None
     sources: tuple[Path, ...]
     defines: Mapping[str, str]
+    flash: Flashing = Flashing()
 
     @property
     def native(self) -> bool:
@@ -182,6 +204,29 @@ def _board(table: Mapping[str, Any], folder: Path) -> Board:
         ),
         sources=tuple((folder / source).resolve() for source in table["sources"]),
         defines={str(key): str(value) for key, value in table.get("defines", {}).items()},
+        flash=_flashing(table.get("flash", {}), emulated=emulator is not None),
+    )
+
+
+def _flashing(entry: Mapping[str, Any], *, emulated: bool) -> Flashing:
+    methods = [str(method) for method in entry.get("methods", ())]
+    for method in methods:
+        if method not in METHODS:
+            raise ValueError(f"flash.methods has {method!r}, wanted: {', '.join(METHODS)}")
+
+    def text(key: str) -> str | None:
+        return None if key not in entry else str(entry[key])
+
+    return Flashing(
+        methods=(*methods, *(("qemu",) if emulated and "qemu" not in methods else ())),
+        target=text("target"),
+        uf2_family=text("uf2_family"),
+        drive=text("drive"),
+        usb=tuple(str(one).lower() for one in entry.get("usb", ())),
+        rom_id=None if "rom_id" not in entry else int(entry["rom_id"]),
+        sectors=tuple(
+            int(size) for count, size in entry.get("sectors", ()) for _ in range(int(count))
+        ),
     )
 
 

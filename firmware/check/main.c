@@ -6,11 +6,13 @@
 #include "mbn/mbn.h"
 #include "mbn/port.h"
 
+#include "defence.h"
 #include "frame.h"
 #include "network.h"
 #include "protocol.h"
 #include "watch.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 #ifndef MBN_CHECK_REQUEST_BYTES
@@ -31,9 +33,11 @@ static mbn_model_state model;
 static mbn_watch watch;
 static mbn_frame_writer writer;
 static mbn_frame_reader reader;
-static uint8_t received[MBN_CHECK_REQUEST_BYTES + CRC_BYTES];
+static alignas(4) uint8_t received[MBN_CHECK_REQUEST_BYTES + CRC_BYTES];
+_Static_assert(sizeof received >= 4u * MBN_DEFENCE_WORDS, "a table at the start");
 static uint32_t loaded_bytes;
 static uint64_t inference_cycles;
+static const mbn_range *damage; /* of constants, as found at the start */
 
 static uint16_t get_u16(const uint8_t *bytes)
 {
@@ -160,6 +164,10 @@ static void begin(const request *asked)
         answer_status(asked, MBN_STATUS_SHORT);
         return;
     }
+    if (damage != NULL) {
+        answer_status(asked, MBN_STATUS_DAMAGED);
+        return;
+    }
     uint8_t flags = asked->arguments[0];
     if (flags != 0u && mbn_model.stage_count > MBN_CHECK_STAGES) {
         answer_status(asked, MBN_ERR_ARGUMENT);
@@ -273,6 +281,17 @@ static void memory(const request *asked)
     mbn_frame_end(&writer);
 }
 
+static void health(const request *asked)
+{
+    const mbn_start_info *start = mbn_port_start();
+    answer_begin(asked, MBN_OK);
+    mbn_frame_u8(&writer, damage == NULL ? 1u : 0u);
+    mbn_frame_u32(&writer, damage == NULL ? 0u : (uint32_t)(uintptr_t)damage->start);
+    mbn_frame_u32(&writer, damage == NULL ? 0u : damage->size_bytes);
+    mbn_frame_bytes(&writer, (const uint8_t *)start, sizeof *start); /* both are little-endian */
+    mbn_frame_end(&writer);
+}
+
 static void serve(const request *asked)
 {
     switch (asked->type) {
@@ -302,6 +321,9 @@ static void serve(const request *asked)
         break;
     case MBN_ASK_MEMORY:
         memory(asked);
+        break;
+    case MBN_ASK_HEALTH:
+        health(asked);
         break;
     case MBN_ASK_RESET:
         answer_status(asked, MBN_OK);
@@ -346,34 +368,24 @@ static void tell_fault(const mbn_fault *fault)
     mbn_frame_end(&writer);
 }
 
-/* Says what happened now, and again to whoever asks anything; a reset is still served. */
+/* Says what happened to whoever listens and starts anew; MBN_ASK_HEALTH tells it again then. */
 _Noreturn void mbn_app_fault(const mbn_fault *fault)
 {
     const uint8_t zero = 0;
     mbn_port_write(&zero, 1); /* ends a frame that the fault may have cut */
     tell_fault(fault);
-    mbn_frame_reader_init(&reader, received, sizeof received);
-    for (;;) {
-        uint8_t byte;
-        if (mbn_port_read(&byte, 1) == 0u) {
-            continue;
-        }
-        mbn_frame_event event = mbn_frame_take(&reader, byte);
-        if (event == MBN_FRAME_COMPLETE && reader.size > 0u && received[0] == MBN_ASK_RESET) {
-            mbn_port_reset();
-        }
-        if (event != MBN_FRAME_NONE) {
-            tell_fault(fault);
-        }
-    }
+    mbn_port_reset();
 }
 
 int main(void)
 {
     static uint8_t burst[256];
     mbn_port_init();
+    damage = mbn_defence_damage((uint32_t *)(void *)received);
+    mbn_port_watchdog_start(MBN_WATCHDOG_MS);
     mbn_frame_reader_init(&reader, received, sizeof received);
     for (;;) {
+        mbn_port_watchdog_feed();
         size_t size = mbn_port_read(burst, sizeof burst);
         for (size_t k = 0; k < size; k++) {
             take(burst[k]);

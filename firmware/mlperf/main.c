@@ -10,6 +10,7 @@
 #include "mbn/port.h"
 
 #include "commands.h"
+#include "defence.h"
 #include "network.h"
 #include "results.h"
 #include "text.h"
@@ -25,6 +26,7 @@
 #define INFER_LIMIT_US 25000000u /* the runner gives up after 30 s */
 
 static mbn_model_state model;
+static bool damaged; /* constants, as found at the start */
 static mbn_results results;
 /* Raw unsigned bytes as the runner sends them; int8 while the network reads them. */
 static uint8_t image[IMAGE_BYTES];
@@ -194,6 +196,10 @@ static int32_t infer_many(int32_t count, uint32_t begun_us, bool *good)
 
 static void measure(int32_t runs, int32_t warmup)
 {
+    if (damaged) {
+        mbn_text_line("e-[Weights or other constants are damaged: program the image again]");
+        return;
+    }
     uint32_t begun_us = mbn_port_microseconds();
     bool good = true;
     flip_image();
@@ -278,20 +284,27 @@ _Noreturn void mbn_app_fault(const mbn_fault *fault)
 
 int main(void)
 {
-    static uint8_t burst[256];
+    static union { /* the table is done with before the first byte is read */
+        uint32_t table[MBN_DEFENCE_WORDS];
+        uint8_t burst[256];
+    } shared;
     mbn_port_init();
     mbn_port_clock_init();
+    damaged = mbn_defence_damage(shared.table) != NULL;
     if (mbn_model_init(&model) != MBN_OK) {
         return 1;
     }
+    model.base.observer = &mbn_defence_feeder;
+    mbn_port_watchdog_start(MBN_WATCHDOG_MS);
     mbn_text_line("m-timestamp-mode-performance");
     timestamp();
     mbn_text_line("m-init-done");
     mbn_text_line("m-ready");
     for (;;) {
-        size_t size = mbn_port_read(burst, sizeof burst);
+        mbn_port_watchdog_feed();
+        size_t size = mbn_port_read(shared.burst, sizeof shared.burst);
         for (size_t k = 0; k < size; k++) {
-            mbn_command_state state = mbn_commands_take(burst[k]);
+            mbn_command_state state = mbn_commands_take(shared.burst[k]);
             if (state == MBN_COMMAND_WHOLE) {
                 obey();
             } else if (state == MBN_COMMAND_LONG) {

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.build import tools
+from mbn.build import boot, tools
 from mbn.build.link import Placement, does_not_fit, first_placement, overflows
+from mbn.build.seal import seal
 from mbn.elf import Section, sections
 from mbn.errors import ToolError, UsageError
 from mbn.target import Board, Image, data_root
@@ -85,6 +86,9 @@ def build_image(
     placement = _compile(job)
     elf = output / f"{stem}.elf"
     shutil.copy2(job.folder / ("image" if board.native else "image.elf"), elf)
+    if not board.native:
+        boot.finish(elf)
+        seal(elf)
     return _measure(job, placement, elf)
 
 

@@ -2,8 +2,10 @@
 
 What enters: a board's memories, sizes of the stages' weights. What leaves: a placement and the
 script's text. Always holds: the script is a function of board and placement alone; sections.ld
-stays as it is. The first memory that may hold a thing is preferred; what does not fit moves on:
-weights stage by stage, the last first, because maps shrink and their weights are read least often.
+stays as it is; what is constant is listed for `seal`; below the stack lies nothing, and the highest
+bytes of its memory are left alone by start-up. The first memory that may hold a thing is preferred;
+what does not fit moves on: weights stage by stage, the last first, because maps shrink and their
+weights are read least often.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from mbn.target import Board, Memory
 
 USES = ("code", "weights", "data", "stack")
 OVERREAD_BYTES = {"m7": 16}  # that a set's kernels may read behind a table of weights
+KEPT_BYTES = 96  # of RAM that survives a reset: startup.c's record, in whole cache lines
+GUARD_LEAST, GUARD_MOST = 256, 32768  # bytes below the stack that the MPU guards
 FAR, HOT = "arena", "hot"  # a second part of the arena; code that is copied there at start-up
 _OVERFLOW = re.compile(r"region [`'](\w+)' overflowed by (\d+) bytes")
 
@@ -34,18 +38,53 @@ class Placement:
         """The linker script: memories, aliases, what lies apart, stack; then sections.ld."""
         lines = [f"/* Generated from boards/{self.board.name}/board.toml. */", "MEMORY", "{"]
         for memory in self.board.memories:
-            lines.append(
-                f"    {memory.name} : ORIGIN = {memory.origin:#010x}, "
-                f"LENGTH = {memory.size_bytes:#x}"
-            )
+            size = memory.size_bytes - (KEPT_BYTES if memory == self.memory["stack"] else 0)
+            lines.append(f"    {memory.name} : ORIGIN = {memory.origin:#010x}, LENGTH = {size:#x}")
         lines.append("}")
         lines += [f'REGION_ALIAS("{use.upper()}", {self.memory[use].name});' for use in USES]
         far = self.board.memories_for(FAR) or (self.memory["data"],)
         lines += [f'REGION_ALIAS("FAR", {far[0].name});', *self._apart(), *self._hot()]
         overread = OVERREAD_BYTES.get(self.board.core.kernels, 0)
         lines += [f"mbn_ld_stack_bytes = {self.board.stack_bytes};"]
-        lines += [f"mbn_ld_overread_bytes = {overread};", "INCLUDE sections.ld", ""]
-        return "\n".join(lines)
+        lines += [f"mbn_ld_overread_bytes = {overread};", *self._guard(), "INCLUDE sections.ld"]
+        return "\n".join([*lines, self._seal(), ""])
+
+    def _guard(self) -> list[str]:
+        """Where an overflow goes: addresses of no memory where there are such, else bytes of the
+        stack's own. A power of two, aligned to its size, as ARMv7-M's regions are."""
+        stack = self.memory["stack"]
+        below = [m.origin + m.size_bytes for m in self.board.memories if m.origin < stack.origin]
+        gap = stack.origin - max(below, default=0)
+        size = GUARD_MOST
+        while size >= GUARD_LEAST and (size > gap or stack.origin % size):
+            size //= 2
+        inside = size < GUARD_LEAST or stack in (*self._constant(), self.hot)
+        if inside:
+            size = GUARD_LEAST
+        start = "ADDR(.stack)" if inside else f"{stack.origin - size:#010x}"
+        attributes = 1 << 28 | (size.bit_length() - 2) << 1 | 1  # never executed, size, enabled
+        return [
+            f"mbn_ld_guard_bytes = {size if inside else 0};",
+            f"mbn_ld_stack_align = {size if inside else 8};",
+            f"mbn_ld_guard_start = {start};",
+            f"mbn_ld_guard_last = {start} + {size - 32:#x};",
+            f"mbn_ld_guard_rasr = {attributes:#x};",
+            f"mbn_ld_kept = {stack.origin + stack.size_bytes - KEPT_BYTES:#010x};",
+        ]
+
+    def _constant(self) -> tuple[Memory, ...]:
+        return (self.memory["code"], self.memory["weights"], *self.apart.values())
+
+    def _seal(self) -> str:
+        """A table of address, size and CRC-32 (filled in by `seal`) of all that may not change."""
+        names = [".text", ".weights"]
+        names += [f".weights_{one.name}" for one in dict.fromkeys(self.apart.values())]
+        names += [] if self.hot is None else [".vectors", ".hot"]
+        rows = "".join(f"LONG(ADDR({n})) LONG(SIZEOF({n})) LONG(0) " for n in names)
+        return (
+            "SECTIONS { .seal (READONLY) : ALIGN(4) "
+            f"{{ mbn_ld_seal_start = .; {rows}mbn_ld_seal_end = .; }} > CODE }}"
+        )
 
     def _apart(self) -> list[str]:
         lines = []
@@ -63,7 +102,9 @@ class Placement:
         if self.hot is None:
             return [f"mbn_ld_hot_{name} = 0;" for name in ("load", "start", "end")]
         return [
-            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.vectors)) } > CODE }",  # first in CODE
+            # first in CODE
+            "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.mbn_boot)) KEEP(*(.vectors)) "
+            "KEEP(*(.mbn_image)) } > CODE }",
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
             "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
             f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",

@@ -73,6 +73,27 @@ def compiler_version(program: str) -> str:
     return done.stdout.strip()
 
 
+def linker_version(program: str) -> str:
+    """The last word of its first line: 2.40 of "GNU ld (2.40-2) 2.40"."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    words = done.stdout.partition("\n")[0].split()
+    return words[-1] if words else "unknown"
+
+
+def newlib_version() -> str:
+    """What newlib's header calls itself."""
+    done = subprocess.run(
+        ["arm-none-eabi-gcc", "-E", "-dM", "-include", "newlib.h", "-xc", "/dev/null"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith("#define _NEWLIB_VERSION "):
+            return line.split()[-1].strip('"')
+    return "unknown"
+
+
 def require_newlib() -> None:
     """The C library is a package of its own on Debian."""
     done = subprocess.run(

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mbn import pipeline
-from mbn.cli import predicting
+from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
@@ -32,6 +32,8 @@ EXAMPLES = """examples:
   mbn-compile --board qemu --onnx int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
   mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
+  mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
+  mbn-compile --board qemu-m7 --onnx mine.onnx --calibrate photos/ --export cmake --output lib/
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
@@ -101,6 +103,29 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
     check.add_argument("--images", type=Path, metavar="DIR", help="images to check with")
     check.add_argument("--port", help="serial port of a running board (default: the emulator)")
+    ship = made.add_argument_group("to ship it")
+    ship.add_argument(
+        "--release", metavar="1.2.3", help="write a release folder; wants --sign, see mbn-verify"
+    )
+    ship.add_argument(
+        "--sign", type=Path, metavar="KEY", help="a private Ed25519 key, of imgtool keygen"
+    )
+    ship.add_argument(
+        "--slot",
+        type=lambda text: int(text, 0),
+        nargs=2,
+        metavar=("OFFSET", "BYTES"),
+        help="of the MCUboot image in flash (default: all behind the first 0x20000)",
+    )
+    other = made.add_argument_group("in another project")
+    other.add_argument(
+        "--export",
+        choices=["cmake", "arduino", "platformio", "zephyr"],
+        help="write C, runtime and examples as a library to --output; --board says the core",
+    )
+    other.add_argument(
+        "--name", metavar="PREFIX", help="of the library and its C (default: the network's name)"
+    )
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
@@ -164,6 +189,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"--max-ms {arguments.max_ms:g}", wanted="milliseconds above 0, with --suggest"
         )
+    shipping.check(arguments)
     if arguments.suggest:
         return predicting.suggest(
             find_board(arguments.board),
@@ -175,6 +201,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plan_only:
         return plan_only(arguments, console)
     job = job_of(arguments, find_board(arguments.board))
+    if arguments.export is not None:
+        shipping.export_library(job, arguments, console)
+        return 0
     compiled = pipeline.compile_image(job, console)
     facts = compiled.report.network
     if facts.macs_computed < facts.macs:
@@ -197,13 +226,17 @@ def run(arguments: argparse.Namespace) -> int:
             f"{compiled.app.static_ram_bytes:,} of RAM: {compiled.app.elf.name}"
         )
     console.print(f"wrote  {compiled.folder}")
-    if not arguments.check:
+    if arguments.check:
+        report = pipeline.check_image(compiled, console, port=arguments.port)
+        print_check(report, console)
+        assert report.check is not None
+        if report.check.exact_samples != report.check.samples:
+            return 1
+    elif arguments.release is None:
         predicting.show(compiled.generated, job.board, arguments.optimise, console)
-        return 0
-    report = pipeline.check_image(compiled, console, port=arguments.port)
-    print_check(report, console)
-    assert report.check is not None
-    return 0 if report.check.exact_samples == report.check.samples else 1
+    if arguments.release is not None:
+        shipping.ship(compiled, arguments, console)
+    return 0
 
 
 def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:

@@ -7,28 +7,21 @@ context.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import socket
 import tempfile
 import time
 import tty
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from mbn.emulator import qemu_command
+from mbn.emulator import NO_ESCAPE, START_S, Monitor, monitor, qemu_command
 from mbn.errors import LinkError, ToolError
 from mbn.process import Child
 from mbn.target import Board
 
 _LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)")
-_START_S = 20.0
-# The multiplexer is there for its buffer: without it QEMU reads the socket anew for every byte that
-# the UART takes, at a fifth of the speed. Its escape character must be no byte at all.
-_NO_ESCAPE = "256"
 
 
 @contextmanager
@@ -38,14 +31,14 @@ def qemu(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
     _require(elf)
     line = "socket,id=line,host=127.0.0.1,port=0,server=on,wait=on,nodelay=on,mux=on"
     command = qemu_command(
-        board, elf, "-chardev", line, "-serial", "chardev:line", "-echr", _NO_ESCAPE
+        board, elf, "-chardev", line, "-serial", "chardev:line", "-echr", NO_ESCAPE
     )
     with Child(command) as child:
         yield f"socket://127.0.0.1:{_listening_port(child)}", child
 
 
 def _listening_port(child: Child) -> int:
-    end = time.monotonic() + _START_S
+    end = time.monotonic() + START_S
     while time.monotonic() < end:
         found = _LISTENS.search(child.errors())
         if found:
@@ -74,17 +67,17 @@ def qemu_pty(board: Board, elf: Path, *, steady: bool = True) -> Iterator[tuple[
         command = qemu_command(
             board,
             elf,
-            *("-chardev", "pty,id=line,mux=on", "-serial", "chardev:line", "-echr", _NO_ESCAPE),
+            *("-chardev", "pty,id=line,mux=on", "-serial", "chardev:line", "-echr", NO_ESCAPE),
             *("-qmp", f"unix:{control},server=on,wait=off", "-S", *time_options),
         )
-        with Child(command) as child, _monitor(control, child) as monitor:
-            yield Started(monitor), child
+        with Child(command) as child, monitor(control, child) as control_line:
+            yield Started(control_line), child
 
 
 class Started:
     """A QEMU that waits for its first instruction."""
 
-    def __init__(self, monitor: _Monitor) -> None:
+    def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         devices = monitor.ask("query-chardev")
         names = [str(one["filename"]) for one in devices if one["label"] == "line-base"]
@@ -94,43 +87,6 @@ class Started:
     def begin(self) -> None:
         """Lets the core run."""
         self._monitor.ask("cont")
-
-
-class _Monitor:
-    """QEMU's control socket (QMP)."""
-
-    def __init__(self, stream: socket.socket) -> None:
-        self._file = stream.makefile("rw", encoding="utf-8")
-        self._file.readline()  # the greeting
-        self.ask("qmp_capabilities")
-
-    def ask(self, command: str) -> Any:
-        self._file.write(json.dumps({"execute": command}) + "\n")
-        self._file.flush()
-        while line := self._file.readline():
-            answer = json.loads(line)
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                break
-        raise ToolError(f"QEMU refuses {command}: {line.strip() or 'it ended'}")
-
-
-@contextmanager
-def _monitor(control: Path, child: Child) -> Iterator[_Monitor]:
-    end = time.monotonic() + _START_S
-    with socket.socket(socket.AF_UNIX) as stream:
-        while True:
-            try:
-                stream.connect(str(control))
-                break
-            except OSError:
-                if child.exit_status() is not None or time.monotonic() > end:
-                    words = child.errors().strip() or "it said nothing"
-                    raise ToolError(f"QEMU did not start: {words}") from None
-                time.sleep(0.01)
-        stream.settimeout(_START_S)
-        yield _Monitor(stream)
 
 
 class NativePty:

@@ -6,18 +6,15 @@ end, and its error says what was expected, what came and where the log is; every
 
 from __future__ import annotations
 
-import errno
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import serial  # type: ignore[import-untyped]
+from typing import Self
 
 from mbn.device import protocol
 from mbn.errors import LinkError
+from mbn.port import GONE, POLL_S, open_port
 
-_POLL_S = 0.1
 _READ_BYTES = 65536
 _SHOWN_BYTES = 48
 
@@ -44,40 +41,6 @@ class Log:
         self._file.close()
 
 
-def open_port(url: str, baud: int) -> Any:
-    """pyserial's port. Raises `LinkError`: missing, busy, not allowed."""
-    try:
-        exclusive = {} if "://" in url else {"exclusive": True}
-        return serial.serial_for_url(url, baudrate=baud, timeout=_POLL_S, **exclusive)
-    except (serial.SerialException, OSError, ValueError) as error:
-        raise _not_opened(url, error) from error
-
-
-def _not_opened(url: str, error: Exception) -> LinkError:
-    number = getattr(error, "errno", None)
-    text = str(error)
-    if number == errno.ENOENT:
-        return LinkError(
-            "the port does not exist",
-            wanted="a serial port",
-            advice="python -m serial.tools.list_ports shows those that do",
-            node=url,
-        )
-    if number == errno.EACCES:
-        return LinkError(
-            "the port may not be opened by this user",
-            advice="On Debian: adduser $USER dialout, then log in again",
-            node=url,
-        )
-    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
-        return LinkError(
-            "the port is busy: another program holds it",
-            advice="Close that program (fuser shows its id) and try again",
-            node=url,
-        )
-    return LinkError(f"the port can't be opened: {text}", node=url)
-
-
 class Link:
     """Sends and receives payloads over one port. A context manager that closes it."""
 
@@ -89,6 +52,8 @@ class Link:
         except LinkError:
             self.log.close()
             raise
+        # over RFC 2217 a change of the time-out is negotiated, a socket can't count what has come
+        self._counts = url.startswith("rfc2217://")
         self._pending = bytearray()
         self._frames: list[bytes] = []
         self.received_bytes = 0  # since opening
@@ -116,7 +81,7 @@ class Link:
         try:
             self._port.write(frame)
             self._port.flush()
-        except (serial.SerialException, OSError) as error:
+        except GONE as error:
             raise self._lost(error) from error
 
     def receive(self, timeout_s: float) -> bytes | None:
@@ -137,12 +102,13 @@ class Link:
         """Takes what has come; waits a tenth of a second for a first byte."""
         try:
             data = self._port.read(1)
-            if data:
+            if data and self._counts:
+                data += self._port.read(self._port.in_waiting)
+            elif data:
                 self._port.timeout = 0
                 data += self._port.read(_READ_BYTES)
-                self._port.timeout = _POLL_S
-        except (serial.SerialException, OSError, TypeError) as error:
-            # TypeError: pyserial's answer to a port that was closed while it read
+                self._port.timeout = POLL_S
+        except GONE as error:
             raise self._lost(error) from error
         if not data:
             return

@@ -19,8 +19,8 @@ from typing import Any
 import serial  # type: ignore[import-untyped]
 
 from mbn.device.emulated import native_pty, qemu_pty
-from mbn.device.link import open_port
 from mbn.errors import BoardError, LinkError
+from mbn.port import open_port
 from mbn.target import Board
 
 LINE_S, INFER_S = 5.0, 30.0

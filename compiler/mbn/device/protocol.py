@@ -31,6 +31,7 @@ class Ask(IntEnum):
     CYCLES = 0x08
     MEMORY = 0x09
     RESET = 0x0A
+    HEALTH = 0x0B
 
 
 class Tell(IntEnum):
@@ -50,6 +51,7 @@ class Watch(IntFlag):
     TRACE = 4
 
 
+UNKNOWN_REQUEST, DAMAGED = -64, -67
 STATUS = {
     0: "done",
     -1: "a wrong argument",
@@ -58,6 +60,7 @@ STATUS = {
     -64: "an unknown request",
     -65: "arguments of the wrong size",
     -66: "nothing was recorded",
+    -67: "its weights or other constants are not those that were linked",
 }
 
 
@@ -214,15 +217,78 @@ _FAULT_WORDS = (
     *("exception", "r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr"),
     *("sp", "exc_return", "cfsr", "hfsr", "mmfar", "bfar"),
 )
-_EXCEPTIONS = {3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+# CFSR (ARMv7-M B3.2.15, ARMv8-M D1.2.9): bits, what they mean
+_CAUSES = {
+    0x00000001: "execution where the MPU allows none",
+    0x00000002: "access that the MPU forbids, at {mmfar:#010x}",
+    0x00000010: "the stack ran into its guard",
+    0x00000100: "code where nothing is",
+    0x00000200: "access where nothing is, at {bfar:#010x}",
+    0x00000400: "late bus error",
+    0x00001000: "the stack left its memory",
+    0x00010000: "undefined instruction",
+    0x00100000: "the stack ran over its limit",
+    0x01000000: "unaligned access",
+    0x02000000: "division by zero",
+}
 
 
 def describe_fault(body: bytes) -> str:
-    """A fault report as text: which exception, where, and the registers."""
+    """A fault report as text: which exception, where, what is known of why, and the registers. Our
+    firmware masks interrupts, so most faults escalate to a HardFault: the status words tell."""
     if len(body) != 4 * len(_FAULT_WORDS):
         return f"a fault report of {len(body)} bytes"
     words = dict(zip(_FAULT_WORDS, struct.unpack(f"<{len(_FAULT_WORDS)}I", body), strict=True))
     number = words.pop("exception")
     registers = " ".join(f"{name}={value:08x}" for name, value in words.items())
     name = _EXCEPTIONS.get(number, f"exception {number}")
-    return f"{name} at pc {words['pc']:#010x} ({registers})"
+    why = "".join(
+        f"{text.format(**words)}; " for bits, text in _CAUSES.items() if words["cfsr"] & bits
+    )
+    return f"{name} at pc {words['pc']:#010x} ({why}{registers})"
+
+
+class Start(IntEnum):
+    """Why a board started."""
+
+    UNKNOWN = 0
+    POWER = 1
+    ASKED = 2
+    FAULT = 3
+    WATCHDOG = 4
+    OTHER = 5
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a board says of itself since its start."""
+
+    damaged: tuple[int, int] | None  # address and size of constants whose CRC-32 is wrong
+    start: Start
+    fault: str  # the fault, or where the watchdog found the core; empty where there was neither
+
+    @property
+    def story(self) -> str:
+        """Why the board started, where that was no ordinary start; else empty."""
+        return {
+            Start.FAULT: f"it stopped with a {self.fault}",
+            Start.WATCHDOG: f"its watchdog found it hanging: {self.fault or 'where is not known'}",
+        }.get(self.start, "")
+
+
+_HEALTH = struct.Struct("<B3I")
+
+
+def parse_health(body: bytes) -> Health:
+    """Raises ValueError for a body that is none."""
+    if len(body) != _HEALTH.size + 4 * len(_FAULT_WORDS):
+        raise ValueError(f"health of {len(body)} bytes")
+    whole, address, size, reason = _HEALTH.unpack_from(body)
+    start = Start(reason) if reason in set(Start) else Start.UNKNOWN
+    words = body[_HEALTH.size :]
+    told = start in (Start.FAULT, Start.WATCHDOG) and any(words)
+    fault = describe_fault(words) if told else ""
+    return Health(None if whole else (address, size), start, fault)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mbn.device import protocol
 from mbn.device.link import Link
-from mbn.device.protocol import Ask, Identity, Memory, StageInfo, Tell, Watch
+from mbn.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
 from mbn.errors import CheckError, LinkError, UsageError
 
 Int8 = NDArray[np.int8]
@@ -31,6 +31,14 @@ _LOAD_HEADER_BYTES = 6
 # million and more a second.
 _CYCLES_PER_MAC = 100
 _EMULATED_MACS_PER_S = 1e6
+
+
+class RefusedError(LinkError):
+    """The device answered, and the answer was no."""
+
+    def __init__(self, found: str, status: int, *, advice: str, node: str) -> None:
+        super().__init__(found, advice=advice, node=node)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,18 @@ class Device:
     def memory(self) -> Memory:
         """High-water marks since reset."""
         return protocol.parse_memory(self._ask(Ask.MEMORY, expected="memory marks"))
+
+    def health(self) -> Health | None:
+        """Whether its constants are whole, and why it started; None of an image from before there
+        was such a question."""
+        try:
+            return protocol.parse_health(self._ask(Ask.HEALTH, expected="its health"))
+        except RefusedError as error:
+            if error.status == protocol.UNKNOWN_REQUEST:
+                return None
+            raise
+        except ValueError as error:
+            raise LinkError(f"the device answers {error}", node=self.link.url) from error
 
     def reset(self, timeout_s: float = 10.0) -> Identity:
         """Starts the device anew and waits until it answers."""
@@ -270,10 +290,14 @@ class Device:
             if self.link.damaged_frames != damaged and not self._trace:
                 timeout_s = min(timeout_s, _ANSWER_S)  # the answer itself may have been damaged
 
-    def _refused(self, ask: Ask, status: int) -> LinkError:
+    def _refused(self, ask: Ask, status: int) -> RefusedError:
         reason = protocol.STATUS.get(status, f"status {status}")
-        return LinkError(
+        advice = f"What was said is in {self.link.log.path}"
+        if status == protocol.DAMAGED:
+            advice = f"Flash the image again. {advice}"
+        return RefusedError(
             f"the device refuses {ask.name.lower()}: {reason}",
-            advice=f"What was said is in {self.link.log.path}",
+            status,
+            advice=advice,
             node=self.link.url,
         )

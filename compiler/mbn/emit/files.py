@@ -183,6 +183,10 @@ def _header(job: _Job) -> str:
 #define {upper}_FAR_BYTES {job.far_bytes}u /* of them in a second memory, section .mbn_far */
 #define {upper}_STAGES {len(job.network.stages)}u
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 extern const mbn_network {prefix};
 
 /* Everything that changes while the network runs; the caller owns it. */
@@ -200,6 +204,10 @@ typedef struct {prefix}_state {{
 
 /* Ties the state together and begins the first image. */
 MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """

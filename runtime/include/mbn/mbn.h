@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__)
 #define MBN_MUST_USE __attribute__((warn_unused_result))
 #else
@@ -154,5 +158,9 @@ const int8_t *mbn_output(const mbn_state *state);
 
 /* Copies one row from a tensor's own layout to the canonical width x channel. */
 void mbn_canonical_row(const mbn_tensor *tensor, const int8_t *row, int8_t *canonical);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

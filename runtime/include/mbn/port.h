@@ -1,4 +1,5 @@
-/* What a board offers an app: a serial line, a clock, a stack that knows its depth.
+/* What a board offers an app: a serial line, a clock, a stack that knows its depth, a watchdog, a
+ * memory of why it started.
  *
  * What enters: calls from one app, from one thread, no interrupts. What leaves: bytes on the line.
  * Always holds: nothing here waits without a bound, except mbn_port_read on the host (it sleeps).
@@ -47,8 +48,14 @@ typedef struct mbn_stack_use {
 /* False where the stack is not ours to measure (the host). */
 bool mbn_port_stack(mbn_stack_use *use);
 
-/* Starts the board anew, as after power-on. */
+/* Starts the board anew, as after power-on; the next start finds MBN_START_ASKED, or after a fault
+ * what that was. */
 _Noreturn void mbn_port_reset(void);
+
+/* Starts a watchdog that starts the board anew unless it is fed every so many milliseconds. Does
+ * nothing on a board without one: there a hang lasts until somebody resets the board. */
+void mbn_port_watchdog_start(uint32_t milliseconds);
+void mbn_port_watchdog_feed(void);
 
 /* Ends an emulated or native run through semihosting or exit(); a real board without debugger
  * stops here. status 0 is success. */
@@ -64,7 +71,26 @@ typedef struct mbn_fault {
     uint32_t cfsr, hfsr, mmfar, bfar;
 } mbn_fault;
 
-/* The app's: reports the fault. Runs on a stack of its own of 512 bytes. */
+/* Why the board started. */
+typedef enum mbn_start_reason {
+    MBN_START_UNKNOWN = 0,  /* the board has no memory that survives a reset (the host) */
+    MBN_START_POWER = 1,    /* nothing survived in RAM */
+    MBN_START_ASKED = 2,    /* mbn_port_reset */
+    MBN_START_FAULT = 3,    /* the words of mbn_fault tell */
+    MBN_START_WATCHDOG = 4, /* it ran out; if it warned first, the words tell where the core was */
+    MBN_START_OTHER = 5     /* RAM survived and nobody said why: reset pin, debugger, supply */
+} mbn_start_reason;
+
+/* What survived: as the last run left it, also while this run goes on. */
+typedef struct mbn_start_info {
+    uint32_t reason; /* mbn_start_reason */
+    mbn_fault fault; /* all 0 but after a fault or the watchdog's warning */
+} mbn_start_info;
+
+const mbn_start_info *mbn_port_start(void);
+
+/* The app's: reports the fault, which is kept for the next start already, and ends in
+ * mbn_port_reset. Runs on a stack of its own of 512 bytes. */
 _Noreturn void mbn_app_fault(const mbn_fault *fault);
 
 #endif

@@ -29,6 +29,10 @@
 #define MBN_MODEL_FAR_BYTES 0u /* of them in a second memory, section .mbn_far */
 #define MBN_MODEL_STAGES 4u
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const mbn_network mbn_model;
 
 /* Everything that changes while the network runs; the caller owns it. */
@@ -46,5 +50,9 @@ typedef struct mbn_model_state {
 
 /* Ties the state together and begins the first image. */
 MBN_MUST_USE mbn_status mbn_model_init(mbn_model_state *state);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

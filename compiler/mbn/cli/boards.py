@@ -1,0 +1,173 @@
+"""mbn-boards: the boards that there are, and what is plugged in.
+
+What enters: perhaps a size of network. What leaves: a table of boards, one of ports and probes;
+with --network what that size would take on each board. Always holds: nothing is run, and no port is
+opened; a figure that is not known is "-".
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+
+from mbn.cli.run import console as run_console
+from mbn.cli.run import guarded
+from mbn.errors import UsageError
+from mbn.flash.find import all_probes, ports
+from mbn.target import Board, boards
+
+EXAMPLES = """examples:
+  mbn-boards                       # boards, and the ports and probes that are plugged in
+  mbn-boards --network 0.25-96     # flash, RAM and predicted time of that size on every board
+"""
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)-(\d+)")
+CLASSES = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-boards",
+        description="List boards, and the serial ports and debug probes that are plugged in.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--network", metavar="ALPHA-RESOLUTION", help="plan a size on every board")
+    made.add_argument("--classes", type=int, default=CLASSES, help=f"of it; default {CLASSES}")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    return guarded("mbn-boards", lambda: run(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the tables."""
+    console = run_console(quiet=arguments.quiet)
+    if arguments.network is not None:
+        match = _SIZE.fullmatch(arguments.network)
+        if match is None or arguments.classes < 1:
+            raise UsageError(
+                f"--network {arguments.network} --classes {arguments.classes}",
+                wanted="as 0.25-96: alpha and resolution, and at least one class",
+            )
+        return network_table(float(match[1]), int(match[2]), arguments.classes, console)
+    known = boards()
+    console.print(board_table(list(known.values())))
+    console.print(plugged_table(list(known.values())))
+    if all_probes() is None:
+        console.print("Probes are not listed: pip install 'mbn-edge[flash]' brings pyOCD.")
+    return 0
+
+
+def _table(title: str, columns: Sequence[tuple[str, JustifyMethod]]) -> Table:
+    table = Table(
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=True)
+    return table
+
+
+def board_table(found: Sequence[Board]) -> Table:
+    """Core, clock, memories, what it was tested on, ways to flash it."""
+    table = _table(
+        "Boards",
+        [
+            ("board", "left"),
+            ("core", "left"),
+            ("clock", "right"),
+            ("flash", "right"),
+            ("RAM", "right"),
+            ("tested", "left"),
+            ("flashed by", "left"),
+        ],
+    )
+    for board in found:
+        table.add_row(
+            board.name,
+            board.core.name,
+            f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "-",
+            _kilobytes(board, {"code", "weights"}),
+            _kilobytes(board, {"data", "arena", "stack", "hot"}),
+            board.tested,
+            ", ".join(board.flash.methods) or "-",
+        )
+    return table
+
+
+def _kilobytes(board: Board, uses: set[str]) -> str:
+    size = sum(memory.size_bytes for memory in board.memories if uses & set(memory.holds))
+    return f"{size // 1024:,} KB" if size else "-"
+
+
+def plugged_table(known: Sequence[Board]) -> Table:
+    """Ports and probes with the boards that they may belong to."""
+    table = _table(
+        "Plugged in",
+        [("what", "left"), ("USB id", "left"), ("serial", "left"), ("may be", "left")],
+    )
+    for port in ports():
+        fits = [board.name for board in known if port.usb and port.usb in board.flash.usb]
+        table.add_row(port.device, port.usb or "-", port.serial or "-", ", ".join(fits) or "-")
+    for probe in all_probes() or ():
+        table.add_row("probe", "-", probe.unique_id, probe.title or "-")
+    if not table.row_count:
+        table.add_row("nothing", "-", "-", "-")
+    return table
+
+
+def network_table(alpha: float, resolution: int, classes: int, console: Console) -> int:
+    """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
+    # TVM, which the other tables do without
+    from mbn import planning  # noqa: PLC0415
+
+    rows = planning.costs(alpha, resolution, classes, [b for b in boards().values() if b.memories])
+    table = _table(
+        f"{alpha:g}-{resolution}, {classes} classes, rows streamed in: predicted, nothing was run",
+        [
+            ("board", "left"),
+            ("core", "left"),
+            ("clock", "right"),
+            ("flash, about", "right"),
+            ("RAM", "right"),
+            ("fits", "left"),
+            ("cycles*", "right"),
+            ("zero wait", "right"),
+            ("with waits, from", "right"),
+            ("to", "right"),
+        ],
+    )
+    for row in rows:
+        times = row.times
+        waits = times is not None and times.wait_states > 0
+        table.add_row(
+            row.board.name,
+            row.board.core.name,
+            f"{row.board.clock_hz / 1e6:g}",
+            f"{row.flash_bytes:,}",
+            f"{row.ram_bytes:,}",
+            "yes" if row.fits else "no",
+            "-" if row.cycles is None else f"{row.cycles:,}",
+            "-" if times is None else f"{times.zero_wait_ms:.1f} ms",
+            f"{times.lower_ms:.1f} ms" if times is not None and waits else "-",
+            f"{times.upper_ms:.1f} ms" if times is not None and waits else "-",
+        )
+    console.print(table)
+    console.print(
+        "*By the model fitted on emulation, for zero-wait memory, all channels computed; - where\n"
+        " no model was fitted for the core. Emulated boards have made-up clocks."
+    )
+    return 0

@@ -1,0 +1,91 @@
+"""mbn-flash: an image into a board, and the proof that it runs.
+
+What enters: a board, a folder that mbn-compile wrote, perhaps a port, probe or drive. What leaves:
+exit code 0 if the board runs that very image (and, with --check, every bit is right), 1 if a bit
+differs, 2 for what the user can mend, 3 if flashing failed or another image answers. Always holds:
+two boards, ports or probes are never guessed between.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mbn.checking import run_check
+from mbn.cli.check import compiled_folder
+from mbn.cli.run import console as run_console
+from mbn.cli.run import guarded
+from mbn.errors import UsageError
+from mbn.flash import read_payload
+from mbn.flash.find import LAB, Place, lab_place
+from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
+from mbn.report.table import print_check
+from mbn.target import METHODS, find_board
+
+EXAMPLES = """examples:
+  mbn-flash --board stm32 --check                          # in QEMU, then compare all bits
+  mbn-flash --board stm32 --port /dev/ttyUSB0              # by the ROM bootloader (BOOT0 set)
+  mbn-flash --board nucleo_l4r5zi                          # by SWD; probe and port found by USB id
+  mbn-flash --board nucleo_l4r5zi --probe 0668FF --port rfc2217://lab:4000
+  mbn-flash --board rp2040_pico --port /dev/ttyACM0        # to the UF2 drive (hold BOOTSEL)
+  mbn-flash --board nucleo_f446re --at desk --dry-run      # as lab.toml says; touches nothing
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="mbn-flash",
+        description="Write a compiled network's check image into a board, read it back, start it, "
+        "and prove by build id and model hash that it runs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--board", required=True, help="stm32, nucleo_l4r5zi, ...; see mbn-boards")
+    made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
+    made.add_argument("--method", choices=METHODS, help="default: the board's preferred one")
+    made.add_argument("--port", help="its serial port, socket:// or rfc2217://; default: by USB id")
+    made.add_argument("--probe", metavar="ID", help="the debug probe's unique id")
+    made.add_argument(
+        "--drive", type=Path, metavar="DIR", help="the boot loader's or probe's drive"
+    )
+    made.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
+    made.add_argument(
+        "--lab", type=Path, default=Path(LAB), metavar="FILE", help="default: lab.toml"
+    )
+    made.add_argument("--check", action="store_true", help="then compare every output bit")
+    made.add_argument("--samples", type=int, help="with --check; default: all of samples.npz")
+    made.add_argument("--dry-run", action="store_true", help="say what would be done")
+    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    return guarded("mbn-flash", lambda: run(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Flashes, identifies and, if asked, checks."""
+    if arguments.samples is not None and (arguments.samples < 1 or not arguments.check):
+        raise UsageError(f"--samples {arguments.samples}", wanted="at least 1, with --check")
+    console = run_console(quiet=arguments.quiet)
+    board = find_board(arguments.board)
+    said = Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
+    place = said.over(lab_place(board, arguments.at, arguments.lab))
+    folder = arguments.output or compiled_folder(board)
+    wanted = wanted_from(folder, board)
+    if arguments.dry_run:
+        payload = read_payload(wanted.hex, board)
+        with flasher_for(wanted, place) as flasher:
+            console.print(steps_text(flasher, payload), markup=False)
+        return 0
+    with flashed(wanted, place, console, folder / "flash.log") as flasher:
+        if not arguments.check:
+            return 0
+        report = run_check(folder, board, console, port=flasher.port, samples=arguments.samples)
+    print_check(report, console)
+    assert report.check is not None
+    return 0 if report.check.exact_samples == report.check.samples else 1

@@ -1,0 +1,219 @@
+"""Files of an exported library.
+
+What enters: a `Library`. What leaves: text by path, relative to the export's folder. Always holds:
+src/ is the same in every form, and its own folder is all that its includes need, which is what
+Arduino demands; a template's @KEY@ that nobody fills in is a bug and ends in an assertion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.errors import UsageError
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_INCLUDE = re.compile(r'^#include "([\w./]+)"', re.MULTILINE)
+_KEY = re.compile(r"@([A-Z0-9_]+)@")
+_CMAKES_OWN = "PACKAGE_INIT"  # of configure_package_config_file
+_COLUMNS = 100
+CAMERA = (3, 5, 7)  # pixel of the camera example: (3 y + 5 x + 7 c) mod 256
+
+
+@dataclass(frozen=True)
+class Form:
+    """An ecosystem: where its two examples go, and how a project takes the library."""
+
+    examples: Mapping[str, str]  # template to path
+    how: str
+
+
+FORMS: Mapping[str, Form] = {
+    "cmake": Form(
+        {"classify.c": "examples/classify.c", "camera_rows.c": "examples/camera_rows.c"},
+        "    add_subdirectory(@PREFIX@)            # or, installed: find_package(@PREFIX@)\n"
+        "    target_link_libraries(app PRIVATE mbn::@PREFIX@)",
+    ),
+    "arduino": Form(
+        {
+            "classify.cpp": "examples/Classify/Classify.ino",
+            "camera_rows.cpp": "examples/CameraRows/CameraRows.ino",
+        },
+        "Put this folder into your sketchbook's `libraries/`; the examples are in File > Examples.",
+    ),
+    "platformio": Form(
+        {
+            "classify.cpp": "examples/classify/src/main.cpp",
+            "camera_rows.cpp": "examples/camera_rows/src/main.cpp",
+        },
+        "In platformio.ini: `lib_deps = symlink:///path/to/this/folder`, or a copy in `lib/`.",
+    ),
+    "zephyr": Form(
+        {
+            "classify.c": "samples/classify/src/main.c",
+            "camera_rows.c": "samples/camera_rows/src/main.c",
+        },
+        "    west build -b BOARD APP -- -DZEPHYR_EXTRA_MODULES=/path/to/this/folder\n\n"
+        "and `CONFIG_MBN_@UPPER@=y` in the application's prj.conf.",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One image as int8 codes (height x width x channels) and the outputs that the reference gives
+    for it and for the camera example's pattern."""
+
+    image: NDArray[np.int8]
+    output: NDArray[np.int8]
+    camera_output: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """What is exported. `prefix` begins the C's public names; `generated` are the emitter's files
+    by name; `runtime` is the folder that has include/, src/ and kernels/."""
+
+    prefix: str
+    sentence: str
+    generated: Mapping[str, str]
+    runtime: Path
+    kernel_set: str
+    model_sha256: str
+    arena_bytes: int
+    overread_bytes: int  # that kernels may read behind a table
+    example: Example
+    version: str = "1.0.0"
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix, if it is an identifier of C. Raises `UsageError`."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", prefix):
+        raise UsageError(
+            f"--name {prefix}", wanted="at most 48 small letters, digits, _; a letter first"
+        )
+    return prefix
+
+
+def prefix_of(name: str) -> str:
+    """A network's name as an identifier."""
+    text = re.sub(r"\W+", "_", name.lower()).strip("_") or "network"
+    return text[:48] if text[0].isalpha() else f"n_{text}"[:48]
+
+
+def exported(library: Library, form: str) -> dict[str, str]:
+    """Every file of the library in that form. Raises `UsageError` for a form that there is not."""
+    if form not in FORMS:
+        raise UsageError(f"--export {form}", wanted="one of " + ", ".join(FORMS))
+    files = {f"src/{path}": text for path, text in _sources(library, form).items()}
+    keys = _keys(library, form, files)
+    for folder in ("common", form):
+        root = _TEMPLATES / folder
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            name = _filled(path.relative_to(root).as_posix(), keys)
+            files[name] = _filled(path.read_text(encoding="utf-8"), keys)
+    for template, target in FORMS[form].examples.items():
+        text = (_TEMPLATES / "examples" / template).read_text(encoding="utf-8")
+        files[target] = _filled(text, keys)
+    return files
+
+
+def _sources(library: Library, form: str) -> dict[str, str]:
+    """src/: the network under its own name, the runtime, and the kernels that it includes."""
+    prefix = library.prefix
+    names = {name: name.replace("network", prefix) for name in library.generated}
+    names["weights.c"] = f"{prefix}_weights.c"
+    files = {}
+    for name, text in library.generated.items():
+        renamed = text.replace('#include "network.h"', f'#include "{prefix}.h"')
+        if form == "arduino" and name == "network.c":
+            # Arduino builds with -Os, and a library can't say otherwise
+            renamed = '#pragma GCC optimize("O2")\n' + renamed
+        files[names[name]] = renamed
+    files["mbn/mbn.h"] = (library.runtime / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
+    files["mbn/mbn.c"] = (library.runtime / "src" / "mbn.c").read_text(encoding="utf-8")
+    files[f"{prefix}_sample.h"] = _sample(library)
+    wanted = _INCLUDE.findall(files[f"{prefix}.c"])
+    while wanted:
+        path = wanted.pop()
+        source = library.runtime / "kernels" / path
+        if path not in files and source.is_file():
+            files[path] = source.read_text(encoding="utf-8")
+            wanted += _INCLUDE.findall(files[path])
+    return files
+
+
+def _sample(library: Library) -> str:
+    """The header of the examples' data."""
+    prefix, upper, one = library.prefix, library.prefix.upper(), library.example
+    down, right, along = CAMERA
+    return f"""/* For the examples: one image, its outputs, and those of the camera's pattern. */
+#ifndef {upper}_SAMPLE_H
+#define {upper}_SAMPLE_H
+
+#include <stdint.h>
+
+#define {upper}_CAMERA_PIXEL(y, x, c) ((uint8_t)({down}u * (y) + {right}u * (x) + {along}u * (c)))
+
+static const int8_t {prefix}_camera_output[{one.camera_output.size}] = {{
+{_values(one.camera_output)}}};
+
+static const int8_t {prefix}_sample_output[{one.output.size}] = {{
+{_values(one.output)}}};
+
+/* height x width x channels */
+static const int8_t {prefix}_sample[{one.image.size}] = {{
+{_values(one.image)}}};
+
+#endif
+"""
+
+
+def _values(values: NDArray[np.int8]) -> str:
+    lines, line = [], "   "
+    for value in values.reshape(-1).tolist():
+        text = f" {value},"
+        if len(line) + len(text) > _COLUMNS:
+            lines.append(line)
+            line = "   "
+        line += text
+    return "\n".join([*lines, line]) + "\n"
+
+
+def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, str]:
+    compiled = sorted(path for path in files if path.endswith(".c"))
+    overread = (
+        ""
+        if not library.overread_bytes
+        else f"- The kernels may read {library.overread_bytes} bytes behind a table of weights: "
+        "let none end the memory that it lies in.\n"
+    )
+    keys = {
+        "PREFIX": library.prefix,
+        "UPPER": library.prefix.upper(),
+        "VERSION": library.version,
+        "SENTENCE": library.sentence,
+        "PARAGRAPH": "Integers only, no heap, no interpreter; rows may be pushed as they come.",
+        "SET": library.kernel_set,
+        "SHA256": library.model_sha256,
+        "ARENA": f"{library.arena_bytes:,}",
+        "OVERREAD": overread,
+        "SOURCES": "\n".join(f"    {path}" for path in compiled),
+        "ZEPHYR_SOURCES": "\n".join(f"    ../{path}" for path in compiled),
+    }
+    return {**keys, "HOW": _filled(FORMS[form].how, keys)}
+
+
+def _filled(text: str, keys: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] == _CMAKES_OWN:
+            return match[0]
+        assert match[1] in keys, f"a template wants {match[0]}"
+        return keys[match[1]]
+
+    return _KEY.sub(value, text)

@@ -1,0 +1,98 @@
+"""Exports a network as a library: from a request to a folder.
+
+What enters: a `pipeline.Job` whose board says the core, a form. What leaves: the folder. Always
+holds: the arena is one piece, whatever memories the board has, since another project's linker
+places it; the examples' outputs are the exact reference's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from mbn import ir, sources
+from mbn.build.link import OVERREAD_BYTES
+from mbn.errors import UsageError
+from mbn.export.library import CAMERA, Example, Library, check_prefix, exported, prefix_of
+from mbn.pipeline import Job, Planned, plan_network
+from mbn.reference import Reference
+from mbn.target import data_root
+
+_MARK = ".mbn-export"  # in a folder that may be overwritten
+
+
+def export(job: Job, form: str, console: Console, name: str | None = None) -> Path:
+    """Writes job.output. `name`: the library's, and the prefix of its C; default: the network's.
+    Raises `UsageError` for a folder that is something else, `MbnError` as compiling does."""
+    folder = job.output
+    if folder is None:
+        raise UsageError(f"--export {form} without a place", wanted="--output DIR")
+    refuse_other(folder)
+    work = folder.with_name(f".{folder.name}.work")
+    try:
+        made = library(replace(job, output=work), console, name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    write(made, form, folder)
+    return folder
+
+
+def refuse_other(folder: Path) -> None:
+    """Raises `UsageError` for a folder that holds something, and that no export."""
+    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        if (folder / _MARK).exists():
+            return
+        raise UsageError("is there and is no export", advice="Name a new folder", node=str(folder))
+
+
+def library(job: Job, console: Console, name: str | None) -> Library:
+    """Lowers and plans the job's network for its board's core; nothing is built. job.output holds
+    what is needed meanwhile."""
+    assert job.output is not None
+    if name is None:
+        name = prefix_of(sources.find_network(job.request, job.output / "onnx", console).name)
+    alone = replace(job, board=replace(job.board, memories=()), prefix=check_prefix(name))
+    return _library(name, job, plan_network(alone, console))
+
+
+def write(made: Library, form: str, folder: Path) -> None:
+    """Writes the library into `folder`, which is emptied first."""
+    files = exported(made, form)
+    refuse_other(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, text in {**files, _MARK: f"{form}\n"}.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+def _library(name: str, job: Job, planned: Planned) -> Library:
+    generated, network = planned.generated, planned.generated.network
+    shape = "x".join(str(size) for size in network.input.shape)
+    return Library(
+        prefix=name,
+        sentence=f"A neural network for microcontrollers: {shape} image in, "
+        f"{network.output.size_bytes} int8 values out.",
+        generated=generated.files.files,
+        runtime=data_root() / "runtime",
+        kernel_set=generated.kernel_set,
+        model_sha256=generated.model_sha256,
+        arena_bytes=generated.plan.arena_bytes,
+        overread_bytes=OVERREAD_BYTES.get(generated.kernel_set, 0),
+        example=_example(job, planned, network),
+    )
+
+
+def _example(job: Job, planned: Planned, network: ir.Network) -> Example:
+    """The first of the images that a check would run, and the camera's pattern."""
+    image = sources.find_samples(job.request, planned.source, network).images[:1]
+    height, width, channels = network.input.shape
+    y, x, c = np.indices((height, width, channels))
+    pixels = ((CAMERA[0] * y + CAMERA[1] * x + CAMERA[2] * c) & 255).astype(np.uint8)
+    both = np.concatenate([image, sources.as_codes(network, pixels[None])])
+    outputs = Reference(network).run(both).reshape(2, -1)
+    return Example(image[0], outputs[0], outputs[1])

@@ -1,0 +1,169 @@
+"""Ports and drives of boards that are plugged in, found by USB id, and what lab.toml names.
+
+What enters: a board. What leaves: its one port, or an error that lists what is there. Always holds:
+two candidates are never guessed between.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from serial.tools import list_ports  # type: ignore[import-untyped]
+
+from mbn.errors import ToolError, UsageError
+from mbn.flash.drive import drives, mounted
+from mbn.flash.swd import Probe, probes, require_pyocd
+from mbn.target import Board
+
+LAB = "lab.toml"
+_HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for all"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a board is: what the user, or lab.toml, says of it."""
+
+    port: str | None = None
+    probe: str | None = None
+    drive: Path | None = None
+    method: str | None = None
+
+    def over(self, other: Place) -> Place:
+        """This, and what it leaves open from the other."""
+        return Place(
+            self.port or other.port,
+            self.probe or other.probe,
+            self.drive or other.drive,
+            self.method or other.method,
+        )
+
+    @property
+    def real(self) -> bool:
+        """Says anything of hardware."""
+        return bool(self.port or self.probe or self.drive)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A serial port of this computer; `usb` is "VID:PID" in hex, empty where it is no USB port."""
+
+    device: str
+    usb: str
+    serial: str
+    title: str
+
+
+def ports() -> tuple[Port, ...]:
+    """All serial ports, in order of their names."""
+    found = []
+    for one in list_ports.comports():
+        usb = "" if one.vid is None else f"{one.vid:04x}:{one.pid:04x}"
+        title = one.description if one.description not in (None, "n/a") else ""
+        found.append(Port(one.device, usb, one.serial_number or "", title))
+    return tuple(sorted(found, key=lambda port: port.device))
+
+
+def port_of(board: Board) -> str:
+    """The board's one port. Raises `UsageError`: none, or several."""
+    everything = ports()
+    fitting = [port for port in everything if port.usb in board.flash.usb]
+    if len(fitting) == 1:
+        return fitting[0].device
+    listed = fitting or everything
+    names = "; ".join(f"{port.device} {port.usb} {port.serial}".strip() for port in listed)
+    raise UsageError(
+        f"{len(fitting)} ports of {board.name} are plugged in"
+        + (f" ({names})" if fitting else f", among {len(everything)} ports ({names or 'none'})"),
+        wanted="one, or --port PORT",
+        advice=_HINT,
+    )
+
+
+def probe_of(board: Board) -> str:
+    """The one probe. Raises `UsageError`, and `ToolError` without pyOCD."""
+    require_pyocd()
+    found = probes()
+    if len(found) == 1:
+        return found[0].unique_id
+    names = "; ".join(f"{probe.unique_id} {probe.title}".strip() for probe in found)
+    raise UsageError(
+        f"{len(found)} probes are connected ({names or 'none'})",
+        wanted=f"one for {board.name}, or --probe ID",
+        advice=_HINT,
+    )
+
+
+def drive_of(board: Board, method: str, folders: Iterable[Path] | None = None) -> Path:
+    """The board's one drive. Raises `UsageError`."""
+    found = drives(board, method, mounted() if folders is None else folders)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(str(folder) for folder in found)
+    how = "Hold BOOTSEL while plugging the board in. " if method == "uf2" else ""
+    raise UsageError(
+        f"{len(found)} drives of {board.name} are mounted ({names or 'none'})",
+        wanted=f"one called {board.flash.drive}, or --drive DIR",
+        advice=how + _HINT,
+    )
+
+
+def all_probes() -> tuple[Probe, ...] | None:
+    """None where pyOCD is not installed."""
+    try:
+        require_pyocd()
+    except ToolError:
+        return None
+    return probes()
+
+
+def lab_place(board: Board, at: str | None, file: Path) -> Place:
+    """What lab.toml says of the board; of the entry `at` where several are of one board. An entry
+    is a table named as a board, or one with `board = NAME`. Raises `UsageError`."""
+    entries = _entries(file, must_exist=at is not None)
+    names = {board.name, *board.aliases}
+    mine = {key: entry for key, entry in entries.items() if str(entry.get("board", key)) in names}
+    if at is not None:
+        if at not in mine:
+            raise UsageError(
+                f"{file} has no {at} that is a {board.name}",
+                wanted="one of " + ", ".join(mine) if mine else f"a table [{at}]",
+            )
+        return _place(mine[at], file, at)
+    if len(mine) > 1:
+        raise UsageError(
+            f"{file} names {len(mine)} of {board.name}: {', '.join(mine)}", wanted="--at NAME"
+        )
+    return next((_place(entry, file, key) for key, entry in mine.items()), Place())
+
+
+def _entries(file: Path, *, must_exist: bool) -> dict[str, dict[str, object]]:
+    if not file.is_file():
+        if must_exist:
+            raise UsageError(f"there is no {file}", wanted="the file that names the bench")
+        return {}
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"can't be read: {error}", node=str(file)) from error
+    for key, entry in found.items():
+        if not isinstance(entry, dict):
+            raise UsageError(f"{key} is no table", wanted=f"[{key}]", node=str(file))
+    return found
+
+
+def _place(entry: dict[str, object], file: Path, key: str) -> Place:
+    unknown = set(entry) - {"board", "port", "probe", "drive", "method"}
+    if unknown or not all(isinstance(value, str) for value in entry.values()):
+        raise UsageError(
+            f"[{key}] has {', '.join(sorted(unknown)) or 'a value that is no text'}",
+            wanted="board, port, probe, drive, method, each a text",
+            node=str(file),
+        )
+    said = {name: str(value) for name, value in entry.items()}
+    drive = said.get("drive")
+    return Place(
+        said.get("port"), said.get("probe"), Path(drive) if drive else None, said.get("method")
+    )

@@ -1,0 +1,109 @@
+"""What every flasher offers.
+
+What enters: parts of an image. What leaves: calls in the order erase, write, verify, reset. Always
+holds: a flasher is a context manager that gives its port, process or drive back; a step ends
+within its deadline; every failure is a `FlashError`.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from mbn.errors import FlashError
+
+Part = tuple[int, bytes]  # address, what lies there
+Tick = Callable[[int, int], None]  # bytes done, of
+
+
+class Deadline:
+    """The end of a step."""
+
+    def __init__(self, limit_s: float, what: str) -> None:
+        self.limit_s = limit_s
+        self.what = what
+        self._end = time.monotonic() + limit_s
+
+    def left(self) -> float:
+        """Seconds, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Raises `FlashError` when it has passed."""
+        if self.left() == 0.0:
+            raise self.passed()
+
+    def passed(self, last: str = "") -> FlashError:
+        """The error of a step that took too long; `last`: what was waited for."""
+        tail = f": {last}" if last else ""
+        return FlashError(
+            f"{self.what} did not end within {self.limit_s:g} s{tail}",
+            advice="Is the board powered and connected?",
+        )
+
+
+class Flasher(ABC):
+    """One way to a board. `port` is where its image answers afterwards, if the flasher knows."""
+
+    name: str  # of target.METHODS
+    reads_back: bool = True  # False: only the image's own identity proves it
+    port: str | None = None
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What it works on, for people: a probe, a port, a drive."""
+
+    @abstractmethod
+    def limits(self, size_bytes: int) -> dict[str, float]:
+        """Seconds for each step of an image of that size."""
+
+    @abstractmethod
+    def connect(self, deadline: Deadline) -> None:
+        """Reaches the board; again after a failed step."""
+
+    @abstractmethod
+    def erase(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
+        """Erases what the parts need, not more."""
+
+    @abstractmethod
+    def write(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
+        """Writes the parts."""
+
+    @abstractmethod
+    def verify(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
+        """Reads back and compares."""
+
+    @abstractmethod
+    def reset(self, deadline: Deadline) -> None:
+        """Starts the image."""
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Gives back what it holds; harmless when it holds nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def differs(where: int, found: bytes, wanted: bytes) -> FlashError | None:
+    """The error of a comparison, with its first address; None where both are equal."""
+    if found == wanted:
+        return None
+    short = min(len(found), len(wanted))
+    at = next((k for k in range(short) if found[k] != wanted[k]), short)
+    got = f"{found[at]:#04x}" if at < len(found) else "nothing"
+    return FlashError(
+        f"read back at {where + at:#010x}: {got}",
+        wanted=f"{wanted[at]:#04x}" if at < len(wanted) else "nothing",
+        advice="Is that sector write-protected, or the flash worn out?",
+    )

@@ -1,0 +1,196 @@
+"""Flashes a compiled folder and proves what runs.
+
+What enters: a folder that mbn-compile wrote, a board, where it is. What leaves: the running device,
+identified: its board, build id and model hash are those of the folder. Always holds: an image that
+"was written" but does not answer, or answers as another, is a `FlashError`; nothing stays open or
+running behind an error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from mbn.checking import IMAGE_NAME
+from mbn.device.link import Link
+from mbn.device.session import Device
+from mbn.errors import CheckError, FlashError, LinkError, UsageError
+from mbn.flash import STEPS, Flasher, Payload, flash, read_payload
+from mbn.flash.drive import DriveFlasher
+from mbn.flash.find import Place, drive_of, port_of, probe_of
+from mbn.flash.qemu import QemuFlasher
+from mbn.flash.swd import SwdFlasher
+from mbn.flash.uart import UartFlasher
+from mbn.report import load_report
+from mbn.target import Board, Image
+
+_ANSWER_S = 15.0  # from the reset to the first answer; a probe's port may go and come
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The image that the board shall run. `model_sha256`: None where only the build counts."""
+
+    board: Board
+    elf: Path
+    build_id: str
+    model_sha256: str | None
+
+    @property
+    def hex(self) -> Path:
+        return self.elf.with_suffix(".hex")
+
+
+def wanted_from(folder: Path, board: Board) -> Wanted:
+    """The check image of a compiled folder. Raises `ModelError` (none), `CheckError` (another
+    board's)."""
+    report = load_report(folder)
+    if report.board != board.name:
+        raise CheckError(
+            f"the image in {folder} is for {report.board}, not {board.name}",
+            advice=f"Compile it for this board: mbn-compile --board {board.name}",
+        )
+    elf = folder / f"{IMAGE_NAME}.elf"
+    return Wanted(board, elf, report.build_id, report.network.model_sha256)
+
+
+def wanted_of(image: Image) -> Wanted:
+    """An image that was just built."""
+    return Wanted(image.board, image.elf, image.build_id, None)
+
+
+def choose_method(board: Board, place: Place) -> str:
+    """The method asked for, or the one that the place is about, or the board's preferred one; the
+    emulator where nothing was said of hardware. Raises `UsageError`."""
+    methods = board.flash.methods
+    if place.method is not None:
+        chosen: str | None = place.method
+    elif not place.real and "qemu" in methods:
+        chosen = "qemu"
+    elif place.probe:
+        chosen = "swd"
+    elif place.drive:
+        chosen = next((one for one in methods if one in ("uf2", "copy")), None)
+    else:
+        chosen = next((one for one in methods if one != "qemu"), None)
+    if chosen not in methods:
+        raise UsageError(
+            f"{board.name} is not flashed by {chosen or 'what was given'}",
+            wanted="one of " + ", ".join(methods) if methods else "a board that can be flashed",
+        )
+    return str(chosen)
+
+
+def flasher_for(wanted: Wanted, place: Place) -> Flasher:
+    """The flasher, with what it works on found. Its `port` is set. Raises `UsageError` where that
+    is none or several; nothing was touched then."""
+    board = wanted.board
+    method = choose_method(board, place)
+    if method == "qemu":
+        return QemuFlasher(board, wanted.elf)
+    if method == "uart":
+        return UartFlasher(board, place.port or port_of(board))
+    made: Flasher
+    if method == "swd":
+        made = SwdFlasher(board, place.probe or probe_of(board), wanted.hex)
+    else:
+        drive = place.drive or drive_of(board, method)
+        made = DriveFlasher(board, method, drive, wanted.hex)
+    made.port = place.port or port_of(board)
+    return made
+
+
+def steps_text(flasher: Flasher, payload: Payload) -> str:
+    """What would be done, for --dry-run."""
+    limits = flasher.limits(payload.size_bytes)
+    lines = [f"by {flasher.name}: {flasher.describe()}"]
+    lines += [f"{address:#010x}  {len(data):>9,} bytes" for address, data in payload.parts]
+    for step in STEPS:
+        note = "; no read-back here" if step == "verify" and not flasher.reads_back else ""
+        lines.append(f"{step:<8}  within {limits[step]:.0f} s, and once more{note}")
+    lines.append(f"identify  on {flasher.port or 'the emulator'}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def flashed(wanted: Wanted, place: Place, console: Console, log_path: Path) -> Iterator[Flasher]:
+    """Flashes and identifies; the flasher, whose `port` answers as the image, while it lasts."""
+    payload = read_payload(wanted.hex, wanted.board)
+    with flasher_for(wanted, place) as flasher:
+        what = f"Flashing {wanted.board.name} by {flasher.name}: {flasher.describe()}"
+        console.print(what, markup=False)
+        with _progress(console) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def show(step: str, done: int, of: int) -> None:
+                if step not in tasks:
+                    tasks[step] = bar.add_task(step, total=of)
+                bar.update(tasks[step], completed=done, total=of)
+
+            flash(flasher, payload, show, lambda text: console.print(text, markup=False))
+        identify(wanted, flasher, log_path)
+        console.print(f"flashed {payload.size_bytes:,} bytes; build {wanted.build_id} runs")
+        yield flasher
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        console=console,
+        transient=True,
+        disable=console.quiet or not console.is_terminal,
+    )
+
+
+def identify(wanted: Wanted, flasher: Flasher, log_path: Path) -> None:
+    """Asks the running image who it is. Raises `FlashError`: silent, or another."""
+    assert flasher.port is not None
+    end = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            with Link(flasher.port, baud=wanted.board.baud, log_path=log_path) as link:
+                device = Device(link)
+                device.wait_ready(max(1.0, end - time.monotonic()))
+                _compare(wanted, device)
+                return
+        except FlashError:
+            # behind a drive nobody says when the new image starts: the old one may still answer
+            if flasher.reads_back or time.monotonic() >= end:
+                raise
+            time.sleep(0.2)
+        except LinkError as error:
+            if time.monotonic() >= end:
+                raise FlashError(
+                    f"the image was written, but does not answer: {error.found}",
+                    wanted=f"build {wanted.build_id}",
+                    advice=error.advice,
+                    node=error.node,
+                ) from error
+            time.sleep(0.2)  # a port that went with the reset
+
+
+def _compare(wanted: Wanted, device: Device) -> None:
+    found = device.identity
+    if found.board != wanted.board.name:
+        raise FlashError(
+            f"a {found.board} answers",
+            wanted=wanted.board.name,
+            advice="Is this the right port? The image was written to another board than answers",
+            node=device.link.url,
+        )
+    try:
+        device.expect(build_id=wanted.build_id, model_sha256=wanted.model_sha256)
+    except CheckError as error:
+        raise FlashError(
+            f"the image was written, but another runs: {error.found}",
+            wanted=error.wanted,
+            advice="Is this the right port, and did the board restart?",
+            node=error.node,
+        ) from error

@@ -1,0 +1,64 @@
+"""Opens a serial port, and says why it can't be opened.
+
+What enters: a device, `socket://` or `rfc2217://`, a baud rate. What leaves: pyserial's port.
+Always holds: a device is opened exclusively, and a write to it has an end; every failure is a
+`LinkError` that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import termios
+from typing import Any
+
+import serial  # type: ignore[import-untyped]
+
+from mbn.errors import LinkError
+
+POLL_S = 0.1  # of a read
+# What pyserial raises when the other side is gone; TypeError where it was closed while it read
+GONE = (serial.SerialException, OSError, TypeError, termios.error)
+WRITE_S = 10.0  # an image's part at a slow rate
+RULES = "boards/60-mbn.rules"
+
+
+def open_port(url: str, baud: int, *, parity: str = serial.PARITY_NONE) -> Any:
+    """pyserial's port. Raises `LinkError`: missing, busy, not allowed."""
+    try:
+        device = {} if "://" in url else {"exclusive": True, "write_timeout": WRITE_S}
+        return serial.serial_for_url(url, baudrate=baud, parity=parity, timeout=POLL_S, **device)
+    except (serial.SerialException, OSError, ValueError, termios.error) as error:
+        raise _not_opened(url, error) from error
+
+
+def _not_opened(url: str, error: Exception) -> LinkError:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if isinstance(error, termios.error):
+        return LinkError(
+            f"the port refuses {error.args[-1]}",
+            wanted="the baud rate and parity that the board speaks",
+            advice="Take another adapter",
+            node=url,
+        )
+    if number == errno.ENOENT:
+        return LinkError(
+            "the port does not exist",
+            wanted="a serial port",
+            advice="mbn-boards lists those that do",
+            node=url,
+        )
+    if number == errno.EACCES:
+        return LinkError(
+            "the port may not be opened by this user",
+            advice=f"cp {RULES} /etc/udev/rules.d/ as root, udevadm control --reload, and plug "
+            "the board in again; or, on Debian: adduser $USER dialout, then log in again",
+            node=url,
+        )
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
+        return LinkError(
+            "the port is busy: another program holds it",
+            advice="Close that program (fuser shows its id) and try again",
+            node=url,
+        )
+    return LinkError(f"the port can't be opened: {text}", node=url)

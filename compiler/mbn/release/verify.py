@@ -1,0 +1,200 @@
+"""Checks a release folder, or a single MCUboot image, against a public key.
+
+What enters: a folder that `write_release` wrote, as it is now; a key. What leaves: a list of
+verdicts. Always holds: whatever lies in the folder, damaged or strange, ends in a verdict and never
+in a traceback; one bad verdict makes the release bad.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbn.build.uf2 import from_uf2
+from mbn.elf import Contents as Elf
+from mbn.errors import MbnError, ReleaseError
+from mbn.release import sbom
+from mbn.release.folder import FORMAT, MANIFEST, REPORT, SBOM, SIGNATURE, Contents
+from mbn.release.signing import Key, refuse_untrusted, signed_by
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check: of what, whether it is as it should be, and what was found."""
+
+    what: str
+    good: bool
+    words: str
+
+
+def verify_image(path: Path, key: Key) -> Verdict:
+    """Whether a MCUboot image is whole and signed with this key."""
+    return _judge(path.name, lambda: f"{refuse_untrusted(key, path).version}, signed with this key")
+
+
+def verify_release(folder: Path, key: Key) -> list[Verdict]:
+    """Every check, in the order of a table. Raises `ReleaseError` where there is no folder."""
+    if not folder.is_dir():
+        raise ReleaseError("is no folder", wanted="a release folder", node=str(folder))
+    found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
+    try:
+        manifest = _manifest(folder)
+    except (MbnError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [*found, Verdict(MANIFEST, False, _words(error))]
+    found.append(_judge(f"{MANIFEST}: key", lambda: _same_key(manifest, key)))
+    for name in sorted(manifest.files):
+        found.append(_judge(name, lambda name=name: _file(folder, manifest, name)))  # type: ignore[misc]
+    found.append(_judge("no other files", lambda: _no_others(folder, manifest)))
+    found.append(_judge("images agree", lambda: _images_agree(folder, manifest)))
+    found.append(_judge("report", lambda: _report(folder, manifest)))
+    found.append(_judge("SBOM", lambda: _sbom(folder, manifest)))
+    if manifest.data["mcuboot"] is not None:
+        found.append(_judge("MCUboot image", lambda: _mcuboot(folder, manifest, key)))
+    return found
+
+
+def _judge(what: str, check: Callable[[], str]) -> Verdict:
+    try:
+        return Verdict(what, True, check())
+    except Exception as error:  # damaged files take parsers anywhere
+        return Verdict(what, False, _words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, MbnError):
+        wanted = f"; wanted: {error.wanted}" if error.wanted else ""
+        return f"{error.found}{wanted}"
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"can't be read ({type(error).__name__})"
+
+
+def _manifest(folder: Path) -> Contents:
+    contents = Contents(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    if contents.data["format"] != FORMAT:
+        raise ReleaseError(f"has format {contents.data['format']}", wanted=str(FORMAT))
+    for name in contents.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ReleaseError(f"names {name!r}, which is not inside the folder")
+    _ = contents.data["mcuboot"]
+    return contents
+
+
+def _signature(folder: Path, key: Key) -> str:
+    data = (folder / MANIFEST).read_bytes()
+    if not (folder / SIGNATURE).is_file():
+        raise ReleaseError(f"{SIGNATURE} is missing: it is not signed")
+    if not signed_by(key, data, (folder / SIGNATURE).read_bytes()):
+        raise ReleaseError(
+            f"is not what the key {key.sha256[:16]} signed: it was changed, or another key signed"
+        )
+    return f"by {key.sha256[:16]} ({key.path.name})"
+
+
+def _same_key(manifest: Contents, key: Key) -> str:
+    if manifest.data["key_sha256"] != key.sha256:
+        raise ReleaseError(
+            f"names the key {str(manifest.data['key_sha256'])[:16]}", wanted=key.sha256[:16]
+        )
+    return key.sha256
+
+
+def _file(folder: Path, manifest: Contents, name: str) -> str:
+    path, (size, digest) = folder / name, manifest.files[name]
+    if path.is_symlink():
+        raise ReleaseError("is a link", wanted="a file")
+    data = path.read_bytes()
+    if len(data) != size:
+        raise ReleaseError(f"has {len(data):,} bytes", wanted=f"{size:,}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise ReleaseError(f"was changed: SHA-256 {found[:16]}...", wanted=f"{digest[:16]}...")
+    return f"{size:,} bytes, SHA-256 {digest[:16]}..."
+
+
+def _no_others(folder: Path, manifest: Contents) -> str:
+    known = {MANIFEST, SIGNATURE, *manifest.files}
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    if there - known:
+        raise ReleaseError("not in the manifest: " + ", ".join(sorted(there - known)))
+    return f"{len(there)} files"
+
+
+def _differs(parts: list[tuple[int, bytes]], found: list[tuple[int, bytes]]) -> int | None:
+    """The address of the first part that is not there as it should be."""
+    for address, part in parts:
+        if not any(
+            start <= address and data[address - start : address - start + len(part)] == part
+            for start, data in found
+        ):
+            return address
+    return None
+
+
+def _images_agree(folder: Path, manifest: Contents) -> str:
+    """The same bytes at the same addresses in ELF, hex, bin and UF2; the build id in them."""
+    from intelhex import IntelHex  # noqa: PLC0415 - an extra
+
+    stem = (manifest.named(".elf") or "").removesuffix(".elf")
+    files = {kind: folder / f"{stem}.{kind}" for kind in ("elf", "hex", "bin", "uf2")}
+    parts = sorted(Elf(files["elf"]).loaded())
+    if not any(str(manifest.data["build_id"]).encode() in part for _, part in parts):
+        raise ReleaseError(f"the build id {manifest.data['build_id']} is not in the image")
+    read = IntelHex(io.StringIO(files["hex"].read_text(encoding="ascii")))
+    read.padding = 0  # as between sections in the ELF file
+    others = {"hex": [(at, read.tobinstr(at, size=len(part))) for at, part in parts]}
+    if files["bin"].name in manifest.files:
+        others["bin"] = [(parts[0][0], files["bin"].read_bytes())]
+    if files["uf2"].name in manifest.files:
+        others["uf2"] = from_uf2(files["uf2"].read_bytes())[1]
+    for kind, found in others.items():
+        at = _differs(parts, found)
+        if at is not None:
+            raise ReleaseError(f"the {kind} file differs from the ELF file at {at:#010x}")
+    return f"{', '.join(['elf', *others])}: build {manifest.data['build_id']}"
+
+
+def _report(folder: Path, manifest: Contents) -> str:
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    pairs = {
+        "board": report["board"],
+        "core": report["core"],
+        "build_id": report["build_id"] if manifest.data["app"] == "check" else None,
+        "arithmetic": report["rounding"],
+        "model_sha256": report["network"]["model_sha256"],
+    }
+    for name, value in pairs.items():
+        if value is not None and manifest.data[name] != value:
+            raise ReleaseError(f"says {name} {value}", wanted=str(manifest.data[name]))
+    return f"model {str(manifest.data['model_sha256'])[:16]}..., {manifest.data['arithmetic']}"
+
+
+def _sbom(folder: Path, manifest: Contents) -> str:
+    text = (folder / SBOM).read_text(encoding="utf-8")
+    wrong = sbom.invalid(text)
+    if wrong:
+        raise ReleaseError(wrong)
+    data = json.loads(text)
+    elf = manifest.files[manifest.named(".elf") or ""][1]
+    if data["metadata"]["component"]["hashes"][0]["content"] != elf:
+        raise ReleaseError("is of another image")
+    return f"CycloneDX {data['specVersion']}, {len(data['components'])} components"
+
+
+def _mcuboot(folder: Path, manifest: Contents, key: Key) -> str:
+    name = manifest.named(".mcuboot.bin")
+    if name is None:
+        raise ReleaseError("is missing")
+    found = refuse_untrusted(key, folder / name)
+    version = str(manifest.data["version"])
+    if found.version != (version if "+" in version else f"{version}+0"):
+        raise ReleaseError(f"is version {found.version}", wanted=version)
+    slot = manifest.data["mcuboot"]
+    built = str(slot["build_id"]).encode()
+    if found.header_bytes != slot["header_bytes"] or built not in found.body:
+        raise ReleaseError(f"holds another build than {slot['build_id']}")
+    return f"{found.version}, signed with this key, for {slot['slot_address']:#010x}"
