@@ -40,7 +40,7 @@ from mbn.target import Board, find_board
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"
-BOARDS = ("qemu", "qemu-m7", "qemu-m55")
+BOARDS = ("qemu", "qemu-m33", "qemu-m7", "qemu-m55", "qemu-m3", "qemu-m0")
 RANDOM = "--weights random:1 --keep-constant --classes"
 SHIFTED = "--shifted"  # small depthwise weights, so multipliers above one half, as if trained
 FIT = (
