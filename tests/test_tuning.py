@@ -18,6 +18,7 @@ import networks
 from mbn import ir, lowering, tuner, tuning
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
+from mbn.device.session import Device
 from mbn.errors import BoardError
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.kernels import VERSIONS, candidates
@@ -206,7 +207,27 @@ def test_bad_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert tune_command.main(["--board", "qemu", "--family", "--alpha", "0.5"]) == 2
     assert "one way to name networks" in capsys.readouterr().err
     with pytest.raises(BoardError):
-        prepared("nucleo_h743zi", *SMALL)
+        tuner.counter_of(find_board("nucleo_h743zi"))
+
+
+def test_attached_board_is_flashed_and_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The emulator stands for the board: it has no counter, so numbers are put in its mouth."""
+    monkeypatch.chdir(tmp_path)
+    command = ["--board", "stm32", "--method", "qemu", "--records", "t.jsonl", *SMALL]
+    assert tune_command.main(command) == 2
+    assert "counts no cycles" in capsys.readouterr().err
+    assert not Path("t.jsonl").exists()
+    stages = len(prepared("stm32", *SMALL).stages)
+    every = tuner.rounds
+    monkeypatch.setattr(tuner, "rounds", lambda made, known: every(made, known)[:2])
+    monkeypatch.setattr(Device, "cycles", lambda _: tuple(range(1, stages + 1)))
+    assert tune_command.main(command) == 0
+    assert "Measured on stm32f405" in capsys.readouterr().out
+    known = tuning.read(Path("t.jsonl"), VERSIONS)
+    assert set(known.by.values()) == {"stm32f405"}
+    assert {key[0] for key in known.points} == {"cortex-m4f"}
 
 
 @pytest.mark.parametrize("name", ["qemu", "qemu-m7", "qemu-m55"])
@@ -237,7 +258,7 @@ def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_pat
     )
     known = tuning.bundled(VERSIONS)
     ways = [stage.candidates[-1] for stage in made.stages]
-    for stage, point in tuner.measured(made, ways, tmp_path):
+    for stage, point in tuner.measured(made, ways, tmp_path, tuner.Emulated()):
         then = known.points[made.key(stage)][point.way]
         assert abs(point.cycles / then.cycles - 1) < percent / 100, stage.signature
         assert point.tables_bytes == then.tables_bytes

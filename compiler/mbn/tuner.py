@@ -1,11 +1,10 @@
 """Measures the variants of a network's stages, so that the compiler need not guess.
 
-What enters: a job, records so far. What leaves: more records. Always holds: a stage's cycles are
-those of the whole network's bench image in emulation, as they are without memory's wait states; no
-stage's cost depends on how another is built, so one run measures one candidate of every stage, and
-equal stages take different ones; records are written after each run, and what they know is not
-measured again. Every candidate is tried: there are at most some ten, so that nothing is searched
-for and nothing depends on chance.
+What enters: a job, records so far, what counts: an emulator or an attached board. What leaves: more
+records. Always holds: one run measures one candidate of every stage of the whole network, since no
+stage's cost depends on how another is built, and equal stages take different ones; records are
+written after each run, and what they know is not measured again. Every candidate is tried: there
+are at most some ten, so that nothing is searched for and nothing depends on chance.
 """
 
 from __future__ import annotations
@@ -14,18 +13,73 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 from rich.console import Console
 
-from mbn import cost, elf, ir, lowering, pipeline, sources, tuning
+from mbn import checking, cost, elf, flashing, ir, lowering, pipeline, sources, tuning
 from mbn.build import build_image
+from mbn.device.open import open_device
+from mbn.device.protocol import Watch
 from mbn.errors import BoardError
+from mbn.flash.find import Place
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS, candidates
+from mbn.target import Board, Image
 from mbn.tuning import Point, Records, signature
 
 Progress = Callable[[int, int], None]  # runs done, of
-RUNS = "emulation"
+
+
+class Counter(Protocol):
+    """What tells a stage's cycles."""
+
+    app: str  # whose image it runs
+    by: str  # what the records call it
+
+    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+        """Of one inference, by stage. Raises `BoardError` where nothing counts them."""
+        ...
+
+
+class Emulated:
+    """Modelled cycles in emulation, for memory without wait states."""
+
+    app = "bench"
+    by = "emulation"
+
+    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+        result = cost.measure(image.board, image.elf, len(network.stages), folder / "cost")
+        found = [stage.modelled_cycles for stage in result.stages]
+        if None in found:
+            raise BoardError("no cycles to tune by", wanted="; ".join(result.notes) or "a model")
+        return [cycles or 0 for cycles in found]
+
+
+class Attached:
+    """Cycles that a board measures itself, each image flashed into it first."""
+
+    app = checking.IMAGE_NAME
+
+    def __init__(self, board: Board, place: Place, console: Console) -> None:
+        self.by, self.place, self.console = board.name, place, console
+
+    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+        wanted = flashing.wanted_of(image)
+        log = folder / "flash.log"
+        with (
+            flashing.flashed(wanted, self.place, self.console, log) as flasher,
+            open_device(image.board, image, flasher.port, log_path=log) as device,
+        ):
+            device.run(np.zeros(network.input.shape, np.int8), Watch.CYCLES)
+            found = device.cycles()
+        if found is None or not all(found):
+            raise BoardError(
+                f"{image.board.name} counts no cycles: its counter does not move",
+                advice="Leave out --port and the like to tune in emulation",
+            )
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +105,7 @@ class Tuning:
 
 
 def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
-    """Finds and lowers the network, and lists its stages' candidates. Raises BoardError where
-    nothing counts cycles for the board's core."""
-    if job.board.emulator is None or job.board.native:
-        raise BoardError(
-            f"no cycles can be counted for the board {job.board.name}",
-            wanted="a board with an emulator: qemu, qemu-m7, qemu-m55, ...",
-            advice="Records are of a core: those of the emulated board of the same core serve",
-        )
+    """Finds and lowers the network, and lists its stages' candidates."""
     source = sources.find_network(job.request, folder / "onnx", console)
     network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
     computed, _ = lowering.computed_of(network, simplify=job.simplify)
@@ -89,10 +136,21 @@ def rounds(made: Tuning, known: Records) -> list[tuple[ir.BandOption, ...]]:
     return found
 
 
+def counter_of(board: Board) -> Counter:
+    """The board's emulator. Raises BoardError where it has none, or nothing to count by."""
+    if board.emulator is None or board.native:
+        raise BoardError(
+            f"no cycles can be counted for the board {board.name}",
+            wanted="a board with an emulator (qemu, qemu-m7, qemu-m55, ...), or an attached one",
+            advice="Records are of a core: those of the emulated board of the same core serve",
+        )
+    return Emulated()
+
+
 def measured(
-    made: Tuning, options: Sequence[ir.BandOption], folder: Path
+    made: Tuning, options: Sequence[ir.BandOption], folder: Path, counter: Counter
 ) -> list[tuple[Stage, Point]]:
-    """One run: builds the bench image so, counts, and says what each stage costs."""
+    """One run: builds an image so, counts, and says what each stage costs."""
     job = made.job
     generated = lowering.generate(
         made.network,
@@ -103,19 +161,14 @@ def measured(
     )
     generated.files.write(folder / "c")
     image = build_image(
-        folder / "c", job.board, "bench", folder, optimise=pipeline.FLAGS[job.optimise]
+        folder / "c", job.board, counter.app, folder, optimise=pipeline.FLAGS[job.optimise]
     )
-    result = cost.measure(job.board, image.elf, len(options), folder / "cost")
+    cycles = counter.cycles(image, made.network, folder)
     sizes = _code_bytes(image.elf, generated)
     found = []
     for index, (stage, option) in enumerate(zip(made.stages, options, strict=True)):
-        cycles = result.stages[index].modelled_cycles
-        if cycles is None:
-            raise BoardError(
-                f"{result.model}: no cycles to tune by", wanted="; ".join(result.notes) or "a model"
-            )
         tables = generated.codes[index].weights_bytes
-        point = Point(option.rows, option.variant, cycles, tables, sizes[index])
+        point = Point(option.rows, option.variant, cycles[index], tables, sizes[index])
         found.append((stage, point))
     return found
 
@@ -125,14 +178,15 @@ def tune(
     known: Records,
     path: Path,
     folder: Path,
+    counter: Counter,
     progress: Progress,
 ) -> int:
     """Measures what is not known, and writes all to `path` after each run. Returns the runs."""
     todo = rounds(made, known)
     for number, options in enumerate(todo):
         progress(number, len(todo))
-        for stage, point in measured(made, options, folder):
-            known.add(made.key(stage), point, RUNS)
+        for stage, point in measured(made, options, folder, counter):
+            known.add(made.key(stage), point, counter.by)
         tuning.write(known, path)
     progress(len(todo), len(todo))
     return len(todo)

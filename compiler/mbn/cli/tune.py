@@ -22,20 +22,23 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.flash.find import LAB, Place, lab_place
 from mbn.ir import BandOption, InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
-from mbn.target import Board, find_board
+from mbn.target import METHODS, Board, find_board
 from mbn.tuning import Point, Records
 
 EXAMPLES = """examples:
   mbn-tune --board qemu --alpha 0.25                    # the bundled network on a Cortex-M4F
   mbn-tune --board qemu-m7 --onnx mine.onnx --records mine.jsonl
   mbn-compile --board stm32 --onnx mine.onnx --records mine.jsonl    # takes what was measured
-  mbn-tune --board qemu --family --records family.jsonl # all sizes of the paper's family, hours
+  mbn-tune --board nucleo_h743zi --probe 0668FF --alpha 0.25   # cycles measured on the board
+  mbn-tune --board qemu --family --records family.jsonl # all sizes of the paper's family: an hour
 
 Every stage has some candidates: heights of its bands, weights as bytes or halfwords, straight code
-or bodies that stages share. Each is built and counted in emulation; --optimise of mbn-compile then
-chooses by what was measured. All candidates give the same bits.
+or bodies that stages share. Each is built and counted, in emulation or, where --port, --probe,
+--drive or --at says which, on a board, which is flashed for each run; --optimise of mbn-compile
+then chooses by what was measured. All candidates give the same bits.
 """
 
 
@@ -61,6 +64,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what is known, and where it goes (default tuning.jsonl)",
     )
+    board = made.add_argument_group("an attached board, in the place of the emulator")
+    board.add_argument("--port", help="its serial port, socket:// or rfc2217://")
+    board.add_argument("--probe", metavar="ID", help="the debug probe's unique id")
+    board.add_argument("--drive", type=Path, metavar="DIR", help="its boot loader's drive")
+    board.add_argument("--method", choices=METHODS, help="default: the board's preferred one")
+    board.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
+    board.add_argument("--lab", type=Path, default=Path(LAB), metavar="FILE", help="see --at")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
@@ -80,13 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Tunes one network, or the family."""
     console = run_console(quiet=arguments.quiet)
     board = find_board(arguments.board)
+    counter = counter_for(arguments, board, console)
     known = tuning.read(arguments.records, VERSIONS) if arguments.records.exists() else Records()
     for reason in known.ignored:
         console.print(f"warning: {reason}", markup=False)
     if not arguments.family:
         made = prepared(arguments, board, console)
-        spent = measure(made, known, arguments.records, console)
-        console.print(table(made, known))
+        spent = measure(made, known, arguments.records, counter, console)
+        console.print(table(made, known, counter))
         console.print(f"{spent} runs; wrote {arguments.records}")
         return 0
     if arguments.onnx is not None or arguments.alpha is not None:
@@ -94,10 +105,18 @@ def run(arguments: argparse.Namespace) -> int:
     for size in family():
         one = parser().parse_args(["--board", board.name, "--keep-constant", *size])
         made = prepared(one, board, console)
-        spent = measure(made, known, arguments.records, console)
+        spent = measure(made, known, arguments.records, counter, console)
         console.print(f"{made.network.name} on {board.core.name}: {spent} runs")
     console.print(f"wrote {arguments.records}")
     return 0
+
+
+def counter_for(arguments: argparse.Namespace, board: Board, console: Console) -> tuner.Counter:
+    """The attached board if anything says where it is, otherwise its emulator."""
+    said = Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
+    if arguments.at is None and not said.real and said.method is None:
+        return tuner.counter_of(board)
+    return tuner.Attached(board, said.over(lab_place(board, arguments.at, arguments.lab)), console)
 
 
 def family() -> list[list[str]]:
@@ -131,7 +150,9 @@ def folder_of(board: Board) -> Path:
     return Path("out") / "tune" / board.name
 
 
-def measure(made: tuner.Tuning, known: Records, path: Path, console: Console) -> int:
+def measure(
+    made: tuner.Tuning, known: Records, path: Path, counter: tuner.Counter, console: Console
+) -> int:
     """Runs with a progress bar; how many."""
     columns = (
         TextColumn("{task.description}"),
@@ -148,11 +169,12 @@ def measure(made: tuner.Tuning, known: Records, path: Path, console: Console) ->
             known,
             path,
             folder_of(made.job.board) / made.network.name,
+            counter,
             lambda done, of: bar.update(task, completed=done, total=of),
         )
 
 
-def table(made: tuner.Tuning, known: Records) -> Table:
+def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
     """Of each stage the fastest candidate and the smallest, beside what goes unmeasured."""
     shown = Table(
         title=f"{made.network.name} on {made.job.board.core.name}",
@@ -173,7 +195,9 @@ def table(made: tuner.Tuning, known: Records) -> Table:
         for one in (fastest, smallest):
             cells += [named(one.rows, one.variant), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)
-    shown.caption = "*Modelled for zero-wait memory. Bytes: tables and the stage's own code."
+    emulated = counter.by == tuner.Emulated.by
+    how = "Modelled for zero-wait memory" if emulated else f"Measured on {counter.by}"
+    shown.caption = f"*{how}. Bytes: tables and the stage's own code."
     shown.caption_justify = "left"
     return shown
 
