@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mbn.build.uf2 import from_uf2
@@ -47,7 +48,7 @@ def verify_release(folder: Path, key: Key) -> list[Verdict]:
         return [*found, Verdict(MANIFEST, False, _words(error))]
     found.append(_judge(f"{MANIFEST}: key", lambda: _same_key(manifest, key)))
     for name in sorted(manifest.files):
-        found.append(_judge(name, lambda name=name: _file(folder, manifest, name)))  # type: ignore[misc]
+        found.append(_judge(name, partial(_file, folder, manifest, name)))
     found.append(_judge("no other files", lambda: _no_others(folder, manifest)))
     found.append(_judge("images agree", lambda: _images_agree(folder, manifest)))
     found.append(_judge("report", lambda: _report(folder, manifest)))
