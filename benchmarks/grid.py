@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         for name in arguments.boards:
             kernel_set = find_board(name).core.kernels
             for mode in (ir.InputMode(mode) for mode in arguments.modes):
-                needs, plan = lowering.planned(network, kernel_set, mode, ram_budget=0)
+                _, needs, plan = lowering.planned(network, kernel_set, mode, ram_budget=0)
                 within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
                 exact, columns = True, "- | - | - | -"
                 if arguments.compile:

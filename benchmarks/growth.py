@@ -48,8 +48,8 @@ class Point:
 
 def predicted(alpha: float, resolution: int, board: Board) -> Point:
     network = family_network(alpha, resolution, CLASSES)
-    needs, _ = lowering.planned(network, board.core.kernels, InputMode.STREAM)
-    guess = predict(board.core, network, [need.band_rows for need in needs])
+    options, _, _ = lowering.planned(network, board.core.kernels, InputMode.STREAM)
+    guess = predict(board.core, network, options)
     if guess is None:
         raise UsageError(
             f"no fit for {board.core.name} with kernels {board.core.kernels}",

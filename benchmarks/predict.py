@@ -20,7 +20,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from mbn.target import Board, find_board
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"
-BOARDS = ("qemu", "qemu-m7", "qemu-m55")
+BOARDS = ("qemu", "qemu-m33", "qemu-m7", "qemu-m55", "qemu-m3", "qemu-m0")
 RANDOM = "--weights random:1 --keep-constant --classes"
 SHIFTED = "--shifted"  # small depthwise weights, so multipliers above one half, as if trained
 FIT = (
@@ -120,7 +120,7 @@ def compiled(network: str, board: Board, folder: Path, build: bool) -> Any:
     arguments = compile_command.parser().parse_args(
         ["--board", board.name, "--samples", "1", "--output", str(folder), *shlex.split(network)]
     )
-    job = compile_command.job_of(arguments, board)
+    job = replace(compile_command.job_of(arguments, board), records=None)  # nothing tuned
     quiet = Console(quiet=True)
     return pipeline.compile_image(job, quiet) if build else pipeline.plan_network(job, quiet)
 
@@ -167,8 +167,7 @@ def errors(board: Board, networks: tuple[str, ...], known: Any) -> Iterator[floa
     """Prints a line a network; yields the whole's error in percent."""
     for network in networks:
         generated, counts = counted(network, board)
-        bands = [need.band_rows for need in generated.needs]
-        guess = predict(board.core, generated.computed, bands, known)
+        guess = predict(board.core, generated.computed, generated.options, known)
         assert guess is not None
         error = 100 * (guess.total / counts.total - 1)
         stage_errors = [

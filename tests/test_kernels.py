@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,13 +62,20 @@ def compare(
     simplify: bool = False,
     optimise: str = "speed",
     ram_budget: int | None = None,
+    forced: Sequence[ir.BandOption] | None = None,
 ) -> None:
     """Builds the network for `board` and compares every stage of every image with the reference
-    (`simplify`: of the channels that are not removed)."""
+    (`simplify`: of the channels that are not removed). `forced`: how each stage is built."""
     reference = Reference(network)
     images = networks.images(network)
     generated = lowering.generate(
-        network, kernel_set, mode, simplify=simplify, optimise=optimise, ram_budget=ram_budget
+        network,
+        kernel_set,
+        mode,
+        simplify=simplify,
+        optimise=optimise,
+        ram_budget=ram_budget,
+        forced=forced,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from conftest import Compiled
-from mbn import pipeline
+from mbn import ir, pipeline
 from mbn.cli import compile as compile_command
 from mbn.ir import InputMode, StageKind
 from mbn.model.shape import shape
@@ -67,7 +67,7 @@ def test_floor_and_unknown_kinds() -> None:
             "held_out": {"mean_percent": 1.0, "largest_percent": 2.0},
         }
     }
-    heights = [1] * len(network.stages)
+    heights = [ir.BandOption(1, 0, False, 0)] * len(network.stages)
     guess = predict(core, network, heights, fitted)
     assert guess is not None
     calls = sum(network.stage_output(stage).height for stage in network.stages)

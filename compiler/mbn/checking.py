@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mbn import ir, network_file
+from mbn import cost, ir, network_file
 from mbn.device.check import CheckResult, check
 from mbn.device.open import open_device, where
 from mbn.device.protocol import Health
@@ -205,16 +205,23 @@ def _with_result(report: Report, result: CheckResult, place: str) -> Report:
 
 def with_counts(
     report: Report,
-    totals: tuple[int | None, int | None],
-    stages: list[tuple[int | None, int | None]],
+    whole: cost.Cost,
+    stages: Sequence[cost.Cost],
 ) -> Report:
-    """The report with (instructions, modelled cycles) of the whole and of each stage."""
+    """The report with what was counted and modelled, of the whole and of each stage."""
     assert report.check is not None
-    counted = replace(report.check, instructions=totals[0], modelled_cycles=totals[1])
-    facts: list[StageFacts] = []
-    for stage, (instructions, cycles) in zip(report.stages, stages, strict=True):
-        facts.append(replace(stage, instructions=instructions, modelled_cycles=cycles))
-    return report.with_check(counted, report.memory, tuple(facts))
+
+    def figures(of: cost.Cost) -> dict[str, Any]:
+        return {
+            "instructions": of.instructions,
+            "modelled_cycles": of.modelled_cycles,
+            "unaligned_cycles": of.unaligned_cycles,
+        }
+
+    facts = (
+        replace(stage, **figures(one)) for stage, one in zip(report.stages, stages, strict=True)
+    )
+    return report.with_check(replace(report.check, **figures(whole)), report.memory, tuple(facts))
 
 
 def stage_facts(network: ir.Network) -> tuple[StageFacts, ...]:

@@ -11,7 +11,7 @@ keeps the reference independent of the compiler). The compiler adds them as `Lay
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -288,14 +288,41 @@ class StageNeeds:
     second: int | None = None  # of an addition: the tensor whose rows y it reads besides
 
 
+class Sharing(IntEnum):
+    """Which parts of a stage call bodies that serve all shapes, in the place of straight code:
+    less flash, more cycles. Each includes those before it."""
+
+    NONE = 0
+    REST = 1  # groups of pixels that a row leaves over
+    POINTWISE = 2
+    ALL = 3  # the depthwise, or the gathering of windows, too
+
+
+# The largest shift of a depthwise that kernel sets fold into its weights, which are halfwords
+# there: -128 << 8 is the least of those. Others shift every accumulator.
+FOLDED_SHIFT = {"dsp": 8, "m7": 8}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What of a stage's schedule is free beside the height of its bands. A kernel set offers those
+    that make a difference; all give the same bits."""
+
+    wide: bool = False  # the pointwise's weights as halfwords: faster, twice the bytes
+    shared: Sharing = Sharing.NONE
+
+
 @dataclass(frozen=True)
 class BandOption:
-    """A height that a stage's bands may have. Cycles are estimated; only differences count."""
+    """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
+    or measured, of one stage all in the same way; only differences count."""
 
     rows: int
     scratch_bytes: int
     reads_before_writing: bool  # the output rows may lie over input rows of the same band
     cycles: int  # of the whole map
+    variant: Variant = Variant()
+    measured: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,22 @@ the checker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mbn import arithmetic, ir, network_file
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
-from mbn.kernels import StageCode, band_options, build_stage
+from mbn.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
 from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, plan_bands
 from mbn.simplify import remove_constants
+from mbn.target import Core
+from mbn.tuning import Tuned, bundled, signature
+from mbn.tuning import options as tuned_options
 
 # Times the least arena: what taller bands may take
 SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
@@ -39,6 +44,7 @@ class Generated:
     model_sha256: str
     kernel_set: str
     codes: tuple[StageCode, ...]
+    options: tuple[ir.BandOption, ...]  # how each stage is built
     needs: tuple[ir.StageNeeds, ...]
     shapes: tuple[ir.RowShape, ...]
     plan: ir.Plan
@@ -54,32 +60,35 @@ def generate(
     optimise: str = "speed",
     ram_budget: int | None = None,
     memories: tuple[int, ...] = (),
+    tuned: Tuned | None = None,
+    forced: Sequence[ir.BandOption] | None = None,
     prefix: str = "mbn_model",
     progress: Progress | None = None,
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
     `simplify` removes channels that are constant for every image; no remaining bit changes.
+    `tuned`: what was measured of the core; `forced`: how each stage is to be built, whatever else
+    is said.
     """
-    computed, channels = arithmetic.derive_all(network), ir.all_channels(network)
-    if simplify:
-        simplified = remove_constants(computed)
-        computed, channels = simplified.network, simplified.channels
+    computed, channels = computed_of(network, simplify=simplify)
     shapes = row_shapes(computed)
-    needs, plan = planned(
+    options, needs, plan = planned(
         computed,
         kernel_set,
         mode,
         optimise=optimise,
         ram_budget=ram_budget,
         memories=memories,
+        tuned=tuned,
+        forced=forced,
     )
     codes = []
-    for index, (stage, one) in enumerate(zip(computed.stages, needs, strict=True)):
+    for index, (stage, option) in enumerate(zip(computed.stages, options, strict=True)):
         if progress:
             progress(index, len(computed.stages))
-        codes.append(build_stage(computed, stage, kernel_set, optimise, one.band_rows))
-        assert codes[-1].scratch_bytes == one.scratch_bytes, "a plan for another kernel"
+        codes.append(build_stage(computed, stage, kernel_set, option))
+        assert codes[-1].scratch_bytes == option.scratch_bytes, "a plan for another kernel"
     if progress:
         progress(len(computed.stages), len(computed.stages))
     digest = network_file.sha256(network)
@@ -100,11 +109,24 @@ def generate(
         digest,
         kernel_set,
         tuple(codes),
+        options,
         needs,
         shapes,
         plan,
         files,
     )
+
+
+def computed_of(
+    network: ir.Network, *, simplify: bool
+) -> tuple[ir.Network, tuple[ir.StageChannels, ...]]:
+    """The network with derived constants, without constant channels if `simplify`; and what became
+    of each stage's channels."""
+    derived = arithmetic.derive_all(network)
+    if not simplify:
+        return derived, ir.all_channels(network)
+    simplified = remove_constants(derived)
+    return simplified.network, simplified.channels
 
 
 def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
@@ -126,11 +148,17 @@ def planned(
     optimise: str = "speed",
     ram_budget: int | None = None,
     memories: tuple[int, ...] = (),
-) -> tuple[tuple[ir.StageNeeds, ...], ir.Plan]:
-    """Heights of the bands and a plan, proved: the least arena, or faster within what `optimise`
-    and the budget leave (0: the least). Nothing is lowered."""
+    tuned: Tuned | None = None,
+    forced: Sequence[ir.BandOption] | None = None,
+) -> tuple[tuple[ir.BandOption, ...], tuple[ir.StageNeeds, ...], ir.Plan]:
+    """Variants, heights of the bands and a plan, proved: the least arena, or faster within what
+    `optimise` and the budget leave (0: the least). Nothing is lowered. See `generate`."""
     shapes = row_shapes(network)
-    options = [band_options(network, stage, kernel_set, optimise) for stage in network.stages]
+    options = (
+        stage_options(network, kernel_set, optimise, tuned)
+        if forced is None
+        else [(option,) for option in forced]
+    )
     least = [
         stage_needs(index, network, stage, inputs)
         for index, (stage, inputs) in enumerate(
@@ -147,7 +175,33 @@ def planned(
         memories=memories,
     )
     check_plan(plan, needs, shapes)
-    return needs, plan
+    chosen = tuple(
+        next(option for option in of_stage if option.rows == need.band_rows)
+        for of_stage, need in zip(options, needs, strict=True)
+    )
+    return chosen, needs, plan
+
+
+def bundled_tuning(core: Core) -> Tuned:
+    """What was measured of a core and comes with the compiler."""
+    return bundled(VERSIONS).of(core.name, core.kernels, VERSIONS[core.kernels])
+
+
+def stage_options(
+    network: ir.Network, kernel_set: str, optimise: str, tuned: Tuned | None = None
+) -> list[tuple[ir.BandOption, ...]]:
+    """Of each stage, how it is built at each height that its bands may have."""
+    copies = Counter(signature(network, stage, kernel_set) for stage in network.stages)
+    return [
+        tuned_options(
+            candidates(network, stage, kernel_set),
+            {} if tuned is None else tuned.at(network, stage),
+            optimise,
+            partial(preferred, network, stage, kernel_set, optimise),
+            copies[signature(network, stage, kernel_set)],
+        )
+        for stage in network.stages
+    ]
 
 
 def stage_needs(

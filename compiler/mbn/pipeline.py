@@ -14,11 +14,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import checking, cost, fit, ir, mlperf, network_file, sources
+from mbn import checking, cost, fit, ir, mlperf, network_file, sources, tuning
 from mbn.build import build_image
 from mbn.errors import BoardError
 from mbn.frontend import lower
-from mbn.lowering import Generated, generate, planned
+from mbn.kernels import VERSIONS
+from mbn.lowering import Generated, bundled_tuning, generate, planned
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, Times, family_network, milliseconds, predict
 from mbn.reference import Reference
@@ -44,6 +45,8 @@ class Job:
     ram_budget: int | None = None  # bytes of arena
     rounding: ir.Rounding = ir.Rounding.SINGLE
     app: str = checking.IMAGE_NAME  # built beside the check's
+    # mbn-tune's, besides the bundled ones; None: not even those
+    records: tuple[Path, ...] | None = ()
     output: Path | None = None
     prefix: str = "mbn_model"  # of every public name of the C
 
@@ -91,10 +94,24 @@ def plan_network(job: Job, console: Console) -> Planned:
             optimise=job.optimise,
             ram_budget=job.ram_budget,
             memories=job.board.arena_memories(),
+            tuned=tuned_for(job, console),
             prefix=job.prefix,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
     return Planned(source, folder, generated)
+
+
+def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:
+    """What was measured of the job's core; prints what of the records was ignored."""
+    if job.records is None:
+        return None
+    core = job.board.core
+    found = tuning.bundled(VERSIONS)
+    for path in job.records:
+        found.take(tuning.read(path, VERSIONS))
+    for reason in found.ignored:
+        console.print(f"warning: {reason}", markup=False)
+    return found.of(core.name, core.kernels, VERSIONS[core.kernels])
 
 
 def predicted(generated: Generated, board: Board) -> Prediction | None:
@@ -102,7 +119,7 @@ def predicted(generated: Generated, board: Board) -> Prediction | None:
     kernels, rounding `tflite`."""
     if generated.network.rounding is not ir.Rounding.SINGLE:
         return None
-    return predict(board.core, generated.computed, [need.band_rows for need in generated.needs])
+    return predict(board.core, generated.computed, generated.options)
 
 
 def predicted_times(prediction: Prediction, macs: int, board: Board) -> Times | None:
@@ -128,13 +145,14 @@ def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
     flash are estimated, the arena is planned, nothing is lowered or run. Raises BoardError where
     there is no clock or no fitted model."""
     found = []
+    tuned = bundled_tuning(board.core)
     for alpha in fit.ALPHAS:
         for resolution in fit.RESOLUTIONS:
             network = family_network(alpha, resolution, classes)
-            needs, plan = planned(
-                network, board.core.kernels, mode, memories=board.arena_memories()
+            options, _, plan = planned(
+                network, board.core.kernels, mode, memories=board.arena_memories(), tuned=tuned
             )
-            guess = predict(board.core, network, [need.band_rows for need in needs])
+            guess = predict(board.core, network, options)
             times = None if guess is None else predicted_times(guess, network.macs, board)
             if guess is None or times is None:
                 raise BoardError(
@@ -295,17 +313,13 @@ def _refuse_unemulated(image: Image) -> None:
 
 
 def _count(compiled: Compiled, report: Report, console: Console) -> Report:
-    result = measure(compiled, console)
+    result = measure(compiled, console, unaligned=True)
     for note in result.notes:
         console.print(note)
-    return checking.with_counts(
-        report,
-        (result.total.instructions, result.total.modelled_cycles),
-        [(stage.instructions, stage.modelled_cycles) for stage in result.stages],
-    )
+    return checking.with_counts(report, result.total, result.stages)
 
 
-def measure(compiled: Compiled, console: Console) -> cost.CostResult:
+def measure(compiled: Compiled, console: Console, *, unaligned: bool = False) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
     image; no bit is compared."""
     image = build_image(
@@ -322,5 +336,6 @@ def measure(compiled: Compiled, console: Console) -> cost.CostResult:
             image.elf,
             len(compiled.report.stages),
             compiled.folder / "cost",
+            unaligned=unaligned,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )

@@ -2,7 +2,7 @@
 
 What enters: alpha, resolution, classes, boards. What leaves: bytes of flash and RAM, predicted
 cycles and milliseconds, board by board. Always holds: nothing is lowered, built or run; boards of
-one kernel set and the same room for an arena share a plan.
+one core and the same room for an arena share a plan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mbn import fit, ir
-from mbn.lowering import planned
+from mbn.lowering import bundled_tuning, planned
 from mbn.predict import Times, family_network, milliseconds, predict
 from mbn.target import FIRMWARE_BYTES, Board
 
@@ -32,17 +32,24 @@ class Cost:
 def costs(alpha: float, resolution: int, classes: int, boards: Sequence[Board]) -> list[Cost]:
     """In the boards' order, image rows streamed in. Raises `UsageError` for a size that is none."""
     network = family_network(alpha, resolution, classes)
-    plans: dict[object, tuple[tuple[ir.StageNeeds, ...], ir.Plan]] = {}
+    plans: dict[object, tuple[tuple[ir.BandOption, ...], ir.Plan]] = {}
     found = []
     for board in boards:
         kernels, memories = board.core.kernels, board.arena_memories()
-        key = (kernels, memories)
+        key = (board.core.name, memories)
         if key not in plans:
-            plans[key] = planned(network, kernels, ir.InputMode.STREAM, memories=memories)
-        needs, plan = plans[key]
+            options, _, plan = planned(
+                network,
+                kernels,
+                ir.InputMode.STREAM,
+                memories=memories,
+                tuned=bundled_tuning(board.core),
+            )
+            plans[key] = options, plan
+        options, plan = plans[key]
         estimate = fit.family_demand(alpha, resolution, classes, kernels, ir.InputMode.STREAM)
         demand = replace(estimate, arena_bytes=plan.arena_bytes)
-        guess = predict(board.core, network, [need.band_rows for need in needs])
+        guess = predict(board.core, network, options)
         times = None
         if guess is not None:
             instructions = guess.total * guess.instructions_per_cycle

@@ -49,53 +49,19 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--board", required=True, help="host, qemu, qemu-m7, stm32, ...")
-    network = made.add_argument_group("the network")
-    network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
-    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
-    network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
-    network.add_argument(
-        "--weights",
-        default="trained",
-        metavar="trained|random:SEED",
-        help="the bundled network, or drawn weights to measure any size (default trained)",
-    )
-    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
-    network.add_argument(
-        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
-    )
-    network.add_argument(
-        "--input-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
-    )
-    network.add_argument(
-        "--rounding",
-        choices=[rounding.value for rounding in Rounding],
-        default=Rounding.SINGLE.value,
-        help="the fast one, or TensorFlow Lite's reference bits (default single)",
-    )
-    network.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
-    )
-    network.add_argument(
-        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
-    )
-    network.add_argument(
-        "--keep-constant",
-        action="store_true",
-        help="compute channels too that are proved to be the same for every image",
-    )
-    network.add_argument(
-        "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
-    )
+    add_network(made)
     made.add_argument(
         "--optimise",
         choices=["speed", "balanced", "size"],
         default="speed",
         help="speed: up to 1.45 times the least RAM and the most flash; balanced: some of both; "
         "size: the least of both (default speed)",
+    )
+    made.add_argument(
+        "--records",
+        action="append",
+        metavar="FILE",
+        help="what mbn-tune measured, besides what comes with the compiler; none: neither",
     )
     made.add_argument(
         "--ram-budget",
@@ -163,6 +129,51 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
+
+
+def add_network(made: argparse.ArgumentParser) -> None:
+    """The arguments that name a network and say how it is understood."""
+    network = made.add_argument_group("the network")
+    network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
+    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
+    network.add_argument(
+        "--weights",
+        default="trained",
+        metavar="trained|random:SEED",
+        help="the bundled network, or drawn weights to measure any size (default trained)",
+    )
+    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
+    network.add_argument(
+        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
+    )
+    network.add_argument(
+        "--input-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
+    )
+    network.add_argument(
+        "--rounding",
+        choices=[rounding.value for rounding in Rounding],
+        default=Rounding.SINGLE.value,
+        help="the fast one, or TensorFlow Lite's reference bits (default single)",
+    )
+    network.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
+    )
+    network.add_argument(
+        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
+    )
+    network.add_argument(
+        "--keep-constant",
+        action="store_true",
+        help="compute channels too that are proved to be the same for every image",
+    )
+    network.add_argument(
+        "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -245,6 +256,9 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
         rounding=Rounding(arguments.rounding),
         app=arguments.app,
         output=arguments.output,
+        records=None
+        if arguments.records == ["none"]
+        else tuple(Path(name) for name in arguments.records or ()),
     )
 
 
@@ -252,17 +266,17 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     """Whether the network fits, board by board, and the arena as a picture; 1 if it fits none."""
     every = arguments.board == "all"
     chosen = list(boards().values()) if every else [find_board(arguments.board)]
-    planned: dict[str, pipeline.Planned] = {}  # boards of one kernel set share a plan
+    planned: dict[str, pipeline.Planned] = {}  # boards of one core share a plan
     rows = []
     for board in chosen:
-        kernels = board.core.kernels
-        if kernels not in planned:
-            planned[kernels] = pipeline.plan_network(job_of(arguments, board), console)
-        rows.append((board, planned[kernels].demand))
-    for plan in planned.values():
+        core = board.core.name
+        if core not in planned:
+            planned[core] = pipeline.plan_network(job_of(arguments, board), console)
+        rows.append((board, planned[core].demand))
+    for core, plan in planned.items():
         picture = pipeline.memory_map(plan)
         plan.folder.mkdir(parents=True, exist_ok=True)
-        path = plan.folder / f"plan_{plan.generated.kernel_set}.svg"
+        path = plan.folder / f"plan_{core}.svg"
         path.write_text(to_svg(picture))
         console.print(picture.title, style="bold")
         console.print(to_text(picture), markup=False)

@@ -36,16 +36,24 @@ def show(generated: lowering.Generated, board: Board, optimise: str, console: Co
             prediction.total,
         )
     )
-    console.print(
-        "*Predicted for zero-wait memory by a model fitted on emulation, not run: on networks that "
-        f"were not used\n for the fit the whole was {prediction.mean_error_percent:.1f} % off on "
-        f"average, {prediction.error_percent:.1f} % at most. floor: its multiplies alone."
-    )
+    measured = sum(stage.measured for stage in prediction.stages)
+    if measured:
+        console.print(
+            f"*For zero-wait memory: {measured} of {len(prediction.stages)} stages as mbn-tune "
+            "measured them, the others predicted. floor: its multiplies alone."
+        )
+    if measured < len(prediction.stages):
+        console.print(
+            "*Predicted for zero-wait memory by a model fitted on emulation, not run: on networks "
+            f"that were not used\n for the fit the whole was {prediction.mean_error_percent:.1f} % "
+            f"off on average, {prediction.error_percent:.1f} % at most. floor: its multiplies "
+            "alone."
+        )
     if prediction.unknown:
         console.print(
             f"{prediction.unknown} stages of unfitted kinds are not in the whole; {COUNT}"
         )
-    if optimise != "speed":
+    if optimise != "speed" and measured < len(prediction.stages):
         console.print(f"The model was fitted for --optimise speed; {COUNT}")
     times = pipeline.predicted_times(prediction, generated.computed.macs, board)
     if times:

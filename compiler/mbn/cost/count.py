@@ -25,6 +25,7 @@ MAX_STAGES = 256  # the bench app's marks
 _ENTER, _LEAVE, _RUNS = "mbn_bench_enter", "mbn_bench_leave", "mbn_bench_runs"
 _HARNESS = "mbn_bench_"
 _MARK_BYTES = 4
+_EXTRA = "extra "
 _OTHER_VERSION = "API version"  # what QEMU says when it refuses a plugin for its version
 
 Key = tuple[int, int, int]  # address, instructions, bucket
@@ -83,6 +84,29 @@ def count(
     return tuple(_executions(image, *tallies))
 
 
+def count_unaligned(
+    board: Board,
+    image: Path,
+    stages: int,
+    folder: Path,
+    bus_bytes: int,
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> tuple[int, ...]:
+    """Aligned accesses beyond the first of each load or store that is not aligned, on a data bus of
+    so many bytes: of one inference, outside the stages and then by stage. See `count`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    marks = _Marks.of(image)
+    found = []
+    for runs in (1, 2):
+        copy = folder / f"unaligned-{runs}.elf"
+        marks.copy_with_runs(image, copy, runs)
+        _run(board, copy, marks, stages, folder, timeout_s, bus_bytes)
+        found.append(_read_extra(copy.with_suffix(".blocks")))
+    one, two = found
+    return tuple(two[bucket] - one[bucket] for bucket in range(stages + 1))
+
+
 @dataclass(frozen=True)
 class _Marks:
     """Addresses of the bench app."""
@@ -110,7 +134,13 @@ class _Marks:
 
 
 def _run(
-    board: Board, image: Path, marks: _Marks, stages: int, folder: Path, timeout_s: float
+    board: Board,
+    image: Path,
+    marks: _Marks,
+    stages: int,
+    folder: Path,
+    timeout_s: float,
+    bus_bytes: int = 0,
 ) -> Mapping[Key, Tally]:
     """One run under QEMU, with the first plugin interface version that it takes."""
     said = ""
@@ -123,6 +153,7 @@ def _run(
             "enter": hex(marks.enter),
             "leave": hex(marks.leave),
             "stages": str(stages),
+            "bus": str(bus_bytes),
         }
         arguments = ",".join(f"{name}={value}" for name, value in options.items())
         command = qemu_command(
@@ -169,8 +200,17 @@ def _read(path: Path) -> Iterator[tuple[Key, Tally]]:
     if last != "end":
         raise ToolError(f"the counting plugin says: {last}", node=str(path))
     for line in lines:
+        if line.startswith(_EXTRA):
+            continue
         address, insns, bucket, runs, next2, next4 = line.split()
         yield (int(address, 16), int(insns), int(bucket)), (int(runs), int(next2), int(next4))
+
+
+def _read_extra(path: Path) -> Mapping[int, int]:
+    """By bucket, from a file that `_read` has read."""
+    lines = path.read_text(encoding="ascii").splitlines()
+    pairs = (line.removeprefix(_EXTRA).split() for line in lines if line.startswith(_EXTRA))
+    return {int(bucket): int(accesses) for bucket, accesses in pairs}
 
 
 def _executions(

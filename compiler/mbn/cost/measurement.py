@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbn.cost import llvm, m_profile, pipeline_model
-from mbn.cost.count import TIMEOUT_S, Execution, Progress, count
+from mbn.cost.count import TIMEOUT_S, Execution, Progress, count, count_unaligned
 from mbn.cost.disassembly import Instruction, disassemble
 from mbn.cost.result import LABEL, Cost, CostResult
 from mbn.errors import ToolError
@@ -26,19 +26,23 @@ _HARNESS = -1
 
 @dataclass(frozen=True)
 class _Model:
-    """How a core's cycles are made: by its manual's table, or (None) by llvm-mca."""
+    """How a core's cycles are made: by its manual's table, or (None) by llvm-mca. `bus_bytes`: of
+    its data bus (M7: AXI and TCM, DDI 0489, 1.3; M55: 101051, A2); 0: unaligned accesses fault."""
 
     target: llvm.Target
     table: m_profile.Table | None
+    bus_bytes: int
 
 
 _MODELS: Mapping[str, _Model] = {
-    "cortex-m0plus": _Model(llvm.Target("thumbv6m-none-eabi", "cortex-m0plus"), m_profile.M0PLUS),
-    "cortex-m3": _Model(llvm.Target("thumbv7m-none-eabi", "cortex-m3"), m_profile.M3),
-    "cortex-m4f": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m4"), m_profile.M4),
-    "cortex-m7": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m7"), None),
-    "cortex-m33": _Model(llvm.Target("thumbv8m.main-none-eabihf", "cortex-m33"), m_profile.M33),
-    "cortex-m55": _Model(llvm.Target("thumbv8.1m.main-none-eabihf", "cortex-m55"), None),
+    "cortex-m0plus": _Model(
+        llvm.Target("thumbv6m-none-eabi", "cortex-m0plus"), m_profile.M0PLUS, 0
+    ),
+    "cortex-m3": _Model(llvm.Target("thumbv7m-none-eabi", "cortex-m3"), m_profile.M3, 4),
+    "cortex-m4f": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m4"), m_profile.M4, 4),
+    "cortex-m7": _Model(llvm.Target("thumbv7em-none-eabihf", "cortex-m7"), None, 8),
+    "cortex-m33": _Model(llvm.Target("thumbv8m.main-none-eabihf", "cortex-m33"), m_profile.M33, 4),
+    "cortex-m55": _Model(llvm.Target("thumbv8.1m.main-none-eabihf", "cortex-m55"), None, 8),
 }
 
 
@@ -48,25 +52,30 @@ def measure(
     stages: int,
     folder: Path,
     *,
+    unaligned: bool = False,
     timeout_s: float = TIMEOUT_S,
     progress: Progress | None = None,
 ) -> CostResult:
     """Counts one inference of the bench app's image under QEMU and models its cycles.
 
     `stages` is the network's number of stages; files (plugin, counts) go to `folder`; `progress`
-    is told of runs done. Without LLVM, cycles are None. Raises `BoardError` (no emulator stands for
-    the board) and `ToolError` (QEMU or gcc is missing, a run fails or takes over `timeout_s`).
+    is told of runs done; `unaligned`: unaligned accesses are counted too, in runs of their own,
+    which take several times as long. Without LLVM, cycles are None. Raises `BoardError` (no
+    emulator stands for the board) and `ToolError` (QEMU or gcc is missing, a run fails or takes
+    over `timeout_s`).
     """
     executions = count(board, elf, stages, folder, timeout_s=timeout_s, progress=progress)
     instructions: Counter[int | None] = Counter()
     for execution in executions:
         instructions[_share(execution)] += execution.instructions
     notes: list[str] = []
+    extra = _unaligned(board, elf, stages, folder, timeout_s) if unaligned else None
     cycles, source = _modelled(board.core, executions, notes)
 
     def cost(share: int | None) -> Cost:
         known = None if cycles is None else round(cycles[share])
-        return Cost(instructions[share], known)
+        slower = None if extra is None or share == _HARNESS else extra[share]
+        return Cost(instructions[share], known, slower)
 
     return CostResult(
         stages=tuple(cost(index) for index in range(stages)),
@@ -75,6 +84,20 @@ def measure(
         model=f"{LABEL}: {source}" if cycles is not None else "no model",
         notes=tuple(notes),
     )
+
+
+def _unaligned(
+    board: Board, elf: Path, stages: int, folder: Path, timeout_s: float
+) -> Mapping[int | None, int] | None:
+    """Cycles of unaligned accesses by share; the harness makes none, so what is outside the stages
+    is the driver's."""
+    model = _MODELS.get(board.core.name)
+    if model is None or not model.bus_bytes:
+        return None
+    outside, *by_stage = count_unaligned(
+        board, elf, stages, folder, model.bus_bytes, timeout_s=timeout_s
+    )
+    return {None: outside, **dict(enumerate(by_stage))}
 
 
 def _share(execution: Execution) -> int | None:

@@ -1,11 +1,16 @@
 /* QEMU plugin: how often each translated block ran, and what came next, by stage of the network.
  *
- * What enters: out=FILE,enter=ADDRESS,leave=ADDRESS,stages=COUNT, the bench app's marks. What
- * leaves: FILE, text: a line "<address> <instructions> <bucket> <runs> <next2> <next4>" for each
+ * What enters: out=FILE,enter=ADDRESS,leave=ADDRESS,stages=COUNT, the bench app's marks; bus=BYTES
+ * (a power of two): the width of the data bus, if unaligned accesses are to be counted too, which
+ * takes some ten times as long. What leaves: FILE, text: a line "<address> <instructions> <bucket> <runs> <next2> <next4>" for each
  * block and bucket that ran, address in hexadecimal, then "end" or "error <what>". Bucket 0 is what
  * runs outside the stages, k + 1 is stage k; next2 and next4 count the runs after which execution
  * went on 2 or 4 bytes behind the start of the block's last instruction: whoever knows its size
- * knows how often it fell through. (QEMU 7.2 may say a wrong size at the end of a page.) Always
+ * knows how often it fell through. (QEMU 7.2 may say a wrong size at the end of a page.) With bus=,
+ * lines "extra <bucket> <accesses>" follow: aligned accesses beyond the first of each load or store
+ * that is not aligned. On a bus of 4 bytes one that lies within a word at an odd address is two or
+ * three accesses, since each is aligned to its size (Cortex-M3: DDI 0337, 14.9); on a wider bus,
+ * with byte lanes of its own, only one that crosses its width is two. Always
  * holds: the guest is not disturbed; a block's runs in all buckets add up to its executions; a file
  * without "end" is no result.
  *
@@ -34,6 +39,9 @@ typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t, struct qemu_plu
 typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int, void *);
 typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t, void *);
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
+typedef uint32_t qemu_plugin_meminfo_t;
+enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
+typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int, qemu_plugin_meminfo_t, uint64_t, void *);
 
 EXPORT extern int qemu_plugin_version;
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
@@ -45,6 +53,9 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, qemu_plugin_vcpu_mem_cb_t,
+                                      enum qemu_plugin_cb_flags, enum qemu_plugin_mem_rw, void *);
+unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 int qemu_plugin_version = MBN_PLUGIN_VERSION;
 
@@ -70,6 +81,8 @@ static block *slots[SLOTS];
 static const char *out;
 static uint64_t enter_at, leave_at;
 static uint32_t stages;
+static uint64_t bus; /* bytes; 0: accesses are not looked at */
+static uint64_t *extra; /* by bucket */
 static const char *error;
 
 static uint32_t bucket;          /* the current one */
@@ -132,6 +145,25 @@ static void at_run(unsigned int cpu, void *data)
     }
 }
 
+/* Aligned accesses that an access of `size` bytes takes beyond one. */
+static uint64_t more_than_one(uint64_t address, uint64_t size)
+{
+    if (address % size == 0) {
+        return 0;
+    }
+    if (bus > 4) {
+        return address % bus + size > bus;
+    }
+    return size == 4 && address % 2 != 0 ? 2 : 1;
+}
+
+static void at_access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+    (void)cpu;
+    (void)data;
+    extra[bucket] += more_than_one(address, UINT64_C(1) << qemu_plugin_mem_size_shift(info));
+}
+
 static void at_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
@@ -152,6 +184,10 @@ static void at_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         *slot = b;
     }
     qemu_plugin_register_vcpu_tb_exec_cb(tb, at_run, QEMU_PLUGIN_CB_NO_REGS, b);
+    for (size_t k = 0; bus != 0 && k < insns; k++) {
+        qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, k), at_access,
+                                         QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+    }
 }
 
 static void at_end(qemu_plugin_id_t id, void *data)
@@ -173,6 +209,9 @@ static void at_end(qemu_plugin_id_t id, void *data)
                 }
             }
         }
+    }
+    for (uint32_t k = 0; bus != 0 && k <= stages; k++) {
+        fprintf(file, "extra %" PRIu32 " %" PRIu64 "\n", k, extra[k]);
     }
     if (error != NULL) {
         fprintf(file, "error %s\n", error);
@@ -201,10 +240,17 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
             leave_at = strtoull(value, NULL, 0);
         } else if ((value = value_of(argv[k], "stages=")) != NULL) {
             stages = (uint32_t)strtoul(value, NULL, 0);
+        } else if ((value = value_of(argv[k], "bus=")) != NULL) {
+            bus = strtoull(value, NULL, 0);
         }
     }
     if (out == NULL || enter_at == 0 || leave_at == 0) {
         fprintf(stderr, "plugin: out=, enter= and leave= are needed\n");
+        return 1;
+    }
+    extra = calloc(stages + 1, sizeof *extra);
+    if (extra == NULL) {
+        fprintf(stderr, "plugin: out of memory\n");
         return 1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, at_translate);

@@ -13,15 +13,24 @@ LABEL = "modelled, zero-wait memory"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one inference or a part of it. `modelled_cycles`: None where they are unknown."""
+    """Of one inference or a part of it. `modelled_cycles`: None where they are unknown.
+    `unaligned_cycles`: what unaligned loads and stores cost besides, a cycle for each access that
+    the bus makes of them beyond one; None where they were not counted."""
 
     instructions: int
     modelled_cycles: int | None
+    unaligned_cycles: int | None = None
 
     def __add__(self, other: Cost) -> Cost:
-        known = self.modelled_cycles is not None and other.modelled_cycles is not None
-        cycles = (self.modelled_cycles or 0) + (other.modelled_cycles or 0)
-        return Cost(self.instructions + other.instructions, cycles if known else None)
+        return Cost(
+            self.instructions + other.instructions,
+            _sum(self.modelled_cycles, other.modelled_cycles),
+            _sum(self.unaligned_cycles, other.unaligned_cycles),
+        )
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,12 @@ class KernelCode:
 
 @dataclass(frozen=True)
 class GeneratedNetwork:
-    """The files' names with their text, and what the tables take."""
+    """The files' names with their text, what the tables take, and each stage's two functions: its
+    own, and the kernel that it calls."""
 
     files: dict[str, str]
     weights_bytes: int
+    functions: tuple[tuple[str, str], ...]
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +126,9 @@ def emit(
     image; codes, needs and plan are in the order of network.stages."""
     job = _Job(network, model_sha256, kernel_set, codes, needs, shapes, plan, prefix)
     files = {"network.h": _header(job), "network.c": _source(job), "weights.c": _weights(job)}
-    return GeneratedNetwork(files, job.weights_bytes)
+    stages = (_stage_name(job, index) for index in range(len(codes)))
+    functions = tuple(zip(stages, _kernel_names(job), strict=True))
+    return GeneratedNetwork(files, job.weights_bytes, functions)
 
 
 # -- network.h -----------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ def _floats(values: Sequence[float]) -> str:
 
 
 def _source(job: _Job) -> str:
-    names = kernel_names(job.network, [code.text for code in job.codes])
+    names = _kernel_names(job)
     softmax = any(stage.kind is ir.StageKind.SOFTMAX for stage in job.network.stages)
     blocked = any("mbn_scalar_" in code.text for code in job.codes)
     includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
@@ -313,7 +317,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
  * {source} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept}, {place.row_bytes} bytes a row */
-static void stage_{index:02d}_{_stage_identifier(stage)}(
+static void {_stage_name(job, index)}(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {{
 {unused}    {kernel}({arguments});
@@ -321,8 +325,12 @@ static void stage_{index:02d}_{_stage_identifier(stage)}(
 """
 
 
-def _stage_identifier(stage: ir.Stage) -> str:
-    return identifier(stage.name)[-40:].strip("_")
+def _stage_name(job: _Job, index: int) -> str:
+    return f"stage_{index:02d}_{identifier(job.network.stages[index].name)[-40:].strip('_')}"
+
+
+def _kernel_names(job: _Job) -> list[str]:
+    return kernel_names(job.network, [code.text for code in job.codes])
 
 
 def _argument(job: _Job, stage: int, role: str, at: int, dtype: str) -> str:
@@ -430,7 +438,7 @@ def _stage_row(job: _Job, index: int) -> str:
     second = "MBN_NO_TENSOR" if needs.second is None else needs.second
     return (
         f'    {{.name = "{_string(stage.name)}",\n'
-        f"     .run = stage_{index:02d}_{_stage_identifier(stage)}, "
+        f"     .run = {_stage_name(job, index)}, "
         f".border = {_border_name(job, index)},\n"
         f"     .macs = {job.network.stage_macs(stage)}, "
         f".scratch_offset_bytes = {job.plan.scratch_offsets[index]},\n"

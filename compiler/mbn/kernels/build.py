@@ -9,11 +9,12 @@ asked; the last (portable) builder serves every shape.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mbn import ir
 from mbn.errors import UnsupportedError
 from mbn.kernels import dsp, mve, scalar
-from mbn.kernels.stage_builder import StageBuilder, StageCode
+from mbn.kernels.stage_builder import PLAIN, StageBuilder, StageCode
 
 Choice = Callable[[StageBuilder], bool]
 
@@ -54,6 +55,21 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
 }
 
 
+# To be counted up when a set's code changes its cost: what was measured before holds no more
+# (tests/test_tuning.py measures some of it again).
+VERSIONS = {"scalar": "scalar 1", "dsp": "dsp 1", "m7": "m7 1", "mve": "mve 1"}
+
+# What a builder's variants are, and which of them is taken unmeasured; others have one.
+VARIANTS: dict[
+    Choice,
+    tuple[Callable[[StageBuilder], list[ir.Variant]], Callable[[StageBuilder, str], ir.Variant]],
+] = {
+    dsp.block: (dsp.offered, dsp.preferred),
+    dsp.convolution: (dsp.offered, dsp.preferred),
+}
+
+ALL_VARIANTS = tuple(ir.Variant(wide, shared) for wide in (False, True) for shared in ir.Sharing)
+
 # Heights of bands that a builder serves, with estimated cycles; others serve one row.
 HEIGHTS: dict[Choice, Callable[[StageBuilder], dict[int, int]]] = {
     dsp.block: dsp.band_cycles,
@@ -61,35 +77,52 @@ HEIGHTS: dict[Choice, Callable[[StageBuilder], dict[int, int]]] = {
 }
 
 
-def band_options(
-    network: ir.Network, stage: ir.Stage, kernel_set: str, optimise: str = "speed"
-) -> tuple[ir.BandOption, ...]:
-    """The heights that a stage's bands may have, with their scratch and estimated cycles."""
+def candidates(network: ir.Network, stage: ir.Stage, kernel_set: str) -> tuple[ir.BandOption, ...]:
+    """All that a stage's schedule may be: heights of its bands and variants, with scratch and
+    estimated cycles. Each gives the same bits."""
     for choice in SETS[kernel_set][stage.kind]:
-        bare = StageBuilder(network, stage, kernel_set, optimise)
-        heights = HEIGHTS[choice](bare) if choice in HEIGHTS else {1: 0}
-        found = []
-        for rows, cycles in heights.items():
-            builder = StageBuilder(network, stage, kernel_set, optimise, rows)
-            if builder.emitted(choice) is not None:
-                early = builder.reads_before_writing
-                found.append(ir.BandOption(rows, builder.scratch_bytes, early, cycles))
+        found: list[ir.BandOption] = []
+        for variant in ALL_VARIANTS if choice in VARIANTS else (PLAIN,):
+            bare = StageBuilder(network, stage, kernel_set, variant)
+            heights = HEIGHTS[choice](bare) if choice in HEIGHTS else {1: 0}
+            for rows, cycles in heights.items():
+                option = next((one for one in found if one.rows == rows), None)
+                if option is None:  # no variant changes the scratch
+                    builder = StageBuilder(network, stage, kernel_set, variant, rows)
+                    if builder.emitted(choice) is None:
+                        continue
+                    early = builder.reads_before_writing
+                    option = ir.BandOption(rows, builder.scratch_bytes, early, cycles)
+                bare.band_rows = rows
+                if variant in _offered(bare, choice):
+                    found.append(replace(option, variant=variant, cycles=cycles))
         if found:
             return tuple(found)
     raise _unserved(stage, kernel_set)
 
 
+def preferred(
+    network: ir.Network, stage: ir.Stage, kernel_set: str, optimise: str, rows: int
+) -> ir.Variant:
+    """The variant of bands of so many rows that is taken where none was measured. `optimise`:
+    speed, balanced or size."""
+    choice = SETS[kernel_set][stage.kind][0]
+    bare = StageBuilder(network, stage, kernel_set, band_rows=rows)
+    return VARIANTS[choice][1](bare, optimise) if choice in VARIANTS else PLAIN
+
+
+def _offered(b: StageBuilder, choice: Choice) -> list[ir.Variant]:
+    return VARIANTS[choice][0](b) if choice in VARIANTS else [PLAIN]
+
+
 def build_stage(
-    network: ir.Network,
-    stage: ir.Stage,
-    kernel_set: str,
-    optimise: str = "speed",
-    band_rows: int = 1,
+    network: ir.Network, stage: ir.Stage, kernel_set: str, option: ir.BandOption
 ) -> StageCode:
-    """The C kernel of one stage, with its constants packed for it. `optimise`: speed, balanced or
-    size; `band_rows`: one of its `band_options`."""
+    """The C kernel of one stage, with its constants packed for it. `option`: one of its
+    `candidates`."""
     for choice in SETS[kernel_set][stage.kind]:
-        code = StageBuilder(network, stage, kernel_set, optimise, band_rows).build(choice)
+        builder = StageBuilder(network, stage, kernel_set, option.variant, option.rows)
+        code = builder.build(choice)
         if code is not None:
             return code
     raise _unserved(stage, kernel_set)

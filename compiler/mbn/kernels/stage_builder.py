@@ -19,6 +19,7 @@ from mbn import arithmetic, ir
 from mbn.kernels import tir
 from mbn.kernels.layout import RowLayout, row_layout
 
+PLAIN = ir.Variant()
 PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
 
 
@@ -63,12 +64,12 @@ class StageBuilder(tir.Builder):
         network: ir.Network,
         stage: ir.Stage,
         kernel_set: str,
-        optimise: str = "speed",
+        variant: ir.Variant = PLAIN,
         band_rows: int = 1,
     ) -> None:
         super().__init__()
         self.network, self.stage = network, stage
-        self.kernel_set, self.optimise = kernel_set, optimise
+        self.kernel_set, self.variant = kernel_set, variant
         self.layers = [network.layers[index] for index in stage.layers]
         self.source = network.stage_input(stage)
         self.out = network.stage_output(stage)

@@ -44,7 +44,8 @@ def stage_features(
     layers = [network.layers[index] for index in stage.layers]
     counts: Features = {"once": 1.0, "bands": out.height / band_rows}
     if stage.kind in (ir.StageKind.BLOCK, ir.StageKind.DEPTHWISE):
-        counts |= _depthwise(network, layers[0], band_rows, unit)
+        folded = ir.FOLDED_SHIFT.get(kernel_set, 0)
+        counts |= _depthwise(network, layers[0], band_rows, unit, folded)
     if stage.kind is ir.StageKind.CONV:
         assert layers[0].weights is not None
         taps = layers[0].weights[0].size
@@ -66,12 +67,14 @@ def _up(value: int, step: int) -> int:
     return (value + step - 1) // step
 
 
-def _depthwise(network: ir.Network, layer: ir.Layer, band_rows: int, unit: Unit) -> Features:
+def _depthwise(
+    network: ir.Network, layer: ir.Layer, band_rows: int, unit: Unit, folded: int
+) -> Features:
     """Outputs, row pieces and calls, by stride and by height of band."""
     tensor = network.tensor(layer.output)
     channels = _up(tensor.channels, unit.lanes)
     height = "tall" if band_rows > 2 else str(band_rows)
-    shifts = layer.constants is not None and layer.constants.shift > 0
+    shifts = layer.constants is not None and layer.constants.shift > folded
     name = f"stride {layer.stride[1]}{', shifted' if shifts else ''}"
     rows = channels * tensor.height
     return {

@@ -37,10 +37,12 @@ MACS_PER_CYCLE = {
 
 @dataclass(frozen=True)
 class StagePrediction:
-    """`cycles`: None where the kind was not fitted. `floor`: no kernel can be faster."""
+    """`cycles`: None where the kind was not fitted. `floor`: no kernel can be faster. `measured`:
+    by the tuner, in emulation or on a board; otherwise by the fitted model."""
 
     cycles: int | None
     floor: int
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,22 +69,25 @@ def load() -> Mapping[str, Any]:
 def predict(
     core: Core,
     network: ir.Network,
-    bands: Sequence[int],
+    options: Sequence[ir.BandOption],
     fitted: Mapping[str, Any] | None = None,
 ) -> Prediction | None:
     """Predicts one inference, image rows streamed. `network` as it is computed (constant channels
-    removed or not), `bands` the heights of its stages' bands. `fitted`: other coefficients."""
+    removed or not), `options` how its stages are built: those that were measured are taken by it.
+    `fitted`: other coefficients."""
     found = (load() if fitted is None else fitted).get(core.name)
     if found is None or found["kernels"] != core.kernels:
         return None
     known: dict[str, dict[str, float]] = found["coefficients"]
     stages = []
-    for stage, rows in zip(network.stages, bands, strict=True):
-        counts = stage_features(network, stage, rows, core.kernels)
-        cycles = _cycles(known, str(stage.kind), counts)
+    for stage, option in zip(network.stages, options, strict=True):
+        counts = stage_features(network, stage, option.rows, core.kernels)
+        fit = _cycles(known, str(stage.kind), counts)
+        cycles = option.cycles if option.measured else fit
         floor = math.ceil(network.stage_macs(stage) / MACS_PER_CYCLE[core.name])
-        stages.append(StagePrediction(cycles, floor))
-    driver = _cycles(known, DRIVER, driver_features(network, list(bands))) or 0
+        stages.append(StagePrediction(cycles, floor, option.measured))
+    bands = [option.rows for option in options]
+    driver = _cycles(known, DRIVER, driver_features(network, bands)) or 0
     return Prediction(
         tuple(stages),
         driver + sum(stage.cycles or 0 for stage in stages),

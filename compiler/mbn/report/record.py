@@ -65,6 +65,7 @@ class Check:
     measured_cycles: int | None
     mismatch: str | None
     where: str
+    unaligned_cycles: int | None = None  # of unaligned accesses, not in the modelled ones
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class StageFacts:
     instructions: int | None = None
     modelled_cycles: int | None = None
     measured_cycles: int | None = None
+    unaligned_cycles: int | None = None
 
 
 @dataclass(frozen=True)

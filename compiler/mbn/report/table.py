@@ -25,6 +25,7 @@ _COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("instr.", "right"),
     ("cycles*", "right"),
     ("*/MAC", "right"),
+    ("unaligned", "right"),
     ("measured", "right"),
 )
 
@@ -75,6 +76,7 @@ def stage_table(report: Report) -> Table:
             check.instructions,
             check.modelled_cycles,
             check.measured_cycles,
+            check.unaligned_cycles,
         )
         rows.append(_cells("", whole))
     # a column that knows nothing is left out
@@ -97,6 +99,7 @@ def _cells(index: str, stage: StageFacts) -> list[str]:
         number(stage.instructions),
         number(stage.modelled_cycles),
         _ratio(stage.modelled_cycles, stage.macs),
+        number(stage.unaligned_cycles),
         number(stage.measured_cycles),
     ]
 
@@ -154,6 +157,11 @@ def print_check(report: Report, console: Console) -> None:
     console.print(stage_table(report))
     if check.modelled_cycles is not None:
         console.print("*Cycles are modelled for zero-wait memory, not measured on a part.")
+        if check.unaligned_cycles is not None:
+            console.print(
+                " Unaligned: cycles besides, one for each access that the data bus makes of an "
+                "unaligned one beyond one."
+            )
     verdict = "all bits equal" if check.exact_samples == check.samples else "DIFFERENT"
     console.print(
         f"{check.exact_samples} of {check.samples} samples exact: {verdict} "

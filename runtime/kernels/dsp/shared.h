@@ -11,7 +11,8 @@
 #include "dsp/fill.h"
 #include "dsp/strips2.h"
 
-#define MBN_SHARED static __attribute__((noinline, unused)) int32_t
+/* noipa: a constant that gcc found in all calls would cost registers that the asm needs */
+#define MBN_SHARED static __attribute__((noipa, unused)) int32_t
 
 #if MBN_DSP && defined(__ARM_FP)
 

@@ -11,7 +11,8 @@
 #ifndef MBN_M7_STRIPS_H
 #define MBN_M7_STRIPS_H
 
-#include "dsp/strips2.h"
+#include "m7/pairs.h"
+#include "m7/strips2.h"
 
 #if MBN_DSP && defined(__ARM_FP)
 
@@ -171,111 +172,6 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
                 group_halves);
 }
 
-/* Stride 2, a strip inside the map: L: padded on the left (the byte before a word), R: not. */
-#define MBN_N_L(K, W1, H, NEXT, BYTE, BEFORE, THEN)                                               \
-    "sxtb16 %[e], %[f]\n\t"                                                                       \
-    "smlad %[y1], %[o], %[w" K "], %[y1]\n\t" NEXT                                                \
-    "smlabt %[y0], %[o], %[w" K "], %[y0]\n\t" BEFORE                                             \
-    "smlabb %[y0], %[t], %[w" K "], %[y0]\n\t" BYTE                                               \
-    "smlab" H " %[y0], %[e], %[" W1 "], %[y0]\n\t" THEN                                           \
-    "smlat" H " %[y1], %[e], %[" W1 "], %[y1]\n\t"
-#define MBN_N_R(K, W1, H, NEXT, BYTE, BEFORE, THEN)                                               \
-    "sxtb16 %[e], %[f]\n\t"                                                                       \
-    "smlab" H " %[y0], %[o], %[" W1 "], %[y0]\n\t" NEXT                                           \
-    "smlat" H " %[y1], %[o], %[" W1 "], %[y1]\n\t" BEFORE                                         \
-    "smlabt %[y1], %[t], %[w" K "], %[y1]\n\t" BYTE                                               \
-    "smlad %[y0], %[e], %[w" K "], %[y0]\n\t" THEN                                                \
-    "smlatb %[y1], %[e], %[w" K "], %[y1]\n\t"
-#define MBN_N_BYTE(P, AT) "ldrsb.w %[t], [%[" P "], #" AT "%c[beside]]\n\t"
-
-/* The first row's pointer is on the stack: no register is left for it. */
-#define MBN_N_WORD0(AT) "ldr.w %[f], %[p0]\n\tldr.w %[f], [%[f], #" AT "]\n\t"
-#define MBN_N_BYTE0(AT) "ldr.w %[t], %[p0]\n\tldrsb.w %[t], [%[t], #" AT "%c[beside]]\n\t"
-
-#define MBN_N_BEGIN2(X)                                                                           \
-    MBN_N_WORD0(X) MBN_N_BYTE0(X "+") "ldr.w %[y0], %[bias]\n\t"                         \
-    "ldr.w %[y1], %[bias]\n\t" MBN_N_UNPACK_O
-
-#define MBN_N_STRIP2(ROW, X, XNEXT, A0, A1)                                                       \
-    ROW("0", "wa", "b", MBN_N_WORD("p1", X), MBN_N_BYTE("p1", X "+"), "", MBN_N_UNPACK_O)         \
-    ROW("1", "wa", "t", MBN_N_WORD("p2", X), MBN_N_BYTE("p2", X "+"), "", MBN_N_UNPACK_O)         \
-    ROW("2", "wb", "b", MBN_N_WORD0(XNEXT), MBN_N_BYTE0(XNEXT "+"), MBN_N_M, "")                  \
-    MBN_N_STORE2(A0, A1)
-
-/* Strips inside a row, of which `rows` point at the first; `to`: of the group whose pixel p is its
- * first output. A turn is three strips; a word behind the last one is read too. */
-#define MBN_N_ASM2(TEXT, ...)                                                                     \
-    __asm__ volatile(TEXT                                                                         \
-                     : [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o),                \
-                       [f] "=&r"(f), [t] "=&r"(t)                                                 \
-                     : [p0] "m"(rows[0]), [p1] "r"(rows[1]), [p2] "r"(rows[2]), [w0] "r"(w[0]),   \
-                       [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]),            \
-                       [bias] "m"(bias), [m] "m"(m), [to] "m"(to),       \
-                       [beside] "i"(beside), __VA_ARGS__                                          \
-                     : "memory")
-#define MBN_N_STRIPS2(ROW)                                                                        \
-    for (int32_t k = strips / 3; k > 0; k--) {                                                    \
-        MBN_N_ASM2(MBN_N_BEGIN2("0") MBN_N_STRIP2(ROW, "0", "4", "a0", "a1")                      \
-                       MBN_N_STRIP2(ROW, "4", "8", "a2", "a3")                                    \
-                       MBN_N_STRIP2(ROW, "8", "12", "a4", "a5"),                                  \
-                   [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1), [a2] MBN_S_AT(p + 2),                  \
-                   [a3] MBN_S_AT(p + 3), [a4] MBN_S_AT(p + 4), [a5] MBN_S_AT(p + 5));             \
-        rows[0] += 12;                                                                            \
-        rows[1] += 12;                                                                            \
-        rows[2] += 12;                                                                            \
-        to += mbn_dsp_place(6, group_halves);                                                     \
-    }                                                                                             \
-    if (strips % 3 > 0) {                                                                         \
-        MBN_N_ASM2(MBN_N_BEGIN2("0") MBN_N_STRIP2(ROW, "0", "4", "a0", "a1"), [a0] MBN_S_AT(p),                     \
-                   [a1] MBN_S_AT(p + 1));                                                         \
-    }                                                                                             \
-    if (strips % 3 > 1) {                                                                         \
-        MBN_N_ASM2(MBN_N_BEGIN2("4") MBN_N_STRIP2(ROW, "4", "8", "a0", "a1"), [a0] MBN_S_AT(p + 2),                 \
-                   [a1] MBN_S_AT(p + 3));                                                         \
-    }
-
-MBN_INLINE void mbn_m7_inside2(const int8_t *rows[3], const uint32_t w[5], const int32_t bias,
-                               const int32_t m, int16_t *to, const int32_t p, const int32_t strips,
-                               const int32_t group_halves, const int left)
-{
-    const int32_t beside = left ? -1 : 4;
-    int32_t y0, y1;
-    uint32_t e, o, f, t;
-    if (left) {
-        MBN_N_STRIPS2(MBN_N_L)
-    } else {
-        MBN_N_STRIPS2(MBN_N_R)
-    }
-    rows[0] += 4 * (strips % 3);
-    rows[1] += 4 * (strips % 3);
-    rows[2] += 4 * (strips % 3);
-}
-
-/* A row of one channel, stride 2: see mbn_dsp_strips2. */
-MBN_INLINE void mbn_m7_row2(const int8_t *rows[3], const int32_t *words, int16_t *to,
-                            const int32_t width, const int32_t phase, const int32_t group_halves,
-                            const int left, const int32_t zero_point)
-{
-    const uint32_t w[5] = {(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2],
-                           (uint32_t)words[3], (uint32_t)words[4]};
-    const uint32_t zero = (uint32_t)zero_point;
-    int32_t outside = words[5];
-    MBN_UNROLL
-    for (int32_t k = 0; k < 3; k++) {
-        outside = left ? mbn_smlabb(zero, w[k], outside) : mbn_smlabt(zero, w[k], outside);
-    }
-    const float bias = mbn_dsp_wait((uint32_t)words[5]), m = mbn_dsp_wait((uint32_t)words[6]);
-    const float edge = mbn_dsp_wait((uint32_t)outside);
-    const int32_t inside = (width + 3) / 4 - 2, last = 2 * (inside + 1) + phase;
-    const int32_t base = last / MBN_DSP_GROUP * MBN_DSP_GROUP;
-    mbn_dsp_strip2(rows, w, bias, edge, m, to, phase, width, group_halves, left, MBN_DSP_FIRST);
-    if (inside > 0) {
-        mbn_m7_inside2(rows, w, words[5], words[6], to, phase + 2, inside, group_halves, left);
-    }
-    mbn_dsp_strip2(rows, w, bias, edge, m, to + mbn_dsp_place(base, group_halves), last - base,
-                   width, group_halves, left, MBN_DSP_LAST);
-}
-
 #endif
 
 /* See mbn_dsp_depthwise_s1. */
@@ -289,7 +185,7 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
                                        const int32_t zero_point)
 {
 #if MBN_DSP && defined(__ARM_FP)
-    if (width >= 5) {
+    if (width >= 5 || mbn_m7_pairs_serve(width, 8 * pairs)) {
         const int8_t *const in[] = {in0, in1, in2, in3, in4, in5, in6, in7, in8, in9};
         const int32_t halves = 8 * pairs;
         int16_t *to = tile;
@@ -303,7 +199,15 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
                 one.right = mbn_smlabt((uint32_t)zero_point, one.w[k], one.right);
             }
             const int32_t at = c * plane_bytes;
-            _Pragma("GCC unroll 8") for (int32_t y = 0; y < lines; y++)
+            const int32_t even = mbn_m7_pairs_serve(width, halves) ? lines / 2 * 2 : 0;
+            _Pragma("GCC unroll 4") for (int32_t y = 0; y < even; y += 2)
+            {
+                const int8_t *rows[4] = {in[y] + at, in[y + 1] + at, in[y + 2] + at,
+                                         in[y + 3] + at};
+                mbn_m7_rows2(rows, words, to + mbn_dsp_place(y * next, halves), width, next,
+                             halves, zero_point);
+            }
+            _Pragma("GCC unroll 8") for (int32_t y = even; y < lines; y++)
             {
                 mbn_m7_row1(in[y] + at, in[y + 1] + at, in[y + 2] + at, &one,
                             to + mbn_dsp_place(y * next, halves), width, halves);

@@ -19,7 +19,6 @@ from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder
 
 SMALL_PIXELS = 36
-MOST_SHIFT = 8  # -128 << 8 is the least half
 MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
 
 
@@ -142,9 +141,13 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
 
 
 def by_rows(b: StageBuilder) -> bool:
-    """Whether the one body for all shapes takes a row at a time: where flash is short, but for
-    small maps, whose body several stages share."""
-    if b.optimise != "size" or pixels_of(b) != SLOTS:
+    """Whether the one body for all shapes takes a row at a time."""
+    return b.variant.shared is ir.Sharing.ALL and goes_by_rows(b)
+
+
+def goes_by_rows(b: StageBuilder) -> bool:
+    """Whether there is such a body: not for small maps, whose straight one several stages share."""
+    if pixels_of(b) != SLOTS or not serves_strips(b):
         return False
     small = b.source.width * b.source.height <= SMALL_PIXELS
     return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
@@ -154,7 +157,7 @@ def _unshifted(derived: ir.IntegerConstants) -> ir.IntegerConstants:
     """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
     biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
     that none is lost; arithmetic.py proves that no accumulator overflows."""
-    if not 0 < derived.shift <= MOST_SHIFT:
+    if not 0 < derived.shift <= ir.FOLDED_SHIFT["dsp"]:
         return derived
     bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset
     return replace(

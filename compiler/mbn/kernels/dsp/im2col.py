@@ -19,6 +19,7 @@ from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import Span, StageBuilder
 
 MOST_RUN = 28  # bytes of a kernel row that the patch body takes: MBN_DSP_MOST_RUN
+SHARED_WINDOW = (3, 9)  # rows, and bytes of one: three pixels of a colour image
 
 
 def patch_order(layer: ir.Layer, channels: int) -> NDArray[np.intp]:
@@ -50,7 +51,7 @@ def patches(
     words, left = divmod(run, WORD)
     behind = layer.kernel[0] * words * 2  # pairs
     for pixel in range(pixels):
-        if b.optimise == "size" and (len(rows), run) == (3, 9) and span.interior:
+        if patch_is_shared(b, len(rows), run) and span.interior:
             _shared_patch(b, rows, tile, group, pixel, name)
             continue
         for ky, row in enumerate(rows):
@@ -72,6 +73,11 @@ def patches(
                 ]
                 shape = [run, spill, before, after, b.source.zero_point]
                 b.call("mbn_dsp_patch", *where, *shape)
+
+
+def patch_is_shared(b: StageBuilder, rows: int, run: int) -> bool:
+    """Whether the body that all groups share gathers windows inside the map."""
+    return b.variant.shared is ir.Sharing.ALL and (rows, run) == SHARED_WINDOW
 
 
 def _shared_patch(

@@ -15,9 +15,6 @@ from mbn import ir
 from mbn.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.kernels.stage_builder import StageBuilder
 
-# Cycles that a byte of flash must save in an inference
-WIDE_FROM = {"speed": 6, "balanced": 9, "size": 1 << 30}
-DEEP_PAIRS = 64
 MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
 
 
@@ -63,28 +60,18 @@ def straight(b: StageBuilder, index: int) -> bool:
     return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
-def wide(b: StageBuilder, index: int) -> bool:
-    """Whether weights are worth two bytes each: one cycle less for 16 products, and no body but
-    the straight ones reads them so."""
+def widens(b: StageBuilder, index: int) -> bool:
+    """Whether weights may be halfwords, one cycle less for 16 products: no body but the straight
+    ones reads them so."""
     rest = b.band_rows * b.out.width % pixels_of(b)
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
-    if (
-        pixels_of(b) != SLOTS
-        or alone
-        or not straight(b, index)
-        or shared(b, index, pixels_of(b) if rest == 0 else rest)
-    ):
-        return False
-    saved = b.out.height * b.out.width // 16  # cycles a byte
-    return saved >= WIDE_FROM[b.optimise]
+    return pixels_of(b) == SLOTS and not alone and straight(b, index)
 
 
-def shared(b: StageBuilder, index: int, pixels: int) -> bool:
-    """Whether the one body for all shapes is called, instead of straight code for this one: for
-    less flash. Deep sums lose least by it, and take most; groups of three pixels are few."""
-    if b.optimise == "balanced":
-        return pixels == 3 and up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
-    return b.optimise == "size"
+def shared(b: StageBuilder, pixels: int) -> bool:
+    """Whether the one body for all shapes is called, instead of straight code for this one."""
+    least = ir.Sharing.POINTWISE if pixels == pixels_of(b) else ir.Sharing.REST
+    return b.variant.shared >= least
 
 
 class Pointwise:
@@ -104,7 +91,7 @@ class Pointwise:
     ) -> None:
         self.b, self.tile, self.out = b, tile, out
         self.derived, self.index = b.derived[index], index
-        self.wide = wide(b, index)
+        self.wide = b.variant.wide and widens(b, index)
         self.stream = b.const(
             "pointwise",
             pointwise_stream(self.derived, self.wide, order),
@@ -138,7 +125,8 @@ class Pointwise:
     def group(self, number: Any, pixels: int) -> None:
         """Group `number` of the band, of `pixels` pixels."""
         count = self.b.out.channels
-        first = count // 2 if straight(self.b, self.index) and pixels >= 3 else 0
+        alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
+        first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0
         if first:
             self._straight(number, pixels, first)
         for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
@@ -176,11 +164,11 @@ class Pointwise:
                 b.address(self.stream, 0, 0),
                 b.address(self.out, row, 0, x),
             ]
-            if pixels_of(b) == 3 and not shared(b, self.index, pixels):
-                shape = [self.pairs, couples, b.out_plane_bytes()]
-                b.call("mbn_m7_couples3", *where, *shape)
+            if pixels_of(b) == 3 and not shared(b, pixels):
+                shape = [pixels, self.pairs, couples, b.out_plane_bytes()]
+                b.call("mbn_m7_couples", *where, *shape)
                 return
-            if shared(b, self.index, pixels):
+            if shared(b, pixels):
                 shape = [self.pairs, couples, b.out_plane_bytes()]
                 b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == SLOTS))
                 return

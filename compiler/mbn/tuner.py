@@ -1,0 +1,147 @@
+"""Measures the variants of a network's stages, so that the compiler need not guess.
+
+What enters: a job, records so far. What leaves: more records. Always holds: a stage's cycles are
+those of the whole network's bench image in emulation, as they are without memory's wait states; no
+stage's cost depends on how another is built, so one run measures one candidate of every stage, and
+equal stages take different ones; records are written after each run, and what they know is not
+measured again. Every candidate is tried: there are at most some ten, so that nothing is searched
+for and nothing depends on chance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from mbn import cost, elf, ir, lowering, pipeline, sources, tuning
+from mbn.build import build_image
+from mbn.errors import BoardError
+from mbn.frontend import lower
+from mbn.kernels import VERSIONS, candidates
+from mbn.tuning import Point, Records, signature
+
+Progress = Callable[[int, int], None]  # runs done, of
+RUNS = "emulation"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A stage with its candidates."""
+
+    signature: str
+    candidates: tuple[ir.BandOption, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """What is to be measured of a network on a core."""
+
+    job: pipeline.Job
+    network: ir.Network
+    stages: tuple[Stage, ...]
+
+    def key(self, stage: Stage) -> tuple[str, str, str]:
+        """Of the stage's records."""
+        core = self.job.board.core
+        return core.name, VERSIONS[core.kernels], stage.signature
+
+
+def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
+    """Finds and lowers the network, and lists its stages' candidates. Raises BoardError where
+    nothing counts cycles for the board's core."""
+    if job.board.emulator is None or job.board.native:
+        raise BoardError(
+            f"no cycles can be counted for the board {job.board.name}",
+            wanted="a board with an emulator: qemu, qemu-m7, qemu-m55, ...",
+            advice="Records are of a core: those of the emulated board of the same core serve",
+        )
+    source = sources.find_network(job.request, folder / "onnx", console)
+    network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
+    computed, _ = lowering.computed_of(network, simplify=job.simplify)
+    kernel_set = job.board.core.kernels
+    stages = tuple(
+        Stage(signature(computed, stage, kernel_set), candidates(computed, stage, kernel_set))
+        for stage in computed.stages
+    )
+    return Tuning(job, network, stages)
+
+
+def rounds(made: Tuning, known: Records) -> list[tuple[ir.BandOption, ...]]:
+    """What each run builds, one option a stage, until all that is not known has been measured.
+    Stages of one signature share the work; one with nothing left takes its first candidate."""
+    waiting: dict[str, list[ir.BandOption]] = {}
+    for stage in made.stages:
+        points = known.points.get(made.key(stage), {})
+        own = [one for one in stage.candidates if (one.rows, one.variant) not in points]
+        waiting.setdefault(stage.signature, own)
+    found = []
+    while any(waiting.values()):
+        found.append(
+            tuple(
+                waiting[stage.signature].pop(0) if waiting[stage.signature] else stage.candidates[0]
+                for stage in made.stages
+            )
+        )
+    return found
+
+
+def measured(
+    made: Tuning, options: Sequence[ir.BandOption], folder: Path
+) -> list[tuple[Stage, Point]]:
+    """One run: builds the bench image so, counts, and says what each stage costs."""
+    job = made.job
+    generated = lowering.generate(
+        made.network,
+        job.board.core.kernels,
+        job.mode,
+        simplify=job.simplify,
+        forced=options,
+    )
+    generated.files.write(folder / "c")
+    image = build_image(
+        folder / "c", job.board, "bench", folder, optimise=pipeline.FLAGS[job.optimise]
+    )
+    result = cost.measure(job.board, image.elf, len(options), folder / "cost")
+    sizes = _code_bytes(image.elf, generated)
+    found = []
+    for index, (stage, option) in enumerate(zip(made.stages, options, strict=True)):
+        cycles = result.stages[index].modelled_cycles
+        if cycles is None:
+            raise BoardError(
+                f"{result.model}: no cycles to tune by", wanted="; ".join(result.notes) or "a model"
+            )
+        tables = generated.codes[index].weights_bytes
+        point = Point(option.rows, option.variant, cycles, tables, sizes[index])
+        found.append((stage, point))
+    return found
+
+
+def tune(
+    made: Tuning,
+    known: Records,
+    path: Path,
+    folder: Path,
+    progress: Progress,
+) -> int:
+    """Measures what is not known, and writes all to `path` after each run. Returns the runs."""
+    todo = rounds(made, known)
+    for number, options in enumerate(todo):
+        progress(number, len(todo))
+        for stage, point in measured(made, options, folder):
+            known.add(made.key(stage), point, RUNS)
+        tuning.write(known, path)
+    progress(len(todo), len(todo))
+    return len(todo)
+
+
+def _code_bytes(image: Path, generated: lowering.Generated) -> list[int]:
+    """Of each stage: its function's, and its kernel's where that was not made part of it."""
+    sizes: dict[str, int] = defaultdict(int)
+    for symbol in elf.symbols(image):
+        if symbol.is_function:
+            sizes[symbol.name.partition(".")[0]] += symbol.size_bytes  # name.constprop.0
+    return [sizes[own] + sizes[kernel] for own, kernel in generated.files.functions]

@@ -1,0 +1,56 @@
+"""Which variant a stage takes at each height of its bands.
+
+What enters: a stage's candidates, what was measured of them, how to optimise. What leaves: one
+option a height. Always holds: measured and estimated cycles are never compared; only candidates
+are taken, so that a record can't ask for code that the kernels don't offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from mbn import ir
+from mbn.tuning.records import Point
+
+# Cycles of an inference that a byte of flash is worth
+RATES = {"speed": 3, "balanced": 9, "size": 110}
+
+
+def options(
+    candidates: Sequence[ir.BandOption],
+    points: Mapping[tuple[int, ir.Variant], Point],
+    optimise: str,
+    preferred: Callable[[int], ir.Variant],
+    copies: int = 1,
+) -> tuple[ir.BandOption, ...]:
+    """Of each height one option: the best by the points where each height has one, and taller ones
+    only if they are worth their flash; otherwise the variant that `preferred` names for it, if it
+    is a candidate there. copies: stages that share this one's code."""
+    heights = list(dict.fromkeys(one.rows for one in candidates))
+    measured = {one.rows for one in candidates if (one.rows, one.variant) in points}
+    if measured != set(heights):
+        found = [one for one in candidates if one.variant == preferred(one.rows)]
+        return tuple(found or candidates[:1])
+
+    def worth(option: ir.BandOption) -> float:
+        point = points[option.rows, option.variant]
+        return point.cycles + RATES[optimise] * (point.tables_bytes + point.code_bytes / copies)
+
+    best = [
+        min(
+            (
+                replace(one, cycles=points[rows, one.variant].cycles, measured=True)
+                for one in candidates
+                if one.rows == rows and (rows, one.variant) in points
+            ),
+            key=worth,
+        )
+        for rows in heights
+    ]
+    best.sort(key=lambda one: (one.scratch_bytes, one.rows))
+    return tuple(
+        one
+        for index, one in enumerate(best)
+        if all(worth(one) < worth(shorter) for shorter in best[:index])
+    )

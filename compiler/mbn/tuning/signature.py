@@ -1,0 +1,40 @@
+"""What a stage's cost depends on, as a line of text.
+
+What enters: a network with derived constants, one of its stages, a kernel set. What leaves: its
+signature. Always holds: two stages of one signature have the same candidates, and cost the same on
+a core but for where their code happens to lie.
+"""
+
+from __future__ import annotations
+
+from mbn import ir
+
+
+def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
+    """As "block 48x48x8 depthwise 3x3/1,1 p1,1,1,1 s0 > 48x48x8 conv 1x1/1,1 ... > 48x48x16"."""
+    source = network.stage_input(stage)
+    parts = [f"{stage.kind} {_shape(source)}"]
+    if source is network.input:
+        parts.append("image")
+    for index in stage.layers:
+        layer = network.layers[index]
+        kernel, stride = "x".join(map(str, layer.kernel)), ",".join(map(str, layer.stride))
+        padding = ",".join(map(str, layer.pads))
+        parts.append(f"{layer.op} {kernel}/{stride} p{padding} {_end(layer, kernel_set)}".rstrip())
+        parts.append(f"> {_shape(network.tensor(layer.output))}")
+    return " ".join(parts)
+
+
+def _shape(tensor: ir.Tensor) -> str:
+    return f"{tensor.height}x{tensor.width}x{tensor.channels}"
+
+
+def _end(layer: ir.Layer, kernel_set: str) -> str:
+    """How accumulators become stored values: the bodies differ by it."""
+    constants = layer.constants
+    if constants is None:
+        return ""
+    saturates = (constants.low, constants.high) == (-128, 127)
+    folded = ir.FOLDED_SHIFT.get(kernel_set, 0) if layer.op is ir.Op.DEPTHWISE else 0
+    shift = 0 if 0 < constants.shift <= folded else constants.shift
+    return f"s{shift}" + ("" if saturates else " clamped")
