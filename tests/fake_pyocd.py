@@ -37,7 +37,10 @@ def main(argv: list[str]) -> int:
 
         PyOCDTool().build_parser().parse_args(argv)
     if verb == "json":
-        print(json.dumps({"boards": [{"unique_id": one, "info": "fake"} for one in PROBES]}))
+        boards = [
+            dict(zip(("unique_id", "target"), one.split("@"), strict=False)) for one in PROBES
+        ]
+        print(json.dumps({"boards": boards}))
         return 0
     with FLASH.with_suffix(".log").open("a") as log:
         log.write(f"{' '.join(argv)}\n")

@@ -296,11 +296,28 @@ def test_pyocd_itself_takes_our_words(wanted: Wanted) -> None:
 
 
 @pytest.mark.usefixtures("probe")
-@pytest.mark.parametrize("seen", ["", "PROBE1 PROBE2"])
-def test_probes_are_not_guessed(seen: str, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        ("", r"0 probes .*\(none\)"),
+        ("PROBE1 PROBE2", r"2 probes .*\(PROBE1; PROBE2\)"),
+        ("PROBE1@stm32l4r5zitx", r"0 probes .*\(PROBE1\)"),
+    ],
+)
+def test_probes_are_not_guessed(
+    seen: str, message: str, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FAKE_PROBES", seen)
-    with pytest.raises(UsageError, match=r"[02] probes are connected \((none|PROBE1.*PROBE2)"):
+    with pytest.raises(UsageError, match=message):
         find.probe_of(board)
+
+
+@pytest.mark.usefixtures("probe")
+def test_a_probe_on_another_board_is_left_alone(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_PROBES", "PROBE1@stm32l4r5zitx PROBE2@stm32f405vgtx")
+    assert find.probe_of(board) == "PROBE2"
 
 
 def test_pyocd_that_is_missing(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,6 +310,11 @@ def test_libgcc_is_named_where_it_is_linked(build: Builder, made: Made, tmp_path
         assert (folder / "licences" / "gcc-exception-3.1.txt").exists() == licences
         components = json.loads((folder / "sbom.cdx.json").read_text())["components"]
         assert ("libgcc" in {one["name"] for one in components}) == licences
+    # only the check app says its build id
+    for app, good in (("mlperf", True), ("check", False)):
+        facts = replace(_facts(image), app=app, build_id="deadbeef" * 2)
+        folder = write_release(tmp_path / app, facts, files, load_key(made.private))
+        assert ("images agree" not in bad(verify_release(folder, load_key(made.public)))) == good
     elsewhere = tmp_path / "other"
     elsewhere.mkdir()
     (elsewhere / "mine.txt").write_text("x")

@@ -62,7 +62,7 @@
 #define PFS_SCI_ODD (5u << 24) /* SCI1, 3, 5, 7 and 9 */
 /* "Serial Communications Interface" */
 #define SCI_RDR REGISTER32(0x40358900u)
-#define SCI_TDR REGISTER32(0x40358904u)
+#define SCI_TDR REGISTER8(0x40358904u) /* its data byte */
 #define SCI_CCR0 REGISTER32(0x40358908u)
 #define SCI_CCR1 REGISTER32(0x4035890Cu)
 #define SCI_CCR2 REGISTER32(0x40358910u)

@@ -225,16 +225,21 @@ def compile_image(job: Job, console: Console) -> Compiled:
 
 
 def _build_app(job: Job, folder: Path) -> Image:
-    """Another app's image; MLPerf Tiny's runner has a baud rate of its own."""
-    slower = {"MBN_BAUD": f"{mlperf.BAUD}u"} if "MBN_BAUD" in job.board.defines else {}
+    """Another app's image."""
     return build_image(
         folder / "c",
         job.board,
         job.app,
         folder,
         optimise=FLAGS[job.optimise],
-        defines=slower,
+        defines=app_defines(job.app, job.board),
     )
+
+
+def app_defines(app: str, board: Board) -> dict[str, str]:
+    """Macros of an app besides the board's: MLPerf Tiny's runner has a baud rate of its own."""
+    slower = app != checking.IMAGE_NAME and "MBN_BAUD" in board.defines
+    return {"MBN_BAUD": f"{mlperf.BAUD}u"} if slower else {}
 
 
 def _accuracy(source: sources.Source, network: ir.Network, console: Console) -> Accuracy | None:

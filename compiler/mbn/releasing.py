@@ -19,7 +19,7 @@ from mbn.build import build_image, tools
 from mbn.build.uf2 import family_id, to_uf2
 from mbn.elf import Contents as Elf
 from mbn.errors import PlanError, ReleaseError, UsageError
-from mbn.pipeline import FLAGS, Compiled
+from mbn.pipeline import FLAGS, Compiled, app_defines
 from mbn.release.folder import Facts, Files, Slot, write_release
 from mbn.release.linked import linked
 from mbn.release.signing import load_key
@@ -118,6 +118,7 @@ def _with_slot(
         image.app,
         compiled.folder,
         optimise=FLAGS[compiled.job.optimise],
+        defines=app_defines(image.app, board),
         name=f"{image.app}-mcuboot",
     )
     if built.bin is None:

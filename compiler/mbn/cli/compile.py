@@ -205,6 +205,22 @@ def run(arguments: argparse.Namespace) -> int:
         shipping.export_library(job, arguments, console)
         return 0
     compiled = pipeline.compile_image(job, console)
+    print_made(compiled, console)
+    if arguments.check:
+        report = pipeline.check_image(compiled, console, port=arguments.port)
+        print_check(report, console)
+        assert report.check is not None
+        if report.check.exact_samples != report.check.samples:
+            return 1
+    elif arguments.release is None:
+        predicting.show(compiled.generated, job.board, arguments.optimise, console)
+    if arguments.release is not None:
+        shipping.ship(compiled, arguments, console)
+    return 0
+
+
+def print_made(compiled: pipeline.Compiled, console: Console) -> None:
+    """What was compiled: work, memory, accuracy, and where it is."""
     facts = compiled.report.network
     if facts.macs_computed < facts.macs:
         share = 100 * (1 - facts.macs_computed / facts.macs)
@@ -226,17 +242,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"{compiled.app.static_ram_bytes:,} of RAM: {compiled.app.elf.name}"
         )
     console.print(f"wrote  {compiled.folder}")
-    if arguments.check:
-        report = pipeline.check_image(compiled, console, port=arguments.port)
-        print_check(report, console)
-        assert report.check is not None
-        if report.check.exact_samples != report.check.samples:
-            return 1
-    elif arguments.release is None:
-        predicting.show(compiled.generated, job.board, arguments.optimise, console)
-    if arguments.release is not None:
-        shipping.ship(compiled, arguments, console)
-    return 0
 
 
 def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:

@@ -85,13 +85,15 @@ def port_of(board: Board) -> str:
 def probe_of(board: Board) -> str:
     """The one probe. Raises `UsageError`, and `ToolError` without pyOCD."""
     require_pyocd()
-    found = probes()
+    everything = probes()
+    found = [probe for probe in everything if probe.may_be_on(board)]
     if len(found) == 1:
         return found[0].unique_id
-    names = "; ".join(f"{probe.unique_id} {probe.title}".strip() for probe in found)
+    listed = found or everything
+    names = "; ".join(f"{probe.unique_id} {probe.title}".strip() for probe in listed)
     raise UsageError(
-        f"{len(found)} probes are connected ({names or 'none'})",
-        wanted=f"one for {board.name}, or --probe ID",
+        f"{len(found)} probes that may be on {board.name} are connected ({names or 'none'})",
+        wanted="one, or --probe ID",
         advice=_HINT,
     )
 

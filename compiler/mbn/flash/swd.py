@@ -24,6 +24,8 @@ from mbn.process import Child
 from mbn.target import Board
 
 PYOCD = (sys.executable, "-m", "pyocd")
+UNKNOWN = "cortex_m"
+_PART_LETTERS = 9  # stm32f446, nrf52840: what follows is package and size
 _LIST_S = 20.0
 _BYTES_PER_S = 8000.0  # a slow probe on a slow part
 _MARGIN_S = 20.0  # starting pyOCD, its packs, and the probe
@@ -32,10 +34,18 @@ _ERROR = re.compile(r"(?:^|\s)(?:ERROR|CRITICAL)[:|\s]+(.*)|^\d+ [EC] (.*)", re.
 
 @dataclass(frozen=True)
 class Probe:
-    """A debug probe that is connected."""
+    """A debug probe that is connected. `target`: the part of the board that it is on, where pyOCD
+    knows that, else "cortex_m"."""
 
     unique_id: str
     title: str
+    target: str = UNKNOWN
+
+    def may_be_on(self, board: Board) -> bool:
+        """Whether nothing says that it is on a board with another part."""
+        wanted = board.flash.target or ""
+        same = self.target[:_PART_LETTERS] == wanted[:_PART_LETTERS]
+        return self.target == UNKNOWN or same
 
 
 def require_pyocd() -> None:
@@ -58,7 +68,10 @@ def probes() -> tuple[Probe, ...]:
         found = json.loads(done.stdout)["boards"]
     except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"pyOCD lists no probes: {error}") from error
-    return tuple(Probe(str(one["unique_id"]), str(one.get("info", ""))) for one in found)
+    return tuple(
+        Probe(str(one["unique_id"]), str(one.get("info", "")), str(one.get("target", UNKNOWN)))
+        for one in found
+    )
 
 
 class SwdFlasher(Flasher):

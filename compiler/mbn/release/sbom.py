@@ -54,11 +54,9 @@ def to_json(
         hashes=sha256(network[1]),
         description="int8 network; the hash is of its arrays and integers",
     )
-    bom = Bom(serial_number=uuid.uuid5(_SPACE, f"mbn:{name}:{elf_sha256}"))
-    bom.metadata.component = firmware
     parts = [model, *_libraries(tools, linked)]
-    for part in parts:
-        bom.components.add(part)
+    bom = Bom(serial_number=uuid.uuid5(_SPACE, f"mbn:{name}:{elf_sha256}"), components=parts)
+    bom.metadata.component = firmware
     for tool in sorted(tools):
         bom.metadata.tools.components.add(
             Component(
@@ -69,7 +67,12 @@ def to_json(
             )
         )
     bom.register_dependency(firmware, parts)
-    data = json.loads(JsonV1Dot6(bom).output_as_string())
+    return _text(JsonV1Dot6(bom).output_as_string())
+
+
+def _text(output: str) -> str:
+    """The library's output without its time, if it is valid."""
+    data = json.loads(output)
     data["metadata"].pop("timestamp", None)
     text = json.dumps(data, indent=1, sort_keys=True) + "\n"
     wrong = invalid(text)
