@@ -17,10 +17,14 @@ static int8_t *address(const mbn_state *state, uint32_t offset_bytes)
     return (int8_t *)state->arena + offset_bytes;
 }
 
+static int8_t *slot_address(const mbn_state *state, const mbn_tensor *tensor, uint32_t slot)
+{
+    return address(state, tensor->offset_bytes + slot * tensor->row_bytes);
+}
+
 static int8_t *row_slot(const mbn_state *state, const mbn_tensor *tensor, uint32_t y)
 {
-    uint32_t slot = y % tensor->depth;
-    return address(state, tensor->offset_bytes + slot * tensor->row_bytes);
+    return slot_address(state, tensor, y % tensor->depth);
 }
 
 /* Rows of the input that must have come before the stage's next band can be made. */
@@ -53,10 +57,15 @@ static void stage_run(mbn_state *state, uint16_t index)
     uint32_t y = state->rows_done[stage->output];
     uint32_t window = (stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
 
-    for (uint32_t k = 0; k < window; k++) {
-        /* wraps far above the height where the row is above the map */
-        uint32_t row = y * stage->stride_rows + k - stage->pad_top;
-        state->window[k] = row < in->height ? row_slot(state, in, row) : stage->border;
+    /* wraps far above the height where the row is above the map; only the first is divided */
+    uint32_t row = y * stage->stride_rows - stage->pad_top;
+    uint32_t slot = row < in->height ? row % in->depth : 0;
+    for (uint32_t k = 0; k < window; k++, row++) {
+        state->window[k] = stage->border;
+        if (row < in->height) {
+            state->window[k] = slot_address(state, in, slot);
+            slot = slot + 1u < in->depth ? slot + 1u : 0;
+        }
     }
     for (uint32_t k = 0; k < stage->band_rows; k++) {
         state->band[k] = row_slot(state, out, y + k);

@@ -14,7 +14,7 @@ from mbn import ir
 from mbn.tuning.records import Point
 
 # Cycles of an inference that a byte of flash is worth
-RATES = {"speed": 3, "balanced": 9, "size": 110}
+RATES = {"speed": 3, "balanced": 8.5, "size": 120}
 
 
 def options(
