@@ -108,6 +108,11 @@ def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
     """Finds and lowers the network, and lists its stages' candidates."""
     source = sources.find_network(job.request, folder / "onnx", console)
     network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
+    return tuning_of(job, network)
+
+
+def tuning_of(job: pipeline.Job, network: ir.Network) -> Tuning:
+    """What there is to measure of a network, whatever the job says of one."""
     computed, _ = lowering.computed_of(network, simplify=job.simplify)
     kernel_set = job.board.core.kernels
     stages = tuple(

@@ -8,7 +8,8 @@ after every run, so that an interruption loses none; what it knows is not measur
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mbn import pipeline, tuner, tuning
+from mbn import ir, pipeline, tuner, tuning
 from mbn.cli import compile as compile_command
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
@@ -25,8 +26,11 @@ from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.flash.find import LAB, Place, lab_place
 from mbn.ir import BandOption, InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
+from mbn.predict import family_network
 from mbn.target import METHODS, Board, find_board
 from mbn.tuning import Point, Records
+
+CLASSES = 1000  # the family's, as in the paper
 
 EXAMPLES = """examples:
   mbn-tune --board qemu --alpha 0.25                    # the bundled network on a Cortex-M4F
@@ -55,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--family",
         action="store_true",
-        help="every size of the paper's family, weights drawn, the smallest first",
+        help="every size of the paper's family, the smallest first",
     )
     made.add_argument(
         "--records",
@@ -102,9 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.onnx is not None or arguments.alpha is not None:
         raise UsageError("--family with --onnx or --alpha", wanted="one way to name networks")
-    for size in family():
-        one = parser().parse_args(["--board", board.name, "--keep-constant", *size])
-        made = prepared(one, board, console)
+    for network in family():
+        made = tuner.tuning_of(replace(job_of(arguments, board), simplify=False), network)
         spent = measure(made, known, arguments.records, counter, console)
         console.print(f"{made.network.name} on {board.core.name}: {spent} runs")
     console.print(f"wrote {arguments.records}")
@@ -119,22 +122,25 @@ def counter_for(arguments: argparse.Namespace, board: Board, console: Console) -
     return tuner.Attached(board, said.over(lab_place(board, arguments.at, arguments.lab)), console)
 
 
-def family() -> list[list[str]]:
-    """Arguments that name each size, those with the fewest multiply-accumulates first."""
+def family() -> Iterator[ir.Network]:
+    """Each size, multipliers as if trained, those with the fewest multiply-accumulates first."""
     sizes = sorted(
         ((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS),
         key=lambda size: (size[0] * size[1], size[1]),
     )
-    return [
-        f"--alpha {alpha} --resolution {resolution} --classes 1000 --weights random:1".split()
-        for alpha, resolution in sizes
-    ]
+    for alpha, resolution in sizes:
+        yield family_network(alpha, resolution, CLASSES)
 
 
 def prepared(arguments: argparse.Namespace, board: Board, console: Console) -> tuner.Tuning:
     """The network and its candidates."""
+    return tuner.prepare(job_of(arguments, board), folder_of(board), console)
+
+
+def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
+    """What is built; nothing is checked."""
     arguments.samples, arguments.images = 1, None
-    job = pipeline.Job(
+    return pipeline.Job(
         request=compile_command.request_of(arguments),
         board=board,
         mode=InputMode.STREAM,
@@ -142,7 +148,6 @@ def prepared(arguments: argparse.Namespace, board: Board, console: Console) -> t
         simplify=not arguments.keep_constant,
         rounding=Rounding(arguments.rounding),
     )
-    return tuner.prepare(job, folder_of(board), console)
 
 
 def folder_of(board: Board) -> Path:
