@@ -1,8 +1,9 @@
 """How cost grows: cycles per multiply-accumulate over the paper's 20 sizes on M4, M7 and M55.
 
-What enters: the fitted model for every size; emulation for the sizes named. What leaves: a table
-and a plot (docs/growth.svg): lines are predicted, crosses counted. Always holds: cycles are for
-zero-wait memory; the body is the thirteen blocks, the whole everything; counted networks have
+What enters: the bundled records (each stage of every size, counted by mbn-tune) and the fitted model
+for what surrounds the stages; emulation for the sizes named. What leaves: a table and a plot
+(docs/growth.svg): lines are by the records, crosses counted as a whole. Always holds: cycles are
+for zero-wait memory; the body is the thirteen blocks, the whole everything; counted networks have
 drawn weights with every channel alive and, as trained ones, a depthwise with multipliers above one
 half.
 
@@ -48,7 +49,12 @@ class Point:
 
 def predicted(alpha: float, resolution: int, board: Board) -> Point:
     network = family_network(alpha, resolution, CLASSES)
-    options, _, _ = lowering.planned(network, board.core.kernels, InputMode.STREAM)
+    options, _, _ = lowering.planned(
+        network,
+        board.core.kernels,
+        InputMode.STREAM,
+        tuned=lowering.bundled_tuning(board.core),
+    )
     guess = predict(board.core, network, options)
     if guess is None:
         raise UsageError(
@@ -93,7 +99,7 @@ def svg(panels: dict[str, tuple[list[Point], list[Point]]]) -> str:
             f'<rect x="{x}" y="{height + 46}" width="18" height="3" fill="{COLOURS[number]}"/>'
         )
         lines.append(f'<text x="{x + 24}" y="{height + 52}">alpha {alpha:g}</text>')
-    note = "line: predicted, cross: counted in emulation, dashed: to reach at alpha 1"
+    note = "line: stages counted one by one, cross: whole; dashed: to reach at alpha 1"
     lines.append(f'<text x="{left + 450}" y="{height + 52}">{note}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 

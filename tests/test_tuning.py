@@ -253,9 +253,9 @@ def test_bundled_records_cover_the_family(name: str) -> None:
 def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_path: Path) -> None:
     """One run of the smallest size; other addresses may cost a little. Where this fails, count up
     the set's number in VERSIONS (mbn/kernels/build.py) and run mbn-tune --family for its cores."""
-    made = prepared(
-        name, *["--alpha", "0.25", "--classes", "1000", "--weights", "random:1", "--keep-constant"]
-    )
+    parsed = tune_command.parser().parse_args(["--board", name])
+    job = replace(tune_command.job_of(parsed, find_board(name)), simplify=False)
+    made = tuner.tuning_of(job, next(tune_command.family()))
     known = tuning.bundled(VERSIONS)
     ways = [stage.candidates[-1] for stage in made.stages]
     for stage, point in tuner.measured(made, ways, tmp_path, tuner.Emulated()):
