@@ -1,7 +1,7 @@
 """How cost grows: cycles per multiply-accumulate over the paper's 20 sizes on M4, M7 and M55.
 
-What enters: the bundled records (each stage of every size, counted by mbn-tune), the fitted model for
-what surrounds the stages, emulation for the sizes named. What leaves: a table and a plot
+What enters: the bundled records (each stage of every size, counted by mbn-tune), the fitted model
+for what surrounds the stages, emulation for the sizes named. What leaves: a table and a plot
 (docs/growth.svg): lines are by the records, crosses counted as a whole. Always holds: cycles are
 for zero-wait memory; the body is the thirteen blocks, the whole everything; counted networks have
 drawn weights with every channel alive and, as trained ones, a depthwise with multipliers above one
