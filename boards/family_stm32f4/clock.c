@@ -63,6 +63,7 @@ static uint32_t prescaler(uint32_t divider)
 static bool pll_start(uint32_t source, uint32_t source_hz)
 {
     RCC_CR &= ~CR_PLLON;
+    (void)mbn_stm32_wait(&RCC_CR, CR_PLLRDY, 0u); /* its factors may only change while it is off */
     RCC_PLLCFGR = (source_hz / MBN_PLL_INPUT_HZ) | (MBN_PLL_N << 6) |
                   ((MBN_PLL_P / 2u - 1u) << 16) | source | (MBN_PLL_Q << 24);
     RCC_CR |= CR_PLLON;
