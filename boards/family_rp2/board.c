@@ -60,6 +60,7 @@ static void clocks_start(void)
     XOSC_CTRL = XOSC_ENABLE_1_TO_15_MHZ;
     (void)wait_for(&XOSC_STATUS, XOSC_STABLE, XOSC_STABLE);
     CLK_SYS_CTRL &= ~CLK_SYS_SRC_AUX;
+    (void)wait_for(&CLK_SYS_SELECTED, CLK_SYS_REF_SELECTED, CLK_SYS_REF_SELECTED);
     CLK_REF_CTRL = CLK_REF_XOSC;
     (void)wait_for(&CLK_REF_SELECTED, CLK_REF_XOSC_SELECTED, CLK_REF_XOSC_SELECTED);
     if (pll_start()) {
