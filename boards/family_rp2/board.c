@@ -12,7 +12,7 @@
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
-#define READY_SPINS 1000000u
+#define READY_SPINS 200000u /* 100 ms and more at the ring oscillator's 7 to 12 MHz */
 #define WRITE_SPINS 100000u
 #define HZ_PER_MHZ 1000000u
 /* "Startup delay": 1 ms is recommended; some boards' crystals take longer */
