@@ -12,14 +12,15 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 import tiny
-from conftest import TINY
+from conftest import TINY, Builder
 from families import PARTS, stand_in
 from mbn import fit, ir, lowering
 from mbn.build import build_image
@@ -29,29 +30,33 @@ from mbn.device import check, open_device
 from mbn.elf import Contents, symbols
 from mbn.errors import PlanError
 from mbn.predict import family_network
-from mbn.target import METHODS, Board, Image, data_root, find_board, load_board
+from mbn.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The C of alpha 0.25 at 96x96, by kernel set."""
+def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
+    """The check image of alpha 0.25 at 96x96 by board; the C is made once for a kernel set."""
 
     @cache
-    def get(kernel_set: str) -> Path:
+    def generated(kernel_set: str) -> Path:
         folder = tmp_path_factory.mktemp(kernel_set)
-        network = family_network(0.25, 96, 2)
-        lowering.generate(network, kernel_set, ir.InputMode.STREAM).files.write(folder)
+        family = family_network(0.25, 96, 2)
+        lowering.generate(family, kernel_set, ir.InputMode.STREAM).files.write(folder)
         return folder
+
+    @cache
+    def get(name: str) -> Image:
+        board = find_board(name)
+        folder = tmp_path_factory.mktemp(name)
+        return build_image(generated(board.core.kernels), board, "check", folder)
 
     return get
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_every_board_builds_the_network(
-    name: str, generated: Callable[[str], Path], tmp_path: Path
-) -> None:
-    board = find_board(name)
-    image = build_image(generated(board.core.kernels), board, "check", tmp_path)
+def test_every_board_builds_the_network(name: str, network: Callable[[str], Image]) -> None:
+    image = network(name)
+    board = image.board
     assert image.hex is not None and image.bin is not None
     assert image.weights_bytes > 200_000
     for memory in board.memories:
@@ -80,6 +85,9 @@ def _starts(image: Image, board: Board) -> None:
     assert reset == (name_at(image, "mbn_reset") or 0) | 1
 
 
+Ready = Callable[[int], int]  # what was written to a register -> what is read
+
+
 def name_at(image: Image, name: str) -> int | None:
     return next((one.address for one in symbols(image.elf) if one.name == name), None)
 
@@ -91,6 +99,142 @@ def test_every_boards_memories_hold_what_runs(name: str, tmp_path: Path) -> None
     images = tiny.images(4)
     with open_device(board, image, log_path=tmp_path / "serial.log") as device:
         assert check(device, images, tiny.outputs(images), quiet=True).exact
+
+
+def _pll() -> Ready:
+    """Ready bits follow the bits that turn oscillators and the PLL on."""
+    return lambda v: v | (v & 1 << 16) << 1 | (v & 1 << 8) << 2 | (v & 1 << 24) << 1 | 1 << 1
+
+
+def _switch(mask: int, shift: int) -> Ready:
+    return lambda v: (v & ~(mask << shift)) | (v & mask) << shift
+
+
+def _set(bits: int) -> Ready:
+    return lambda v: v | bits
+
+
+_F4 = {0x40023800: _pll(), 0x40023808: _switch(3, 2), 0x40007004: _set(3 << 16)}
+_H7 = {
+    0x58024400: _pll(),
+    0x58024410: _switch(7, 3),
+    0x58024804: _set(1 << 13),
+    0x58024818: _set(1 << 13),
+}
+# Where readiness shows, and how the line's rate follows from its registers
+READY: Mapping[str, Mapping[int, Ready]] = {
+    "nucleo_f446re": _F4,
+    "nucleo_f746zg": _F4,
+    "nucleo_h743zi": _H7,
+    "nucleo_h7a3zi_q": _H7,
+    "nucleo_l4r5zi": {0x40021000: _pll(), 0x40021008: _switch(3, 2)},
+    "nucleo_u575zi_q": {
+        0x46020C00: _pll(),
+        0x46020C1C: _switch(3, 2),
+        0x4602080C: _set(3 << 14),
+    },
+    "nrf52840dk": {0x40000100: _set(1)},
+    "rp2040_pico": {
+        0x40024004: _set(1 << 31),
+        0x40028000: _set(1 << 31),
+        0x4000C008: _set(0xFFFFFFFF),
+        0x40008038: _set(4),
+        0x40008044: _set(3),
+    },
+    "rp2350_pico2": {
+        0x40048004: _set(1 << 31),
+        0x40050000: _set(1 << 31),
+        0x40020008: _set(0xFFFFFFFF),
+        0x40010038: _set(4),
+        0x40010044: _set(3),
+    },
+    "ek_ra8m1": {
+        0x4001E03C: _set(0x28),
+        0x4001E054: lambda v: (v & ~0x8000) | (v & 0x4000) << 1,
+    },
+}
+Registers = Mapping[int, int]
+
+
+def _f4_hz(r: Registers) -> float:
+    pll = r[0x40023804]
+    return 8e6 / (pll & 63) * (pll >> 6 & 511) / (2 * (pll >> 16 & 3) + 2)
+
+
+def _h7_hz(r: Registers) -> float:
+    pll = r[0x58024430]
+    return 8e6 / (r[0x58024428] >> 4 & 63) * ((pll & 511) + 1) / ((pll >> 9 & 127) + 1)
+
+
+def _l4_hz(r: Registers) -> float:
+    pll = r[0x4002100C]
+    return 16e6 / ((pll >> 4 & 15) + 1) * (pll >> 8 & 127) / 2
+
+
+def _rp2_hz(r: Registers, pll: int) -> float:
+    posts = r[pll + 12]
+    return 12e6 * r[pll + 8] / ((posts >> 16 & 7) * (posts >> 12 & 7))
+
+
+def _ra8_hz(r: Registers) -> float:
+    pll = r[0x4001E028]
+    return 20e6 / ((pll & 3) + 1) * ((pll >> 8 & 255) + 1) / ((r[0x4001E04C] & 15) + 1)
+
+
+# The core's clock by the PLL's registers and the oscillator that is fitted
+CLOCK: Mapping[str, Callable[[Registers], float]] = {
+    "nucleo_f446re": _f4_hz,
+    "nucleo_f746zg": _f4_hz,
+    "nucleo_h743zi": _h7_hz,
+    "nucleo_h7a3zi_q": _h7_hz,
+    "nucleo_l4r5zi": _l4_hz,
+    "nucleo_u575zi_q": lambda r: (
+        16e6 * ((r[0x46020C34] & 511) + 1) / ((r[0x46020C34] >> 24 & 127) + 1)
+    ),
+    "nrf52840dk": lambda r: 64e6,
+    "rp2040_pico": lambda r: _rp2_hz(r, 0x40028000),
+    "rp2350_pico2": lambda r: _rp2_hz(r, 0x40050000),
+    "ek_ra8m1": _ra8_hz,
+}
+BAUD: Mapping[str, Callable[[Registers], float]] = {
+    "nucleo_f446re": lambda r: 45e6 / r[0x40004408],
+    "nucleo_f746zg": lambda r: 54e6 / r[0x4000480C],
+    "nucleo_h743zi": lambda r: 120e6 / r[0x4000480C],
+    "nucleo_h7a3zi_q": lambda r: 140e6 / r[0x4000480C],
+    "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
+    "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
+    "nrf52840dk": lambda r: r[0x40002524] * 16e6 / 2**32,
+    "rp2040_pico": lambda r: 133e6 / (16 * (r[0x40034024] + r[0x40034028] / 64)),
+    "rp2350_pico2": lambda r: 150e6 / (16 * (r[0x40070024] + r[0x40070028] / 64)),
+    "ek_ra8m1": lambda r: (
+        120e6 / (16 * ((r[0x40358910] >> 8 & 255) + 1)) * (r[0x40358910] >> 24) / 256
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("fails", [False, True])
+def test_start_up_reaches_its_line(
+    name: str, fails: bool, network: Callable[[str], Image], build: Builder
+) -> None:
+    """The image's own code in a model of the part's registers: rated clock and rate of the line;
+    where nothing ever becomes ready it still ends at the line, at a lower clock."""
+    startup_model = pytest.importorskip("startup_model", exc_type=ImportError)
+    board = find_board(name)
+    if board.core.name in startup_model.CPUS:
+        image = network(name)
+    else:  # no M85 is modelled: its start-up with an M33's instructions
+        board = replace(board, name=f"{name}-m33", core=CORES["cortex-m33"])
+        image = build(board)
+    table = board.memories_for("code")[0].origin + (256 if name == "rp2040_pico" else 0)
+    found = startup_model.started(image, board.core.name, table, {} if fails else READY[name])
+    hz = next((found.word(one) for one in ("clocks", "core_hz") if one in found.addresses), None)
+    if fails:
+        assert hz is None or 0 < hz < board.clock_hz
+    else:
+        assert hz in (None, board.clock_hz)  # the nRF52 has one clock
+        assert CLOCK[name](found.registers) == pytest.approx(board.clock_hz)
+        assert BAUD[name](found.registers) == pytest.approx(board.baud, rel=0.01)
 
 
 def test_a_network_too_large_is_refused_with_its_table() -> None:

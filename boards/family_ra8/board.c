@@ -83,7 +83,7 @@
 #define MOCO_HZ 8000000u
 #define SCI_HZ (MBN_CORE_HZ / 4u)
 #define MODULATION 256u
-#define READY_SPINS 1000000u
+#define READY_SPINS 200000u /* 100 ms and more at 8 MHz */
 #define WRITE_SPINS 1000000u
 #define SETTLE_SPINS 60000u /* 150 us and more at 240 MHz ("Notes on changing the clock") */
 #define CYCLES_PER_US (MBN_CORE_HZ / 1000000u)

@@ -12,7 +12,7 @@
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
-#define READY_SPINS 1000000u
+#define READY_SPINS 200000u /* 100 ms and more at the ring oscillator's 7 to 12 MHz */
 #define WRITE_SPINS 100000u
 #define HZ_PER_MHZ 1000000u
 /* "Startup delay": 1 ms is recommended; some boards' crystals take longer */
@@ -60,6 +60,7 @@ static void clocks_start(void)
     XOSC_CTRL = XOSC_ENABLE_1_TO_15_MHZ;
     (void)wait_for(&XOSC_STATUS, XOSC_STABLE, XOSC_STABLE);
     CLK_SYS_CTRL &= ~CLK_SYS_SRC_AUX;
+    (void)wait_for(&CLK_SYS_SELECTED, CLK_SYS_REF_SELECTED, CLK_SYS_REF_SELECTED);
     CLK_REF_CTRL = CLK_REF_XOSC;
     (void)wait_for(&CLK_REF_SELECTED, CLK_REF_XOSC_SELECTED, CLK_REF_XOSC_SELECTED);
     if (pll_start()) {

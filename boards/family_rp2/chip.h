@@ -65,6 +65,7 @@
 #define CLK_REF_XOSC 2u
 #define CLK_REF_XOSC_SELECTED (1u << 2)
 #define CLK_SYS_SRC_AUX 1u
+#define CLK_SYS_REF_SELECTED 1u
 #define CLK_SYS_AUX_SELECTED (1u << 1)
 #define CLK_PERI_ENABLE (1u << 11) /* its source 0 is clk_sys */
 

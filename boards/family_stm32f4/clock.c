@@ -35,6 +35,7 @@
 #define CR_PLLON (1u << 24)
 #define CR_PLLRDY (1u << 25)
 #define PLLCFGR_SOURCE_HSE (1u << 22)
+#define PLLCFGR_AS_RESET (1u << 29) /* reserved, or PLLR of 2: as after reset */
 #define CFGR_SW_PLL 2u
 #define CFGR_SW_MASK 3u
 #define CFGR_SWS_MASK (3u << 2)
@@ -63,8 +64,10 @@ static uint32_t prescaler(uint32_t divider)
 static bool pll_start(uint32_t source, uint32_t source_hz)
 {
     RCC_CR &= ~CR_PLLON;
+    (void)mbn_stm32_wait(&RCC_CR, CR_PLLRDY, 0u); /* its factors may only change while it is off */
     RCC_PLLCFGR = (source_hz / MBN_PLL_INPUT_HZ) | (MBN_PLL_N << 6) |
-                  ((MBN_PLL_P / 2u - 1u) << 16) | source | (MBN_PLL_Q << 24);
+                  ((MBN_PLL_P / 2u - 1u) << 16) | source | (MBN_PLL_Q << 24) |
+                  PLLCFGR_AS_RESET;
     RCC_CR |= CR_PLLON;
     return mbn_stm32_wait(&RCC_CR, CR_PLLRDY, CR_PLLRDY);
 }

@@ -93,6 +93,7 @@ static bool voltage_start(void)
 static bool pll_start(uint32_t source, uint32_t source_hz)
 {
     RCC_CR &= ~CR_PLL1ON;
+    (void)mbn_stm32_wait(&RCC_CR, CR_PLL1RDY, 0u); /* its factors may only change while it is off */
     RCC_PLLCKSELR = source | ((source_hz / MBN_PLL_INPUT_HZ) << PLLCKSELR_DIVM1_SHIFT);
     RCC_PLLCFGR = PLLCFGR_PLL1RGE_4_TO_8 | PLLCFGR_DIVP1EN; /* wide VCO, no fraction */
     RCC_PLL1DIVR = (MBN_PLL_N - 1u) | ((MBN_PLL_P - 1u) << 9) | (1u << 16) | (1u << 24);

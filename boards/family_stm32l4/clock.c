@@ -70,6 +70,7 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
     RCC_CR |= CR_HSION;
     (void)mbn_stm32_wait(&RCC_CR, CR_HSIRDY, CR_HSIRDY);
     RCC_CR &= ~CR_PLLON;
+    (void)mbn_stm32_wait(&RCC_CR, CR_PLLRDY, 0u); /* its factors may only change while it is off */
     RCC_PLLCFGR =
         PLLCFGR_SOURCE_HSI | ((MBN_PLL_M - 1u) << 4) | (MBN_PLL_N << 8) | PLLCFGR_PLLREN;
     RCC_CR |= CR_PLLON;

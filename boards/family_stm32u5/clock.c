@@ -72,6 +72,7 @@ static void internal_take(void)
 static bool pll_start(void)
 {
     RCC_CR &= ~CR_PLL1ON;
+    (void)mbn_stm32_wait(&RCC_CR, CR_PLL1RDY, 0u); /* its factors may only change while it is off */
     if (!voltage_start()) {
         return false;
     }
