@@ -1,12 +1,13 @@
-/* Depthwise 3x3 on the Cortex-M7, all channels of one output row.
+/* Depthwise 3x3 on the Cortex-M7, all channels of a band's rows: by two rows (pairs.h) or, where
+ * the width or the number of rows is odd, by one, which is here; stride 2 by strips2.h.
  *
- * What enters, leaves, and always holds: as dsp/strips.h and dsp/strips2.h, one row a call.
+ * What enters, leaves, and always holds: as dsp/strips.h and dsp/strips2.h.
  *
  * As in couples.h, what is no multiply stands before the multiply that it is issued with. Of each
  * kernel row the products with O come first, so that O of the next row can be unpacked while those
  * with E run; a word is loaded four multiplies before it is unpacked. Row pointers stay in
  * registers; bias, multiplier and place come from the stack while the last products run. By LLVM's
- * model of the core 9 cycles an output (stride 2: 11.5).
+ * model of the core 9 cycles an output.
  */
 #ifndef MBN_M7_STRIPS_H
 #define MBN_M7_STRIPS_H

@@ -57,9 +57,16 @@ def block(b: StageBuilder) -> bool:
     b.reads_before_writing = True
     b.decision = (
         f"dsp: depthwise by {how}; pointwise {pixels_of(b)} pixels x 2 channels, {pairs} pairs; "
-        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels"
+        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels{_variant(b)}"
     )
     return True
+
+
+def _variant(b: StageBuilder) -> str:
+    """The variant in words, for the generated C."""
+    wide = "; weights as halfwords" if b.variant.wide else ""
+    shared = b.variant.shared is not ir.Sharing.NONE
+    return wide + (f"; shared bodies: {b.variant.shared.name.lower()}" if shared else "")
 
 
 def band_cycles(b: StageBuilder) -> dict[int, int]:
@@ -152,7 +159,7 @@ def convolution(b: StageBuilder) -> bool:
         pointwise.group(full, b.out.width - full * pixels_of(b))
     b.decision = (
         f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
-        f"{pixels_of(b)} pixels x 2 channels"
+        f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
     )
     return layer.op is not ir.Op.DEPTHWISE
 
