@@ -1,0 +1,75 @@
+"""The paper's tables: what is printed there is met, or the reason of a difference is counted too.
+
+What enters: mbn.paper. What leaves: failures. Always holds: nothing is trained or run.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from torch import nn
+
+from mbn.cli import paper as paper_command
+from mbn.errors import UnsupportedError
+from mbn.model.shape import shape
+from mbn.paper import TABLES, count, networks
+
+# Rows whose printed figures are not met; True: another way of counting gives them.
+DIFFERENT = {
+    ("2", "Conv 3x3"): False,  # a misprint: the column does not add up to 100
+    ("4", "Conv MobileNet"): True,
+    ("7", "1.0 MobileNet-160"): True,
+    ("8", "GoogLeNet"): False,
+    ("8", "VGG 16"): True,
+    ("9", "0.50 MobileNet-160"): True,
+    ("9", "SqueezeNet"): True,
+}
+
+
+@pytest.mark.parametrize("number", TABLES)
+def test_printed_figures_are_met_or_explained(number: str) -> None:
+    table = TABLES[number]()
+    assert len(table.rows) >= 2
+    for row in table.rows:
+        assert len(row.figures) == len(table.columns)
+        missed = [figure for figure in row.figures if not figure.agrees]
+        assert bool(missed) == ((number, row.name) in DIFFERENT), row
+        assert bool(row.why) == bool(missed)
+        if DIFFERENT.get((number, row.name)):
+            assert all(figure.explained for figure in missed), row
+
+
+def test_counter_against_shapes() -> None:
+    """Another count of the same: from the shapes, with no torch."""
+    for alpha in (1.0, 0.25):
+        of = count(networks.mobilenet(alpha, 160, 10), 3, 160, 160)
+        own = shape(alpha, 160, 10)
+        assert of.macs == own.macs
+        assert of.params == sum(layer.fan_in * layer.channels_out for layer in own.layers)
+        assert sum(macs for macs, _ in of.shares().values()) == pytest.approx(100)
+
+
+def test_counter_by_hand() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(4, 6, 3, stride=2, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 9, 5)
+    )
+    of = count(network, 4, 7, 7, biases=True)
+    assert [layer.kind for layer in of.layers] == ["Conv 3x3", "Fully Connected"]
+    assert [layer.macs for layer in of.layers] == [9 * 6 * 2 * 9, 270]
+    assert of.params == 6 * 2 * 9 + 6 + 270 + 5
+    with pytest.raises(UnsupportedError):
+        count(nn.Sequential(nn.ConvTranspose2d(3, 3, 2)), 3, 8, 8)
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert paper_command.main(["tables", "4", "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)
+    assert table["rows"][0]["figures"][0]["printed"] == 4866
+    assert paper_command.main(["tables", "2", "9"]) == 0
+    said = capsys.readouterr().out
+    assert "two digits exchanged" in " ".join(said.split())
+    with pytest.raises(SystemExit) as ended:
+        paper_command.main(["tables", "77"])
+    assert ended.value.code == 2
+    assert "no table 77; wanted: 1, 2" in capsys.readouterr().err
