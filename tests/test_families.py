@@ -212,6 +212,32 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
 }
 
 
+def _iwdg_s(registers: Registers, base: int = 0x40003000) -> float:
+    """Seconds that STM32's watchdog waits at 32 kHz; it was fed last."""
+    assert registers[base] == 0xAAAA
+    return registers[base + 8] * (4 << registers[base + 4]) / 32000
+
+
+def _wdt_s(registers: Registers) -> float:
+    assert registers[0x40010000] == 1 and registers[0x40010600] == 0x6E524635
+    return (registers[0x40010504] + 1) / 32768
+
+
+def _rp2040_s(registers: Registers) -> float:
+    assert registers[0x40058000] >> 30 == 1 and registers[0x40010008] == 0x1FFFC
+    return registers[0x40058004] / 2e6
+
+
+WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
+    **dict.fromkeys(
+        ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
+    ),
+    **dict.fromkeys(("nucleo_h743zi", "nucleo_h7a3zi_q"), lambda r: _iwdg_s(r, 0x58004800)),
+    "nrf52840dk": _wdt_s,
+    "rp2040_pico": _rp2040_s,
+}
+
+
 @pytest.mark.parametrize("name", READY)
 @pytest.mark.parametrize("fails", [False, True])
 def test_start_up_reaches_its_line(
@@ -235,6 +261,33 @@ def test_start_up_reaches_its_line(
         assert hz in (None, board.clock_hz)  # the nRF52 has one clock
         assert CLOCK[name](found.registers) == pytest.approx(board.clock_hz)
         assert BAUD[name](found.registers) == pytest.approx(board.baud, rel=0.01)
+    assert found.word("damage") == 0  # every constant's CRC-32 is right, where it lies on the part
+    if name in WATCHDOG:
+        assert WATCHDOG[name](found.registers) == pytest.approx(4, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "register", "flag"),
+    [
+        ("nucleo_f446re", 0x40023874, 1 << 29),
+        ("nucleo_l4r5zi", 0x40021094, 1 << 29),
+        ("nucleo_h743zi", 0x580244D0, 1 << 26),
+        ("nucleo_u575zi_q", 0x46020CF4, 1 << 29),
+        ("nrf52840dk", 0x40000400, 1 << 1),
+        ("rp2040_pico", 0x40058008, 1),
+    ],
+)
+def test_a_watchdogs_reset_is_known(
+    name: str, register: int, flag: int, network: Callable[[str], Image]
+) -> None:
+    """By the part's own flag, where RAM tells nothing."""
+    startup_model = pytest.importorskip("startup_model", exc_type=ImportError)
+    board = find_board(name)
+    table = board.memories_for("code")[0].origin + (256 if name == "rp2040_pico" else 0)
+    for flags, reason in ((0, 1), (flag, 4)):  # mbn_start_reason: power, watchdog
+        ready = {**READY[name], register: lambda _, flags=flags: flags}
+        found = startup_model.started(network(name), board.core.name, table, ready)
+        assert found.word("start") == reason
 
 
 def test_a_network_too_large_is_refused_with_its_table() -> None:
