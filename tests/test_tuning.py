@@ -260,7 +260,8 @@ def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_pat
     ways = [stage.candidates[-1] for stage in made.stages]
     for stage, point in tuner.measured(made, ways, tmp_path, tuner.Emulated()):
         then = known.points[made.key(stage)][point.way]
-        assert abs(point.cycles / then.cycles - 1) < percent / 100, stage.signature
+        most = 600 + then.cycles * percent / 100
+        assert abs(point.cycles - then.cycles) < most, stage.signature
         assert point.tables_bytes == then.tables_bytes
 
 

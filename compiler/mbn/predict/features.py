@@ -29,7 +29,7 @@ class Unit:
 
 
 UNITS = {
-    "scalar": Unit(1, 1, 1),
+    "scalar": Unit(3, 1, 1),
     "dsp": Unit(4, 2, 1),
     "m7": Unit(3, 2, 1),
     "mve": Unit(4, 16, 4),
@@ -93,10 +93,11 @@ def _products(layer: ir.Layer, out: ir.Tensor, band_rows: int, unit: Unit) -> Fe
     couples, single = divmod(out.channels, 2)
     joined = band_rows > 1 and unit.pixels == 4 and out.width % 4 == 2
     runs = out.height // band_rows if joined else out.height
-    full, rest = divmod(out.width * (band_rows if joined else 1), unit.pixels)
+    width = out.width * (band_rows if joined else 1)
     size = "large" if out.height * out.width >= LARGE_PIXELS else "small"
     counts: Features = {}
-    for pixels, groups in ((unit.pixels, runs * full), (rest, runs if rest else 0)):
+    for pixels, of_row in _groups(width, unit).items():
+        groups = runs * of_row
         if groups:
             name = f"groups of {pixels}"
             deep = f"{name}, {size}" if pixels == unit.pixels else name
@@ -110,6 +111,15 @@ def _products(layer: ir.Layer, out: ir.Tensor, band_rows: int, unit: Unit) -> Fe
                     counts.get("last channel x depth", 0) + groups * depth * pixels
                 )
     return counts
+
+
+def _groups(width: int, unit: Unit) -> dict[int, int]:
+    """How many groups of how many pixels a row falls into. The scalar set, whose steps of depth are
+    single channels, makes two and two of four that are left."""
+    full, rest = divmod(width, unit.pixels)
+    if unit.depth == 1 and rest == 1 and full:
+        return {unit.pixels: full - 1, 2: 2}
+    return {unit.pixels: full, **({rest: 1} if rest else {})}
 
 
 def driver_features(network: ir.Network, bands: list[int]) -> Features:

@@ -11,7 +11,7 @@ from mbn import ir
 
 
 def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
-    """As "block 48x48x8 depthwise 3x3/1,1 p1,1,1,1 s0 > 48x48x8 conv 1x1/1,1 ... > 48x48x16"."""
+    """As "block 48x48x8 depthwise 3x3/1,1 p1,1 s0 > 48x48x8 conv 1x1/1,1 ... > 48x48x16"."""
     source = network.stage_input(stage)
     parts = [f"{stage.kind} {_shape(source)}"]
     if source is network.input:
@@ -19,7 +19,7 @@ def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
     for index in stage.layers:
         layer = network.layers[index]
         kernel, stride = "x".join(map(str, layer.kernel)), ",".join(map(str, layer.stride))
-        padding = ",".join(map(str, layer.pads))
+        padding = ",".join(map(str, layer.pads[:2]))  # what is behind follows from the sizes
         parts.append(f"{layer.op} {kernel}/{stride} p{padding} {_end(layer, kernel_set)}".rstrip())
         parts.append(f"> {_shape(network.tensor(layer.output))}")
     return " ".join(parts)
