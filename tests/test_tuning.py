@@ -112,6 +112,7 @@ def test_choices_follow_cycles_and_bytes() -> None:
     def chosen(optimise: str, copies: int = 1) -> list[tuple[int, bool, int]]:
         found = options(every, points, optimise, lambda _: PLAIN, copies)
         assert all(one.measured for one in found)
+        assert all(one.cost > one.cycles for one in found)  # the plan weighs flash too
         return [(one.rows, one.variant.wide, one.cycles) for one in found]
 
     assert chosen("speed") == [(1, True, 9000), (2, False, 8000)]

@@ -315,7 +315,8 @@ class Variant:
 @dataclass(frozen=True)
 class BandOption:
     """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
-    or measured, of one stage all in the same way; only differences count."""
+    or measured, of one stage all in the same way; only differences count. `flash_cycles`: what its
+    flash is worth, where that is known too."""
 
     rows: int
     scratch_bytes: int
@@ -323,6 +324,12 @@ class BandOption:
     cycles: int  # of the whole map
     variant: Variant = Variant()
     measured: bool = False
+    flash_cycles: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """What a plan keeps low."""
+        return self.cycles + self.flash_cycles
 
 
 @dataclass(frozen=True)

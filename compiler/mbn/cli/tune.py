@@ -188,7 +188,12 @@ def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
+    shapes = [
+        (str(stage.kind), "x".join(map(str, made.network.stage_input(stage).shape)))
+        for stage in made.network.stages
+    ]
     shown.add_column("stage", no_wrap=True)
+    shown.add_column("in", justify="right", no_wrap=True)
     for title in ("measured", "fastest", "cycles*", "bytes", "smallest", "cycles*", "bytes"):
         shown.add_column(title, justify="right" if title != "fastest" else "left", no_wrap=True)
     for index, stage in enumerate(made.stages):
@@ -196,7 +201,8 @@ def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
         own = [one for one in points if one.way in {way(option) for option in stage.candidates}]
         fastest = min(own, key=lambda one: (one.cycles, flash(one)))
         smallest = min(own, key=lambda one: (flash(one), one.cycles))
-        cells = [f"{index:2} {made.network.stages[index].name}", str(len(own))]
+        kind, source = shapes[index]
+        cells = [f"{index:2} {kind}", source, str(len(own))]
         for one in (fastest, smallest):
             cells += [named(one.rows, one.variant), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)

@@ -75,13 +75,13 @@ def _upgrades(
 ) -> list[tuple[int, ir.BandOption]]:
     """Faster options than the chosen ones: stages in the order of what their fastest saves, of a
     stage the slower ones first (the last that fits stays)."""
-    saved: list[tuple[int, int, list[ir.BandOption]]] = []
+    saved: list[tuple[float, int, list[ir.BandOption]]] = []
     for index, (stage, of_stage) in enumerate(zip(chosen, options, strict=True)):
         now = next(option for option in of_stage if option.rows == stage.band_rows)
-        faster = [option for option in of_stage if option.cycles < now.cycles]
-        faster.sort(key=lambda option: (-option.cycles, option.rows))
+        faster = [option for option in of_stage if option.cost < now.cost]
+        faster.sort(key=lambda option: (-option.cost, option.rows))
         if faster:
-            saved.append((now.cycles - faster[-1].cycles, index, faster))
+            saved.append((now.cost - faster[-1].cost, index, faster))
     saved.sort(key=lambda entry: (-entry[0], entry[1]))
     return [(index, option) for _, index, faster in saved for option in faster]
 

@@ -14,7 +14,7 @@ from mbn import ir
 from mbn.tuning.records import Point
 
 # Cycles of an inference that a byte of flash is worth
-RATES = {"speed": 3, "balanced": 8.5, "size": 120}
+RATES = {"speed": 2.25, "balanced": 8.5, "size": 120}
 
 
 def options(
@@ -33,18 +33,19 @@ def options(
         found = [one for one in candidates if one.variant == preferred(one.rows)]
         return tuple(found or candidates[:1])
 
-    def worth(option: ir.BandOption) -> float:
+    def built(option: ir.BandOption) -> ir.BandOption:
         point = points[option.rows, option.variant]
-        return point.cycles + RATES[optimise] * (point.tables_bytes + point.code_bytes / copies)
+        flash = RATES[optimise] * (point.tables_bytes + point.code_bytes / copies)
+        return replace(option, cycles=point.cycles, measured=True, flash_cycles=flash)
 
     best = [
         min(
             (
-                replace(one, cycles=points[rows, one.variant].cycles, measured=True)
+                built(one)
                 for one in candidates
                 if one.rows == rows and (rows, one.variant) in points
             ),
-            key=worth,
+            key=lambda one: one.cost,
         )
         for rows in heights
     ]
@@ -52,5 +53,5 @@ def options(
     return tuple(
         one
         for index, one in enumerate(best)
-        if all(worth(one) < worth(shorter) for shorter in best[:index])
+        if all(one.cost < shorter.cost for shorter in best[:index])
     )
