@@ -104,7 +104,7 @@ def test_choices_follow_cycles_and_bytes() -> None:
     every = [option(1, PLAIN), option(1, WIDE), option(2, PLAIN)]
     points = {
         (1, PLAIN): Point(1, PLAIN, 10_000, 100, 0),
-        (1, WIDE): Point(1, WIDE, 9_000, 300, 0),  # 5 cycles a byte
+        (1, WIDE): Point(1, WIDE, 9_000, 300, 0),  # saves 5 cycles a byte
         (2, PLAIN): Point(2, PLAIN, 8_000, 350, 0),
         (4, PLAIN): Point(4, PLAIN, 1, 1, 1),  # not offered, so never taken
     }
