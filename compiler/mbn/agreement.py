@@ -18,13 +18,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from rich import box
 from rich.table import Table
 
 from mbn import ir
 from mbn.errors import ModelError
 from mbn.frontend import Lowered, lower_graph
 from mbn.reference import Reference
+from mbn.report.table import titled
 
 Int8 = NDArray[np.int8]
 LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more than 1 in a result
@@ -193,13 +193,7 @@ def _take(reference: Reference, found: LayerAgreement, maps: Mapping[str, Int8])
 
 def agreement_table(found: Agreement, network_name: str) -> Table:
     """Layer by layer: exact share, largest difference, signal-to-noise ratio."""
-    table = Table(
-        title=f"{network_name} against ONNX Runtime, each layer on ONNX Runtime's own maps",
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = titled(f"{network_name} against ONNX Runtime, each layer on ONNX Runtime's own maps")
     for title in ("layer", "kind", "largest M", "values", "exact", "largest diff.", "SNR"):
         table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
     for one in found.layers:

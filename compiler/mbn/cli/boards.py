@@ -11,7 +11,6 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.flash.find import all_probes, ports
+from mbn.report.table import titled
 from mbn.target import Board, boards
 
 EXAMPLES = """examples:
@@ -69,13 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(title: str, columns: Sequence[tuple[str, JustifyMethod]]) -> Table:
-    table = Table(
-        title=title,
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = titled(title)
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=True)
     return table

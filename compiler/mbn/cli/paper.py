@@ -11,12 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich import box
 from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.paper import TABLES, Figure, Row, Table
+from mbn.report.table import titled
 
 EXAMPLES = """examples:
   mbn-paper tables              # tables 1 to 9 and the 16 models, ours beside the paper's
@@ -72,13 +72,7 @@ def agrees(row: Row) -> bool:
 
 def shown(table: Table) -> Shown:
     """A table for the terminal."""
-    made = Shown(
-        title=f"Table {table.number}: {table.title}" if table.number != "F" else table.title,
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    made = titled(f"Table {table.number}: {table.title}" if table.number != "F" else table.title)
     made.add_column("", no_wrap=True)
     printed = any(figure.printed is not None for row in table.rows for figure in row.figures)
     for column in table.columns:

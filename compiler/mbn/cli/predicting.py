@@ -7,14 +7,12 @@ says for which memory it is.
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from mbn import checking, lowering, pipeline
 from mbn.fit import CODE_BYTES
 from mbn.ir import InputMode
-from mbn.report.table import prediction_table
+from mbn.report.table import prediction_table, titled
 from mbn.target import Board
 
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
@@ -77,13 +75,7 @@ def suggest(
         console.print(f"No size of the family fits {board.name}{limit}{known}")
         return 1
     waits = within[0].times.wait_states
-    table = Table(
-        title=f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}",
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = titled(f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}")
     for title in (*TITLES, *((f"{waits} wait states, from", "to") if waits else ())):
         table.add_column(title, justify="right", no_wrap=True)
     for one in within:

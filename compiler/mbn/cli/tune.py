@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -27,6 +26,7 @@ from mbn.flash.find import LAB, Place, lab_place
 from mbn.ir import BandOption, InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
 from mbn.predict import family_network
+from mbn.report.table import titled
 from mbn.target import METHODS, Board, find_board
 from mbn.tuning import Point, Records
 
@@ -54,7 +54,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--board", required=True, help="an emulated one: qemu, qemu-m7, qemu-m55")
+    made.add_argument(
+        "--board",
+        required=True,
+        help="an emulated one (qemu, qemu-m7, qemu-m55, ...), or any that is attached",
+    )
     compile_command.add_network(made)
     made.add_argument(
         "--family",
@@ -181,13 +185,7 @@ def measure(
 
 def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
     """Of each stage the fastest candidate and the smallest, beside what goes unmeasured."""
-    shown = Table(
-        title=f"{made.network.name} on {made.job.board.core.name}",
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    shown = titled(f"{made.network.name} on {made.job.board.core.name}")
     shapes = [
         (str(stage.kind), "x".join(map(str, made.network.stage_input(stage).shape)))
         for stage in made.network.stages

@@ -30,6 +30,17 @@ _COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
 )
 
 
+def titled(title: str) -> Table:
+    """A table as all commands print them."""
+    return Table(
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+
+
 def number(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
@@ -57,13 +68,7 @@ def memory_lines(memory: Memory) -> Group:
 
 def stage_table(report: Report) -> Table:
     """Stage, shape, MACs, instructions, cycles, cycles per MAC; the last row is the whole."""
-    table = Table(
-        title=f"{report.network.name} on {report.board} ({report.core})",
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = titled(f"{report.network.name} on {report.board} ({report.core})")
     rows = [_cells(str(index), stage) for index, stage in enumerate(report.stages)]
     check, network = report.check, report.network
     if check is not None:
@@ -121,13 +126,7 @@ def prediction_table(
     total: int,
 ) -> Table:
     """Predicted cycles of each stage, and how many times the floor of its multiplies that is."""
-    table = Table(
-        title=title,
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = titled(title)
     for name, justify in _PREDICTED:
         table.add_column(name, justify=justify, no_wrap=True)
 
