@@ -161,7 +161,8 @@ def network_table(alpha: float, resolution: int, classes: int, console: Console)
         )
     console.print(table)
     console.print(
-        "*By the model fitted on emulation, for zero-wait memory, all channels computed; - where\n"
-        " no model was fitted for the core. Emulated boards have made-up clocks."
+        "*By mbn-tune's records and the model fitted on emulation, for zero-wait memory, all "
+        "channels\n computed; - where none was fitted for the core. Emulated boards have made-up "
+        "clocks."
     )
     return 0
