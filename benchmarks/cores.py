@@ -2,11 +2,12 @@
 
 What enters: the arguments of mbn-compile that name a network (default: the bundled one). What
 leaves: one line a board and input mode, Markdown: instructions and modelled cycles of one
-inference, flash of the check firmware, arena, painted stack. Always holds: every line was checked
-bit for bit first; a board that differs is said so and makes the exit code 1.
+inference, flash of the check firmware, arena, painted stack; then, with --stages, a column a board
+of each stage's instructions and cycles. Always holds: every line was checked bit for bit first; a
+board that differs is said so and makes the exit code 1.
 
     ./dev python benchmarks/cores.py
-    ./dev python benchmarks/cores.py --weights random:1 --keep-constant
+    ./dev python benchmarks/cores.py --stages --modes stream --weights random:1 --keep-constant
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ def main() -> int:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--boards", nargs="+", help="default: all that have an emulator")
     own.add_argument("--modes", nargs="+", default=[mode.value for mode in InputMode])
+    own.add_argument("--stages", action="store_true", help="and what each stage costs")
     chosen, rest = own.parse_known_args()
     names = chosen.boards or [name for name, board in boards().items() if board.emulator]
-    return guarded("cores", lambda: run(names, chosen.modes, rest))
+    return guarded("cores", lambda: run(names, chosen.modes, rest, stages=chosen.stages))
 
 
-def run(names: list[str], modes: list[str], rest: list[str]) -> int:
+def run(names: list[str], modes: list[str], rest: list[str], *, stages: bool) -> int:
     """Prints the table as its lines come."""
     console = Console(quiet=True)
     all_exact = True
+    reports = []
     print(HEADER)
     for name in names:
         for mode in modes:
@@ -61,6 +64,9 @@ def run(names: list[str], modes: list[str], rest: list[str]) -> int:
             )
             report = pipeline.check_image(pipeline.compile_image(job, console), console)
             all_exact &= print_line(report)
+            reports.append(report)
+    if stages:
+        print_stages(reports)
     return 0 if all_exact else 1
 
 
@@ -84,6 +90,21 @@ def print_line(report: Report) -> bool:
         flush=True,
     )
     return exact
+
+
+def print_stages(reports: list[Report]) -> None:
+    """Thousands of instructions / of cycles, a row a stage, a column a board and mode."""
+    titles = [f"{one.board}, {one.input_mode}" for one in reports]
+    print("\nThousands of instructions / of modelled cycles:\n")
+    print(f"| stage | in | out | {' | '.join(titles)} |")
+    print(f"|---|--:|--:|{'--:|' * len(reports)}")
+    for index, stage in enumerate(reports[0].stages):
+        cells = []
+        for report in reports:
+            own = report.stages[index]
+            both = (own.instructions, own.modelled_cycles)
+            cells.append(" / ".join("-" if one is None else f"{one / 1000:,.0f}" for one in both))
+        print(f"| {index} {stage.kind} | {stage.input} | {stage.output} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
