@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from conftest import Compiled
-from mbn import ir, pipeline
+from mbn import ir, pipeline, planning
 from mbn.cli import compile as compile_command
 from mbn.ir import InputMode, StageKind
 from mbn.model.shape import shape
@@ -112,7 +112,7 @@ def test_wait_states_bound_the_time() -> None:
 
 def test_suggestions_fit_memory_and_time(capsys: pytest.CaptureFixture[str]) -> None:
     board = find_board("stm32f405")
-    sizes = pipeline.suggest(board, InputMode.STREAM, 10)
+    sizes = planning.suggest(board, InputMode.STREAM, 10)
     assert sizes == sorted(sizes, key=lambda one: -one.macs)
     assert {(one.alpha, one.resolution) for one in sizes} >= {(0.25, 96), (0.25, 128)}
     assert all(one.demand.arena_bytes < 128 * 1024 for one in sizes)

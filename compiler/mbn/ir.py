@@ -312,6 +312,9 @@ class Variant:
     shared: Sharing = Sharing.NONE
 
 
+Way = tuple[int, Variant]  # rows of a band, and how the stage is built
+
+
 @dataclass(frozen=True)
 class BandOption:
     """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
@@ -325,6 +328,11 @@ class BandOption:
     variant: Variant = Variant()
     measured: bool = False
     flash_cycles: float = 0.0
+
+    @property
+    def way(self) -> Way:
+        """What is built."""
+        return self.rows, self.variant
 
     @property
     def cost(self) -> float:

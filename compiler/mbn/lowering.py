@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from mbn import arithmetic, ir, network_file
 from mbn.emit import GeneratedNetwork, emit
@@ -21,7 +21,7 @@ from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, plan_bands
 from mbn.simplify import remove_constants
 from mbn.target import Core
-from mbn.tuning import Tuned, bundled, signature
+from mbn.tuning import Records, Tuned, bundled, signature
 from mbn.tuning import options as tuned_options
 
 # Times the least arena: what taller bands may take
@@ -182,25 +182,32 @@ def planned(
     return chosen, needs, plan
 
 
+def tuned_of(records: Records, core: Core) -> Tuned:
+    """What records say of a core."""
+    return records.of(core.name, VERSIONS[core.kernels])
+
+
+@cache
 def bundled_tuning(core: Core) -> Tuned:
     """What was measured of a core and comes with the compiler."""
-    return bundled(VERSIONS).of(core.name, core.kernels, VERSIONS[core.kernels])
+    return tuned_of(bundled(VERSIONS), core)
 
 
 def stage_options(
     network: ir.Network, kernel_set: str, optimise: str, tuned: Tuned | None = None
 ) -> list[tuple[ir.BandOption, ...]]:
     """Of each stage, how it is built at each height that its bands may have."""
-    copies = Counter(signature(network, stage, kernel_set) for stage in network.stages)
+    signatures = [signature(network, stage, kernel_set) for stage in network.stages]
+    copies = Counter(signatures)
     return [
         tuned_options(
             candidates(network, stage, kernel_set),
-            {} if tuned is None else tuned.at(network, stage),
+            {} if tuned is None else tuned.get(own, {}),
             optimise,
             partial(preferred, network, stage, kernel_set, optimise),
-            copies[signature(network, stage, kernel_set)],
+            copies[own],
         )
-        for stage in network.stages
+        for stage, own in zip(network.stages, signatures, strict=True)
     ]
 
 

@@ -1,8 +1,8 @@
 """The order of the stages, and nothing else knows it.
 
 What enters: what the user asked for and a board. What leaves: an image with its report
-(`compile_image`), a checked report (`check_image`), sizes that fit (`suggest`). Always holds: each
-stage is handed the output of the one before.
+(`compile_image`), a checked report (`check_image`). Always holds: each stage is handed the output
+of the one before.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mbn.build import build_image
 from mbn.errors import BoardError
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
-from mbn.lowering import Generated, bundled_tuning, generate, planned
+from mbn.lowering import Generated, generate, tuned_of
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
-from mbn.predict import Prediction, Times, family_network, milliseconds, predict
+from mbn.predict import Prediction, predict
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, save
 from mbn.report.memory_map import MemoryMap, Rectangle
@@ -105,68 +105,20 @@ def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:
     """What was measured of the job's core; prints what of the records was ignored."""
     if job.records is None:
         return None
-    core = job.board.core
     found = tuning.bundled(VERSIONS)
     for path in job.records:
         found.take(tuning.read(path, VERSIONS))
     for reason in found.ignored:
         console.print(f"warning: {reason}", markup=False)
-    return found.of(core.name, core.kernels, VERSIONS[core.kernels])
+    return tuned_of(found, job.board.core)
 
 
 def predicted(generated: Generated, board: Board) -> Prediction | None:
-    """Cycles of one inference by the fitted model; None where none was fitted: other cores and
-    kernels, rounding `tflite`."""
+    """Cycles of one inference by the tuner's records and the fitted model; None where none was
+    fitted: other cores and kernels, rounding `tflite`."""
     if generated.network.rounding is not ir.Rounding.SINGLE:
         return None
     return predict(board.core, generated.computed, generated.options)
-
-
-def predicted_times(prediction: Prediction, macs: int, board: Board) -> Times | None:
-    """Milliseconds on the board; None without a clock."""
-    instructions = prediction.total * prediction.instructions_per_cycle
-    return milliseconds(prediction.total, macs, instructions, board)
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A size of the family that fits a board, with what it needs and takes."""
-
-    alpha: float
-    resolution: int
-    macs: int
-    demand: fit.Demand
-    cycles: int
-    times: Times
-
-
-def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
-    """The family's sizes that fit the board's memory, most multiply-accumulates first. Bytes of
-    flash are estimated, the arena is planned, nothing is lowered or run. Raises BoardError where
-    there is no clock or no fitted model."""
-    found = []
-    tuned = bundled_tuning(board.core)
-    for alpha in fit.ALPHAS:
-        for resolution in fit.RESOLUTIONS:
-            network = family_network(alpha, resolution, classes)
-            options, _, plan = planned(
-                network, board.core.kernels, mode, memories=board.arena_memories(), tuned=tuned
-            )
-            guess = predict(board.core, network, options)
-            times = None if guess is None else predicted_times(guess, network.macs, board)
-            if guess is None or times is None:
-                raise BoardError(
-                    f"times on {board.name} can't be predicted",
-                    wanted="a board with a clock, and a core and kernels that were fitted",
-                    advice="./dev python benchmarks/predict.py --fit fits",
-                )
-            estimate = fit.family_demand(alpha, resolution, classes, board.core.kernels, mode)
-            demand = replace(estimate, arena_bytes=plan.arena_bytes)
-            if fit.fits(demand, board):
-                found.append(
-                    Suggestion(alpha, resolution, network.macs, demand, guess.total, times)
-                )
-    return sorted(found, key=lambda one: -one.macs)
 
 
 def memory_map(planned: Planned) -> MemoryMap:

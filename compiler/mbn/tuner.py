@@ -128,7 +128,7 @@ def rounds(made: Tuning, known: Records) -> list[tuple[ir.BandOption, ...]]:
     waiting: dict[str, list[ir.BandOption]] = {}
     for stage in made.stages:
         points = known.points.get(made.key(stage), {})
-        own = [one for one in stage.candidates if (one.rows, one.variant) not in points]
+        own = [one for one in stage.candidates if one.way not in points]
         waiting.setdefault(stage.signature, own)
     found = []
     while any(waiting.values()):

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from mbn.checking import run_check
 from mbn.cli.check import compiled_folder
+from mbn.cli.place import add_place, place_of
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.flash import read_payload
-from mbn.flash.find import LAB, Place, lab_place
 from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
 from mbn.report.table import print_check
-from mbn.target import METHODS, find_board
+from mbn.target import find_board
 
 EXAMPLES = """examples:
   mbn-flash --board stm32 --check                          # in QEMU, then compare all bits
@@ -44,16 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--board", required=True, help="stm32, nucleo_l4r5zi, ...; see mbn-boards")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
-    made.add_argument("--method", choices=METHODS, help="default: the board's preferred one")
-    made.add_argument("--port", help="its serial port, socket:// or rfc2217://; default: by USB id")
-    made.add_argument("--probe", metavar="ID", help="the debug probe's unique id")
-    made.add_argument(
-        "--drive", type=Path, metavar="DIR", help="the boot loader's or probe's drive"
-    )
-    made.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
-    made.add_argument(
-        "--lab", type=Path, default=Path(LAB), metavar="FILE", help="default: lab.toml"
-    )
+    add_place(made)
     made.add_argument("--check", action="store_true", help="then compare every output bit")
     made.add_argument("--samples", type=int, help="with --check; default: all of samples.npz")
     made.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -73,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1, with --check")
     console = run_console(quiet=arguments.quiet)
     board = find_board(arguments.board)
-    said = Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
-    place = said.over(lab_place(board, arguments.at, arguments.lab))
+    place = place_of(arguments, board)
     folder = arguments.output or compiled_folder(board)
     wanted = wanted_from(folder, board)
     if arguments.dry_run:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from mbn import checking, lowering, pipeline
+from mbn import checking, lowering, pipeline, planning
 from mbn.fit import CODE_BYTES
 from mbn.ir import InputMode
 from mbn.report.table import prediction_table, titled
@@ -53,7 +53,7 @@ def show(generated: lowering.Generated, board: Board, optimise: str, console: Co
         )
     if optimise != "speed" and measured < len(prediction.stages):
         console.print(f"The model was fitted for --optimise speed; {COUNT}")
-    times = pipeline.predicted_times(prediction, generated.computed.macs, board)
+    times = prediction.times(generated.computed.macs, board)
     if times:
         console.print(f"time   {times}, at {board.clock_hz / 1e6:g} MHz")
 
@@ -66,7 +66,7 @@ def suggest(
 ) -> int:
     """Lists the family's sizes within memory and time; 1 if there is none."""
     with console.status("planning the family's 20 sizes"):
-        sizes = pipeline.suggest(board, mode, classes)
+        sizes = planning.suggest(board, mode, classes)
     within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]
     limit = "" if max_ms is None else f" and within {max_ms:g} ms"
     if not within:

@@ -18,16 +18,16 @@ from rich.table import Table
 
 from mbn import ir, pipeline, tuner, tuning
 from mbn.cli import compile as compile_command
+from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.flash.find import LAB, Place, lab_place
-from mbn.ir import BandOption, InputMode, Rounding, Sharing, Variant
+from mbn.ir import InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
 from mbn.predict import family_network
 from mbn.report.table import titled
-from mbn.target import METHODS, Board, find_board
+from mbn.target import Board, find_board
 from mbn.tuning import Point, Records
 
 CLASSES = 1000  # the family's, as in the paper
@@ -72,13 +72,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what is known, and where it goes (default tuning.jsonl)",
     )
-    board = made.add_argument_group("an attached board, in the place of the emulator")
-    board.add_argument("--port", help="its serial port, socket:// or rfc2217://")
-    board.add_argument("--probe", metavar="ID", help="the debug probe's unique id")
-    board.add_argument("--drive", type=Path, metavar="DIR", help="its boot loader's drive")
-    board.add_argument("--method", choices=METHODS, help="default: the board's preferred one")
-    board.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
-    board.add_argument("--lab", type=Path, default=Path(LAB), metavar="FILE", help="see --at")
+    add_place(made.add_argument_group("an attached board, in the place of the emulator"))
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
@@ -120,10 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def counter_for(arguments: argparse.Namespace, board: Board, console: Console) -> tuner.Counter:
     """The attached board if anything says where it is, otherwise its emulator."""
-    said = Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
+    said = said_place(arguments)
     if arguments.at is None and not said.real and said.method is None:
         return tuner.counter_of(board)
-    return tuner.Attached(board, said.over(lab_place(board, arguments.at, arguments.lab)), console)
+    return tuner.Attached(board, place_of(arguments, board), console)
 
 
 def family() -> Iterator[ir.Network]:
@@ -196,23 +190,19 @@ def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
         shown.add_column(title, justify="right" if title != "fastest" else "left", no_wrap=True)
     for index, stage in enumerate(made.stages):
         points = known.points[made.key(stage)].values()
-        own = [one for one in points if one.way in {way(option) for option in stage.candidates}]
+        own = [one for one in points if one.way in {option.way for option in stage.candidates}]
         fastest = min(own, key=lambda one: (one.cycles, flash(one)))
         smallest = min(own, key=lambda one: (flash(one), one.cycles))
         kind, source = shapes[index]
         cells = [f"{index:2} {kind}", source, str(len(own))]
         for one in (fastest, smallest):
-            cells += [named(one.rows, one.variant), f"{one.cycles:,}", f"{flash(one):,}"]
+            cells += [named(*one.way), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)
     emulated = counter.by == tuner.Emulated.by
     how = "Modelled for zero-wait memory" if emulated else f"Measured on {counter.by}"
     shown.caption = f"*{how}. Bytes: tables and the stage's own code."
     shown.caption_justify = "left"
     return shown
-
-
-def way(option: BandOption) -> tuple[int, Variant]:
-    return option.rows, option.variant
 
 
 def flash(point: Point) -> int:

@@ -19,7 +19,8 @@ from typing import Any
 
 from mbn import ir
 from mbn.predict.features import Features, driver_features, stage_features
-from mbn.target import Core
+from mbn.predict.waits import Times, milliseconds
+from mbn.target import Board, Core
 
 FILE_NAME = "coefficients.json"
 DRIVER = "driver"
@@ -56,6 +57,11 @@ class Prediction:
     mean_error_percent: float
     error_percent: float
     instructions_per_cycle: float
+
+    def times(self, macs: int, board: Board) -> Times | None:
+        """Milliseconds on the board; None without a clock."""
+        instructions = self.total * self.instructions_per_cycle
+        return milliseconds(self.total, macs, instructions, board)
 
 
 @cache

@@ -20,7 +20,7 @@ RATES = {"speed": (4.2, 3), "balanced": (8.5, 8.5), "size": (120, 120)}
 
 def options(
     candidates: Sequence[ir.BandOption],
-    points: Mapping[tuple[int, ir.Variant], Point],
+    points: Mapping[ir.Way, Point],
     optimise: str,
     preferred: Callable[[int], ir.Variant],
     copies: int = 1,
@@ -29,24 +29,20 @@ def options(
     only if they are worth their flash; otherwise the variant that `preferred` names for it, if it
     is a candidate there. copies: stages that share this one's code."""
     heights = list(dict.fromkeys(one.rows for one in candidates))
-    measured = {one.rows for one in candidates if (one.rows, one.variant) in points}
+    measured = {one.rows for one in candidates if one.way in points}
     if measured != set(heights):
         found = [one for one in candidates if one.variant == preferred(one.rows)]
         return tuple(found or candidates[:1])
 
     def built(option: ir.BandOption) -> ir.BandOption:
-        point = points[option.rows, option.variant]
+        point = points[option.way]
         tables, code = RATES[optimise]
         flash = tables * point.tables_bytes + code * point.code_bytes / copies
         return replace(option, cycles=point.cycles, measured=True, flash_cycles=flash)
 
     best = [
         min(
-            (
-                built(one)
-                for one in candidates
-                if one.rows == rows and (rows, one.variant) in points
-            ),
+            (built(one) for one in candidates if one.rows == rows and one.way in points),
             key=lambda one: one.cost,
         )
         for rows in heights

@@ -18,7 +18,6 @@ from typing import Any
 
 from mbn import ir
 from mbn.errors import UsageError
-from mbn.tuning.signature import signature
 
 FILE_NAME = "records.jsonl"
 
@@ -35,7 +34,7 @@ class Point:
     code_bytes: int
 
     @property
-    def way(self) -> tuple[int, ir.Variant]:
+    def way(self) -> ir.Way:
         """What is built."""
         return self.rows, self.variant
 
@@ -48,7 +47,7 @@ class Records:
     """Points by core, kernels and signature; `ignored` says what of the files was not read, and
     why."""
 
-    points: dict[Key, dict[tuple[int, ir.Variant], Point]] = field(default_factory=dict)
+    points: dict[Key, dict[ir.Way, Point]] = field(default_factory=dict)
     by: dict[Key, str] = field(default_factory=dict)  # where it was measured
     ignored: list[str] = field(default_factory=list)
 
@@ -66,28 +65,16 @@ class Records:
                 self.add(key, point, other.by[key])
         self.ignored += other.ignored
 
-    def of(self, core: str, kernel_set: str, version: str) -> Tuned:
-        """What is known of a core with its kernel set, as it is now."""
-        return Tuned(
-            kernel_set,
-            {
-                stage: points
-                for (of_core, of_kernels, stage), points in self.points.items()
-                if (of_core, of_kernels) == (core, version)
-            },
-        )
+    def of(self, core: str, kernels: str) -> Tuned:
+        """What is known of a core with its kernels as they are now."""
+        return {
+            stage: points
+            for (of_core, of_kernels, stage), points in self.points.items()
+            if (of_core, of_kernels) == (core, kernels)
+        }
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """Points by signature, of one core."""
-
-    kernel_set: str
-    points: Mapping[str, Mapping[tuple[int, ir.Variant], Point]]
-
-    def at(self, network: ir.Network, stage: ir.Stage) -> Mapping[tuple[int, ir.Variant], Point]:
-        """Of one stage; empty where none was measured."""
-        return self.points.get(signature(network, stage, self.kernel_set), {})
+Tuned = Mapping[str, Mapping[ir.Way, Point]]  # points by signature, of one core
 
 
 def bundled(versions: Mapping[str, str]) -> Records:

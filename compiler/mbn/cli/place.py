@@ -1,0 +1,37 @@
+"""Arguments that say where an attached board is, for all commands that flash one.
+
+What enters: a parser or a group of its arguments; then what was given. What leaves: a `Place`.
+Always holds: what was said wins over lab.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mbn.flash.find import LAB, Place, lab_place
+from mbn.target import METHODS, Board
+
+
+def add_place(made: argparse._ActionsContainer) -> None:
+    """--method, --port, --probe, --drive, --at, --lab."""
+    made.add_argument("--method", choices=METHODS, help="default: the board's preferred one")
+    made.add_argument("--port", help="its serial port, socket:// or rfc2217://; default: by USB id")
+    made.add_argument("--probe", metavar="ID", help="the debug probe's unique id")
+    made.add_argument(
+        "--drive", type=Path, metavar="DIR", help="the boot loader's or probe's drive"
+    )
+    made.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
+    made.add_argument(
+        "--lab", type=Path, default=Path(LAB), metavar="FILE", help="default: lab.toml"
+    )
+
+
+def said_place(arguments: argparse.Namespace) -> Place:
+    """What was given, lab.toml aside."""
+    return Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
+
+
+def place_of(arguments: argparse.Namespace, board: Board) -> Place:
+    """What was given, and what lab.toml adds."""
+    return said_place(arguments).over(lab_place(board, arguments.at, arguments.lab))
