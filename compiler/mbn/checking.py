@@ -226,16 +226,12 @@ def with_counts(
 
 def stage_facts(network: ir.Network) -> tuple[StageFacts, ...]:
     """The stages' facts that are known before anything runs."""
-
-    def text(tensor: ir.Tensor) -> str:
-        return f"{tensor.height}x{tensor.width}x{tensor.channels}"
-
     return tuple(
         StageFacts(
             stage.name,
             str(stage.kind),
-            text(network.stage_input(stage)),
-            text(network.stage_output(stage)),
+            network.stage_input(stage).shape_text,
+            network.stage_output(stage).shape_text,
             network.stage_macs(stage),
         )
         for stage in network.stages

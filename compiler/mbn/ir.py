@@ -55,6 +55,11 @@ class Tensor:
         return (self.height, self.width, self.channels)
 
     @property
+    def shape_text(self) -> str:
+        """As "48x48x8"."""
+        return "x".join(map(str, self.shape))
+
+    @property
     def size_bytes(self) -> int:
         return self.height * self.width * self.channels
 

@@ -180,10 +180,6 @@ def measure(
 def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
     """Of each stage the fastest candidate and the smallest, beside what goes unmeasured."""
     shown = titled(f"{made.network.name} on {made.job.board.core.name}")
-    shapes = [
-        (str(stage.kind), "x".join(map(str, made.network.stage_input(stage).shape)))
-        for stage in made.network.stages
-    ]
     shown.add_column("stage", no_wrap=True)
     shown.add_column("in", justify="right", no_wrap=True)
     for title in ("measured", "fastest", "cycles*", "bytes", "smallest", "cycles*", "bytes"):
@@ -193,8 +189,9 @@ def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
         own = [one for one in points if one.way in {option.way for option in stage.candidates}]
         fastest = min(own, key=lambda one: (one.cycles, flash(one)))
         smallest = min(own, key=lambda one: (flash(one), one.cycles))
-        kind, source = shapes[index]
-        cells = [f"{index:2} {kind}", source, str(len(own))]
+        built = made.network.stages[index]
+        source = made.network.stage_input(built).shape_text
+        cells = [f"{index:2} {built.kind}", source, str(len(own))]
         for one in (fastest, smallest):
             cells += [named(*one.way), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.arithmetic import pixel_codes
-from mbn.emit.names import identifier, kernel_names, shape_text
+from mbn.emit.names import identifier, kernel_names
 
 COLUMNS = 100
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
@@ -143,9 +143,9 @@ def _about(job: _Job) -> str:
     return f"""/* {_comment(network.name)}, compiled by mbn.
  *
  * Model:  {job.model_sha256}
- * Input:  {shape_text(source)} int8, real = {source.scale!r} * (q - {source.zero_point}), \
+ * Input:  {source.shape_text} int8, real = {source.scale!r} * (q - {source.zero_point}), \
 {plan.mode}
- * Output: {shape_text(out)} int8, real = {out.scale!r} * (q - {out.zero_point}){host}
+ * Output: {out.shape_text} int8, real = {out.scale!r} * (q - {out.zero_point}){host}
  * Cost:   {network.macs} multiply-accumulates, {network.params} parameters,
  *         {plan.arena_bytes} bytes of arena, {job.weights_bytes} bytes of weights and tables
  */"""
@@ -304,7 +304,7 @@ def _borders(job: _Job) -> str:
 def _stage_function(job: _Job, index: int, kernel: str) -> str:
     stage, code, needs = job.network.stages[index], job.codes[index], job.needs[index]
     sources = [needs.input] if needs.second is None else [needs.input, needs.second]
-    source = " + ".join(shape_text(job.tensors[tensor]) for tensor in sources)
+    source = " + ".join(job.tensors[tensor].shape_text for tensor in sources)
     out = job.tensors[needs.output]
     place = job.plan.places[needs.output]
     kept = "whole map" if place.depth == out.height else f"ring of {place.depth} rows"
@@ -314,7 +314,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
     )
     unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
     return f"""/* Stage {index}: {stage.kind} {_comment(stage.name)}
- * {source} -> {shape_text(out)}, {job.network.stage_macs(stage)} multiply-accumulates
+ * {source} -> {out.shape_text}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept}, {place.row_bytes} bytes a row */
 static void {_stage_name(job, index)}(

@@ -22,10 +22,6 @@ def identifier(text: str) -> str:
     return name if name and not name[0].isdigit() else f"n_{name}"
 
 
-def shape_text(tensor: ir.Tensor) -> str:
-    return f"{tensor.height}x{tensor.width}x{tensor.channels}"
-
-
 def kernel_names(network: ir.Network, texts: Sequence[str]) -> list[str]:
     """One function name a stage; stages with equal text share it."""
     by_text: dict[str, str] = {}
@@ -34,7 +30,7 @@ def kernel_names(network: ir.Network, texts: Sequence[str]) -> list[str]:
         if text in by_text:
             continue
         source, out = network.stage_input(stage), network.stage_output(stage)
-        base = f"mbn_{stage.kind}_{shape_text(source)}_to_{shape_text(out)}"
+        base = f"mbn_{stage.kind}_{source.shape_text}_to_{out.shape_text}"
         count = used.get(base, 0)
         used[base] = count + 1
         by_text[text] = base + (f"_{_suffix(count)}" if count else "")

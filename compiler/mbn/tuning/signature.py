@@ -13,7 +13,7 @@ from mbn import ir
 def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
     """As "block 48x48x8 depthwise 3x3/1,1 p1,1 s0 > 48x48x8 conv 1x1/1,1 ... > 48x48x16"."""
     source = network.stage_input(stage)
-    parts = [f"{stage.kind} {_shape(source)}"]
+    parts = [f"{stage.kind} {source.shape_text}"]
     if source is network.input:
         parts.append("image")
     for index in stage.layers:
@@ -21,12 +21,8 @@ def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
         kernel, stride = "x".join(map(str, layer.kernel)), ",".join(map(str, layer.stride))
         padding = ",".join(map(str, layer.pads[:2]))  # what is behind follows from the sizes
         parts.append(f"{layer.op} {kernel}/{stride} p{padding} {_end(layer, kernel_set)}".rstrip())
-        parts.append(f"> {_shape(network.tensor(layer.output))}")
+        parts.append(f"> {network.tensor(layer.output).shape_text}")
     return " ".join(parts)
-
-
-def _shape(tensor: ir.Tensor) -> str:
-    return f"{tensor.height}x{tensor.width}x{tensor.channels}"
 
 
 def _end(layer: ir.Layer, kernel_set: str) -> str:
