@@ -241,14 +241,17 @@ def _report(
     )
 
 
-def check_image(compiled: Compiled, console: Console, *, port: str | None = None) -> Report:
-    """Runs the check and, in emulation, counts instructions and models cycles by stage."""
+def check_image(
+    compiled: Compiled, console: Console, *, port: str | None = None, unaligned: bool = True
+) -> Report:
+    """Runs the check and, in emulation, counts instructions and models cycles by stage;
+    `unaligned`: what unaligned accesses cost too, which takes longest."""
     board = compiled.job.board
     if port is None:
         _refuse_unemulated(compiled.image)
     report = checking.run_check(compiled.folder, board, console, port=port)
     if port is None and board.emulator is not None:
-        report = _count(compiled, report, console)
+        report = _count(compiled, report, console, unaligned)
         save(report, compiled.folder)
     return report
 
@@ -264,8 +267,8 @@ def _refuse_unemulated(image: Image) -> None:
             )
 
 
-def _count(compiled: Compiled, report: Report, console: Console) -> Report:
-    result = measure(compiled, console, unaligned=True)
+def _count(compiled: Compiled, report: Report, console: Console, unaligned: bool) -> Report:
+    result = measure(compiled, console, unaligned=unaligned)
     for note in result.notes:
         console.print(note)
     return checking.with_counts(report, result.total, result.stages)
