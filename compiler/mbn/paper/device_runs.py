@@ -37,11 +37,13 @@ Key = tuple[float, int, str]  # alpha, resolution, board
 @dataclass(frozen=True)
 class Run:
     """One check of a size with drawn weights, all channels computed, image rows streamed in.
-    `commit`: as git describes it; empty where there is no repository."""
+    `predicted_cycles`: of what was compiled, before it ran. `commit`: as git describes it; empty
+    where there is no repository."""
 
     command: str
     commit: str
     kernels: str
+    predicted_cycles: int | None
     report: Report
 
     @property
@@ -132,9 +134,15 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
         request, board, InputMode.STREAM, simplify=False, output=folder / f"{board.name}-{size}"
     )
     quiet = Console(quiet=True)
-    report = pipeline.check_image(pipeline.compile_image(job, quiet), quiet, unaligned=False)
-    command = f"mbn-paper device --run {size} --on {board.name}"
-    return Run(command, _commit(), VERSIONS[board.core.kernels], report)
+    compiled = pipeline.compile_image(job, quiet)
+    guess = pipeline.predicted(compiled.generated, board)
+    return Run(
+        command=f"mbn-paper device --run {size} --on {board.name}",
+        commit=_commit(),
+        kernels=VERSIONS[board.core.kernels],
+        predicted_cycles=None if guess is None else guess.total,
+        report=pipeline.check_image(compiled, quiet, unaligned=False),
+    )
 
 
 def _commit() -> str:
@@ -150,8 +158,8 @@ def _commit() -> str:
 
 
 def _line(one: Run) -> str:
-    found = {"command": one.command, "commit": one.commit, "kernels": one.kernels}
-    text = json.dumps({**found, "report": to_json(one.report)}, separators=(",", ":"))
+    found = {**vars(one), "report": to_json(one.report)}
+    text = json.dumps(found, separators=(",", ":"))
     return f"{text}\n"
 
 
@@ -182,4 +190,4 @@ def _parse(text: str, name: str) -> Runs:
 
 def _checked(data: Any, accepted: Mapping[str, Any]) -> Run:
     jsonschema.validate(data["report"], accepted)
-    return Run(str(data["command"]), str(data["commit"]), data["kernels"], of_json(data["report"]))
+    return Run(**{**data, "report": of_json(data["report"])})
