@@ -17,7 +17,7 @@ from mbn.model.shape import Shape, shape
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.planning import Cost
 from mbn.predict import Times
-from mbn.target import Board
+from mbn.target import Board, boards
 
 EMULATED = "emulated"  # what such a board says of how it was tested: it has a made-up clock
 OPTIMISE = ("speed", "size")
@@ -124,15 +124,20 @@ class Device:
     boards: tuple[BoardRow, ...]
 
 
+def real_boards() -> list[Board]:
+    """All but this computer and those that are only emulated, whose clocks are made up."""
+    return [b for b in boards().values() if b.memories and b.tested != EMULATED]
+
+
 def device(
     sizes: Sequence[Size],
     cores: Sequence[Board],
-    boards: Sequence[Board],
+    on: Sequence[Board],
     runs: Mapping[Key, Run],
     progress: Callable[[int, int], None] | None = None,
 ) -> Device:
     """Plans every size on the cores of `cores` (emulated boards, whose runs are taken) and on
-    `boards`. progress: sizes done, of how many."""
+    the boards `on`. progress: sizes done, of how many."""
     core_rows: list[CoreRow] = []
     board_rows: list[BoardRow] = []
     for number, size in enumerate(sizes):
@@ -142,7 +147,7 @@ def device(
         for board, *costs in zip(cores, stream, whole, strict=True):
             run = runs.get((size.alpha, size.resolution, board.name))
             core_rows.append(CoreRow(size, costs[0], costs[1], run))
-        board_rows += _on_boards(size, boards)
+        board_rows += _on_boards(size, on)
     if progress:
         progress(len(sizes), len(sizes))
     return Device(tuple(core_rows), tuple(board_rows))
