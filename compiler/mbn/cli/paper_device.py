@@ -22,11 +22,10 @@ from rich.table import Table
 from mbn.cli.run import console as run_console
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.paper import device_runs
+from mbn.paper import device_cells, device_runs
 from mbn.paper.device import SIZES, BoardRow, CoreRow, Device, Size, device, real_boards
 from mbn.paper.device_runs import CLASSES, Key, Run
-from mbn.predict import Times
-from mbn.report.table import UNKNOWN, number, titled
+from mbn.report.table import titled
 from mbn.target import Board, find_board
 
 RUNS = Path("out") / "paper" / "device.jsonl"
@@ -156,128 +155,31 @@ def run_sizes(sizes: Sequence[Size], arguments: argparse.Namespace, console: Con
 
 
 def show(found: Device, wanted: Sequence[Board], console: Console) -> None:
-    """A table a core, what fits which board, and times on the boards asked for."""
-    for table in core_tables(found):
-        console.print(table)
-    console.print(NOTE)
+    """A table a core, what fits which board, or times on the boards asked for."""
+    for board, rows in device_cells.by_core(found):
+        title = f"{board.core.name} ({board.name}), {CLASSES} classes"
+        cells = [device_cells.core_cells(row) for row in rows]
+        console.print(table(title, device_cells.CORE_COLUMNS, cells))
+    console.print(f"{device_cells.CORE_NOTE}\n")
+    if not wanted:
+        columns, cells = device_cells.fit_rows(found)
+        console.print(table("What fits, and milliseconds at zero wait", columns, cells))
+        console.print(f"{device_cells.FIT_NOTE} --board B... has bounds with wait states.")
+    for board in wanted:
+        cells = [device_cells.board_cells(row) for row in device_cells.rows_of(found, board)]
+        console.print(table(device_cells.board_title(board), device_cells.BOARD_COLUMNS, cells))
     if wanted:
-        for board in wanted:
-            console.print(board_table(board, [r for r in found.boards if r.board == board]))
-        console.print(BOARD_NOTE)
-    else:
-        console.print(fit_matrix(found))
-        console.print(FIT_NOTE)
+        console.print(device_cells.BOARD_NOTE)
 
 
-NOTE = (
-    "flash: of the check firmware, weights included. RAM: its arena, its own data and the stack, by"
-    " input mode.\nCycles are modelled for zero-wait memory. n/n exact: ran in emulation, every bit"
-    " of n samples compared,\ninstructions counted; off: by how much the cycles predicted before"
-    " were above those. planned: nothing ran.\nWeights are drawn; on the M55 a network whose"
-    " depthwise multipliers exceed one half takes up to 13 % more.\n"
-)
-FIT_NOTE = (
-    "Predicted for zero-wait memory; s: fits only with --optimise size; otherwise what it lacks."
-    " - no model of the core.\n--board B... has the bounds with wait states and inferences per"
-    " second. No energy: no figure of it was measured."
-)
-BOARD_NOTE = (
-    "Predicted, not measured. Wait states: from, with all code in the cache or prefetched in time;"
-    " to, with neither.\nPer second: at zero wait, and at those bounds."
-)
-
-
-def core_tables(found: Device) -> list[Table]:
-    """Of each core: what every size takes on it."""
-    boards = dict.fromkeys(row.stream.board.name for row in found.cores)
-    return [
-        core_table([row for row in found.cores if row.stream.board.name == name]) for name in boards
-    ]
-
-
-def core_table(rows: Sequence[CoreRow]) -> Table:
-    """The sizes on one core."""
-    board = rows[0].stream.board
-    table = titled(f"{board.core.name} ({board.name}), {CLASSES} classes")
-    for column in ("size", "MACs", "flash", "RAM, stream", "RAM, whole", "instructions"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("cycles", "/MAC", "off"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("run", no_wrap=True)
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """For the terminal."""
+    made = titled(title)
+    for column in columns:
+        made.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        cycles, off = row.cycles, row.off_percent
-        table.add_row(
-            row.size.name,
-            f"{row.stream.macs:,}",
-            f"{row.flash_bytes:,}",
-            f"{row.stream.ram_bytes:,}",
-            f"{row.whole.ram_bytes:,}",
-            number(row.instructions),
-            number(cycles),
-            UNKNOWN if cycles is None else f"{cycles / row.stream.macs:.3f}",
-            UNKNOWN if off is None else f"{off:+.1f} %",
-            row.how,
-        )
-    return table
-
-
-def fit_matrix(found: Device) -> Table:
-    """Sizes by boards: milliseconds where it fits, what is lacking where not."""
-    boards = {row.board.name: row.board for row in found.boards}
-    table = titled("What fits, and milliseconds at zero wait")
-    table.add_column("size", justify="right", no_wrap=True)
-    for board in boards.values():
-        table.add_column(short_name(board), justify="right")
-    for size in dict.fromkeys(row.size for row in found.boards):
-        cells = [fit_cell(row) for row in found.boards if row.size == size]
-        table.add_row(size.name, *cells)
-    clocks = [f"{board.clock_hz / 1e6:g}" for board in boards.values()]
-    table.add_row("MHz", *clocks)
-    return table
-
-
-def short_name(board: Board) -> str:
-    """As the matrix heads its columns: nucleo_f446re is f446re."""
-    return board.name.split("_")[-2 if board.name.endswith("_q") else -1]
-
-
-def fit_cell(row: BoardRow) -> str:
-    """Of the matrix."""
-    if row.cost is None:
-        return "+".join(row.lacks)
-    mark = "s " if row.cost.optimise == "size" else ""
-    times = row.times
-    return f"{mark}{UNKNOWN if times is None else f'{times.zero_wait_ms:.0f}'}"
-
-
-def board_table(board: Board, rows: Sequence[BoardRow]) -> Table:
-    """Every size on a board, with times and their bounds."""
-    table = titled(f"{board.name}: {board.core.name} at {board.clock_hz / 1e6:g} MHz")
-    for column in ("size", "flash", "RAM", "fits", "cycles", "zero wait"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("with waits, from", "to", "per second", "with waits"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        cost, times = row.cost, row.times
-        if cost is None:
-            table.add_row(row.size.name, "", "", f"no: {' and '.join(row.lacks)}")
-            continue
-        cells = [row.size.name, f"{cost.flash_bytes:,}", f"{cost.ram_bytes:,}"]
-        cells += ["yes" if cost.optimise == "speed" else f"by {cost.optimise}"]
-        cells += [number(cost.cycles)]
-        table.add_row(*cells, *time_cells(times))
-    return table
-
-
-def time_cells(times: Times | None) -> list[str]:
-    """Milliseconds and inferences per second, at zero wait and with wait states."""
-    if times is None:
-        return [UNKNOWN] * 5
-    zero, low, high = times.zero_wait_ms, times.lower_ms, times.upper_ms
-    if not times.wait_states:
-        return [f"{zero:.1f} ms", UNKNOWN, UNKNOWN, f"{1000 / zero:.2f}", UNKNOWN]
-    bounds = f"{1000 / high:.2f} to {1000 / low:.2f}"
-    return [f"{zero:.1f} ms", f"{low:.1f} ms", f"{high:.1f} ms", f"{1000 / zero:.2f}", bounds]
+        made.add_row(*row)
+    return made
 
 
 def as_json(found: Device) -> dict[str, Any]:
