@@ -1,0 +1,77 @@
+"""What the study measured: one JSON object a line and training.
+
+What enters: a JSON-lines file. What leaves: `Result`s, in the file's order. Always holds: a line is
+written in one piece when its training is over, so an interruption loses none; what can't be read is
+refused with its line. Nothing here needs torch or TVM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from mbn.errors import ModelError
+
+BUNDLED = Path(__file__).with_name("study.jsonl")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training. `macs` and `params` as the paper counts them (no biases); percentages are
+    top-1 on the same `images` test images, int8 by the exact integer reference. `arena_bytes`
+    (least RAM of the activations, image streamed in) and `cycles` (predicted, Cortex-M4) are None
+    where none was planned. `seconds` are of one CPU thread."""
+
+    study: str
+    network: str  # a mbn.model.shape.Form
+    alpha: float
+    resolution: int
+    stem_stride: int
+    seed: int
+    epochs: int
+    macs: int
+    params: int
+    float_percent: float
+    int8_percent: float
+    images: int
+    arena_bytes: int | None
+    cycles: int | None
+    seconds: int
+    command: str
+
+    @property
+    def variant(self) -> tuple[str, str, float, int]:
+        """What all seeds of a network share."""
+        return self.study, self.network, self.alpha, self.resolution
+
+
+def read(path: Path = BUNDLED) -> tuple[Result, ...]:
+    """The results in a file, the bundled ones by default; none if there is no file. Raises
+    ModelError for a line that is no result."""
+    if not path.exists():
+        return ()
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            found.append(Result(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"line {number} is no result of a study ({error})",
+                node=str(path),
+                wanted=f"a JSON object with {', '.join(field.name for field in fields(Result))}",
+                advice="Remove the line; what is missing is trained again",
+            ) from error
+    return tuple(found)
+
+
+def append(path: Path, result: Result) -> None:
+    """Adds a line in one write, so that trainings that run side by side don't mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(asdict(result)) + "\n"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, line.encode())
+    finally:
+        os.close(handle)
