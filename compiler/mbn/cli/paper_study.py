@@ -26,7 +26,7 @@ from rich.progress import (
 )
 
 from mbn.cli.run import console as run_console
-from mbn.errors import MbnError, UsageError
+from mbn.errors import BoardError, MbnError, UsageError
 from mbn.paper import results
 from mbn.paper.findings import findings
 from mbn.report.table import titled
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   mbn-paper study --data split:cifar10.zip --jobs 2     # train/CLASS/*.jpg, test/CLASS/*.jpg
+  mbn-paper study --data split:cifar10.zip --board qemu # and each network's cycles on an M4
   mbn-paper study --data digits --quick                 # two minutes: does it all work here?
   mbn-paper study                                       # what is known: the bundled results
 
@@ -64,6 +65,10 @@ def add(commands: Any) -> None:
     made.add_argument(
         "--only", nargs="+", metavar="NAME", help="networks to train, such as separable_0.5_32"
     )
+    made.add_argument(
+        "--board",
+        help="then run each network on this emulated board, bit for bit, and count (qemu)",
+    )
     made.add_argument("--results", type=Path, metavar="FILE", help="default OUTPUT/results.jsonl")
     made.add_argument("--output", type=Path, metavar="DIR", help=f"default {OUTPUT}/DATA")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -88,8 +93,32 @@ def run(arguments: argparse.Namespace) -> int:
     if missing:
         console.print(f"{len(missing)} networks to train; results go to {path}")
         train_all(missing, arguments.jobs, folder, path, console)
+    if arguments.board is not None:
+        cost_all(arguments.board, folder, path, console)
     show(results.read(path), console)
     return 0
+
+
+def cost_all(board: str, folder: Path, path: Path, console: Console) -> None:
+    """Runs each network without costs on an emulated board: the first seed's, bit for bit."""
+    from mbn.model.shape import Form  # noqa: PLC0415
+    from mbn.study import Variant, on_board  # noqa: PLC0415
+
+    done: set[object] = set()
+    for one in results.read(path):
+        variant = Variant(Form(one.network), one.alpha, one.resolution)
+        trained = folder / f"{variant.name}_seed{one.seed}"
+        if one.cycles is not None or one.variant in done or not trained.exists():
+            continue
+        done.add(one.variant)
+        console.print(f"{variant.name} on {board}")
+        try:
+            costs = on_board(variant, trained, board, Console(quiet=True))
+        except BoardError as error:
+            console.print(f"  left out: {error}", markup=False)
+            continue
+        results.with_costs(path, {one.variant: costs})
+        console.print(f"  all bits equal; arena {costs[0]:,} bytes, {costs[1]:,} cycles")
 
 
 def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]) -> list[Run]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from mbn.errors import ModelError
@@ -21,8 +22,9 @@ BUNDLED = Path(__file__).with_name("study.jsonl")
 class Result:
     """One training. `macs` and `params` as the paper counts them (no biases); percentages are
     top-1 on the same `images` test images, int8 by the exact integer reference. `arena_bytes`
-    (least RAM of the activations, image streamed in) and `cycles` (predicted, Cortex-M4) are None
-    where none was planned. `seconds` are of one CPU thread."""
+    (activations, image rows streamed in) and `cycles` (modelled, Cortex-M4) are of the network's
+    first seed, checked bit for bit in emulation; None where none was run. `seconds` are of one CPU
+    thread."""
 
     study: str
     network: str  # a mbn.model.shape.Form
@@ -75,3 +77,14 @@ def append(path: Path, result: Result) -> None:
         os.write(handle, line.encode())
     finally:
         os.close(handle)
+
+
+def with_costs(path: Path, costs: Mapping[tuple[str, str, float, int], tuple[int, int]]) -> None:
+    """Writes arena bytes and cycles into the results of the variants named, in one step."""
+    lines = []
+    for one in read(path):
+        arena, cycles = costs.get(one.variant, (one.arena_bytes, one.cycles))
+        lines.append(json.dumps(asdict(replace(one, arena_bytes=arena, cycles=cycles))) + "\n")
+    part = path.with_suffix(".part")
+    part.write_text("".join(lines))
+    part.replace(path)
