@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_small_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every comparison's networks are trained, and learn; int8 keeps what float learned."""
     found = results.read(folder / "results.jsonl")
+    log = results.read_log(folder / "log.jsonl")
     assert {one.network for one in found} == {str(form) for form in Form}
     for one in found:
         counted = shape(one.alpha, one.resolution, 10, form=Form(one.network), stem_stride=1)
@@ -49,10 +50,11 @@ def test_small_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert one.seconds > 0
         assert one.cycles is None
         assert abs(one.int8_percent - one.float_percent) < 10
-        log = folder / f"{one.network}_{one.alpha:g}_{one.resolution}_seed1" / "log.jsonl"
-        epochs = [json.loads(line) for line in log.read_text().splitlines()]
-        assert [line["epoch"] for line in epochs] == list(range(1, one.epochs + 1))
-        assert epochs[-1]["loss"] < epochs[0]["loss"]
+        own = [
+            line for line in log if (line.network, line.alpha, line.resolution) == one.variant[1:]
+        ]
+        assert [line.epoch for line in own] == list(range(1, one.epochs + 1))
+        assert own[-1].loss < own[0].loss
     assert max(one.float_percent for one in found) > 20  # a tenth by chance
     assert main(["study", "--results", str(folder / "results.jsonl")]) == 0
     said = " ".join(capsys.readouterr().out.split())

@@ -10,7 +10,6 @@ images get a first stride of 1 (section 3 has 2), so that the body halves them f
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from mbn.model.data import Dataset
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.shape import Form, Shape, network_name, shape
 from mbn.model.train import Settings, train
-from mbn.paper.results import Result
+from mbn.paper.results import LOG, Epoch, Result, append
 from mbn.pipeline import Job, check_image, compile_image
 from mbn.quantise.static import quantise
 from mbn.reference import Reference
@@ -87,7 +86,7 @@ class Design:
 
 # Ratios of the paper's tables: thin is 0.75 of what is shallow; resolutions from 1 down to a half.
 FULL = Design((1.0, 0.75, 0.5, 0.25), (32, 28, 24, 20, 16), 0.25, 0.1875, epochs=3)
-QUICK = Design((0.25, 0.125), (32, 16), 0.125, 0.1, epochs=3, batch=32)
+QUICK = Design((0.25, 0.125), (20, 16), 0.125, 0.1, epochs=3, batch=32)
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Run:
 
 
 def perform(run: Run, data: Dataset, folder: Path, progress: Progress) -> Result:
-    """Trains, quantises and measures one network; resumes what `folder` holds of it. Logs each
+    """Trains, quantises and measures one network in `folder`/NAME; resumes what is there. Logs each
     epoch to `folder`/log.jsonl."""
     torch.set_num_threads(1)
     design, variant = run.design, run.variant
@@ -133,7 +132,8 @@ def perform(run: Run, data: Dataset, folder: Path, progress: Progress) -> Result
         channels_last=True,
     )
     began = time.process_time()
-    log = _Log(folder / "log.jsonl", data.train_count // design.batch)
+    log = _Log(folder / LOG, run, data.train_count // design.batch)
+    folder = folder / run.name
 
     def report(epoch: int, step: int, loss: float) -> None:
         log.take(epoch, step, loss)
@@ -164,10 +164,10 @@ def perform(run: Run, data: Dataset, folder: Path, progress: Progress) -> Result
 
 
 class _Log:
-    """A line an epoch: its number, mean loss, CPU seconds so far."""
+    """A line an epoch: its mean loss, CPU seconds so far."""
 
-    def __init__(self, path: Path, steps: int) -> None:
-        self.path, self.steps = path, steps
+    def __init__(self, path: Path, run: Run, steps: int) -> None:
+        self.path, self.run, self.steps = path, run, steps
         self.mean = 0.0
         self._sum = 0.0
 
@@ -175,13 +175,18 @@ class _Log:
         self._sum = loss if step == 1 else self._sum + loss
         self.mean = self._sum / step
         if step == self.steps:
-            line = {
-                "epoch": epoch + 1,
-                "loss": round(self.mean, 5),
-                "seconds": round(time.process_time(), 1),
-            }
-            with self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            variant = self.run.variant
+            line = Epoch(
+                study=self.run.study,
+                network=str(variant.form),
+                alpha=variant.alpha,
+                resolution=variant.resolution,
+                seed=self.run.seed,
+                epoch=epoch + 1,
+                loss=round(self.mean, 5),
+                seconds=round(time.process_time(), 1),
+            )
+            append(self.path, line)
 
 
 def quantised(path: Path, data: Dataset, folder: Path, variant: Variant) -> ir.Network:

@@ -266,7 +266,7 @@ def work(one: Run, folder: Path, news: Any) -> results.Result:
         if step % every == 0 or step == of:
             news.put((one.name, step, of, loss))
 
-    return perform(one, data, folder / one.name, progress)
+    return perform(one, data, folder, progress)
 
 
 # -- showing -------------------------------------------------------------------------------------

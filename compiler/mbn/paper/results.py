@@ -1,6 +1,7 @@
-"""What the study measured: one JSON object a line and training.
+"""What the study measured and logged: one JSON object a line.
 
-What enters: a JSON-lines file. What leaves: `Result`s, in the file's order. Always holds: a line is
+What enters: a JSON-lines file. What leaves: `Result`s, one a training, or `Epoch`s, in the file's
+order. Always holds: a line is
 written in one piece when its training is over, so an interruption loses none; what can't be read is
 refused with its line. Nothing here needs torch or TVM.
 """
@@ -12,10 +13,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from mbn.errors import ModelError
 
 BUNDLED = Path(__file__).with_name("study.jsonl")
+BUNDLED_LOG = Path(__file__).with_name("study_log.jsonl")
+LOG = "log.jsonl"  # in a study's folder
+
+
+Line = TypeVar("Line", "Result", "Epoch")
 
 
 @dataclass(frozen=True)
@@ -49,29 +56,52 @@ class Result:
         return self.study, self.network, self.alpha, self.resolution
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of a training: its mean loss, and CPU seconds of the training's process so far."""
+
+    study: str
+    network: str
+    alpha: float
+    resolution: int
+    seed: int
+    epoch: int  # from 1
+    loss: float
+    seconds: float
+
+
 def read(path: Path = BUNDLED) -> tuple[Result, ...]:
     """The results in a file, the bundled ones by default; none if there is no file. Raises
     ModelError for a line that is no result."""
+    return _read(path, Result)
+
+
+def read_log(path: Path = BUNDLED_LOG) -> tuple[Epoch, ...]:
+    """The epochs in a study's log, as `read`."""
+    return _read(path, Epoch)
+
+
+def _read(path: Path, kind: type[Line]) -> tuple[Line, ...]:
     if not path.exists():
         return ()
     found = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:
-            found.append(Result(**json.loads(line)))
+            found.append(kind(**json.loads(line)))
         except (ValueError, TypeError) as error:
             raise ModelError(
-                f"line {number} is no result of a study ({error})",
+                f"line {number} is no {kind.__name__.lower()} of a study ({error})",
                 node=str(path),
-                wanted=f"a JSON object with {', '.join(field.name for field in fields(Result))}",
+                wanted=f"a JSON object with {', '.join(field.name for field in fields(kind))}",
                 advice="Remove the line; what is missing is trained again",
             ) from error
     return tuple(found)
 
 
-def append(path: Path, result: Result) -> None:
+def append(path: Path, line_of: Result | Epoch) -> None:
     """Adds a line in one write, so that trainings that run side by side don't mix."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(result)) + "\n"
+    line = json.dumps(asdict(line_of)) + "\n"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(handle, line.encode())
