@@ -58,7 +58,7 @@ def test_small_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert max(one.float_percent for one in found) > 20  # a tenth by chance
     assert main(["study", "--results", str(folder / "results.jsonl")]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for title in ("table 4", "table 5", "table 6", "table 7", "new: int8"):
+    for title in ("table 4", "table 5", "table 6", "table 7", "int8, as on a device"):
         assert title in said
 
 

@@ -234,7 +234,7 @@ def _integers(found: Sequence[Result]) -> Finding | None:
         rows.append((name, str(len(points)), str(of), f"{min(points):+.2f}", f"{max(points):+.2f}"))
     worst = min(found, key=lambda one: one.int8_percent - one.float_percent)
     return Finding(
-        "new: int8 (the exact bits of a device) less float",
+        "int8, as on a device, less float",
         ("trainings", "points", "least", "most"),
         tuple(rows),
         (
