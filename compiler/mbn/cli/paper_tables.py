@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.errors import UsageError
-from mbn.paper import TABLES, Row, Table, table_cells
+from mbn.paper import table_cells
 from mbn.report.table import titled
+
+if TYPE_CHECKING:
+    from mbn.paper.tables import Row, Table
 
 
 def add(commands: Any) -> None:
@@ -24,13 +27,20 @@ def add(commands: Any) -> None:
     tables = commands.add_parser(
         "tables", help="multiply-adds and parameters, next to the printed figures"
     )
-    tables.add_argument("numbers", nargs="*", metavar="N", help=f"of {', '.join(TABLES)}")
+    tables.add_argument("numbers", nargs="*", metavar="N", help="a table's number, or figures")
     tables.add_argument("--json", action="store_true", help="as JSON")
     tables.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the tables; 1 if a difference has no reason."""
+    try:
+        from mbn.paper.tables import TABLES  # noqa: PLC0415 - torch, an extra
+    except ImportError as error:
+        raise UsageError(
+            "torch, in which the networks are defined, is not installed",
+            advice='Install it with: pip install "mbn-edge[train]"',
+        ) from error
     unknown = [one for one in arguments.numbers if one not in TABLES]
     if unknown:
         raise UsageError(f"no table {', '.join(unknown)}", wanted=", ".join(TABLES))

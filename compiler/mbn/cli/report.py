@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OUT = Path("out")
 PAGE = OUT / "report.html"
+PACKAGES = ("matplotlib", "jinja2", "torch")  # torch: to count the paper's tables
 EXAMPLES = """examples:
   mbn-report                    # the paper's page, and all that is in out/
   mbn-report out/qemu           # what was compiled there
@@ -81,8 +82,11 @@ def page_of(folders: Sequence[Path], sizes: Sequence[str] | None, console: Conso
         found = compiled.find(folders)
         return whole.page(found, None if sizes is None else paper_of(sizes, console))
     except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
+            raise
         raise UsageError(
-            f"{error.name or 'a package'} is not installed",
+            f"{package} is not installed",
             wanted="the packages that make the page",
             advice="pip install 'mbn-edge[report,train]' brings them; ./dev mbn-report does too",
         ) from error
@@ -92,8 +96,9 @@ def paper_of(sizes: Sequence[str], console: Console) -> whole.Paper:
     """Counts the paper's tables, reads the study, plans the models."""
     from mbn.cli import paper_device  # noqa: PLC0415
     from mbn.page.whole import Paper  # noqa: PLC0415
-    from mbn.paper import TABLES, results  # noqa: PLC0415
+    from mbn.paper import results  # noqa: PLC0415
     from mbn.paper.device import SIZES  # noqa: PLC0415
+    from mbn.paper.tables import TABLES  # noqa: PLC0415
 
     wanted = [paper_device.size_of(text) for text in sizes] or list(SIZES)
     return Paper(

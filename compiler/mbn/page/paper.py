@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mbn.errors import ModelError
 from mbn.page.content import Section, Table, table
 from mbn.paper import table_cells
-from mbn.paper.tables import Table as Counted
 from mbn.report.table import UNKNOWN
+
+if TYPE_CHECKING:  # torch, which only counting needs
+    from mbn.paper.tables import Table as Counted
 
 HEADS = Path(__file__).parents[1] / "paper" / "heads.json"
 COUNTED = (

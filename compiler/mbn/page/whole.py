@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
@@ -22,7 +23,9 @@ from mbn.page.content import Page
 from mbn.page.render import render
 from mbn.paper.device import Device
 from mbn.paper.results import Result
-from mbn.paper.tables import Table
+
+if TYPE_CHECKING:  # torch, which only counting needs
+    from mbn.paper.tables import Table
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ printed figure with the difference, and the reason of a difference beside all.
 
 from __future__ import annotations
 
-from mbn.paper.tables import Figure, Row, Table
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # no torch is needed here
+    from mbn.paper.tables import Figure, Row, Table
 
 
 def title(table: Table) -> str:
