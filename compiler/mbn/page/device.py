@@ -174,7 +174,9 @@ def _stage_sections(found: Device) -> tuple[Section, ...]:
     roof = costs.roofline("roofline", title, panels, RUN)
     made = [] if roof is None else [Section("roof", "Roofline by core", (), (roof,))]
     figures = [_share(found, name) for name in names]
-    lead = "Equal parts would mean that a stage's cycles follow its multiply-accumulates."
+    lead = (
+        "The more a core's bar is like that of the multiply-adds, the more its cycles follow them."
+    )
     return (*made, Section("shares", "Share of each stage", (lead,), tuple(figures)))
 
 
