@@ -252,12 +252,34 @@ def test_weights_by_what_a_place_multiplies() -> None:
 def test_heads_where_there_is_a_file(tmp_path: Path) -> None:
     path = tmp_path / "heads.json"
     assert paper_page.heads_section(path) is None
-    rows = [{"head": "boxes", "macs": 1234567, "score": 0.5, "exact": None}, {"head": "cells"}]
-    path.write_text(json.dumps({"command": "mbn-paper heads", "heads": rows}))
+    row = {
+        "section": "4.6",
+        "head": "boxes",
+        "scores": ["mean average precision", "recall"],
+        "float_percent": [81.25, 90.0],
+        "int8_percent": [80.5, 89.9],
+        "teacher_percent": None,
+        "macs": 1234567,
+        "params": 1000,
+        "arena_bytes": 2000,
+        "flash_bytes": 3000,
+        "instructions": 4000,
+        "cycles": None,
+        "exact_samples": 5,
+        "samples": 5,
+    }
+    path.write_text(json.dumps({"command": "mbn-paper heads", "rows": [row]}))
     section = paper_page.heads_section(path)
     assert section is not None
     (block,) = section.blocks
-    assert asdict(block)["rows"] == (("boxes", "1,234,567", "0.5", "-"), ("cells", "-", "-", "-"))
+    first, second = asdict(block)["rows"]
+    assert first[:5] == ("4.6 boxes", "mean average precision", "81.2", "80.5", "-")
+    assert first[5:] == ("1,234,567", "1,000", "2,000", "3,000", "4,000", "-", "5 of 5")
+    assert second[:4] == ("", "recall", "90.0", "89.9") and not any(second[4:])
+    del row["macs"]
+    path.write_text(json.dumps({"command": "mbn-paper heads", "rows": [row]}))
+    with pytest.raises(ModelError, match="no table of heads"):
+        paper_page.heads_section(path)
     path.write_text("[]")
     with pytest.raises(ModelError, match="no table of heads"):
         paper_page.heads_section(path)
