@@ -61,6 +61,7 @@ def add(commands: Any) -> None:
     made.add_argument("--seeds", type=int, help=f"trainings of each network (default {SEEDS})")
     made.add_argument("--epochs", type=int, help="passes over the data (default: the design's)")
     made.add_argument("--jobs", type=int, default=1, help="trainings side by side (default 1)")
+    made.add_argument("--device", default="cpu", help="torch's: cpu (default), cuda, ...")
     made.add_argument("--quick", action="store_true", help="a small design, 2 seeds")
     made.add_argument(
         "--only", nargs="+", metavar="NAME", help="networks to train, such as separable_0.5_32"
@@ -143,7 +144,7 @@ def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]
     seeds = arguments.seeds or (2 if arguments.quick else SEEDS)
     study, command = _study_name(arguments.data), _command(arguments)
     runs = [
-        Run(study, arguments.data, design, names[name], seed, command)
+        Run(study, arguments.data, design, names[name], seed, command, arguments.device)
         for seed in range(1, seeds + 1)
         for name in chosen
     ]
