@@ -15,10 +15,11 @@ from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.errors import UsageError
+from mbn.paper import table_cells
 from mbn.report.table import titled
 
 if TYPE_CHECKING:
-    from mbn.paper.tables import Figure, Row, Table
+    from mbn.paper.tables import Row, Table
 
 
 def add(commands: Any) -> None:
@@ -61,39 +62,15 @@ def agrees(row: Row) -> bool:
 
 def shown(table: Table) -> Shown:
     """A table for the terminal."""
-    made = titled(f"Table {table.number}: {table.title}" if table.number != "F" else table.title)
-    made.add_column("", no_wrap=True)
-    printed = any(figure.printed is not None for row in table.rows for figure in row.figures)
-    for column in table.columns:
-        made.add_column(column, justify="right")
-        if printed:
-            made.add_column("printed", justify="right")
-            made.add_column("difference", justify="right")
-    if any(row.why for row in table.rows):
-        made.add_column("why")
-    for row in table.rows:
-        cells = [row.name]
-        for figure in row.figures:
-            cells += figure_cells(figure, printed)
-        reason = row.why
-        others = [number(one.other, one.step) for one in row.figures if one.explained]
-        if others:
-            reason += f" ({', '.join(others)})"
-        made.add_row(*cells, reason)
+    made = titled(table_cells.title(table))
+    last = len(table_cells.columns(table)) - 1
+    for index, column in enumerate(table_cells.columns(table)):
+        if index == 0:
+            made.add_column(column, no_wrap=True)
+        elif index == last and table_cells.has_reasons(table):
+            made.add_column(column)
+        else:
+            made.add_column(column, justify="right")
+    for row in table_cells.rows(table):
+        made.add_row(*row)
     return made
-
-
-def number(value: float | None, step: float) -> str:
-    """With the decimals of a printed figure."""
-    return "" if value is None else f"{value:,.{0 if step >= 1 else 2 if step < 0.1 else 1}f}"
-
-
-def figure_cells(figure: Figure, printed: bool) -> list[str]:
-    """Ours, the printed one, the difference."""
-    if figure.printed is None:
-        return [f"{figure.ours:,.2f}", *(["", ""] if printed else [])]
-    places = 2 if figure.step < 0.1 else 1
-    ours = f"{figure.ours:,.{max(places, 1)}f}"
-    there = number(figure.printed, figure.step)
-    difference = figure.difference or 0.0
-    return [ours, there, "0" if figure.agrees else f"{difference:+,.{places}f}"]
