@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, option)
         if value is not None and value < 1:
             raise UsageError(f"--{option} {value}", wanted="1 or more")
-    folder = arguments.output or OUTPUT / _study_name(arguments.data)
-    path = arguments.results or folder / "results.jsonl"
+    folder = arguments.output or OUTPUT / _study_name(arguments)
+    path = arguments.results or folder / results.RESULTS
     missing = wanted_runs(arguments, results.read(path))
     if missing:
         console.print(f"{len(missing)} networks to train; results go to {path}")
@@ -142,7 +142,7 @@ def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]
     if unknown:
         raise UsageError(f"no network {', '.join(unknown)}", wanted=f"of {', '.join(names)}")
     seeds = arguments.seeds or (2 if arguments.quick else SEEDS)
-    study, command = _study_name(arguments.data), _command(arguments)
+    study, command = _study_name(arguments), _command(arguments)
     runs = [
         Run(study, arguments.data, design, names[name], seed, command, arguments.device)
         for seed in range(1, seeds + 1)
@@ -151,9 +151,11 @@ def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]
     return [one for one in runs if not one.done_in(known)]
 
 
-def _study_name(data: str) -> str:
-    kind, _, path = data.partition(":")
-    return Path(path).stem if path else kind
+def _study_name(arguments: argparse.Namespace) -> str:
+    """The data's name; trainings of another length are another study."""
+    kind, _, path = arguments.data.partition(":")
+    name = Path(path).stem if path else kind
+    return f"{name}-{arguments.epochs}-epochs" if arguments.epochs else name
 
 
 def _command(arguments: argparse.Namespace) -> str:
