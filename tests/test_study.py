@@ -174,7 +174,7 @@ def test_findings_say_what_the_figures_are() -> None:
     # 73.5 - 71 and 76.5 - 72, seed by seed
     assert "loses 3.50 ± 1.41 points for 8.0 times" in forms.claims[0]
     assert "not as in the paper" in forms.claims[0]
-    assert "Thin gains -1.00 points" in thin.claims[0]
+    assert "Thin loses 1.00 points" in thin.claims[0]
     assert "not as in the paper" in thin.claims[0]
     assert [row[0] for row in alphas.rows] == ["alpha 1", "alpha 0.75", "alpha 0.5", "alpha 0.25"]
     assert "points below the line" in alphas.claims[1]
