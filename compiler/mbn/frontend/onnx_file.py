@@ -63,7 +63,7 @@ class QuantisedEnd:
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """A graph ready for Relax: one input, one output, static shapes."""
+    """A graph ready for Relax: one input, one output or more, static shapes."""
 
     model: Any  # onnx.ModelProto
     input_name: str
@@ -134,10 +134,10 @@ def prepare(model: Any) -> OnnxGraph:
         raise refused[0]
     weights = {initialiser.name for initialiser in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
+    if len(inputs) != 1 or not model.graph.output:
         raise UnsupportedError(
             f"the graph has {len(inputs)} inputs and {len(model.graph.output)} outputs",
-            wanted="one image in, one result out",
+            wanted="one image in, one result or more out",
         )
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)

@@ -19,6 +19,12 @@ def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Netw
     network = replace(network, rounding=ir.Rounding.TFLITE)
     if softmax is None:
         return network
+    if network.results:
+        raise UnsupportedError(
+            "a quantised softmax among several results",
+            wanted="a softmax behind the only one, in rounding tflite",
+            advice="compile with --rounding single: the softmax is the host's there",
+        )
     logits, name = network.output, "softmax"
     if (logits.height, logits.width) != (1, 1):
         raise UnsupportedError(

@@ -171,13 +171,19 @@ class Reference:
         return result
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
-        """The network's result, N x (height * width * channels) of the output tensor."""
+        """The network's results one after the other, N x the sum of height * width * channels."""
+        names = [tensor.name for tensor in self.network.outputs]
         parts = []
         for start in range(0, len(images), batch):
-            *_, (_, result) = self.layers(images[start : start + batch])
-            parts.append(result.reshape(len(result), -1))
+            some = images[start : start + batch]
+            found = {
+                layer.output: result.reshape(len(some), -1)
+                for layer, result in self.layers(some)
+                if layer.output in names
+            }
+            parts.append(np.concatenate([found[name] for name in names], axis=1))
         if not parts:
-            return np.zeros((0, self.network.output.size_bytes), np.int8)
+            return np.zeros((0, self.network.result_bytes), np.int8)
         return np.concatenate(parts)
 
 

@@ -3,7 +3,7 @@
 What enters: a network with derived constants. What leaves: a smaller network and, for each stage,
 which channels of its full output are kept and what the others hold. Always holds: every value
 that remains is the same integer as before; a removed constant's products are in its readers'
-biases; the network's result keeps all its channels. A constant that a padded window reads stays
+biases; the network's results keep all their channels. A constant that a padded window reads stays
 unless it equals the zero point: at the border its products would differ.
 """
 
@@ -52,7 +52,8 @@ def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
     """Channels that must be computed: what the result needs, and what comes with it."""
     kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
     kept[network.input.name][:] = True  # the caller brings whole pixels
-    kept[network.output.name][:] = True
+    for output in network.outputs:
+        kept[output.name][:] = True
     while True:  # what one reader adds, another one's siblings may need: only ever more
         before = sum(int(channels.sum()) for channels in kept.values())
         for layer in reversed(network.layers):
