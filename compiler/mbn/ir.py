@@ -37,6 +37,7 @@ class Op(StrEnum):
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
     ADD = "add"  # of two maps of one shape, value by value; no weights
     SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
+    NORMALISE = "normalise"  # the channels of one pixel by their length; in rounding `single` only
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ TFLITE = -1  # every channel divides by a power of two of at least 2, nothing ov
 TFLITE_ANY = -2  # any multiplier, in more steps
 TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
 TFLITE_SOFTMAX = -4
+UNIT_LENGTH = -5  # `single`: no constants at all
+
+UNIT_SCALE = 1 / 128  # of a normalised vector, whose zero point is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +177,7 @@ class StageKind(StrEnum):
     DENSE = "dense"
     ADD = "add"
     SOFTMAX = "softmax"
+    NORMALISE = "normalise"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from mbn.emit import results
 from mbn.emit.names import identifier, kernel_names
 
 COLUMNS = 100
+INCLUDES = {
+    ir.StageKind.SOFTMAX: '#include "scalar/softmax.h"\n',
+    ir.StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
+}
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 
 
@@ -234,13 +238,14 @@ def _floats(values: Sequence[float]) -> str:
 
 def _source(job: _Job) -> str:
     names = _kernel_names(job)
-    softmax = any(stage.kind is ir.StageKind.SOFTMAX for stage in job.network.stages)
+    kinds = {stage.kind for stage in job.network.stages}
     blocked = any("mbn_scalar_" in code.text for code in job.codes)
     includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
     includes += '#include "scalar/blocked.h"\n' if blocked else ""
+    includes += "".join(include for kind, include in INCLUDES.items() if kind in kinds)
     parts = [
         _about(job),
-        includes + ('#include "scalar/softmax.h"\n' if softmax else ""),
+        includes,
         _declarations(job),
         _borders(job),
     ]

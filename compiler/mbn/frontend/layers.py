@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.errors import UnsupportedError
+from mbn.frontend.matcher import NoMatch, scalar_parameters
+from mbn.frontend.unit_length import UnitLength
 
 LARGEST_KERNEL = 7
 LARGEST_POOL = 255  # rows of a window are counted in 8 bits
@@ -154,3 +156,38 @@ def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int
     for wrong, found, wanted in facts:
         if wrong:
             raise UnsupportedError(found, node=f"node {layer.name}", wanted=wanted)
+
+
+def unit_length_layer(division: UnitLength, source: ir.Tensor) -> tuple[ir.Layer, ir.Tensor]:
+    """The division of a vector by its length, as a layer with its result."""
+    node = f"node {division.node}"
+    if (source.height, source.width) != (1, 1):
+        raise UnsupportedError(
+            f"a map of {source.shape} is divided by its length", node=node, wanted="a vector"
+        )
+    try:
+        scale, zero = scalar_parameters(
+            division.scale, division.zero_point, str(division.zero_point.dtype)
+        )
+    except NoMatch as error:
+        raise UnsupportedError(str(error), node=node) from error
+    if (float(scale), zero) != (ir.UNIT_SCALE, 0):
+        raise UnsupportedError(
+            f"a vector of unit length with scale {float(scale)!r} and zero point {zero}",
+            node=node,
+            wanted="scale 1/128 and zero point 0 (uint8: 128)",
+            advice="quantise it so, or leave it float: the host divides then",
+        )
+    name = f"{division.node}:out"
+    out = ir.Tensor(name, 1, 1, source.channels, ir.UNIT_SCALE, 0)
+    layer = ir.Layer(
+        name=division.node,
+        op=ir.Op.NORMALISE,
+        input=source.name,
+        output=name,
+        kernel=(1, 1),
+        stride=(1, 1),
+        pads=(0, 0, 0, 0),
+        clamp=(None, None),
+    )
+    return layer, out

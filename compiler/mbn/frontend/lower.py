@@ -21,10 +21,19 @@ from mbn import ir
 from mbn.errors import UnsupportedError
 from mbn.frontend import onnx_file, relax_module
 from mbn.frontend.integer_pass import FIELDS, Problem, find_integer_stages
-from mbn.frontend.layers import FORMS, Value, chw, made_layer, real_scale, short
+from mbn.frontend.layers import (
+    FORMS,
+    Value,
+    chw,
+    made_layer,
+    real_scale,
+    short,
+    unit_length_layer,
+)
 from mbn.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
 from mbn.frontend.stages import group_stages
 from mbn.frontend.tflite_form import in_tflite
+from mbn.frontend.unit_length import UnitLength
 
 HOST_OPERATORS = {"relax.nn.softmax": "softmax", "relax.sigmoid": "sigmoid"}
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
@@ -148,6 +157,8 @@ class Reader:
         found = [
             self._result(one) for one in self.tuples.get(body, getattr(body, "fields", [body]))
         ]
+        for at, division in self.graph.divided.items():
+            found[at] = self._divided(found[at], division)
         names = tuple(one.tensor.name for one in found)
         if len(set(names)) != len(names):
             raise UnsupportedError(
@@ -161,6 +172,16 @@ class Reader:
             return names, found[0].ops
         ops = (f"{op} of {one.tensor.name}" for one in found for op in one.ops)
         return names, tuple(ops)
+
+    def _divided(self, result: _Host, division: UnitLength) -> _Host:
+        """A vector divided by its length: a layer where the graph quantises it, else the host's."""
+        if division.codes is None:
+            return replace(result, ops=(*result.ops, "division by the length"))
+        layer, out = unit_length_layer(division, result.tensor)
+        self.layers.append(layer)
+        self.tensors.append(out)
+        self.ends[layer.name] = onnx_file.QuantisedEnd(layer.name, None, division.codes, False)
+        return _Host(out)
 
     def _result(self, var: Any) -> _Host:
         if var in self.host_vars:

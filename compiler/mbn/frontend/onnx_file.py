@@ -8,6 +8,7 @@ graph is one that the integer pass knows; whatever ONNX or protobuf raise is an 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from onnx import TensorProto, shape_inference
 
 from mbn.errors import MbnError, ModelError, UnsupportedError
 from mbn.frontend.padding import make_padding_explicit
+from mbn.frontend.unit_length import UnitLength, without_divisions
 
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
@@ -42,6 +44,7 @@ SUPPORTED_OPERATORS = frozenset(
         "Squeeze",
         "Unsqueeze",
         "Softmax",
+        "Sigmoid",
         "Identity",
         "Constant",
     )
@@ -70,6 +73,7 @@ class OnnxGraph:
     input_shape: tuple[int, ...]
     ends: tuple[QuantisedEnd, ...]  # one for each QuantizeLinear, in order
     last_layer: str  # the name of the last node that computes
+    divided: Mapping[int, UnitLength]  # outputs that go on to be divided by their length
 
 
 def load(path: Path) -> Any:
@@ -129,6 +133,7 @@ def prepare(model: Any) -> OnnxGraph:
     Raises UnsupportedError that names the operator and its node, or the dimension at fault.
     """
     _check_opset(model)
+    model, divided = without_divisions(model)
     refused = unsupported_operators(model)
     if refused:
         raise refused[0]
@@ -153,7 +158,8 @@ def prepare(model: Any) -> OnnxGraph:
     walk = _Walk(fixed)
     ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
     named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
-    return OnnxGraph(fixed, inputs[0].name, shape, ends, named[-1] if named else "none")
+    last = named[-1] if named else "none"
+    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided)
 
 
 class _Walk:
@@ -212,6 +218,7 @@ def _check_opset(model: Any) -> None:
 
 def unsupported_operators(model: Any) -> list[UnsupportedError]:
     """One error for each node that no integer stage can come from."""
+    model, _ = without_divisions(model)
     return [
         UnsupportedError(
             f"operator {node.op_type} is not supported",

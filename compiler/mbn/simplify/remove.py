@@ -76,7 +76,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
         return out.copy()
     constants = layer.constants
     assert constants is not None
-    if layer.op is ir.Op.SOFTMAX:
+    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
         return np.ones(tensor.channels, np.bool_)
     if layer.op is ir.Op.DEPTHWISE:
         return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
@@ -86,7 +86,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
 
 def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.SOFTMAX, ir.Op.ADD):
+    if layer.weights is None or layer.op is ir.Op.DEPTHWISE:
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
     if any(layer.pads) and layer.op is not ir.Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
@@ -103,7 +103,7 @@ def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
 def _smaller(
     network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
 ) -> ir.Layer:
-    if layer.op in (ir.Op.POOL, ir.Op.ADD, ir.Op.SOFTMAX):
+    if layer.weights is None:
         return layer
     constants = layer.constants
     assert constants is not None
