@@ -6,6 +6,8 @@ What enters: mbn.paper. What leaves: failures. Always holds: nothing is trained 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from torch import nn
@@ -13,7 +15,9 @@ from torch import nn
 from mbn.cli import paper as paper_command
 from mbn.errors import UnsupportedError
 from mbn.model.shape import shape
-from mbn.paper import TABLES, count, networks
+from mbn.paper import networks
+from mbn.paper.counting import count
+from mbn.paper.tables import TABLES
 
 # Rows whose printed figures are not met; True: another way of counting gives them.
 DIFFERENT = {
@@ -71,3 +75,24 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "two digits exchanged" in " ".join(said.split())
     assert paper_command.main(["tables", "77"]) == 2
     assert "no table 77. wanted: 1, 2" in capsys.readouterr().err
+
+
+def test_without_torch() -> None:
+    """What is known is shown without torch; what needs it says so."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from mbn.cli.paper import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    for arguments, said in (
+        (["tables"], "mbn-paper: torch, in which the networks are defined, is not installed"),
+        (
+            ["study", "--data", "digits"],
+            "mbn-paper: torch, which trains networks, is not installed",
+        ),
+    ):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

@@ -22,8 +22,10 @@ from mbn.target import Board, Memory
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128, 96)
-# What else an image holds, measured on the check firmware (code 30 to 60 KB by shapes).
+# What else an image holds, measured on the check firmware (code 30 to 60 KB by shapes), and the
+# part of it that is not the stages'.
 CODE_BYTES = 64 * 1024
+FIRMWARE_CODE_BYTES = 10 * 1024
 STATE_BYTES = 2 * 1024
 
 
@@ -33,6 +35,11 @@ class Demand:
 
     weights_bytes: int
     arena_bytes: int
+    code_bytes: int = CODE_BYTES
+
+    @property
+    def flash_bytes(self) -> int:
+        return self.weights_bytes + self.code_bytes
 
 
 def refuse_if_too_large(
@@ -60,9 +67,16 @@ def refuse_if_too_large(
 
 def fits(demand: Demand, board: Board) -> bool:
     """Whether the demand, with code, state and stack, is within the board's memories."""
-    return all(
-        not memories or needed <= sum(memory.size_bytes for memory in memories)
-        for _, needed, memories in _wants(demand, board)
+    return not lacks(demand, board)
+
+
+def lacks(demand: Demand, board: Board) -> tuple[str, ...]:
+    """Of what the board has too little: "flash", "RAM"."""
+    names = ("flash", "RAM")
+    return tuple(
+        name
+        for name, (_, needed, memories) in zip(names, _wants(demand, board), strict=True)
+        if memories and needed > sum(memory.size_bytes for memory in memories)
     )
 
 
@@ -77,7 +91,7 @@ def _wants(demand: Demand, board: Board) -> list[tuple[str, int, tuple[Memory, .
     together = tuple(dict.fromkeys((*near, *board.memories_for("arena")[:1])))
     most = max(one, together, key=lambda memories: sum(m.size_bytes for m in memories))
     return [
-        ("weights, code (about)", demand.weights_bytes + CODE_BYTES, tuple(flash)),
+        ("weights, code (about)", demand.flash_bytes, tuple(flash)),
         ("arena, state and stack", ram, most),
     ]
 

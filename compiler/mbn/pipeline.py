@@ -7,6 +7,7 @@ of the one before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, predict
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
-from mbn.report.memory_map import MemoryMap, Rectangle
+from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
 from mbn.target import Board, Image
 
@@ -123,18 +124,29 @@ def predicted(generated: Generated, board: Board) -> Prediction | None:
 
 def memory_map(planned: Planned) -> MemoryMap:
     """The plan as a picture's data."""
-    generated = planned.generated
-    pieces, bands = lifetimes(generated.plan, generated.needs, generated.shapes)
-    stages = generated.computed.stages
+    made = planned.generated
+    return map_of(made.computed, made.kernel_set, made.plan, made.needs, made.shapes)
+
+
+def map_of(
+    network: ir.Network,
+    kernel_set: str,
+    plan: ir.Plan,
+    needs: Sequence[ir.StageNeeds],
+    shapes: Sequence[ir.RowShape],
+) -> MemoryMap:
+    """The same of a plan for which nothing was lowered."""
+    pieces, bands = lifetimes(plan, needs, shapes)
 
     def name(piece: Piece) -> str:
         if piece.kind == "scratch":
             return f"scratch {piece.index}"
         return "image" if piece.index == 0 else f"{piece.index - 1} {stages[piece.index - 1].kind}"
 
+    stages = network.stages
     return MemoryMap(
-        f"{generated.network.name}: arena of {generated.plan.arena_bytes:,} bytes, "
-        f"{generated.plan.mode} input, {generated.kernel_set} kernels",
+        f"{network.name}: arena of {plan.arena_bytes:,} bytes, {plan.mode} input, "
+        f"{kernel_set} kernels",
         tuple(
             Rectangle(
                 name(piece),
@@ -147,7 +159,7 @@ def memory_map(planned: Planned) -> MemoryMap:
             for piece in pieces
         ),
         bands,
-        generated.plan.arena_bytes,
+        plan.arena_bytes,
         tuple(live_bytes(pieces, bands)),
     )
 
@@ -178,6 +190,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     accuracy = _accuracy(source, network, console)
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
+    save_map(memory_map(planned), folder)
     return Compiled(job, folder, generated, image, report, app)
 
 
@@ -251,14 +264,17 @@ def _report(
     )
 
 
-def check_image(compiled: Compiled, console: Console, *, port: str | None = None) -> Report:
-    """Runs the check and, in emulation, counts instructions and models cycles by stage."""
+def check_image(
+    compiled: Compiled, console: Console, *, port: str | None = None, unaligned: bool = True
+) -> Report:
+    """Runs the check and, in emulation, counts instructions and models cycles by stage;
+    `unaligned`: what unaligned accesses cost too, which takes longest."""
     board = compiled.job.board
     if port is None:
         _refuse_unemulated(compiled.image)
     report = checking.run_check(compiled.folder, board, console, port=port)
     if port is None and board.emulator is not None:
-        report = _count(compiled, report, console)
+        report = _count(compiled, report, console, unaligned)
         save(report, compiled.folder)
     return report
 
@@ -274,8 +290,8 @@ def _refuse_unemulated(image: Image) -> None:
             )
 
 
-def _count(compiled: Compiled, report: Report, console: Console) -> Report:
-    result = measure(compiled, console, unaligned=True)
+def _count(compiled: Compiled, report: Report, console: Console, unaligned: bool) -> Report:
+    result = measure(compiled, console, unaligned=unaligned)
     for note in result.notes:
         console.print(note)
     return checking.with_counts(report, result.total, result.stages)

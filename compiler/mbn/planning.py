@@ -13,21 +13,43 @@ from dataclasses import dataclass, replace
 from mbn import fit, ir
 from mbn.errors import BoardError
 from mbn.lowering import bundled_tuning, planned
-from mbn.predict import Times, family_network, predict
-from mbn.target import FIRMWARE_BYTES, Board
+from mbn.predict import Prediction, Times, family_network, predict
+from mbn.target import FIRMWARE_BYTES, Board, Core
+from mbn.tuning import signature
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A size on a board. `flash_bytes` is an estimate, `ram_bytes` the planned arena, the check
-    firmware's own data and the stack; `cycles` and `times` are None where no model was fitted."""
+    """A size on a board, built as `optimise` says. `demand`: its arena is planned; its flash is
+    known from the tuner's records, or estimated where those lack a stage. `prediction` and what
+    follows from it are None where no model was fitted."""
 
     board: Board
-    flash_bytes: int
-    ram_bytes: int
-    fits: bool
-    cycles: int | None
-    times: Times | None
+    optimise: str
+    macs: int
+    demand: fit.Demand
+    prediction: Prediction | None
+
+    @property
+    def flash_bytes(self) -> int:
+        return self.demand.flash_bytes
+
+    @property
+    def ram_bytes(self) -> int:
+        """The arena, the check firmware's own data and the stack."""
+        return self.demand.arena_bytes + FIRMWARE_BYTES + self.board.stack_bytes
+
+    @property
+    def fits(self) -> bool:
+        return fit.fits(self.demand, self.board)
+
+    @property
+    def cycles(self) -> int | None:
+        return None if self.prediction is None else self.prediction.total
+
+    @property
+    def times(self) -> Times | None:
+        return None if self.prediction is None else self.prediction.times(self.macs, self.board)
 
 
 @dataclass(frozen=True)
@@ -42,67 +64,86 @@ class Suggestion:
     times: Times
 
 
-def costs(alpha: float, resolution: int, classes: int, boards: Sequence[Board]) -> list[Cost]:
-    """In the boards' order, image rows streamed in. Raises `UsageError` for a size that is none."""
+def costs(
+    alpha: float,
+    resolution: int,
+    classes: int,
+    boards: Sequence[Board],
+    mode: ir.InputMode = ir.InputMode.STREAM,
+    optimise: str = "speed",
+) -> list[Cost]:
+    """In the boards' order. Raises `UsageError` for a size that is none."""
     network, size = family_network(alpha, resolution, classes), (alpha, resolution, classes)
     plans: dict[object, tuple[tuple[ir.BandOption, ...], fit.Demand]] = {}
     found = []
     for board in boards:
         key = (board.core.name, board.arena_memories())
         if key not in plans:
-            plans[key] = _planned(network, size, board, ir.InputMode.STREAM)
+            plans[key] = _planned(network, size, board, mode, optimise)
         options, demand = plans[key]
         guess = predict(board.core, network, options)
-        found.append(
-            Cost(
-                board,
-                demand.weights_bytes + fit.CODE_BYTES,
-                demand.arena_bytes + FIRMWARE_BYTES + board.stack_bytes,
-                fit.fits(demand, board),
-                None if guess is None else guess.total,
-                None if guess is None else guess.times(network.macs, board),
-            )
-        )
+        found.append(Cost(board, optimise, network.macs, demand, guess))
     return found
 
 
 def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
-    """The family's sizes that fit the board's memory, most multiply-accumulates first. Bytes of
-    flash are estimated, the arena is planned. Raises BoardError where there is no clock or no
-    fitted model."""
+    """The family's sizes that fit the board's memory, most multiply-accumulates first. The arena is
+    planned; for flash see `Cost`. Raises BoardError where there is no clock or no fitted model."""
     found = []
     for alpha in fit.ALPHAS:
         for resolution in fit.RESOLUTIONS:
-            size = (alpha, resolution, classes)
-            network = family_network(*size)
-            options, demand = _planned(network, size, board, mode)
-            guess = predict(board.core, network, options)
-            times = None if guess is None else guess.times(network.macs, board)
-            if guess is None or times is None:
+            (cost,) = costs(alpha, resolution, classes, [board], mode)
+            if cost.cycles is None or cost.times is None:
                 raise BoardError(
                     f"times on {board.name} can't be predicted",
                     wanted="a board with a clock, and a core and kernels that were fitted",
                     advice="./dev python benchmarks/predict.py --fit fits",
                 )
-            if fit.fits(demand, board):
+            if cost.fits:
                 found.append(
-                    Suggestion(alpha, resolution, network.macs, demand, guess.total, times)
+                    Suggestion(alpha, resolution, cost.macs, cost.demand, cost.cycles, cost.times)
                 )
     return sorted(found, key=lambda one: -one.macs)
 
 
 def _planned(
-    network: ir.Network, size: tuple[float, int, int], board: Board, mode: ir.InputMode
+    network: ir.Network,
+    size: tuple[float, int, int],
+    board: Board,
+    mode: ir.InputMode,
+    optimise: str,
 ) -> tuple[tuple[ir.BandOption, ...], fit.Demand]:
-    """How the stages of a size are built for the board, by the bundled records, and what it takes:
-    flash as estimated, the arena as planned."""
+    """How the stages of a size are built for the board, by the bundled records, and what it
+    takes."""
     kernels = board.core.kernels
     options, _, plan = planned(
         network,
         kernels,
         mode,
+        optimise=optimise,
         memories=board.arena_memories(),
         tuned=bundled_tuning(board.core),
     )
-    demand = fit.family_demand(*size, kernels, mode)
-    return options, replace(demand, arena_bytes=plan.arena_bytes)
+    recorded = _recorded(network, board.core, options)
+    if recorded is None:
+        demand = fit.family_demand(*size, kernels, mode)
+        return options, replace(demand, arena_bytes=plan.arena_bytes)
+    tables, code = recorded
+    return options, fit.Demand(tables, plan.arena_bytes, code + fit.FIRMWARE_CODE_BYTES)
+
+
+def _recorded(
+    network: ir.Network, core: Core, options: Sequence[ir.BandOption]
+) -> tuple[int, int] | None:
+    """Bytes of tables and of the stages' code by the bundled records; equal stages share their
+    code. None where the records lack a stage."""
+    tuned = bundled_tuning(core)
+    tables, code = 0, {}
+    for stage, option in zip(network.stages, options, strict=True):
+        own = signature(network, stage, core.kernels)
+        point = tuned.get(own, {}).get(option.way)
+        if point is None:
+            return None
+        tables += point.tables_bytes
+        code[own, option.way] = point.code_bytes
+    return tables, sum(code.values())

@@ -9,14 +9,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mbn.cli import paper_tables
+from mbn.cli import paper_device, paper_study, paper_tables
 from mbn.cli.run import guarded
 
 EXAMPLES = """examples:
   mbn-paper tables              # tables 1 to 9 and the 16 models, ours beside the paper's
   mbn-paper tables 2 8 9        # some of them
   mbn-paper tables --json       # for scripts
+  mbn-paper study               # tables 4 to 7 trained on small images: what came of it
+  mbn-paper device              # all sizes on M4, M7 and M55, and the boards that they fit
+  mbn-paper device 0.25-96 --board stm32 nucleo_h743zi
+  mbn-paper device --run 0.25-96 --on qemu    # run it bit-exact in emulation, and keep what it took
 """
+
+INTERRUPTED = "interrupted; the same command goes on where it was"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,10 +35,12 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = made.add_subparsers(dest="command", required=True)
     paper_tables.add(commands)
+    paper_study.add(commands)
+    paper_device.add(commands)
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     arguments = parser().parse_args(argv)
-    return guarded("mbn-paper", lambda: int(arguments.run(arguments)))
+    return guarded("mbn-paper", lambda: int(arguments.run(arguments)), interrupted=INTERRUPTED)

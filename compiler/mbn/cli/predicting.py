@@ -10,7 +10,6 @@ from __future__ import annotations
 from rich.console import Console
 
 from mbn import checking, lowering, pipeline, planning
-from mbn.fit import CODE_BYTES
 from mbn.ir import InputMode
 from mbn.report.table import prediction_table, titled
 from mbn.target import Board
@@ -80,7 +79,7 @@ def suggest(
         table.add_column(title, justify="right", no_wrap=True)
     for one in within:
         cells = [f"{one.alpha:g}", str(one.resolution), f"{one.macs:,}"]
-        cells += [f"{one.demand.weights_bytes + CODE_BYTES:,}"]
+        cells += [f"{one.demand.flash_bytes:,}"]
         cells += [f"{one.demand.arena_bytes:,}", f"{one.cycles:,}"]
         cells += [f"{one.times.zero_wait_ms:.1f} ms"]
         if waits:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   mbn-train --alpha 0.25 --data digits            # the bundled network, made again
   mbn-train --alpha 0.5 --data folder:photos/     # photos/CLASS/*.jpg, one folder a class
+  mbn-train --alpha 0.5 --data split:photos.zip   # train/CLASS/*.jpg and test/CLASS/*.jpg inside
   mbn-train --alpha 0.25 --data digits --resume   # go on where an interruption left off
 
 Then compile it:
@@ -44,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--alpha", type=float, required=True, help="width multiplier, above 0")
-    made.add_argument("--data", required=True, metavar="DATA", help="digits, or folder:PATH")
+    made.add_argument(
+        "--data", required=True, metavar="DATA", help="digits, folder:PATH, or split:PATH"
+    )
     made.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
     made.add_argument("--epochs", type=int, default=100, help="passes over the data (default 100)")
     made.add_argument("--batch", type=int, default=32, help="images a step (default 32)")
@@ -83,7 +86,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.batch < 2:
         raise UsageError("--batch 1", wanted="at least 2: batch norm needs more than one image")
     settings = settings_of(arguments)
-    data = load(arguments.data, arguments.resolution)
+    with console.status(f"reading {arguments.data}"):
+        data = load(arguments.data, arguments.resolution)
     name = network_name(arguments.alpha, arguments.resolution, data.name)
     folder = arguments.output or Path("out") / "train" / name
     console.print(f"Training {name} on {data.train_count} images of {len(data.classes)} classes")

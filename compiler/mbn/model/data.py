@@ -1,9 +1,9 @@
 """The data a network is trained on.
 
-What enters: `digits` or `folder:PATH`, and a resolution. What leaves: a `Dataset`: augmented
-batches for training and a held-out split that is always the same. Always holds: images are uint8
-N x size x size x 3, RGB; labels int64; the split depends on the data alone, an epoch on (seed,
-epoch) alone. scikit-learn is imported only for `digits`.
+What enters: `digits`, `folder:PATH` or `split:PATH`, and a resolution. What leaves: a `Dataset`:
+augmented batches for training and a held-out split that is always the same. Always holds: images
+are uint8 N x size x size x 3, RGB; labels int64; the split depends on the data alone, an epoch on
+(seed, epoch) alone. scikit-learn is imported only for `digits`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mbn.errors import QuantiseError, UsageError
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
+from mbn.model.pictures import IMAGE_SUFFIXES, fitted, read_split, scaled, shuffled
 
 HELD_OUT_SEED = (0x64696769, 1)  # the first word is "digi"
 CALIBRATION_SEED = (0x64696769, 2)
 _TRAIN_SEED = 3
-_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp"}
 _BATCH_DRAWN = 32
 
 Batch = tuple[UInt8, Int64]
@@ -49,13 +48,20 @@ class Dataset(Protocol):
 
 
 def load(spec: str, resolution: int) -> Dataset:
-    """`digits` or `folder:PATH` as a Dataset; raises UsageError if there is no such data."""
+    """`digits`, `folder:PATH` or `split:PATH` as a Dataset; raises UsageError where there is no
+    such data."""
     if spec == "digits":
         return Digits(resolution)
     kind, _, path = spec.partition(":")
     if kind == "folder" and path:
         return Folder(Path(path), resolution)
-    raise UsageError(f"--data {spec}", wanted="digits, or folder:PATH with one folder a class")
+    if kind == "split" and path:
+        return read_split(Path(path), resolution)
+    raise UsageError(
+        f"--data {spec}",
+        wanted="digits, folder:PATH with one folder a class, or split:PATH (a folder or zip with "
+        "train/CLASS/ and test/CLASS/)",
+    )
 
 
 def source_digits() -> tuple[UInt8, Int64]:
@@ -72,12 +78,6 @@ def source_digits() -> tuple[UInt8, Int64]:
         ) from error
     found = load_digits()
     return found.images.astype(np.uint8), found.target.astype(np.int64)
-
-
-def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.intp]:
-    """A permutation of range(count) that is the same with every NumPy."""
-    bits = np.random.PCG64(np.random.SeedSequence((seed, epoch, 0)))
-    return np.argsort(bits.random_raw(count), kind="stable")
 
 
 class Digits:
@@ -171,7 +171,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in _IMAGE_SUFFIXES
+        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES
     )
 
 
@@ -217,23 +217,11 @@ def read_image(file: Path, mode: str = "RGB") -> Image.Image:
         ) from error
 
 
-def fitted(image: Image.Image, size: int) -> UInt8:
-    """The largest middle square, scaled: uint8 size x size x 3."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return _scaled(image, (left, top, left + side, top + side), size)
-
-
 def augmented(image: Image.Image, size: int, words: list[int]) -> UInt8:
     """A square of 70 to 100 % of the shorter side, anywhere, mirrored half the time."""
     shorter = min(image.size)
     side = max(1, shorter * (70 + words[0] % 31) // 100)
     left = words[1] % (image.width - side + 1)
     top = words[2] % (image.height - side + 1)
-    cut = _scaled(image, (left, top, left + side, top + side), size)
+    cut = scaled(image, (left, top, left + side, top + side), size)
     return np.ascontiguousarray(cut[:, ::-1]) if words[3] >> 63 else cut
-
-
-def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> UInt8:
-    scaled = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(scaled, dtype=np.uint8)

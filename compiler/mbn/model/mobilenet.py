@@ -1,8 +1,8 @@
-"""MobileNetV1 in torch (arXiv 1704.04861).
+"""MobileNetV1 and its other forms in torch (arXiv 1704.04861).
 
-What enters: alpha, resolution, classes, input channels. What leaves: a torch module, float32
-N x C x H x W to N x classes logits. Always holds: the layers are exactly those of `shape.shape`,
-in its order and under its names; each but the classifier is convolution, batch norm, ReLU6.
+What enters: alpha, resolution, classes, input channels, or a `Shape`. What leaves: a torch module,
+float32 N x C x H x W to N x classes logits. Always holds: the layers are exactly those of the
+shape, in its order and under its names; each but the classifier is convolution, batch norm, ReLU6.
 """
 
 from __future__ import annotations
@@ -34,21 +34,17 @@ class ConvNormClamp(nn.Module):
         return nn.functional.relu6(self.norm(self.conv(image)))
 
 
-class MobileNet(nn.Module):
-    """MobileNetV1: 28 layers, counting depthwise and pointwise apart.
+class Shaped(nn.Module):
+    """The network of a `Shape`."""
 
-    `alpha` > 0 widens or narrows every layer (the rule: `shape.width`), `resolution` >= 32 is
-    the image's rows and columns. Raises UsageError for other values.
-    """
-
-    def __init__(self, alpha: float, resolution: int, classes: int, channels: int = 3) -> None:
+    def __init__(self, of: Shape) -> None:
         super().__init__()
-        self.shape: Shape = shape(alpha, resolution, classes, channels)
+        self.shape = of
         body = self.shape.layers[:-1]
         self.features = nn.Sequential()
         for layer in body:
             self.features.add_module(layer.name, ConvNormClamp(layer))
-        self.classifier = nn.Linear(self.shape.layers[-1].channels_in, classes)
+        self.classifier = nn.Linear(self.shape.layers[-1].channels_in, of.classes)
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.features(images)
@@ -56,7 +52,18 @@ class MobileNet(nn.Module):
         return logits
 
 
-def folded(network: MobileNet) -> list[tuple[Tensor, Tensor]]:
+class MobileNet(Shaped):
+    """MobileNetV1: 28 layers, counting depthwise and pointwise apart.
+
+    `alpha` > 0 widens or narrows every layer (the rule: `shape.width`), `resolution` >= 32 is
+    the image's rows and columns. Raises UsageError for other values.
+    """
+
+    def __init__(self, alpha: float, resolution: int, classes: int, channels: int = 3) -> None:
+        super().__init__(shape(alpha, resolution, classes, channels))
+
+
+def folded(network: Shaped) -> list[tuple[Tensor, Tensor]]:
     """Weights and bias of each layer, float64, batch norms folded in: w * g / sqrt(v + eps)."""
     layers: list[tuple[Tensor, Tensor]] = []
     for module in network.features:

@@ -1,8 +1,9 @@
 """The shape of a MobileNetV1: which layers, how wide, how large, with no framework at all.
 
-What enters: alpha, resolution, classes, input channels. What leaves: a `Shape`: the 28 layers of
-the paper in order. Always holds: every 3x3 layer pads by one on each side, so a layer of stride s
-makes ceil(size / s) rows and columns; nothing here imports torch or onnx.
+What enters: alpha, resolution, classes, input channels, and which of the networks that the paper
+compares (`Form`). What leaves: a `Shape`: the layers in order, 28 in MobileNet itself. Always
+holds: every 3x3 layer pads by one on each side, so a layer of stride s makes ceil(size / s) rows
+and columns; nothing here imports torch or onnx.
 """
 
 from __future__ import annotations
@@ -33,10 +34,22 @@ BLOCKS: tuple[tuple[int, int], ...] = (
 )
 
 
+# The five blocks of 14 x 14 x 512 that table 5's shallow network is without
+SHALLOW_WITHOUT = range(7, 12)
+
+
+class Form(StrEnum):
+    """MobileNet, or one of the networks that the paper holds it against."""
+
+    SEPARABLE = "separable"  # table 1
+    CONV = "conv"  # table 4: a full 3x3 convolution in each block's place
+    SHALLOW = "shallow"  # table 5: without the five blocks of 14 x 14 x 512
+
+
 class Kind(StrEnum):
     """What a layer computes."""
 
-    CONV = "conv"  # the stem: 3x3, dense over channels
+    CONV = "conv"  # 3x3, dense over channels: the stem
     DEPTHWISE = "depthwise"  # 3x3, a filter a channel
     POINTWISE = "pointwise"  # 1x1
     CLASSIFIER = "classifier"  # dense, after the global average pool
@@ -102,7 +115,7 @@ def width(base: int, alpha: float) -> int:
     return max(MIN_CHANNELS, math.floor(base * alpha + 0.5))
 
 
-def check(alpha: float, resolution: int, classes: int, channels: int) -> None:
+def check(alpha: float, resolution: int, classes: int, channels: int, stem_stride: int = 2) -> None:
     """Refuses sizes that are no MobileNet; raises UsageError."""
     if not (math.isfinite(alpha) and alpha > 0):
         raise UsageError(
@@ -110,10 +123,13 @@ def check(alpha: float, resolution: int, classes: int, channels: int) -> None:
             wanted="a width multiplier above 0",
             advice="The paper uses 1.0, 0.75, 0.5 and 0.25",
         )
-    if resolution < MIN_RESOLUTION:
+    if stem_stride not in (1, 2):
+        raise UsageError(f"a first stride of {stem_stride}", wanted="1 (small images) or 2")
+    least = MIN_RESOLUTION * stem_stride // 2
+    if resolution < least:
         raise UsageError(
             f"resolution {resolution}",
-            wanted=f"at least {MIN_RESOLUTION}: the network halves the image five times",
+            wanted=f"at least {least}: the network halves the image {3 + stem_stride} times",
             advice="The paper uses 224, 192, 160 and 128; 96 is usual on microcontrollers",
         )
     if classes < 2:
@@ -122,18 +138,31 @@ def check(alpha: float, resolution: int, classes: int, channels: int) -> None:
         raise UsageError(f"{channels} input channels", wanted="1 (grey) or 3 (colour)")
 
 
-def shape(alpha: float, resolution: int, classes: int, channels: int = 3) -> Shape:
-    """The layers of a MobileNetV1; raises UsageError for sizes that make none."""
-    check(alpha, resolution, classes, channels)
-    size = (resolution + 1) // 2
+def shape(
+    alpha: float,
+    resolution: int,
+    classes: int,
+    channels: int = 3,
+    *,
+    form: Form = Form.SEPARABLE,
+    stem_stride: int = 2,
+) -> Shape:
+    """The layers of a MobileNetV1, or of another form of it; raises UsageError for sizes that make
+    none. `stem_stride` 1 is for small images, such as CIFAR-10's."""
+    check(alpha, resolution, classes, channels, stem_stride)
+    size = -(-resolution // stem_stride)
     out = width(STEM_CHANNELS, alpha)
-    layers = [LayerShape("stem", Kind.CONV, channels, out, 2, resolution, size)]
+    layers = [LayerShape("stem", Kind.CONV, channels, out, stem_stride, resolution, size)]
     for number, (stride, base) in enumerate(BLOCKS, start=1):
-        after = (size + stride - 1) // stride
-        name = f"block{number}"
-        layers.append(LayerShape(f"{name}_dw", Kind.DEPTHWISE, out, out, stride, size, after))
-        wide = width(base, alpha)
-        layers.append(LayerShape(f"{name}_pw", Kind.POINTWISE, out, wide, 1, after, after))
+        if form is Form.SHALLOW and number in SHALLOW_WITHOUT:
+            continue
+        after = -(-size // stride)
+        name, wide = f"block{number}", width(base, alpha)
+        if form is Form.CONV:
+            layers.append(LayerShape(name, Kind.CONV, out, wide, stride, size, after))
+        else:
+            layers.append(LayerShape(f"{name}_dw", Kind.DEPTHWISE, out, out, stride, size, after))
+            layers.append(LayerShape(f"{name}_pw", Kind.POINTWISE, out, wide, 1, after, after))
         out, size = wide, after
     layers.append(LayerShape("classifier", Kind.CLASSIFIER, out, classes, 1, 1, 1))
     return Shape(alpha, resolution, classes, channels, tuple(layers))

@@ -1,6 +1,5 @@
-"""The MobileNets paper's tables (arXiv 1704.04861), from our own definitions of the networks."""
+"""The MobileNets paper (arXiv 1704.04861): its tables, counted from our own definitions of the
+networks, and what was trained and measured of its claims.
 
-from mbn.paper.counting import Count, count
-from mbn.paper.tables import TABLES, Figure, Row, Table
-
-__all__ = ["TABLES", "Count", "Figure", "Row", "Table", "count"]
+Only `networks`, `counting` and `tables` need torch.
+"""

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mbn.model.mobilenet import MobileNet
-from mbn.model.shape import Kind, shape
+from mbn.model.mobilenet import MobileNet, Shaped
+from mbn.model.shape import Form, shape
 
 
 def mobilenet(alpha: float = 1.0, resolution: int = 224, classes: int = 1000) -> nn.Module:
@@ -24,27 +24,12 @@ def mobilenet(alpha: float = 1.0, resolution: int = 224, classes: int = 1000) ->
 
 def conv_mobilenet(resolution: int = 224, classes: int = 1000) -> nn.Module:
     """Table 4: full 3x3 convolutions where MobileNet has a depthwise and a pointwise."""
-    layers = shape(1.0, resolution, classes).layers
-    stages: list[nn.Module] = []
-    stride = 1
-    for layer in layers[:-1]:
-        if layer.kind is Kind.DEPTHWISE:
-            stride = layer.stride
-            continue
-        own = layer.stride if layer.kind is Kind.CONV else stride
-        stages.append(_conv(layer.channels_in, layer.channels_out, 3, own))
-    return nn.Sequential(*stages, *_classifier(layers[-1].channels_in, classes))
+    return Shaped(shape(1.0, resolution, classes, form=Form.CONV))
 
 
 def shallow_mobilenet(classes: int = 1000) -> nn.Module:
     """Table 5: without the five blocks of 14 x 14 x 512."""
-    network = MobileNet(1.0, 224, classes)
-    body = [
-        layer
-        for name, layer in network.features.named_children()
-        if name.partition("_")[0] not in {f"block{number}" for number in range(7, 12)}
-    ]
-    return nn.Sequential(*body, *_classifier(1024, classes))
+    return Shaped(shape(1.0, 224, classes, form=Form.SHALLOW))
 
 
 def one_layer(kind: str, channels: int = 512) -> nn.Module:

@@ -1,16 +1,24 @@
 """The arena over time, as a picture: SVG, and a short form for the terminal.
 
-What enters: rectangles of time (bands) and address (bytes) with names. What leaves: text. Always
-holds: every piece of the plan is drawn where it lies; the peak is marked; same input, same bytes.
+What enters: rectangles of time (bands) and address (bytes) with names. What leaves: text, or a file
+beside report.json. Always holds: every piece of the plan is drawn where it lies; the peak is
+marked; same input, same bytes. The SVG's classes (sheet, label, heading, ...) let a page colour it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+from mbn.errors import ModelError
+
+FILE_NAME = "memory_map.json"
+
 COLOURS = {"ring": "#4e9fd1", "map": "#7fb069", "scratch": "#e6aa68"}
+SHEET = {"class": "sheet"}
 SYMBOLS = {"ring": "=", "map": "#", "scratch": "+"}
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1000, 520, 80, 60, 50
 READABLE = (46, 13)  # pixels that a name needs
@@ -45,6 +53,25 @@ class MemoryMap:
         return self.live_bytes.index(most), most
 
 
+def save_map(memory: MemoryMap, folder: Path) -> None:
+    """Writes folder/memory_map.json."""
+    text = json.dumps(asdict(memory), separators=(",", ":"), sort_keys=True)
+    (folder / FILE_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def load_map(folder: Path) -> MemoryMap | None:
+    """Reads it; None where the folder has none. Raises ModelError where it is not one."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        pieces = tuple(Rectangle(**piece) for piece in data.pop("rectangles"))
+        return MemoryMap(rectangles=pieces, live_bytes=tuple(data.pop("live_bytes")), **data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not a memory map ({error})", advice="compile again") from error
+
+
 def to_svg(memory: MemoryMap) -> str:
     """Address upwards, time to the right; hover for names and sizes."""
     plot_width, plot_height = WIDTH - LEFT - 20, HEIGHT - TOP - BOTTOM
@@ -61,8 +88,8 @@ def to_svg(memory: MemoryMap) -> str:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         attrib={"font-family": "sans-serif", "font-size": "12"},
     )
-    Xml.SubElement(root, "rect", width=str(WIDTH), height=str(HEIGHT), fill="white")
-    _text(root, LEFT, 24, memory.title, size="16")
+    Xml.SubElement(root, "rect", width=str(WIDTH), height=str(HEIGHT), fill="white", attrib=SHEET)
+    _text(root, LEFT, 24, memory.title, size="16", kind="heading")
     _legend(root)
     for piece in memory.rectangles:
         left, right = x(piece.first), x(piece.last + 1)
@@ -81,7 +108,7 @@ def to_svg(memory: MemoryMap) -> str:
         about = f"{piece.name}: {piece.kind}, {piece.size_bytes:,} bytes at {piece.offset_bytes:,}"
         Xml.SubElement(box, "title").text = about
         if right - left >= READABLE[0] and bottom - top >= READABLE[1]:
-            _text(root, left + 3, (top + bottom) / 2 + 4, piece.name, size="11")
+            _text(root, left + 3, (top + bottom) / 2 + 4, piece.name, size="11", kind="label")
     _axes(root, memory, x, y)
     return Xml.tostring(root, encoding="unicode") + "\n"
 
@@ -109,7 +136,7 @@ def _axes(root: Xml.Element, memory: MemoryMap, x: object, y: object) -> None:
         y1=str(TOP),
         y2=str(HEIGHT - BOTTOM),
         stroke="#c1292e",
-        attrib={"stroke-dasharray": "4 3"},
+        attrib={"stroke-dasharray": "4 3", "class": "peak"},
     )
     late = band > memory.bands / 2
     _text(
@@ -119,6 +146,7 @@ def _axes(root: Xml.Element, memory: MemoryMap, x: object, y: object) -> None:
         f"peak: {most:,} bytes in use",
         anchor="end" if late else "start",
         fill="#c1292e",
+        kind="peak",
     )
 
 
@@ -131,6 +159,7 @@ def _text(
     size: str = "12",
     anchor: str = "start",
     fill: str = "#222",
+    kind: str = "axis",
 ) -> None:
     element = Xml.SubElement(
         root,
@@ -138,7 +167,7 @@ def _text(
         x=str(round(left, 2)),
         y=str(round(top, 2)),
         fill=fill,
-        attrib={"text-anchor": anchor, "font-size": size},
+        attrib={"text-anchor": anchor, "font-size": size, "class": kind},
     )
     element.text = text
 

@@ -7,6 +7,7 @@ an unknown figure is null, never 0; the same run gives the same bytes.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -155,6 +156,11 @@ def load_report(folder: Path) -> Report:
         raise ModelError(
             f"{path} is not a report ({str(error).splitlines()[0]})", advice="compile again"
         ) from error
+    return of_json(data)
+
+
+def of_json(data: Mapping[str, Any]) -> Report:
+    """What `to_json` made a report to; data that fits the schema."""
     stages = tuple(
         StageFacts(
             input=stage["in"],
