@@ -96,7 +96,7 @@ def test_without_torch() -> None:
         "sys.exit(main(sys.argv[1:]))"
     )
     for arguments, said in (
-        (["tables"], "mbn-paper: torch, in which the networks are defined, is not installed"),
+        (["tables"], "mbn-paper: torch, in which the networks are defined, is not"),
         (
             ["study", "--data", "digits"],
             "mbn-paper: torch, which trains networks, is not installed",

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from mbn import planning
 from mbn.cli import paper as paper_command
 from mbn.cli import paper_device
 from mbn.cli.run import console
-from mbn.paper import device_cells, device_runs
+from mbn.ir import InputMode
+from mbn.paper import device_cells, device_plans, device_runs
 from mbn.paper.device import SIZES, Device, Size, device, real_boards
+from mbn.paper.device_plans import Plans
 from mbn.target import find_board
 
 CORES = ("qemu", "qemu-m7", "qemu-m55")
@@ -139,7 +142,28 @@ def test_rows_of_boards(planned: Device) -> None:
     assert "qemu" not in {board.name for board in real_boards()}
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plans_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, boards = tmp_path / "plans.json", [find_board("qemu-m55"), find_board("ek_ra8m1")]
+    first = Plans(path)
+    made = first.costs(SMALL.key, boards)
+    first.save()
+    asked: list[object] = []
+    monkeypatch.setattr(planning, "costs", lambda *what: asked.append(what) or made)
+    assert Plans(path).costs(SMALL.key, boards) == made and not asked
+    # another mode is another plan, and so is another state of the compiler, or a damaged file
+    Plans(path).costs(SMALL.key, boards, InputMode.WHOLE)
+    monkeypatch.setattr(device_plans, "digest", lambda: "another")
+    Plans(path).costs(SMALL.key, boards)
+    path.write_text(path.read_text().replace('"demand"', '"demant"'))
+    monkeypatch.undo()
+    assert len(asked) == 2
+    assert Plans(path).known == {}
+
+
+def test_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     nothing = ["--runs", str(tmp_path / "none.jsonl")]
     arguments = ["device", "0.25-96", "--board", "nucleo_h743zi", "--json", *nothing]
     assert paper_command.main(arguments) == 0

@@ -103,6 +103,10 @@ def test_study_goes_on_and_repeats(
     [
         (["--data", "cifar"], "wanted: digits, folder:PATH"),
         (["--data", "digits", "--jobs", "0"], "--jobs 0"),
+        (
+            ["--data", "digits", "--quick", "--device", "abacus"],
+            "torch can't use the device abacus",
+        ),
         (["--data", "digits", "--only", "wide_1_32"], "no network wide_1_32. wanted: of sep"),
         (["--results", "missing.jsonl"], "missing.jsonl: no such file"),
         (["--data", "split:missing.zip"], "missing.zip is neither a folder nor a zip"),

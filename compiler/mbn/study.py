@@ -99,6 +99,7 @@ class Run:
     variant: Variant
     seed: int
     command: str
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -130,6 +131,7 @@ def perform(run: Run, data: Dataset, folder: Path, progress: Progress) -> Result
         form=variant.form,
         stem_stride=design.stem_stride,
         channels_last=True,
+        device=run.device,
     )
     began = time.process_time()
     log = _Log(folder / LOG, run, data.train_count // design.batch)

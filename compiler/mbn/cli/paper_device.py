@@ -24,11 +24,13 @@ from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.paper import device_cells, device_runs
 from mbn.paper.device import SIZES, BoardRow, CoreRow, Device, Size, device, real_boards
+from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.report.table import titled
 from mbn.target import Board, find_board
 
 RUNS = Path("out") / "paper" / "device.jsonl"
+PLANS = Path("out") / "paper" / "plans.json"  # made once for a state of the compiler
 EMULATED = ("qemu", "qemu-m7", "qemu-m55")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)-(\d+)")
 
@@ -94,6 +96,7 @@ def planned(sizes: Sequence[Size], wanted: Sequence[Board], path: Path, console:
             wanted or real_boards(),
             known,
             lambda done, of: bar.update(task, completed=done, total=of),
+            Plans(PLANS),
         )
 
 

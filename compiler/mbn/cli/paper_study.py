@@ -61,6 +61,7 @@ def add(commands: Any) -> None:
     made.add_argument("--seeds", type=int, help=f"trainings of each network (default {SEEDS})")
     made.add_argument("--epochs", type=int, help="passes over the data (default: the design's)")
     made.add_argument("--jobs", type=int, default=1, help="trainings side by side (default 1)")
+    made.add_argument("--device", default="cpu", help="torch's: cpu (default), cuda, ...")
     made.add_argument("--quick", action="store_true", help="a small design, 2 seeds")
     made.add_argument(
         "--only", nargs="+", metavar="NAME", help="networks to train, such as separable_0.5_32"
@@ -87,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, option)
         if value is not None and value < 1:
             raise UsageError(f"--{option} {value}", wanted="1 or more")
-    folder = arguments.output or OUTPUT / _study_name(arguments.data)
-    path = arguments.results or folder / "results.jsonl"
+    folder = arguments.output or OUTPUT / _study_name(arguments)
+    path = arguments.results or folder / results.RESULTS
     missing = wanted_runs(arguments, results.read(path))
     if missing:
         console.print(f"{len(missing)} networks to train; results go to {path}")
@@ -141,18 +142,20 @@ def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]
     if unknown:
         raise UsageError(f"no network {', '.join(unknown)}", wanted=f"of {', '.join(names)}")
     seeds = arguments.seeds or (2 if arguments.quick else SEEDS)
-    study, command = _study_name(arguments.data), _command(arguments)
+    study, command = _study_name(arguments), _command(arguments)
     runs = [
-        Run(study, arguments.data, design, names[name], seed, command)
+        Run(study, arguments.data, design, names[name], seed, command, arguments.device)
         for seed in range(1, seeds + 1)
         for name in chosen
     ]
     return [one for one in runs if not one.done_in(known)]
 
 
-def _study_name(data: str) -> str:
-    kind, _, path = data.partition(":")
-    return Path(path).stem if path else kind
+def _study_name(arguments: argparse.Namespace) -> str:
+    """The data's name; trainings of another length are another study."""
+    kind, _, path = arguments.data.partition(":")
+    name = Path(path).stem if path else kind
+    return f"{name}-{arguments.epochs}-epochs" if arguments.epochs else name
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -17,6 +17,7 @@ from rich.console import Console
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.errors import UsageError
+from mbn.paper import results
 from mbn.report.record import FILE_NAME
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="the paper's tables, study and models on microcontrollers; of these sizes, or all",
     )
+    made.add_argument(
+        "--study", type=Path, metavar="DIR", help="a study of your own (out/study/DATA)"
+    )
     made.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help=f"default {PAGE}")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
@@ -66,21 +70,31 @@ def run(arguments: argparse.Namespace) -> int:
     both = not folders and arguments.paper is None
     if both and any(OUT.rglob(FILE_NAME)):
         folders = [OUT]
-    text = page_of(folders, [] if both else arguments.paper, console)
+    if arguments.study is not None and not (arguments.study / results.RESULTS).exists():
+        raise UsageError(
+            f"{arguments.study} has no {results.RESULTS}",
+            wanted="the folder of a study",
+            advice="Train one: mbn-paper study --data DATA",
+        )
+    sizes = [] if both or (arguments.study and not folders) else arguments.paper
+    text = page_of(folders, sizes, arguments.study, console)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text, encoding="utf-8")
     console.print(f"wrote  {arguments.output} ({arguments.output.stat().st_size:,} bytes)")
     return 0
 
 
-def page_of(folders: Sequence[Path], sizes: Sequence[str] | None, console: Console) -> str:
-    """The page's HTML. sizes: of the paper's part, none for all; None: without it."""
+def page_of(
+    folders: Sequence[Path], sizes: Sequence[str] | None, study: Path | None, console: Console
+) -> str:
+    """The page's HTML. sizes: of the paper's part, none for all; None: without it. study: a
+    study's folder; None: the bundled one."""
     try:
         # matplotlib, Jinja2 and torch, which the other commands do without
         from mbn.page import compiled, whole  # noqa: PLC0415
 
         found = compiled.find(folders)
-        return whole.page(found, None if sizes is None else paper_of(sizes, console))
+        return whole.page(found, None if sizes is None else paper_of(sizes, study, console))
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
@@ -92,17 +106,17 @@ def page_of(folders: Sequence[Path], sizes: Sequence[str] | None, console: Conso
         ) from error
 
 
-def paper_of(sizes: Sequence[str], console: Console) -> whole.Paper:
+def paper_of(sizes: Sequence[str], study: Path | None, console: Console) -> whole.Paper:
     """Counts the paper's tables, reads the study, plans the models."""
     from mbn.cli import paper_device  # noqa: PLC0415
     from mbn.page.whole import Paper  # noqa: PLC0415
-    from mbn.paper import results  # noqa: PLC0415
     from mbn.paper.device import SIZES  # noqa: PLC0415
     from mbn.paper.tables import TABLES  # noqa: PLC0415
 
     wanted = [paper_device.size_of(text) for text in sizes] or list(SIZES)
     return Paper(
         tuple(make() for make in TABLES.values()),
-        results.read(),
+        results.read(study / results.RESULTS if study else results.BUNDLED),
+        results.read_log(study / results.LOG if study else results.BUNDLED_LOG),
         paper_device.planned(wanted, (), paper_device.RUNS, console),
     )

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         default=1,
         help="CPU threads (default 1). torch's sums, and so the network's last bits, depend on it",
     )
+    made.add_argument("--device", default="cpu", help="torch's: cpu (default), cuda, ...")
     made.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/train/NETWORK")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -120,6 +121,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         batch=arguments.batch,
         rate=arguments.rate,
         seed=arguments.seed,
+        device=arguments.device,
     )
 
 

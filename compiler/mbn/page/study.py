@@ -1,8 +1,8 @@
 """The study's accuracy against what it costs.
 
-What enters: results of trainings. What leaves: a section. Always holds: a point is the mean over
-seeds, its bar their sample standard deviation; results that were not planned have no RAM and no
-milliseconds, and the section says how many.
+What enters: results of trainings and their log. What leaves: a section. Always holds: a point is
+the mean over seeds, its bar their sample standard deviation; networks that were not run on a board
+have no RAM and no milliseconds, and the section says how many.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from mbn.page import plots
 from mbn.page.content import Figure, Section, Table, table
 from mbn.paper.findings import Spread, findings, grouped, spread
-from mbn.paper.results import Result
+from mbn.paper.results import Epoch, Result
 
 CLOCK_MHZ = 168  # of the STM32F405, a Cortex-M4
 NAMES = {"separable": "depthwise separable", "conv": "full convolutions", "shallow": "shallow"}
@@ -30,8 +30,8 @@ AXES: tuple[Axis, ...] = (
 )
 SOURCE = (
     "Measured: top-1 on test images, int8 by the exact integer reference. Counted: multiply-adds"
-    " and parameters. Planned: RAM, image rows streamed in. Predicted for zero-wait memory:"
-    " milliseconds."
+    " and parameters. Of runs on an emulated Cortex-M4, every bit compared: RAM, image rows"
+    " streamed in, and milliseconds, modelled for zero-wait memory."
 )
 
 
@@ -39,15 +39,18 @@ def _scaled(value: int | None, by: int) -> float | None:
     return None if value is None else value / by
 
 
-def sections(results: Sequence[Result]) -> tuple[Section, ...]:
+def sections(results: Sequence[Result], log: Sequence[Epoch]) -> tuple[Section, ...]:
     """One a study; none where there are no results."""
     return tuple(
-        _section([one for one in results if one.study == study])
+        _section(
+            [one for one in results if one.study == study],
+            [one for one in log if one.study == study],
+        )
         for study in dict.fromkeys(one.study for one in results)
     )
 
 
-def _section(results: Sequence[Result]) -> Section:
+def _section(results: Sequence[Result], log: Sequence[Epoch]) -> Section:
     study, images = results[0].study, results[0].images
     lead = [
         f"{len(results)} trainings on {study}, each tested on {images:,} images. A figure behind ±"
@@ -57,8 +60,8 @@ def _section(results: Sequence[Result]) -> Section:
     unplanned = sum(seeds[0].cycles is None for seeds in variants.values())
     if unplanned:
         lead.append(
-            f"{unplanned} of {len(variants)} networks have no planned RAM or predicted time: their"
-            " shapes are not those that the compiler plans. They are left out there."
+            f"{unplanned} of {len(variants)} networks were not run on a board (mbn-paper study"
+            " --board) and are left out where that is needed."
         )
     parts = [
         Section(
@@ -70,21 +73,49 @@ def _section(results: Sequence[Result]) -> Section:
         for number, one in enumerate(findings(results), 1)
     ]
     title = f"Accuracy against cost: {study}"
-    return Section(f"study-{study}", title, tuple(lead), _blocks(study, variants), tuple(parts))
+    blocks: list[Table | Figure] = [_accuracy(study, variants), _all(variants)]
+    if log:
+        blocks.insert(1, _losses(study, log))
+    return Section(f"study-{study}", title, tuple(lead), tuple(blocks), tuple(parts))
 
 
-def _blocks(
-    study: str, variants: dict[tuple[str, float, int], list[Result]]
-) -> tuple[Table | Figure, ...]:
-    return (_accuracy(study, variants), _all(variants))
+def _losses(study: str, log: Sequence[Epoch]) -> Figure:
+    """Training loss by epoch, a line a network."""
+    title = f"Training loss on {study}"
+    networks = list(dict.fromkeys((one.network, one.alpha, one.resolution) for one in log))
+    with plots.style():
+        made, (axes,) = plots.drawing(1, 1, 3.6)
+        for number, network in enumerate(networks):
+            own = [one for one in log if (one.network, one.alpha, one.resolution) == network]
+            epochs = sorted({one.epoch for one in own})
+            losses = [spread([one.loss for one in own if one.epoch == epoch]) for epoch in epochs]
+            name, alpha, resolution = network
+            turn, colour = divmod(number, len(plots.SERIES))
+            axes.plot(
+                epochs,
+                [of.mean for of in losses],
+                linestyle=("-", "--", ":")[turn % 3],
+                marker=plots.MARKERS[number % len(plots.MARKERS)],
+                color=plots.SERIES[colour],
+                label=f"{name} {alpha:g} at {resolution}",
+            )
+        axes.set_xticks(sorted({one.epoch for one in log}))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("mean loss of the epoch")
+        made.legend(loc="outside right upper")
+        svg = plots.to_svg(made, f"loss-{study}", title)
+    caption = "Measured while training, mean over seeds: cross entropy with smoothed labels."
+    return Figure(f"loss-{study}", title, svg, caption)
 
 
 def _accuracy(study: str, variants: dict[tuple[str, float, int], list[Result]]) -> Figure:
     """Four plots: accuracy over each cost, float hollow and int8 filled."""
     title = f"Accuracy on {study} against what it costs"
     with plots.style():
-        made, axes = plots.drawing(2, 2, 3.4)
-        for place, (label, cost) in zip(axes, AXES, strict=True):
+        first = [seeds[0] for seeds in variants.values()]
+        known = [(label, cost) for label, cost in AXES if any(cost(one) for one in first)]
+        made, axes = plots.drawing(len(known) // 2, 2, 3.4)
+        for place, (label, cost) in zip(axes, known, strict=True):
             _points(place, variants, cost)
             place.set_xlabel(label)
         low, high = axes[0].get_ylim()

@@ -22,7 +22,7 @@ from mbn.page.compiled import Compiled
 from mbn.page.content import Page
 from mbn.page.render import render
 from mbn.paper.device import Device
-from mbn.paper.results import Result
+from mbn.paper.results import Epoch, Result
 
 if TYPE_CHECKING:  # torch, which only counting needs
     from mbn.paper.tables import Table
@@ -34,6 +34,7 @@ class Paper:
 
     tables: tuple[Table, ...]
     results: tuple[Result, ...]
+    log: tuple[Epoch, ...]
     device: Device
 
 
@@ -49,7 +50,7 @@ def page(found: Sequence[Compiled], paper: Paper | None) -> str:
         )
         facts += _paper_facts(paper)
         parts.append(paper_part.tables_section(paper.tables))
-        parts += study_part.sections(paper.results)
+        parts += study_part.sections(paper.results, paper.log)
         parts += device_part.sections(paper.device)
         heads = paper_part.heads_section()
         parts += [] if heads is None else [heads]

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mbn import fit, planning
+from mbn import fit
 from mbn.ir import InputMode
 from mbn.model.shape import Shape, shape
+from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.planning import Cost
 from mbn.predict import Times
@@ -33,6 +34,11 @@ class Size:
     @property
     def name(self) -> str:
         return f"{self.alpha:g}-{self.resolution}"
+
+    @property
+    def key(self) -> tuple[float, int, int]:
+        """With the paper's classes."""
+        return self.alpha, self.resolution, CLASSES
 
     @property
     def shape(self) -> Shape:
@@ -135,34 +141,28 @@ def device(
     on: Sequence[Board],
     runs: Mapping[Key, Run],
     progress: Callable[[int, int], None] | None = None,
+    plans: Plans | None = None,
 ) -> Device:
     """Plans every size on the cores of `cores` (emulated boards, whose runs are taken) and on
-    the boards `on`. progress: sizes done, of how many."""
+    the boards `on`. progress: sizes done, of how many; plans: those made before, if any."""
+    plans = plans or Plans()
     core_rows: list[CoreRow] = []
     board_rows: list[BoardRow] = []
     for number, size in enumerate(sizes):
         if progress:
             progress(number, len(sizes))
-        stream, whole = (_costs(size, cores, mode) for mode in InputMode)
+        stream, whole = (plans.costs(size.key, cores, mode) for mode in InputMode)
         for board, *costs in zip(cores, stream, whole, strict=True):
             run = runs.get((size.alpha, size.resolution, board.name))
             core_rows.append(CoreRow(size, costs[0], costs[1], run))
-        board_rows += _on_boards(size, on)
+        board_rows += _on_boards(size, on, plans)
+        plans.save()
     if progress:
         progress(len(sizes), len(sizes))
     return Device(tuple(core_rows), tuple(board_rows))
 
 
-def _costs(
-    size: Size,
-    boards: Sequence[Board],
-    mode: InputMode = InputMode.STREAM,
-    optimise: str = OPTIMISE[0],
-) -> list[Cost]:
-    return planning.costs(size.alpha, size.resolution, CLASSES, boards, mode, optimise)
-
-
-def _on_boards(size: Size, boards: Sequence[Board]) -> list[BoardRow]:
+def _on_boards(size: Size, boards: Sequence[Board], plans: Plans) -> list[BoardRow]:
     """A row a board: the fastest build, or the smallest where only that fits."""
     found: dict[str, BoardRow] = {}
     # no build is smaller than the weights themselves: no plan is needed to refuse those
@@ -171,7 +171,7 @@ def _on_boards(size: Size, boards: Sequence[Board]) -> list[BoardRow]:
         found[board.name] = BoardRow(size, board, None, fit.lacks(least, board))
     for optimise in OPTIMISE:
         open_ = [b for b in boards if found[b.name].cost is None and not fit.lacks(least, b)]
-        for cost in _costs(size, open_, optimise=optimise):
+        for cost in plans.costs(size.key, open_, optimise=optimise):
             name = cost.board.name
             lacks = fit.lacks(cost.demand, cost.board)
             found[name] = BoardRow(size, cost.board, None if lacks else cost, lacks)

@@ -19,7 +19,7 @@ from mbn.errors import ModelError
 
 BUNDLED = Path(__file__).with_name("study.jsonl")
 BUNDLED_LOG = Path(__file__).with_name("study_log.jsonl")
-LOG = "log.jsonl"  # in a study's folder
+RESULTS, LOG = "results.jsonl", "log.jsonl"  # in a study's folder
 
 
 Line = TypeVar("Line", "Result", "Epoch")
