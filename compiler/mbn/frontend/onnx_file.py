@@ -44,10 +44,13 @@ SUPPORTED_OPERATORS = frozenset(
         "Squeeze",
         "Unsqueeze",
         "Softmax",
-        "Sigmoid",
         "Identity",
         "Constant",
     )
+)
+# What may stand between a sigmoid and an output for it to be the host's
+AFTER_ALL = frozenset(
+    ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
 OLDEST_OPSET = 11
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller has
@@ -219,6 +222,7 @@ def _check_opset(model: Any) -> None:
 def unsupported_operators(model: Any) -> list[UnsupportedError]:
     """One error for each node that no integer stage can come from."""
     model, _ = without_divisions(model)
+    at_the_end = _sigmoids_at_the_end(model)
     return [
         UnsupportedError(
             f"operator {node.op_type} is not supported",
@@ -227,8 +231,21 @@ def unsupported_operators(model: Any) -> list[UnsupportedError]:
             advice="remove it from the graph, or keep it on the host",
         )
         for node in model.graph.node
-        if node.op_type not in SUPPORTED_OPERATORS or node.domain not in ("", "ai.onnx")
+        if (node.op_type not in SUPPORTED_OPERATORS and node.output[0] not in at_the_end)
+        or node.domain not in ("", "ai.onnx")
     ]
+
+
+def _sigmoids_at_the_end(model: Any) -> set[str]:
+    """The results of sigmoids behind which nothing is computed."""
+    computed: set[str] = set()  # values that some operator computes with
+    found: set[str] = set()
+    for node in reversed(model.graph.node):
+        if node.op_type not in AFTER_ALL or computed.intersection(node.output):
+            computed.update(node.input)
+        if node.op_type == "Sigmoid" and not computed.intersection(node.output):
+            found.update(node.output)
+    return found
 
 
 def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
