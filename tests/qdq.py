@@ -37,6 +37,7 @@ class Graph:
         self.channels = 0
         self.scale = 0.0
         self.quantised: list[str] = []
+        self.outputs: list[str] = []  # empty: the current value
         self.rng = np.random.default_rng(3)
 
     def constant(self, name: str, values: Array) -> str:
@@ -146,9 +147,10 @@ class Graph:
         return self.then("Clip", *names)
 
     def model(self) -> onnx.ModelProto:
-        """The model; the current value is its output."""
-        output = onnx.ValueInfoProto(name=self.value)
-        graph = helper.make_graph(self.nodes, "g", [self.input], [output], self.constants)
+        """The model."""
+        names = self.outputs or [self.value]
+        outputs = [onnx.ValueInfoProto(name=name) for name in names]
+        graph = helper.make_graph(self.nodes, "g", [self.input], outputs, self.constants)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8
         )
@@ -156,7 +158,7 @@ class Graph:
         kinds = {v.name: v for v in inferred.graph.value_info}
         kinds.update({v.name: v for v in inferred.graph.output})
         del model.graph.output[:]
-        model.graph.output.append(kinds[self.value])
+        model.graph.output.extend(kinds[name] for name in names)
         return model
 
     def save(self, path: Path) -> Path:

@@ -92,12 +92,13 @@ def compare(
                     zlib.crc32(np.ascontiguousarray(one[..., channels.kept]).tobytes())
                     for one, channels in zip(maps, generated.channels, strict=True)
                 )
-                if device.checksums() == wanted and np.array_equal(output, maps[-1]):
+                result = reference.run(sample[None])[0].reshape(output.shape)
+                if device.checksums() == wanted and np.array_equal(output, result):
                     continue
                 reason = explain(
                     device,
                     sample,
-                    maps[-1],
+                    result,
                     lambda x: checking.stage_maps(reference, x),
                     generated.channels,
                 )

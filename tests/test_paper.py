@@ -28,6 +28,17 @@ DIFFERENT = {
     ("8", "VGG 16"): True,
     ("9", "0.50 MobileNet-160"): True,
     ("9", "SqueezeNet"): True,
+    ("10", "1.0 MobileNet-224"): True,
+    ("10", "1.0 MobileNet-192"): True,
+    ("12", "0.25 MobileNet-224"): False,
+    ("12", "0.25 MobileNet-128"): False,
+    ("12", "0.5 MobileNet-128"): True,
+    ("13", "Faster-RCNN 300"): True,
+    ("13", "Faster-RCNN 600"): True,
+    ("14", "1.0 MobileNet-160"): False,
+    ("14", "1.0 MobileNet-128"): False,
+    ("14", "0.75 MobileNet-160"): False,
+    ("14", "0.75 MobileNet-128"): False,
 }
 
 

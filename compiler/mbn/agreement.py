@@ -179,7 +179,8 @@ def compare(
             if number < layer_images:
                 for found in layers:
                     _take(reference, found, maps)
-            same += int(ours[number - start] == maps[network.output.name].reshape(-1).argmax())
+            theirs = np.concatenate([maps[out.name].reshape(-1) for out in network.outputs])
+            same += int(ours[number - start] == theirs.argmax())
         progress(start + len(batch))
     return Agreement(tuple(layers), len(images), same)
 

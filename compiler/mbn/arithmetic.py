@@ -60,6 +60,9 @@ def resettled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
 
 def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
     """Integers in rounding `single`; OverflowRisk if an accumulator could leave int32."""
+    if layer.op is ir.Op.NORMALISE:
+        none, one = np.zeros((0, 0, 0, 0), np.int8), np.zeros(1, np.int32)
+        return ir.IntegerConstants(none, one, one, one, ir.UNIT_LENGTH, -127, 127)
     if layer.weights is None:
         count = layer.kernel[0] * layer.kernel[1]
         real = np.array([source.scale / (out.scale * count)], np.float64)

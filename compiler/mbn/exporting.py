@@ -76,7 +76,7 @@ def _library(name: str, job: Job, planned: Planned) -> Library:
     return Library(
         prefix=name,
         sentence=f"A neural network for microcontrollers: {shape} image in, "
-        f"{network.output.size_bytes} int8 values out.",
+        f"{network.result_bytes} int8 values out.",
         generated=generated.files.files,
         runtime=data_root() / "runtime",
         kernel_set=generated.kernel_set,
@@ -94,5 +94,6 @@ def _example(job: Job, planned: Planned, network: ir.Network) -> Example:
     y, x, c = np.indices((height, width, channels))
     pixels = ((CAMERA[0] * y + CAMERA[1] * x + CAMERA[2] * c) & 255).astype(np.uint8)
     both = np.concatenate([image, sources.as_codes(network, pixels[None])])
-    outputs = Reference(network).run(both).reshape(2, -1)
-    return Example(image[0], outputs[0], outputs[1])
+    first = network.output
+    outputs = Reference(network).run(both)[:, : first.size_bytes]
+    return Example(image[0], outputs[0], outputs[1], (first.height, first.width) != (1, 1))

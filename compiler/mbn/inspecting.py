@@ -111,7 +111,7 @@ def _shape(tensor: ir.Tensor) -> str:
 
 
 def _window(layer: ir.Layer) -> str:
-    if layer.op in (ir.Op.ADD, ir.Op.DENSE, ir.Op.SOFTMAX) or layer.kernel == (1, 1):
+    if layer.op in (ir.Op.ADD, ir.Op.DENSE) or layer.kernel == (1, 1):
         return "-"
     stride = f"/{layer.stride[0]}" if layer.stride[0] == layer.stride[1] else f"/{layer.stride}"
     same = len(set(layer.pads)) == 1

@@ -37,6 +37,7 @@ class Op(StrEnum):
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
     ADD = "add"  # of two maps of one shape, value by value; no weights
     SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
+    NORMALISE = "normalise"  # the channels of one pixel by their length; in rounding `single` only
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ TFLITE = -1  # every channel divides by a power of two of at least 2, nothing ov
 TFLITE_ANY = -2  # any multiplier, in more steps
 TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
 TFLITE_SOFTMAX = -4
+UNIT_LENGTH = -5  # `single`: no constants at all
+
+UNIT_SCALE = 1 / 128  # of a normalised vector, whose zero point is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +177,7 @@ class StageKind(StrEnum):
     DENSE = "dense"
     ADD = "add"
     SOFTMAX = "softmax"
+    NORMALISE = "normalise"
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,7 @@ class Stage:
 @dataclass(frozen=True, eq=False)
 class Network:
     """Layers over named tensors, each after those that make what it reads. The first tensor is
-    the input; the last layer makes the result."""
+    the input; the last layer makes the result, unless `results` names several."""
 
     name: str
     tensors: tuple[Tensor, ...]
@@ -200,6 +205,7 @@ class Network:
     # p - 128.
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    results: tuple[str, ...] = ()  # tensors, in the graph's order; empty: the last layer's
 
     def tensor(self, name: str) -> Tensor:
         for tensor in self.tensors:
@@ -213,7 +219,18 @@ class Network:
 
     @property
     def output(self) -> Tensor:
-        return self.tensor(self.layers[-1].output)
+        """The first result."""
+        return self.outputs[0]
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What the network gives; each a whole map, kept to the end of the inference."""
+        return tuple(self.tensor(name) for name in self.results or (self.layers[-1].output,))
+
+    @property
+    def result_bytes(self) -> int:
+        """Of all results, one after the other."""
+        return sum(tensor.size_bytes for tensor in self.outputs)
 
     def stage_input(self, stage: Stage) -> Tensor:
         return self.tensor(self.layers[stage.layers[0]].input)
@@ -291,6 +308,7 @@ class StageNeeds:
     scratch_bytes: int
     reads_before_writing: bool
     second: int | None = None  # of an addition: the tensor whose rows y it reads besides
+    is_result: bool = False  # its output is kept to the end; so is one that nobody reads
 
 
 class Sharing(IntEnum):

@@ -227,6 +227,7 @@ def stage_needs(
         scratch_bytes=0,
         reads_before_writing=False,
         second=inputs[1] if len(inputs) > 1 else None,
+        is_result=network.stage_output(stage) in network.outputs,
     )
 
 

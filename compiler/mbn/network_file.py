@@ -52,6 +52,7 @@ def to_bytes(network: ir.Network) -> bytes:
         "host_ops": network.host_ops,
         "rounding": network.rounding.value,
         **({"mean": network.mean, "std": network.std} if network.mean else {}),
+        **({"results": network.results} if network.results else {}),
         "tensors": [[t.name, t.height, t.width, t.channels, t.zero_point] for t in network.tensors],
         "layers": layers,
         "stages": [[s.name, s.kind.value, s.layers] for s in network.stages],
@@ -153,4 +154,5 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
         rounding=ir.Rounding(head["rounding"]),
         mean=tuple(head.get("mean", ())),
         std=tuple(head.get("std", ())),
+        results=tuple(head.get("results", ())),
     )

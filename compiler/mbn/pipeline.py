@@ -17,14 +17,14 @@ from rich.progress import Progress as Bar
 
 from mbn import checking, cost, fit, ir, mlperf, network_file, sources, tuning
 from mbn.build import build_image
-from mbn.errors import BoardError
+from mbn.errors import BoardError, UnsupportedError
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
 from mbn.lowering import Generated, generate, tuned_of
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, predict
 from mbn.reference import Reference
-from mbn.report import Memory, NetworkFacts, Report, save
+from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
 from mbn.target import Board, Image
@@ -169,8 +169,13 @@ def compile_image(job: Job, console: Console) -> Compiled:
     planned = plan_network(job, console)
     source, folder, generated = planned.source, planned.folder, planned.generated
     network = generated.network
+    if job.app != checking.IMAGE_NAME and network.results:
+        raise UnsupportedError(
+            f"--app {job.app} for a network with {len(network.outputs)} results",
+            wanted="a network with one",
+        )
     fit.refuse_if_too_large(
-        planned.demand, job.board, generated.kernel_set, job.mode, network.output.size_bytes
+        planned.demand, job.board, generated.kernel_set, job.mode, network.result_bytes
     )
     generated.files.write(folder / "c")
     network_file.save(network, folder / "network.npz")
@@ -227,11 +232,16 @@ def _report(
             name=network.name,
             alpha=source.alpha,
             resolution=network.input.height,
-            classes=network.output.size_bytes,
+            classes=network.result_bytes,
             macs=network.macs,
             macs_computed=generated.computed.macs,
             params=network.params,
             model_sha256=generated.model_sha256,
+            results=tuple(
+                ResultFacts(out.name, out.shape_text, out.scale, out.zero_point)
+                for out in network.outputs
+                if network.results
+            ),
         ),
         board=job.board.name,
         core=job.board.core.name,

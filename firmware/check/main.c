@@ -86,6 +86,32 @@ static uint32_t row_bytes(const mbn_tensor *tensor)
     return (uint32_t)tensor->width * tensor->channels;
 }
 
+static uint32_t result_bytes(uint16_t index)
+{
+    const mbn_tensor *tensor = mbn_result_tensor(&mbn_model, index);
+    return row_bytes(tensor) * tensor->height;
+}
+
+static uint32_t results_bytes(void)
+{
+    uint32_t total = 0;
+    for (uint16_t k = 0; k < mbn_result_count(&mbn_model); k++) {
+        total += result_bytes(k);
+    }
+    return total;
+}
+
+/* Of several results, told one behind the other, the sum of their bytes: 0, low half, high half. */
+static void put_results_shape(void)
+{
+    if (mbn_result_count(&mbn_model) == 1u) {
+        put_shape(mbn_result_tensor(&mbn_model, 0));
+        return;
+    }
+    mbn_frame_u16(&writer, 0);
+    mbn_frame_u32(&writer, results_bytes());
+}
+
 static void identify(const request *asked)
 {
     answer_begin(asked, MBN_OK);
@@ -93,7 +119,7 @@ static void identify(const request *asked)
     mbn_frame_u8(&writer, (uint8_t)mbn_model.input_mode);
     mbn_frame_u8(&writer, mbn_port_has_cycles() ? 1u : 0u);
     put_shape(input_tensor());
-    put_shape(&mbn_model.tensors[mbn_model.output]);
+    put_results_shape();
     mbn_frame_u16(&writer, mbn_model.stage_count);
     mbn_frame_u32(&writer, mbn_model.arena_bytes);
     mbn_frame_u32(&writer, mbn_model.weights_bytes);
@@ -239,28 +265,39 @@ static void infer(const request *asked)
     mbn_frame_end(&writer);
 }
 
+/* Byte `at` of a result in height x width x channel order. */
+static int8_t result_byte(uint16_t index, uint32_t at)
+{
+    const mbn_tensor *tensor = mbn_result_tensor(&mbn_model, index);
+    const uint32_t row_size = row_bytes(tensor);
+    uint32_t y = at / row_size;
+    uint32_t x = at % row_size / tensor->channels;
+    uint32_t c = at % tensor->channels;
+    size_t place = tensor->plane_bytes == 0u ? (size_t)x * tensor->channels + c
+                                             : (size_t)c * tensor->plane_bytes + x;
+    return mbn_result(&model.base, index)[(size_t)y * tensor->row_bytes + place];
+}
+
 static void output(const request *asked)
 {
-    const int8_t *row = model.base.network == NULL ? NULL : mbn_output(&model.base);
-    if (asked->size != 4u || row == NULL) {
-        answer_status(asked, row == NULL ? (int)MBN_ERR_STATE : (int)MBN_STATUS_SHORT);
+    const bool done = model.base.network != NULL && mbn_output(&model.base) != NULL;
+    if (asked->size != 4u || !done) {
+        answer_status(asked, done ? (int)MBN_STATUS_SHORT : (int)MBN_ERR_STATE);
         return;
     }
-    const mbn_tensor *tensor = &mbn_model.tensors[mbn_model.output];
-    const uint32_t row_size = row_bytes(tensor);
-    const uint32_t size = row_size * tensor->height;
+    const uint32_t size = results_bytes();
     uint32_t at = get_u32(asked->arguments);
+    uint32_t start = 0; /* of the result that holds byte `at` of all */
+    uint16_t index = 0;
     answer_begin(asked, MBN_OK);
     mbn_frame_u32(&writer, size);
     mbn_frame_u32(&writer, at);
     for (uint32_t end = at + ANSWER_BYTES; at < size && at < end; at++) {
-        uint32_t y = at / row_size;
-        uint32_t x = at % row_size / tensor->channels;
-        uint32_t c = at % tensor->channels;
-        size_t place = tensor->plane_bytes == 0u
-                           ? (size_t)x * tensor->channels + c
-                           : (size_t)c * tensor->plane_bytes + x;
-        mbn_frame_u8(&writer, (uint8_t)row[(size_t)y * tensor->row_bytes + place]);
+        while (at - start >= result_bytes(index)) {
+            start += result_bytes(index);
+            index++;
+        }
+        mbn_frame_u8(&writer, (uint8_t)result_byte(index, at - start));
     }
     mbn_frame_end(&writer);
 }

@@ -220,6 +220,44 @@ const int8_t *mbn_output(const mbn_state *state)
     return row_slot(state, &network->tensors[network->output], 0);
 }
 
+uint16_t mbn_result_count(const mbn_network *network)
+{
+    return network->results == NULL ? 1u : network->result_count;
+}
+
+const mbn_tensor *mbn_result_tensor(const mbn_network *network, uint16_t index)
+{
+    if (index >= mbn_result_count(network)) {
+        return NULL;
+    }
+    return &network->tensors[network->results == NULL ? network->output : network->results[index]];
+}
+
+const int8_t *mbn_result(const mbn_state *state, uint16_t index)
+{
+    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
+    if (tensor == NULL || mbn_output(state) == NULL) {
+        return NULL;
+    }
+    return row_slot(state, tensor, 0);
+}
+
+mbn_status mbn_copy_result(const mbn_state *state, uint16_t index, int8_t *to)
+{
+    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
+    if (tensor == NULL || to == NULL) {
+        return MBN_ERR_ARGUMENT;
+    }
+    if (mbn_output(state) == NULL) {
+        return MBN_ERR_STATE;
+    }
+    for (uint32_t y = 0; y < tensor->height; y++) {
+        mbn_canonical_row(tensor, row_slot(state, tensor, y), to);
+        to += (size_t)tensor->width * tensor->channels;
+    }
+    return MBN_OK;
+}
+
 void mbn_canonical_row(const mbn_tensor *tensor, const int8_t *row, int8_t *canonical)
 {
     if (tensor->plane_bytes == 0u) {

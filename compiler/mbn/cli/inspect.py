@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(network: ir.Network, is_float: bool, mode: ir.InputMode, console: Console) -> int:
-    source, out = network.input, network.output
+    source = network.input
     if is_float:
         console.print(
             "a float network: quantised here with drawn images, so its scales mean nothing"
@@ -78,11 +78,13 @@ def _print(network: ir.Network, is_float: bool, mode: ir.InputMode, console: Con
         f"input   {source.height}x{source.width}x{source.channels} int8, "
         f"real = {source.scale:.6g} * (q - {source.zero_point})"
     )
-    console.print(
-        f"output  {out.height}x{out.width}x{out.channels} int8, "
-        f"real = {out.scale:.6g} * (q - {out.zero_point})"
-        + (f"; then on the host: {', '.join(network.host_ops)}" if network.host_ops else "")
-    )
+    for out in network.outputs:
+        console.print(
+            f"output  {out.height}x{out.width}x{out.channels} int8, "
+            f"real = {out.scale:.6g} * (q - {out.zero_point})"
+            + (f", {out.name}" if network.results else "")
+            + (f"; then on the host: {', '.join(network.host_ops)}" if network.host_ops else "")
+        )
     console.print(inspecting.stage_table(network))
     console.print(
         f"{len(network.layers)} layers in {len(network.stages)} stages, all in integers: "

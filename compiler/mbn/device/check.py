@@ -33,7 +33,7 @@ class CheckResult:
 
     samples: int
     exact_samples: int
-    top1_agreement: float  # share of samples whose largest output is the reference's
+    top1_agreement: float  # share of samples whose largest byte of all results is the reference's
     mismatch: str | None  # of the first sample that differs: stage, element, both values
     outputs: Int8  # samples x height x width x channels, as the device gave them
     memory: Memory

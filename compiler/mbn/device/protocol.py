@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
@@ -138,7 +139,7 @@ def parse_identity(body: bytes) -> Identity:
         "whole" if mode == 1 else "stream",
         bool(cycles),
         (shapes[0], shapes[1], shapes[2]),
-        (shapes[3], shapes[4], shapes[5]),
+        _results_shape(shapes[3:]),
         stages,
         arena,
         weights,
@@ -147,6 +148,13 @@ def parse_identity(body: bytes) -> Identity:
         clock,
         *texts,
     )
+
+
+def _results_shape(sizes: Sequence[int]) -> tuple[int, int, int]:
+    """Several results, told as a height of 0 and the sum of their bytes, come as one row."""
+    if sizes[0] == 0:
+        return (1, 1, sizes[1] | sizes[2] << 16)
+    return (sizes[0], sizes[1], sizes[2])
 
 
 def _texts(data: bytes, count: int) -> list[str]:

@@ -19,9 +19,14 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.arithmetic import pixel_codes
+from mbn.emit import results
 from mbn.emit.names import identifier, kernel_names
 
 COLUMNS = 100
+INCLUDES = {
+    ir.StageKind.SOFTMAX: '#include "scalar/softmax.h"\n',
+    ir.StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
+}
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 
 
@@ -136,7 +141,7 @@ def emit(
 
 def _about(job: _Job) -> str:
     network, plan = job.network, job.plan
-    source, out = network.input, network.output
+    source = network.input
     host = (
         f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
     )
@@ -145,7 +150,7 @@ def _about(job: _Job) -> str:
  * Model:  {job.model_sha256}
  * Input:  {source.shape_text} int8, real = {source.scale!r} * (q - {source.zero_point}), \
 {plan.mode}
- * Output: {out.shape_text} int8, real = {out.scale!r} * (q - {out.zero_point}){host}
+ * {results.about(job.network)}{host}
  * Cost:   {network.macs} multiply-accumulates, {network.params} parameters,
  *         {plan.arena_bytes} bytes of arena, {job.weights_bytes} bytes of weights and tables
  */"""
@@ -159,6 +164,8 @@ def _header(job: _Job) -> str:
     prefix, upper = job.prefix, job.prefix.upper()
     source, out = job.network.input, job.network.output
     near = f" - {upper}_FAR_BYTES" if job.far_bytes else ""
+    macros = results.macros(job.network, job.prefix)
+    host_softmax = int("softmax" in job.network.host_ops)
     return f"""{_about(job)}
 #ifndef {upper}_NETWORK_H
 #define {upper}_NETWORK_H
@@ -178,7 +185,7 @@ def _header(job: _Job) -> str:
 #define {upper}_OUTPUT_BYTES {out.size_bytes}u
 #define {upper}_OUTPUT_SCALE {out.scale!r}f
 #define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
-#define {upper}_HOST_SOFTMAX {int("softmax" in job.network.host_ops)} /* 1: left to the caller */
+{macros}#define {upper}_HOST_SOFTMAX {host_softmax} /* 1: left to the caller */
 #define {upper}_ARENA_BYTES {job.plan.arena_bytes}u
 #define {upper}_FAR_BYTES {job.far_bytes}u /* of them in a second memory, section .mbn_far */
 #define {upper}_STAGES {len(job.network.stages)}u
@@ -231,13 +238,14 @@ def _floats(values: Sequence[float]) -> str:
 
 def _source(job: _Job) -> str:
     names = _kernel_names(job)
-    softmax = any(stage.kind is ir.StageKind.SOFTMAX for stage in job.network.stages)
+    kinds = {stage.kind for stage in job.network.stages}
     blocked = any("mbn_scalar_" in code.text for code in job.codes)
     includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
     includes += '#include "scalar/blocked.h"\n' if blocked else ""
+    includes += "".join(include for kind, include in INCLUDES.items() if kind in kinds)
     parts = [
         _about(job),
-        includes + ('#include "scalar/softmax.h"\n' if softmax else ""),
+        includes,
         _declarations(job),
         _borders(job),
     ]
@@ -357,7 +365,7 @@ static const mbn_stage stages[{len(job.codes)}] = {{
 
 static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
-const mbn_network {prefix} = {{
+{results.table(job.network, job.tensors)}const mbn_network {prefix} = {{
     .name = "{_string(job.network.name)}",
     .model_sha256 = "{job.model_sha256}",
     .tensors = tensors,
@@ -367,8 +375,8 @@ const mbn_network {prefix} = {{
     .stage_count = {len(job.codes)},
     .segment_count = {len(job.plan.segments)},
     .input = 0,
-    .output = {len(job.tensors) - 1},
-    .window_rows = {job.window_rows},
+    .output = {results.indices(job.network, job.tensors)[0]},
+{results.fields(job.network)}    .window_rows = {job.window_rows},
     .band_rows = {job.band_rows},
     .input_mode = MBN_INPUT_{job.plan.mode.upper()},
     .pixels = {_pixels_name(job)},
@@ -424,7 +432,7 @@ def _string(text: str) -> str:
 def _tensor_row(job: _Job, index: int) -> str:
     tensor, place, shape = job.tensors[index], job.plan.places[index], job.shapes[index]
     readers = (i for i, needs in enumerate(job.needs) if index in (needs.input, needs.second))
-    reader = max(readers, default=len(job.needs) - 1)
+    reader = max(readers, default=index - 1)
     return (
         f"    {{.offset_bytes = {place.offset_bytes}, .row_bytes = {place.row_bytes},\n"
         f"     .height = {tensor.height}, .width = {tensor.width}, .channels = {tensor.channels},\n"

@@ -66,12 +66,13 @@ FORMS: Mapping[str, Form] = {
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One image as int8 codes (height x width x channels) and the outputs that the reference gives
-    for it and for the camera example's pattern."""
+    """One image as int8 codes (height x width x channels) and the first result that the reference
+    gives for it and for the camera example's pattern."""
 
     image: NDArray[np.int8]
     output: NDArray[np.int8]
     camera_output: NDArray[np.int8]
+    is_map: bool = False  # the result is no vector: it lies in the arena as the kernels want it
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,26 @@ def exported(library: Library, form: str) -> dict[str, str]:
             files[name] = _filled(path.read_text(encoding="utf-8"), keys)
     for template, target in FORMS[form].examples.items():
         text = (_TEMPLATES / "examples" / template).read_text(encoding="utf-8")
-        files[target] = _filled(text, keys)
+        files[target] = _filled(_of_a_map(text) if library.example.is_map else text, keys)
     return files
+
+
+def _of_a_map(example: str) -> str:
+    """An example that copies its result before it looks at it."""
+    state = re.search(r"^static @PREFIX@_state state;.*\n", example, re.MULTILINE)
+    assert state is not None
+    copied = example[: state.end()] + _COPIED + example[state.end() :]
+    return copied.replace("mbn_output(&state.base)", "copied_output()")
+
+
+_COPIED = """
+/* The result as height x width x channel; NULL before the end. */
+static const int8_t *copied_output(void)
+{
+    static int8_t output[@UPPER@_OUTPUT_BYTES];
+    return mbn_copy_result(&state.base, 0, output) == MBN_OK ? output : NULL;
+}
+"""
 
 
 def _sources(library: Library, form: str) -> dict[str, str]:

@@ -373,6 +373,8 @@ def _renamed(expr: Any, renamed: dict[Any, Any]) -> Any:
     if isinstance(expr, relax.Call):
         args = [renamed.get(arg, arg) for arg in expr.args]
         return relax.Call(expr.op, args, expr.attrs, expr.ty_args)
+    if isinstance(expr, relax.Tuple):
+        return relax.Tuple([renamed.get(field, field) for field in expr.fields])
     if isinstance(expr, relax.TupleGetItem):
         value = renamed.get(expr.tuple_value, expr.tuple_value)
         return relax.TupleGetItem(value, expr.index)

@@ -1,9 +1,10 @@
 """ONNX in, `ir.Network` out.
 
 What enters: a QDQ int8 ONNX file. What leaves: a network of integer layers grouped in stages.
-Always holds: every operator between the image and the logits is an integer layer; a softmax and
-dequantisation after the logits stay on the host and are named in `host_ops`; whatever else is
-left in float is refused with its node's name.
+Always holds: every operator between the image and a result is an integer layer; a softmax and
+dequantisation after it stay on the host and are named in `host_ops`, reshapes and transpositions
+after it are left out (a result is stored height, width, channel); whatever else is left in float is
+refused with its node's name.
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.errors import UnsupportedError
 from mbn.frontend import onnx_file, relax_module
 from mbn.frontend.integer_pass import FIELDS, Problem, find_integer_stages
+from mbn.frontend.layers import (
+    FORMS,
+    Value,
+    chw,
+    made_layer,
+    real_scale,
+    short,
+    unit_length_layer,
+)
 from mbn.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
 from mbn.frontend.stages import group_stages
 from mbn.frontend.tflite_form import in_tflite
+from mbn.frontend.unit_length import UnitLength
 
-HOST_OPERATORS = {"relax.nn.softmax": "softmax"}
+HOST_OPERATORS = {"relax.nn.softmax": "softmax", "relax.sigmoid": "sigmoid"}
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
-LARGEST_KERNEL = 7
-LARGEST_POOL = 255  # rows of a window are counted in 8 bits
-MAX_MAP_SIDE = 4096
-MAX_CHANNELS = 65535
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +96,11 @@ def all_refusals(path: Path) -> list[UnsupportedError]:
 
 
 @dataclass(frozen=True)
-class _Value:
-    """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""
+class _Host:
+    """A result, and what the host does with it."""
 
     tensor: ir.Tensor
-    form: str  # nchw, nhwc; flat (channel, height, width) or flat_hwc
-
-    @property
-    def is_vector(self) -> bool:
-        """One pixel: all forms are the same."""
-        return (self.tensor.height, self.tensor.width) == (1, 1)
+    ops: tuple[str, ...] = ()
 
 
 @dataclass
@@ -121,15 +122,15 @@ class Reader:
         self.function = function
         self.graph = graph
         self.problems = problems
-        self.values: dict[Any, _Value] = {}
+        self.values: dict[Any, Value] = {}
         self.tensors: list[ir.Tensor] = []
         self.layers: list[ir.Layer] = []
-        self.host_ops: list[str] = []
-        self.host_vars: list[Any] = []
+        self.host_vars: dict[Any, _Host] = {}
         self.softmax_result: tuple[float, int] | None = None  # scale and zero point, if quantised
         self.image: _Input | None = None
         self.channels_last = False
         self.ends: dict[str, onnx_file.QuantisedEnd] = {}
+        self.tuples: dict[Any, list[Any]] = {}
 
     def read(self, name: str) -> ir.Network:
         param = self.function.params[0]
@@ -144,13 +145,52 @@ class Reader:
                 wanted="DequantizeLinear, Conv and QuantizeLinear around each layer",
                 advice="quantise the network in QDQ form",
             )
+        results, host_ops = self._results()
         return ir.Network(
-            name,
-            tuple(self.tensors),
-            tuple(self.layers),
-            (),
-            host_ops=tuple(self.host_ops),
+            name, tuple(self.tensors), tuple(self.layers), (), host_ops=host_ops, results=results
         )
+
+    def _results(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The results' names, none where the last layer's is the only one, and what the host does
+        with them."""
+        body = self.function.body.body
+        found = [
+            self._result(one) for one in self.tuples.get(body, getattr(body, "fields", [body]))
+        ]
+        for at, division in self.graph.divided.items():
+            found[at] = self._divided(found[at], division)
+        names = tuple(one.tensor.name for one in found)
+        if len(set(names)) != len(names):
+            raise UnsupportedError(
+                "two of the graph's outputs are one result",
+                wanted="outputs that differ",
+                advice="remove one, or what only the host would do with it",
+            )
+        if names == (self.tensors[-1].name,):
+            return (), found[0].ops
+        if len(names) == 1:
+            return names, found[0].ops
+        ops = (f"{op} of {one.tensor.name}" for one in found for op in one.ops)
+        return names, tuple(ops)
+
+    def _divided(self, result: _Host, division: UnitLength) -> _Host:
+        """A vector divided by its length: a layer where the graph quantises it, else the host's."""
+        if division.codes is None:
+            return replace(result, ops=(*result.ops, "division by the length"))
+        layer, out = unit_length_layer(division, result.tensor)
+        self.layers.append(layer)
+        self.tensors.append(out)
+        self.ends[layer.name] = onnx_file.QuantisedEnd(layer.name, None, division.codes, False)
+        return _Host(out)
+
+    def _result(self, var: Any) -> _Host:
+        if var in self.host_vars:
+            return self.host_vars[var]
+        if var not in self.values or self.values[var].tensor == self.tensors[0]:
+            raise UnsupportedError(
+                "one of the graph's outputs is no layer's result", wanted="what a layer makes"
+            )
+        return _Host(self.values[var].tensor)
 
     def _read_binding(self, binding: Any) -> None:
         call, var = binding.value, binding.var
@@ -168,12 +208,16 @@ class Reader:
             self._permute_image(call, var)
         elif operator == "relax.quantize" and self._is_image(source):
             self._quantize_image(call, var)
-        elif source in self.values or self._is_host(source):
+        elif source in self.values or source in self.host_vars:
             self._host(call, var, source, operator)
+        elif operator == "" and hasattr(call, "fields"):
+            self.tuples[var] = list(call.fields)
+        elif operator == "" and call in self.tuples:
+            self.tuples[var] = self.tuples[call]
         elif operator == "" and call in self.values:
             self.values[var] = self.values[call]
-        elif operator == "" and self._is_host(call):
-            self.host_vars.append(var)
+        elif operator == "" and call in self.host_vars:
+            self.host_vars[var] = self.host_vars[call]
         else:
             raise self._refusal(operator)
 
@@ -209,13 +253,13 @@ class Reader:
         _, channels, height, width = relax_module.shape_of(image.var)
         scale, zero_point = image.quant or quant
         tensor = ir.Tensor(
-            self.graph.input_name, height, width, channels, _scale(scale, "input"), zero_point
+            self.graph.input_name, height, width, channels, real_scale(scale, "input"), zero_point
         )
         self.tensors.append(tensor)
-        self.values[image.var] = _Value(tensor, "nchw")
+        self.values[image.var] = Value(tensor, "nchw")
         if image.channels_last is not None:
             self.channels_last = True
-            self.values[image.channels_last] = _Value(tensor, "nhwc")
+            self.values[image.channels_last] = Value(tensor, "nhwc")
 
     # -- layers ----------------------------------------------------------------------------
 
@@ -223,7 +267,7 @@ class Reader:
         fields, data = _arguments(call)
         at = int(fields["end"][0])
         end = self.graph.ends[at] if at >= 0 else None
-        node = _short(
+        node = short(
             end.node if end is not None else f"{packed[4:]}_{len(self.layers)}",
             {layer.name for layer in self.layers},
         )
@@ -237,14 +281,14 @@ class Reader:
         height, width = shape[2:] if len(shape) == 4 else (1, 1)
         scale, zero = fields["quant"][2 * len(data) :]
         out = ir.Tensor(
-            f"{node}:out", height, width, shape[1], _scale(float(scale), node), int(zero)
+            f"{node}:out", height, width, shape[1], real_scale(float(scale), node), int(zero)
         )
-        layer = _layer(node, packed, fields, sources, out)
+        layer = made_layer(node, packed, fields, sources, out)
         self.layers.append(layer)
         self.tensors.append(out)
-        self.values[var] = _Value(out, "nchw" if len(shape) == 4 else "flat")
+        self.values[var] = Value(out, "nchw" if len(shape) == 4 else "flat")
 
-    def _source(self, data: Any, quant: NDArray[Any], node: str) -> _Value:
+    def _source(self, data: Any, quant: NDArray[Any], node: str) -> Value:
         wanted = (float(quant[0]), int(quant[1]))
         if self._is_image(data):
             assert self.image is not None
@@ -254,6 +298,8 @@ class Reader:
         if data not in self.values:
             raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
         value = self.values[data]
+        if value.form not in FORMS:
+            raise self._moved_refusal(value.tensor, value.form)
         if (value.tensor.scale, value.tensor.zero_point) != wanted:
             raise UnsupportedError(
                 "its input is dequantised with another scale than it was quantised with",
@@ -262,14 +308,16 @@ class Reader:
             )
         return value
 
-    def _moved(self, value: _Value, move: Move) -> _Value:
+    def _moved(self, value: Value, move: Move) -> Value:
         """What a reshape or a transposition makes of a map: the same bytes in another form."""
         tensor, shape = value.tensor, move.shape
-        chw, hwc = _chw(tensor), tensor.shape
+        planes, hwc = chw(tensor), tensor.shape
         if math.prod(shape) != tensor.size_bytes:
             raise self._refusal("relax.reshape")
+        if value.form not in FORMS:
+            return Value(tensor, str(shape))
         if value.is_vector:
-            return _Value(tensor, "nchw" if len(shape) == 4 else "flat")
+            return Value(tensor, "nchw" if len(shape) == 4 else "flat")
         if move.axes is not None:
             turned: dict[tuple[str, tuple[int, ...]], str] = {
                 ("nchw", (0, 2, 3, 1)): "nhwc",
@@ -281,39 +329,38 @@ class Reader:
             form = "flat_hwc" if value.form in ("nhwc", "flat_hwc") else "flat"
         else:
             kept: dict[tuple[str, tuple[int, ...]], str] = {
-                ("nchw", (1, *chw)): "nchw",
-                ("flat", (1, *chw)): "nchw",
+                ("nchw", (1, *planes)): "nchw",
+                ("flat", (1, *planes)): "nchw",
                 ("nhwc", (1, *hwc)): "nhwc",
                 ("flat_hwc", (1, *hwc)): "nhwc",
             }
             form = kept.get((value.form, shape))
-        if form is None:
-            raise UnsupportedError(
-                f"a map of {tensor.shape} (height, width, channels) is reshaped or transposed to "
-                f"{shape}",
-                node=f"near node {self.layers[-1].name if self.layers else tensor.name}",
-                wanted="a flattened map, or NCHW to NHWC and back",
-            )
-        return _Value(tensor, form)
+        # any other is good for a result alone
+        return Value(tensor, form or str(shape))
 
-    # -- after the logits --------------------------------------------------------------------
+    def _moved_refusal(self, tensor: ir.Tensor, shape: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"a map of {tensor.shape} (height, width, channels) is reshaped or transposed to "
+            f"{shape}",
+            node=f"near node {self.layers[-1].name if self.layers else tensor.name}",
+            wanted="a flattened map, or NCHW to NHWC and back",
+        )
 
-    def _is_host(self, expr: Any) -> bool:
-        return expr is not None and any(var.same_as(expr) for var in self.host_vars)
+    # -- after the results -------------------------------------------------------------------
 
     def _host(self, call: Any, var: Any, source: Any, operator: str) -> None:
-        last = self.values.get(source)
-        if not self.layers or (last is not None and last.tensor != self.tensors[-1]):
+        if not self.layers:
             raise self._refusal(operator)
+        before = self.host_vars.get(source) or _Host(self.values[source].tensor)
         if operator not in ("relax.dequantize", "relax.quantize", *MOVES, *HOST_OPERATORS):
             raise self._refusal(operator)
         if operator in HOST_OPERATORS:
-            self.host_ops.append(HOST_OPERATORS[operator])
-        elif operator == "relax.quantize" and self.host_ops[-1:] == ["softmax"]:
+            before = replace(before, ops=(*before.ops, HOST_OPERATORS[operator]))
+        elif operator == "relax.quantize" and before.ops[-1:] == ("softmax",):
             self.softmax_result = self._quantised_softmax(call, var)
-        elif operator == "relax.quantize":
+        elif operator == "relax.quantize" and before.ops[-1:] != ("sigmoid",):
             raise self._refusal(operator)
-        self.host_vars.append(var)
+        self.host_vars[var] = before
 
     def _quantised_softmax(self, call: Any, var: Any) -> tuple[float, int]:
         scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
@@ -378,122 +425,3 @@ def _packed_name(call: Any) -> str:
     ):
         return str(call.args[0].global_symbol)
     return ""
-
-
-def _chw(tensor: ir.Tensor) -> tuple[int, int, int]:
-    return (tensor.channels, tensor.height, tensor.width)
-
-
-def _scale(value: float, node: str) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise UnsupportedError(f"scale {value}", node=f"node {node}", wanted="finite and above 0")
-    return value
-
-
-def _short(node: str, taken: set[str]) -> str:
-    """A tf2onnx node lists every op that was folded into it, `;` between: the first is enough."""
-    name = node.split(";", maxsplit=1)[0]
-    if name not in taken:
-        return name
-    return next(f"{name}_{i}" for i in range(2, 10_000) if f"{name}_{i}" not in taken)
-
-
-def _layer(
-    node: str,
-    packed: str,
-    fields: dict[str, NDArray[Any]],
-    sources: Sequence[_Value],
-    out: ir.Tensor,
-) -> ir.Layer:
-    window = [int(v) for v in fields["window"]]
-    low, high = (float(v) for v in fields["clamp"])
-    source, tensor = sources[0], sources[0].tensor
-    bare = ir.Layer(
-        name=node,
-        op=ir.Op.ADD if packed == "mbn.add" else ir.Op.POOL,
-        input=tensor.name,
-        output=out.name,
-        kernel=(window[0], window[1]),
-        stride=(window[2], window[3]),
-        pads=(window[4], window[5], window[6], window[7]),
-        clamp=(None if low == -np.inf else low, None if high == np.inf else high),
-    )
-    _check_window(bare, tensor, out, LARGEST_POOL if packed == "mbn.pool" else LARGEST_KERNEL)
-    _check_form(node, packed, sources)
-    if packed == "mbn.add":
-        return replace(bare, second=sources[1].tensor.name)
-    if packed == "mbn.pool":
-        return bare
-    weights, op = fields["weights"], ir.Op.CONV
-    if packed == "mbn.dense":
-        op = ir.Op.DENSE
-        if tensor.height > LARGEST_POOL:
-            raise UnsupportedError(
-                f"a product over a map of {tensor.height} rows",
-                node=f"node {node}",
-                wanted=f"at most {LARGEST_POOL}",
-            )
-        if weights.shape[1] != tensor.size_bytes:
-            raise UnsupportedError(
-                f"{weights.shape[1]} weights an output for a map of {tensor.shape}",
-                node=f"node {node}",
-                wanted=f"{tensor.size_bytes}",
-            )
-        if source.form == "flat" and not source.is_vector:
-            # ONNX flattens channel, height, width; a map's canonical order has channels last
-            weights = weights.reshape(-1, *_chw(tensor)).transpose(0, 2, 3, 1)
-        weights = weights.reshape(weights.shape[0], 1, 1, -1)
-    elif weights.shape[3] == 1 and tensor.channels > 1:
-        op = ir.Op.DEPTHWISE
-    if not weights.size:
-        raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
-    return replace(
-        bare,
-        op=op,
-        weights=np.ascontiguousarray(weights).astype(np.int8),
-        weight_scales=fields["scales"].astype(np.float32),
-        bias=fields["bias"].astype(np.int32),
-    )
-
-
-def _check_form(node: str, packed: str, sources: Sequence[_Value]) -> None:
-    """Whether the maps lie as the operator takes them."""
-    forms = {source.form for source in sources if not source.is_vector}
-    wanted = {"mbn.dense": {"flat", "flat_hwc"}, "mbn.add": None}.get(packed, {"nchw"})
-    if len(forms) > 1 or (wanted is not None and not forms <= wanted):
-        raise UnsupportedError(
-            f"its input lies as {' and '.join(sorted(forms))}",
-            node=f"node {node}",
-            wanted="channels first" if wanted == {"nchw"} else "one order, flattened for a product",
-        )
-
-
-def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int) -> None:
-    kernel, pads = layer.kernel, layer.pads
-    facts = (
-        (
-            any(p < 0 or p >= k for p, k in zip(pads, (*kernel, *kernel), strict=True) if k > 1)
-            or any(p != 0 for p, k in zip(pads, (*kernel, *kernel), strict=True) if k == 1),
-            f"padding {pads} with kernel {kernel}",
-            "padding from 0 to kernel - 1",
-        ),
-        (max(kernel) > limit or min(kernel) < 1, f"kernel {kernel}", f"at most {limit} x {limit}"),
-        (
-            max(layer.stride) > LARGEST_POOL or min(layer.stride) < 1,
-            f"stride {layer.stride}",
-            f"1 to {LARGEST_POOL}",
-        ),
-        (
-            max(source.height, source.width) > MAX_MAP_SIDE or min(out.shape) < 1,
-            f"a map of {source.height} x {source.width} that becomes {out.height} x {out.width}",
-            f"1 to {MAX_MAP_SIDE} a side",
-        ),
-        (
-            max(source.channels, out.channels) > MAX_CHANNELS,
-            f"{max(source.channels, out.channels)} channels",
-            f"at most {MAX_CHANNELS}",
-        ),
-    )
-    for wrong, found, wanted in facts:
-        if wrong:
-            raise UnsupportedError(found, node=f"node {layer.name}", wanted=wanted)

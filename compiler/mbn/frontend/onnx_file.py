@@ -8,6 +8,7 @@ graph is one that the integer pass knows; whatever ONNX or protobuf raise is an 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from onnx import TensorProto, shape_inference
 
 from mbn.errors import MbnError, ModelError, UnsupportedError
 from mbn.frontend.padding import make_padding_explicit
+from mbn.frontend.unit_length import UnitLength, without_divisions
 
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
@@ -46,6 +48,10 @@ SUPPORTED_OPERATORS = frozenset(
         "Constant",
     )
 )
+# What may stand between a sigmoid and an output for it to be the host's
+AFTER_ALL = frozenset(
+    ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
+)
 OLDEST_OPSET = 11
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller has
 MAX_WEIGHTS = 2**25
@@ -63,13 +69,14 @@ class QuantisedEnd:
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """A graph ready for Relax: one input, one output, static shapes."""
+    """A graph ready for Relax: one input, one output or more, static shapes."""
 
     model: Any  # onnx.ModelProto
     input_name: str
     input_shape: tuple[int, ...]
     ends: tuple[QuantisedEnd, ...]  # one for each QuantizeLinear, in order
     last_layer: str  # the name of the last node that computes
+    divided: Mapping[int, UnitLength]  # outputs that go on to be divided by their length
 
 
 def load(path: Path) -> Any:
@@ -129,15 +136,16 @@ def prepare(model: Any) -> OnnxGraph:
     Raises UnsupportedError that names the operator and its node, or the dimension at fault.
     """
     _check_opset(model)
+    model, divided = without_divisions(model)
     refused = unsupported_operators(model)
     if refused:
         raise refused[0]
     weights = {initialiser.name for initialiser in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
+    if len(inputs) != 1 or not model.graph.output:
         raise UnsupportedError(
             f"the graph has {len(inputs)} inputs and {len(model.graph.output)} outputs",
-            wanted="one image in, one result out",
+            wanted="one image in, one result or more out",
         )
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
@@ -153,7 +161,8 @@ def prepare(model: Any) -> OnnxGraph:
     walk = _Walk(fixed)
     ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
     named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
-    return OnnxGraph(fixed, inputs[0].name, shape, ends, named[-1] if named else "none")
+    last = named[-1] if named else "none"
+    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided)
 
 
 class _Walk:
@@ -212,6 +221,8 @@ def _check_opset(model: Any) -> None:
 
 def unsupported_operators(model: Any) -> list[UnsupportedError]:
     """One error for each node that no integer stage can come from."""
+    model, _ = without_divisions(model)
+    at_the_end = _sigmoids_at_the_end(model)
     return [
         UnsupportedError(
             f"operator {node.op_type} is not supported",
@@ -220,8 +231,21 @@ def unsupported_operators(model: Any) -> list[UnsupportedError]:
             advice="remove it from the graph, or keep it on the host",
         )
         for node in model.graph.node
-        if node.op_type not in SUPPORTED_OPERATORS or node.domain not in ("", "ai.onnx")
+        if (node.op_type not in SUPPORTED_OPERATORS and node.output[0] not in at_the_end)
+        or node.domain not in ("", "ai.onnx")
     ]
+
+
+def _sigmoids_at_the_end(model: Any) -> set[str]:
+    """The results of sigmoids behind which nothing is computed."""
+    computed: set[str] = set()  # values that some operator computes with
+    found: set[str] = set()
+    for node in reversed(model.graph.node):
+        if node.op_type not in AFTER_ALL or computed.intersection(node.output):
+            computed.update(node.input)
+        if node.op_type == "Sigmoid" and not computed.intersection(node.output):
+            found.update(node.output)
+    return found
 
 
 def _fix_shape(model: Any, name: str) -> tuple[int, ...]:

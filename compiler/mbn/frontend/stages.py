@@ -26,6 +26,9 @@ def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
     """The network with `stages` filled in; without `fused`, one layer a stage."""
     stages: list[ir.Stage] = []
     readers = Counter(name for layer in network.layers for name in layer.inputs)
+    readers.update(tensor.name for tensor in network.outputs)
+    if fused:
+        network = replace(network, layers=_adjacent(network.layers))
     index = 0
     while index < len(network.layers):
         layer = network.layers[index]
@@ -44,6 +47,19 @@ def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
         stages.append(ir.Stage(layer.name, _kind(layer), (index,)))
         index += 1
     return replace(network, stages=tuple(stages))
+
+
+def _adjacent(layers: tuple[ir.Layer, ...]) -> tuple[ir.Layer, ...]:
+    """Each depthwise layer right before its first reader: a graph whose maps have several readers
+    may hold others between."""
+    ordered = list(layers)
+    for layer in layers:
+        if layer.op is ir.Op.DEPTHWISE:
+            reader = next((one for one in layers if layer.output in one.inputs), None)
+            if reader is not None:
+                ordered.remove(layer)
+                ordered.insert(ordered.index(reader), layer)
+    return tuple(ordered)
 
 
 def _kind(layer: ir.Layer) -> ir.StageKind:

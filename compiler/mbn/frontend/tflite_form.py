@@ -16,9 +16,23 @@ from mbn.errors import UnsupportedError
 
 def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Network:
     """`softmax`: the scale and zero point of its result, if it is quantised."""
+    divided = next((one for one in network.layers if one.op is ir.Op.NORMALISE), None)
+    if divided is not None:
+        raise UnsupportedError(
+            "a division by a vector's length",
+            node=f"node {divided.name}",
+            wanted="none, in rounding tflite",
+            advice="compile with --rounding single, or leave it float: the host divides then",
+        )
     network = replace(network, rounding=ir.Rounding.TFLITE)
     if softmax is None:
         return network
+    if network.results:
+        raise UnsupportedError(
+            "a quantised softmax among several results",
+            wanted="a softmax behind the only one, in rounding tflite",
+            advice="compile with --rounding single: the softmax is the host's there",
+        )
     logits, name = network.output, "softmax"
     if (logits.height, logits.width) != (1, 1):
         raise UnsupportedError(

@@ -26,6 +26,7 @@ _DSP: dict[ir.StageKind, tuple[Choice, ...]] = {
     ir.StageKind.POOL: (dsp.pool, scalar.pool),
     ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
     ir.StageKind.SOFTMAX: (scalar.softmax,),
+    ir.StageKind.NORMALISE: (scalar.normalise,),
     ir.StageKind.ADD: (scalar.addition,),
 }
 
@@ -39,6 +40,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.DENSE: (scalar.convolution,),
         ir.StageKind.ADD: (scalar.addition,),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.NORMALISE: (scalar.normalise,),
     },
     "dsp": _DSP,
     "m7": _DSP,  # the same schedules over groups of three pixels, with bodies of its own
@@ -50,6 +52,7 @@ SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
         ir.StageKind.POOL: (scalar.pool,),
         ir.StageKind.DENSE: (mve.convolution, scalar.convolution),
         ir.StageKind.SOFTMAX: (scalar.softmax,),
+        ir.StageKind.NORMALISE: (scalar.normalise,),
         ir.StageKind.ADD: (scalar.addition,),
     },
 }

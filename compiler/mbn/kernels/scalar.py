@@ -408,3 +408,19 @@ def softmax(b: StageBuilder) -> bool:
         )
     b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True
+
+
+def normalise(b: StageBuilder) -> bool:
+    """One pixel's channels divided by their length."""
+    count = b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    with b.block("normalise", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            "mbn_normalise",
+            b.address(row, 0, 0),
+            b.address(out, 0, 0),
+            count,
+            b.source.zero_point,
+        )
+    b.decision = "scalar: a division and a square root a value, in 32 bits"
+    return True

@@ -41,13 +41,13 @@ def draw(digits: UInt8, size: int, seed: tuple[int, ...], *, moved: bool) -> UIn
     raw = np.random.PCG64(place).random_raw(count * _WORDS) >> np.uint64(33)
     words: Ints = raw.astype(np.int64).reshape(count, _WORDS)
     ink_share = _coverage(digits, size, words if moved else None)
-    ink, paper = _colours(words[:, 4:])
+    ink, paper = colours(words[:, 4:])
     images = paper[:, None, None, :] * 256 + ink_share[..., None] * (ink - paper)[:, None, None, :]
-    images = (images >> 8) + _grain(count, size, noise)
+    images = (images >> 8) + grain(count, size, noise)
     return np.clip(images, 0, 255).astype(np.uint8)
 
 
-def _within(words: Ints, low: Ints | int, high: Ints | int) -> Ints:
+def within(words: Ints, low: Ints | int, high: Ints | int) -> Ints:
     """Words to integers low..high, both included."""
     return low + words % (high - low + 1)
 
@@ -62,11 +62,24 @@ def _coverage(digits: UInt8, size: int, words: Ints | None) -> Int32:
     angle = np.zeros(len(digits))
     if words is not None:
         least, most = _MOVED_PERCENT
-        box = _within(words[:, 0], size * least // 100, size * most // 100)
+        box = within(words[:, 0], size * least // 100, size * most // 100)
         slack = (size - box) // 2  # from the middle, in pixels: the square stays inside
-        middle_x = size + 2 * _within(words[:, 1], -slack, slack)
-        middle_y = size + 2 * _within(words[:, 2], -slack, slack)
-        angle = _within(words[:, 3], -_MAX_ANGLE_MILLIRADIANS, _MAX_ANGLE_MILLIRADIANS) / 1000.0
+        middle_x = size + 2 * within(words[:, 1], -slack, slack)
+        middle_y = size + 2 * within(words[:, 2], -slack, slack)
+        angle = within(words[:, 3], -_MAX_ANGLE_MILLIRADIANS, _MAX_ANGLE_MILLIRADIANS) / 1000.0
+    return placed(digits, size, box, middle_x, middle_y, angle)
+
+
+def placed(
+    digits: UInt8,
+    size: int,
+    box: Ints,
+    middle_x: Ints,
+    middle_y: Ints,
+    angle: NDArray[np.float64],
+) -> Int32:
+    """How much ink lies on each pixel, 0..256: N x size x size, each digit in a square of `box`
+    pixels about its middle (in half pixels), turned by `angle` (radians)."""
     step = _CELLS / (2.0 * box) * 2**_FRACTION  # digit cells for a half pixel
     cos = np.rint(np.cos(angle) * step).astype(np.int32)[:, None, None]
     sin = np.rint(np.sin(angle) * step).astype(np.int32)[:, None, None]
@@ -99,17 +112,17 @@ def _cell(position: Int32) -> tuple[Int32, Int32]:
     return limited >> _FRACTION, (limited >> (_FRACTION - 8)) & 255
 
 
-def _colours(words: Ints) -> tuple[Int32, Int32]:
+def colours(words: Ints) -> tuple[Int32, Int32]:
     """Two RGB colours an image (0..255), apart by at least _MIN_CONTRAST on every channel."""
-    dark = _within(words[:, 0:3], 0, 255 - _MIN_CONTRAST)
-    light = _within(words[:, 3:6], dark + _MIN_CONTRAST, 255)
+    dark = within(words[:, 0:3], 0, 255 - _MIN_CONTRAST)
+    light = within(words[:, 3:6], dark + _MIN_CONTRAST, 255)
     swap = (words[:, 6:7] & 1).astype(bool)
     ink = np.where(swap, light, dark).astype(np.int32)
     paper = np.where(swap, dark, light).astype(np.int32)
     return ink, paper
 
 
-def _grain(count: int, size: int, seed: np.random.SeedSequence) -> Int32:
+def grain(count: int, size: int, seed: np.random.SeedSequence) -> Int32:
     """Noise for each value: N x size x size x 3 in -_NOISE.._NOISE, triangular."""
     values = size * size * 3
     words = -(-values // 4)  # a raw word gives four draws of two bytes

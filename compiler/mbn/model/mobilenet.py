@@ -68,12 +68,17 @@ def folded(network: Shaped) -> list[tuple[Tensor, Tensor]]:
     layers: list[tuple[Tensor, Tensor]] = []
     for module in network.features:
         assert isinstance(module, ConvNormClamp)
-        norm = module.norm
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-        weights = module.conv.weight.double() * gain[:, None, None, None]
-        layers.append((weights.detach(), (norm.bias - norm.running_mean * gain).detach()))
+        layers.append(folded_layer(module))
     last = network.classifier
     layers.append((last.weight.double().detach(), last.bias.double().detach()))
     return layers
+
+
+def folded_layer(module: ConvNormClamp) -> tuple[Tensor, Tensor]:
+    """Weights and bias of one layer, float64, with its batch norm."""
+    norm = module.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    weights = module.conv.weight.double() * gain[:, None, None, None]
+    return weights.detach(), (norm.bias - norm.running_mean * gain).detach()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from mbn.fit import ALPHAS
 from mbn.model.shape import Kind, shape
@@ -291,6 +291,12 @@ def figures45() -> Table:
     return Table("F", "The 16 models of figures 4 and 5", MACS_PARAMS, rows)
 
 
+def _of_a_head(number: str) -> Table:
+    from mbn.paper.head_tables import HEAD_TABLES  # noqa: PLC0415 - which needs what is above
+
+    return HEAD_TABLES[number]()
+
+
 TABLES: Mapping[str, Callable[[], Table]] = {
     "1": table1,
     "2": table2,
@@ -301,5 +307,6 @@ TABLES: Mapping[str, Callable[[], Table]] = {
     "7": table7,
     "8": table8,
     "9": table9,
+    **{number: partial(_of_a_head, number) for number in ("10", "11", "12", "13", "14")},
     "figures": figures45,
 }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mbn import ir
 from mbn.errors import PlanError
-from mbn.plan.replay import INPUT, Band, replay, rows_read
+from mbn.plan.replay import INPUT, Band, replay, results_of, rows_read
 
 ROW_BITS = 16  # owner = tensor << 16 | row
 SCRATCH = -2
@@ -47,9 +47,9 @@ def check_plan(
     for tensor, shape in enumerate(shapes):
         if rows_made[tensor] != shape.height:
             raise _broken(f"tensor {tensor} ends with {rows_made[tensor]} of {shape.height} rows")
-    last = stages[-1].output
-    for y in range(shapes[last].height):
-        _expect(arena, plan, last, y, "the result")
+    for result in sorted(results_of(stages)):
+        for y in range(shapes[result].height):
+            _expect(arena, plan, result, y, "the result")
 
 
 def _run(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbn import ir
-from mbn.plan.replay import INPUT, inputs_of, replay
+from mbn.plan.replay import INPUT, inputs_of, replay, results_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def lifetimes(
         touch("tensor", needs.output, time)
         if needs.scratch_bytes:
             touch("scratch", band.stage, time)
-    spans[("tensor", stages[-1].output)][1] = time
+    for result in results_of(stages):
+        spans[("tensor", result)][1] = time
     pieces = []
     for (kind, index), (first, last) in spans.items():
         if kind == "scratch":

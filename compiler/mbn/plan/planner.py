@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mbn import ir
-from mbn.plan.replay import INPUT, Band, inputs_of, lowest_needed, readers_of, replay
+from mbn.plan.replay import (
+    INPUT,
+    Band,
+    inputs_of,
+    lowest_needed,
+    readers_of,
+    replay,
+    results_of,
+)
 
 ALIGN = 8
 MOST_STATES = 2000  # tried for one size of the arena; chains need a few hundred
@@ -98,9 +106,10 @@ class _Search:
 
     @cached_property
     def last_reader(self) -> dict[int, int]:
-        """The last stage that reads each tensor; of the result, one behind the last stage."""
-        readers = readers_of(self.stages)
-        return {t: max(readers[t], default=len(self.stages)) for t in range(len(self.shapes))}
+        """The last stage that reads each tensor; of a result, one behind the last stage."""
+        readers, results = readers_of(self.stages), results_of(self.stages)
+        end = len(self.stages)
+        return {t: end if t in results else max(readers[t]) for t in range(len(self.shapes))}
 
     @cached_property
     def runs(self) -> dict[int, tuple[_Run, ...]]:
@@ -120,7 +129,13 @@ class _Search:
 
     def _live(self, stage: int) -> int:
         """How many maps that exist after a stage are read by later ones."""
-        return sum(self.last_reader[tensor] > stage for tensor in range(stage + 2))
+        return sum(self._deepest[tensor] > stage for tensor in range(stage + 2))
+
+    @cached_property
+    def _deepest(self) -> dict[int, int]:
+        """The last stage that reads each tensor; of what none reads, -1."""
+        readers = readers_of(self.stages)
+        return {t: max(readers[t], default=-1) for t in range(len(self.shapes))}
 
     def _run(self, segment: ir.Segment) -> _Run:
         """Replays one segment on its own, the maps before it complete (or streamed in)."""

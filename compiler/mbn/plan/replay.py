@@ -41,6 +41,12 @@ def readers_of(stages: Sequence[ir.StageNeeds]) -> dict[int, list[int]]:
     return found
 
 
+def results_of(stages: Sequence[ir.StageNeeds]) -> set[int]:
+    """The tensors that are kept to the end."""
+    readers = readers_of(stages)
+    return {stage.output for stage in stages if stage.is_result or not readers[stage.output]}
+
+
 def rows_read(
     needs: ir.StageNeeds, band: Band, shapes: Sequence[ir.RowShape]
 ) -> Iterator[tuple[int, int]]:

@@ -56,7 +56,7 @@ def stage_features(
     if stage.kind in (ir.StageKind.POOL, ir.StageKind.DENSE):
         source = network.stage_input(stage)
         counts |= {"read": float(source.size_bytes), "channels": float(source.channels)}
-    if stage.kind in (ir.StageKind.ADD, ir.StageKind.SOFTMAX):
+    if layers[-1].weights is None and stage.kind is not ir.StageKind.POOL:
         counts |= {"values": float(out.size_bytes), "rows": float(out.height * out.channels)}
     if stage.kind not in (ir.StageKind.DEPTHWISE, ir.StageKind.POOL):
         counts |= _products(layers[-1], out, band_rows, unit)

@@ -133,12 +133,14 @@ class Reference:
 
     def _derive(
         self, layer: ir.Layer
-    ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition:
+    ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition | None:
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
         as_tflite = self.network.rounding is ir.Rounding.TFLITE
         if layer.second is not None:
             sources = (source, self.network.tensor(layer.second))
             return (tflite.derive_addition if as_tflite else derive_addition)(layer, sources, out)
+        if layer.op is ir.Op.NORMALISE:
+            return None
         return (tflite.derive if as_tflite else derive)(layer, source, out)
 
     def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
@@ -157,6 +159,8 @@ class Reference:
     def made(self, layer: ir.Layer, maps: Mapping[str, Int8]) -> Int8:
         """One layer's output from the maps that it reads, by tensor name."""
         arithmetic = self.arithmetic[self.network.layers.index(layer)]
+        if arithmetic is None:
+            return normalise(maps[layer.input], self.network.tensor(layer.input).zero_point)
         if isinstance(arithmetic, Addition | tflite.Addition):
             assert layer.second is not None
             first, second = maps[layer.input], maps[layer.second]
@@ -171,13 +175,19 @@ class Reference:
         return result
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
-        """The network's result, N x (height * width * channels) of the output tensor."""
+        """The network's results one after the other, N x the sum of height * width * channels."""
+        names = [tensor.name for tensor in self.network.outputs]
         parts = []
         for start in range(0, len(images), batch):
-            *_, (_, result) = self.layers(images[start : start + batch])
-            parts.append(result.reshape(len(result), -1))
+            some = images[start : start + batch]
+            found = {
+                layer.output: result.reshape(len(some), -1)
+                for layer, result in self.layers(some)
+                if layer.output in names
+            }
+            parts.append(np.concatenate([found[name] for name in names], axis=1))
         if not parts:
-            return np.zeros((0, self.network.output.size_bytes), np.int8)
+            return np.zeros((0, self.network.result_bytes), np.int8)
         return np.concatenate(parts)
 
 
@@ -185,6 +195,19 @@ def _add(arithmetic: Addition, a: Int8, b: Int8) -> Int8:
     total = a.astype(np.int64) * arithmetic.first + b.astype(np.int64) * arithmetic.second
     rounded = (total + arithmetic.constant + (1 << (arithmetic.shift - 1))) >> arithmetic.shift
     stored: Int8 = np.clip(rounded, arithmetic.low, arithmetic.high).astype(np.int8)
+    return stored
+
+
+def normalise(codes: Int8, zero_point: int) -> Int8:
+    """Vectors N x 1 x 1 x C of unit length: with d = q - zero point and S the sum of all d^2, the
+    nearest integer to 128 * |d| / sqrt(S), halves up, at most 127, with d's sign; 0 where S is 0.
+    It is the largest v with (2v - 1)^2 * S <= (256 d)^2, which is searched for."""
+    d = codes.astype(np.int64) - zero_point
+    total = (d * d).sum(axis=-1, keepdims=True)
+    sizes = np.arange(1, 128).reshape(-1, *(1,) * d.ndim)
+    reached = (2 * sizes - 1) ** 2 * total <= (256 * d) ** 2
+    found = reached.sum(axis=0) * np.sign(d) * (total > 0)
+    stored: Int8 = found.astype(np.int8)
     return stored
 
 

@@ -21,6 +21,16 @@ FILE_NAME = "report.json"
 
 
 @dataclass(frozen=True)
+class ResultFacts:
+    """A result: real = scale * (q - zero_point)."""
+
+    name: str
+    shape: str  # height x width x channel
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
 class NetworkFacts:
     name: str
     alpha: float | None
@@ -30,6 +40,8 @@ class NetworkFacts:
     macs_computed: int  # without constant channels
     params: int
     model_sha256: str
+    # of several results what each is, in order; empty: one vector of `classes` values
+    results: tuple[ResultFacts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,9 @@ def to_json(report: Report) -> dict[str, Any]:
         stage["in"] = stage.pop("input")
         stage["out"] = stage.pop("output")
     data["stages"] = list(data["stages"])
+    results = data["network"].pop("results")
+    if results:
+        data["network"]["results"] = list(results)
     return data
 
 
@@ -155,7 +170,7 @@ def of_json(data: Mapping[str, Any]) -> Report:
         for stage in data["stages"]
     )
     return Report(
-        network=NetworkFacts(**data["network"]),
+        network=_network_facts(data["network"]),
         memory=Memory(**data["memory"]),
         accuracy=Accuracy(**data["accuracy"]) if data["accuracy"] else None,
         check=Check(**data["check"]) if data["check"] else None,
@@ -165,3 +180,8 @@ def of_json(data: Mapping[str, Any]) -> Report:
             for key in ("board", "core", "rounding", "input_mode", "kernel_set", "build_id")
         },
     )
+
+
+def _network_facts(data: dict[str, Any]) -> NetworkFacts:
+    results = tuple(ResultFacts(**one) for one in data.get("results", ()))
+    return NetworkFacts(**{**data, "results": results})

@@ -59,7 +59,7 @@ def _layer_ranges(network: ir.Network, layer: ir.Layer, source: Ranges) -> Range
     constants = layer.constants
     assert constants is not None
     tensor = network.tensor(layer.input)
-    if layer.op is ir.Op.SOFTMAX:
+    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
         return Ranges(np.full(tensor.channels, -128), np.full(tensor.channels, 127))
     low, high, padded = _tap_sums(layer, tensor, source)
     bias = constants.bias.astype(np.int64)

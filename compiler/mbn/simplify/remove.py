@@ -3,7 +3,7 @@
 What enters: a network with derived constants. What leaves: a smaller network and, for each stage,
 which channels of its full output are kept and what the others hold. Always holds: every value
 that remains is the same integer as before; a removed constant's products are in its readers'
-biases; the network's result keeps all its channels. A constant that a padded window reads stays
+biases; the network's results keep all their channels. A constant that a padded window reads stays
 unless it equals the zero point: at the border its products would differ.
 """
 
@@ -52,7 +52,8 @@ def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
     """Channels that must be computed: what the result needs, and what comes with it."""
     kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
     kept[network.input.name][:] = True  # the caller brings whole pixels
-    kept[network.output.name][:] = True
+    for output in network.outputs:
+        kept[output.name][:] = True
     while True:  # what one reader adds, another one's siblings may need: only ever more
         before = sum(int(channels.sum()) for channels in kept.values())
         for layer in reversed(network.layers):
@@ -75,7 +76,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
         return out.copy()
     constants = layer.constants
     assert constants is not None
-    if layer.op is ir.Op.SOFTMAX:
+    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
         return np.ones(tensor.channels, np.bool_)
     if layer.op is ir.Op.DEPTHWISE:
         return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
@@ -85,7 +86,7 @@ def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
 
 def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.op in (ir.Op.DEPTHWISE, ir.Op.POOL, ir.Op.SOFTMAX, ir.Op.ADD):
+    if layer.weights is None or layer.op is ir.Op.DEPTHWISE:
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
     if any(layer.pads) and layer.op is not ir.Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
@@ -102,7 +103,7 @@ def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
 def _smaller(
     network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
 ) -> ir.Layer:
-    if layer.op in (ir.Op.POOL, ir.Op.ADD, ir.Op.SOFTMAX):
+    if layer.weights is None:
         return layer
     constants = layer.constants
     assert constants is not None

@@ -1,7 +1,7 @@
 /* The runtime's whole interface.
  *
  * What enters: a network that mbn-compile generated, a state that the caller owns, an image.
- * What leaves: int8 logits, canonical height x width x channel order, in the arena.
+ * What leaves: int8 results (logits, or several maps) in the arena.
  * Always holds: no heap, no recursion, no global state; everything mutable is in mbn_state and
  * the arena, so two networks (or one network twice) live side by side in one image.
  *
@@ -43,7 +43,7 @@ typedef struct mbn_tensor {
     uint16_t channels;
     uint16_t depth;       /* row slots; == height: the whole map is kept */
     uint16_t plane_bytes; /* from one channel to the next in a row; 0: interleaved */
-    uint16_t reader;      /* the deepest stage that reads it; of the result: the last stage */
+    uint16_t reader;      /* the deepest stage that reads it; where none does, its own */
     int8_t zero_point;
     float scale;
 } mbn_tensor;
@@ -95,7 +95,9 @@ typedef struct mbn_network {
     uint16_t stage_count;
     uint16_t segment_count;
     uint16_t input;        /* tensor index */
-    uint16_t output;       /* tensor index */
+    uint16_t output;       /* tensor index: the first result */
+    uint16_t result_count; /* 0: `output` is the only one */
+    const uint16_t *results; /* tensor indices, the first is `output`; null: that is all */
     uint16_t window_rows;  /* longest list of input rows of any stage */
     uint16_t band_rows;    /* longest list of output rows of any stage */
     uint16_t input_mode;   /* mbn_input_mode */
@@ -153,8 +155,19 @@ MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
 /* Whether all guard words are as mbn_begin left them. */
 bool mbn_guards_ok(const mbn_state *state);
 
-/* The result: the output tensor's one row; null before mbn_finish succeeded. */
+/* The first result: the output tensor's first row; null before mbn_finish succeeded. */
 const int8_t *mbn_output(const mbn_state *state);
+
+/* How many results there are, and what result `index` is; null where there is none of it. */
+uint16_t mbn_result_count(const mbn_network *network);
+const mbn_tensor *mbn_result_tensor(const mbn_network *network, uint16_t index);
+
+/* Result `index`: its tensor's first row, others row_bytes apart, each in the tensor's own layout;
+ * null before mbn_finish succeeded, and where there is none of it. */
+const int8_t *mbn_result(const mbn_state *state, uint16_t index);
+
+/* Copies result `index` as height x width x channel to `to`, which has room for as many bytes. */
+MBN_MUST_USE mbn_status mbn_copy_result(const mbn_state *state, uint16_t index, int8_t *to);
 
 /* Copies one row from a tensor's own layout to the canonical width x channel. */
 void mbn_canonical_row(const mbn_tensor *tensor, const int8_t *row, int8_t *canonical);
