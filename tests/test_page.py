@@ -26,12 +26,12 @@ from mbn.page.whole import Paper
 from mbn.paper import device_cells, device_runs
 from mbn.paper.device import Device, Size, device
 from mbn.paper.findings import spread
-from mbn.paper.results import Result
+from mbn.paper.results import Epoch, Result
 from mbn.paper.tables import TABLES
 from mbn.target import find_board
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
-PLOTS = {"accuracy-toy", "growth", "ram", "roofline", "share-0-25-96"}
+PLOTS = {"accuracy-toy", "loss-toy", "growth", "ram", "roofline", "share-0-25-96"}
 COMPILED_PLOTS = {"roof-1", "share-1", "memory-1"}
 MAPS = {"memory-stream", "memory-whole"}
 
@@ -117,6 +117,15 @@ def trainings() -> tuple[Result, ...]:
     return tuple(made)
 
 
+def losses() -> tuple[Epoch, ...]:
+    """Invented: two epochs of each training."""
+    return tuple(
+        Epoch(of.study, of.network, of.alpha, of.resolution, of.seed, epoch, 2 / epoch, 3.0)
+        for of in trainings()
+        for epoch in (1, 2)
+    )
+
+
 @pytest.fixture(scope="module")
 def planned() -> Device:
     runs = device_runs.bundled().known
@@ -127,7 +136,9 @@ def planned() -> Device:
 
 @pytest.fixture(scope="module")
 def paper(planned: Device) -> Paper:
-    return Paper(tuple(TABLES[number]() for number in ("2", "4", "7")), trainings(), planned)
+    return Paper(
+        tuple(TABLES[number]() for number in ("2", "4", "7")), trainings(), losses(), planned
+    )
 
 
 @pytest.fixture(scope="module")

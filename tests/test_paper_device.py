@@ -72,6 +72,7 @@ def test_a_run_made_again(known: device_runs.Runs, tmp_path: Path) -> None:
         bundled.report.check.instructions, rel=0.005
     ), "the kernels cost otherwise: mbn-paper device --run makes the records anew"
     assert made.report.memory.arena_bytes == bundled.report.memory.arena_bytes
+    assert [one.name for one in tmp_path.iterdir()] == ["runs.jsonl"]
     # what the file knows is not run again
     assert device_runs.run(sizes, [board], path, tmp_path, lambda *_: None) == []
     assert device_runs.read(path).known == {made.key: made}

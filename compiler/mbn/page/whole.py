@@ -44,9 +44,10 @@ def page(found: Sequence[Compiled], paper: Paper | None) -> str:
     facts: list[tuple[str, str]] = []
     summary = []
     if paper is not None:
+        trained = ", trained and measured at a small size," if paper.results else ""
         summary.append(
-            "The MobileNets paper (arXiv 1704.04861), counted again, trained and measured at a"
-            " small size, and taken down to microcontrollers."
+            f"The MobileNets paper (arXiv 1704.04861), counted again{trained} and taken down to"
+            " microcontrollers."
         )
         facts += _paper_facts(paper)
         parts.append(paper_part.tables_section(paper.tables))
