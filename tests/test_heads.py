@@ -90,18 +90,18 @@ def test_interrupted_training_ends_the_same(tmp_path: Path) -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["heads", "kinds", "--steps", "2", "--samples", "2", "--output", str(tmp_path)]
     assert paper_command.main([*arguments, "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["heads"]
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert (row["head"], row["exact_samples"], row["samples"]) == ("kinds", 2, 2)
     assert row["instructions"] > row["macs"] > 3e6
-    assert 0 <= row["int8_percent"] <= 100
+    assert 0 <= row["int8_percent"][0] <= 100
     assert paper_command.main(["heads", "noses"]) == 2
     assert "no head noses. wanted: kinds" in capsys.readouterr().err
 
 
 def test_recorded_figures(capsys: pytest.CaptureFixture[str]) -> None:
     data = paper_heads.recorded()
-    assert [row["head"] for row in data["heads"]] == list(HEADS)
-    for row in data["heads"]:
+    assert [row["head"] for row in data["rows"]] == list(HEADS)
+    for row in data["rows"]:
         assert row["exact_samples"] == row["samples"] > 0
         head = HEADS[row["head"]]
         assert (row["steps"], row["resolution"]) == (head.steps, head.resolution)

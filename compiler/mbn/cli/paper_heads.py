@@ -59,14 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     heads = [HEADS[name] for name in arguments.names or HEADS]
     console = run_console(quiet=False)
     if arguments.recorded:
-        rows = [row for row in recorded()["heads"] if row["head"] in [head.name for head in heads]]
+        rows = [row for row in recorded()["rows"] if row["head"] in [head.name for head in heads]]
     else:
         if arguments.steps is not None:
             heads = [replace(head, steps=arguments.steps) for head in heads]
         rows = _made(heads, arguments)
     if arguments.json:
         made_by = f"mbn-paper heads --board {arguments.board} --samples {arguments.samples} --json"
-        print(json.dumps({"command": made_by, "board": arguments.board, "heads": rows}, indent=2))
+        print(json.dumps({"command": made_by, "board": arguments.board, "rows": rows}, indent=2))
     else:
         console.print(shown(rows))
         console.print(FOOT)
@@ -121,14 +121,13 @@ def shown(rows: Sequence[dict[str, Any]]) -> Shown:
     for title in ("float", "int8", "MACs", "params", "arena", "flash", "instr.", "cycles", "exact"):
         made.add_column(title, justify="right")
     for row in rows:
-        figures = [f"{row['float_percent']:.1f}", f"{row['int8_percent']:.1f}"]
-        if row["teacher_percent"] is not None:
-            figures[0] += f" ({row['teacher_percent']:.1f}*)"
-        name = f"{row['section']} {row['head']}"
-        made.add_row(name, row["measured"], *figures, *_costs(row))
-        if row["also"]:
-            more = (f"{row[f'also_{kind}_percent']:.1f}" for kind in ("float", "int8"))
-            made.add_row("", row["also"], *more)
+        for at, what in enumerate(row["scores"]):
+            figures = [f"{row[f'{kind}_percent'][at]:.1f}" for kind in ("float", "int8")]
+            if at == 0 and row["teacher_percent"] is not None:
+                figures[0] += f" ({row['teacher_percent']:.1f}*)"
+            name = f"{row['section']} {row['head']}"
+            first = [name, *_costs(row)] if at == 0 else [""] * 8
+            made.add_row(first[0], what, *figures, *first[1:])
     return made
 
 
