@@ -9,17 +9,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mbn.cli import paper_device, paper_study, paper_tables
+from mbn.cli import paper_device, paper_heads, paper_study, paper_tables
 from mbn.cli.run import guarded
 
 EXAMPLES = """examples:
-  mbn-paper tables              # tables 1 to 9 and the 16 models, ours beside the paper's
+  mbn-paper tables              # tables 1 to 14 and the 16 models, ours beside the paper's
   mbn-paper tables 2 8 9        # some of them
   mbn-paper tables --json       # for scripts
   mbn-paper study               # tables 4 to 7 trained on small images: what came of it
   mbn-paper device              # all sizes on M4, M7 and M55, and the boards that they fit
   mbn-paper device 0.25-96 --board stm32 nucleo_h743zi
   mbn-paper device --run 0.25-96 --on qemu    # run it bit-exact in emulation, and keep what it took
+  mbn-paper heads               # the heads of sections 4.3 to 4.7, trained small, run bit by bit
+  mbn-paper heads --recorded    # the same, as recorded
 """
 
 INTERRUPTED = "interrupted; the same command goes on where it was"
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     paper_tables.add(commands)
     paper_study.add(commands)
     paper_device.add(commands)
+    paper_heads.add(commands)
     return made
 
 

@@ -35,8 +35,8 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Row:
-    """A head on a board. Percent on pictures that no training shows; bytes and counts as in
-    report.json; None where nothing counts. `also`: another figure, float and int8."""
+    """A head on a board. Scores are percent on pictures that no training shows; the first is the
+    head's own. Bytes and counts as in report.json; None where nothing counts."""
 
     head: str
     section: str
@@ -49,12 +49,9 @@ class Row:
     teacher_alpha: float
     teacher_percent: float | None
     pictures: int
-    measured: str
-    float_percent: float
-    int8_percent: float
-    also: str
-    also_float_percent: float | None
-    also_int8_percent: float | None
+    scores: tuple[str, ...]
+    float_percent: tuple[float, ...]
+    int8_percent: tuple[float, ...]
     macs: int
     params: int
     arena_bytes: int
@@ -103,12 +100,9 @@ def run_head(
         teacher_alpha=head.teacher,
         teacher_percent=teacher,
         pictures=len(codes),
-        measured=exact[0].what,
-        float_percent=round(exact[0].percent, 2),
-        int8_percent=round(rounded[0].percent, 2),
-        also=exact[1].what if len(exact) > 1 else "",
-        also_float_percent=round(exact[1].percent, 2) if len(exact) > 1 else None,
-        also_int8_percent=round(rounded[1].percent, 2) if len(exact) > 1 else None,
+        scores=tuple(score.what for score in exact),
+        float_percent=tuple(round(score.percent, 2) for score in exact),
+        int8_percent=tuple(round(score.percent, 2) for score in rounded),
         macs=report.network.macs,
         params=report.network.params,
         arena_bytes=report.memory.arena_bytes,

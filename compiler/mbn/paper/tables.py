@@ -1,4 +1,4 @@
-"""Tables 1 to 9 of the paper, ours beside what is printed there.
+"""Tables 1 to 9 of the paper (10 to 14: head_tables.py), ours beside what is printed there.
 
 What enters: the networks. What leaves: `Table`s of rows. Always holds: our figures are counted,
 never copied; a printed figure that ours does not round to has a reason beside it, and where the
