@@ -74,9 +74,9 @@ def heads_section(path: Path = HEADS) -> Section | None:
         "int8, %",
         "teacher, %",
         "MACs",
-        "parameters",
+        "params",
     )
-    costs = ("arena", "flash", "instructions", "cycles", "exact")
+    costs = ("arena", "flash", "instr.", "cycles", "exact")
     title = "The heads of sections 4.3 to 4.7 on the body, at toy scale"
     shown = table(title, (*columns, *costs), rows, f"{HEADS_NOTE} By {command}.", (0, 1), wide=True)
     return Section("heads", "Heads", (), (shown,))
