@@ -174,7 +174,7 @@ def test_findings_say_what_the_figures_are() -> None:
     # 73.5 - 71 and 76.5 - 72, seed by seed
     assert "loses 3.50 ± 1.41 points for 8.0 times" in forms.claims[0]
     assert "not as in the paper" in forms.claims[0]
-    assert "Thin gains -1.00 points" in thin.claims[0]
+    assert "Thin loses 1.00 points" in thin.claims[0]
     assert "not as in the paper" in thin.claims[0]
     assert [row[0] for row in alphas.rows] == ["alpha 1", "alpha 0.75", "alpha 0.5", "alpha 0.25"]
     assert "points below the line" in alphas.claims[1]
@@ -182,6 +182,27 @@ def test_findings_say_what_the_figures_are() -> None:
     assert "falls by 11.00 points" in sizes.claims[0]
     assert ": as in the paper" in sizes.claims[0]
     assert "alpha 0.5 at 32, seed 2: 76.50 % float, 69.50 % int8" in integers.claims[0]
+
+
+def test_bundled_results() -> None:
+    """Counts are the shapes' again; percentages are whole images; each network has its seeds."""
+    found = results.read()
+    assert found, "the bundled results"
+    seeds: dict[object, set[int]] = {}
+    for result in found:
+        form = Form(result.network)
+        size = (result.alpha, result.resolution, 10)
+        counted = shape(*size, form=form, stem_stride=result.stem_stride)
+        assert result.macs == counted.macs
+        assert result.params == sum(layer.fan_in * layer.channels_out for layer in counted.layers)
+        for percent in (result.float_percent, result.int8_percent):
+            right = percent * result.images / 100
+            assert right == pytest.approx(round(right), abs=1e-3)
+        assert result.command.startswith("mbn-paper study --data ")
+        assert result.seed not in seeds.setdefault(result.variant, set())
+        seeds[result.variant].add(result.seed)
+    assert min(map(len, seeds.values())) >= 2
+    assert len(findings(found)) == 5
 
 
 # -- forms and pictures --------------------------------------------------------------------------

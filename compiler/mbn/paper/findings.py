@@ -122,8 +122,8 @@ def _forms(groups: Group, largest: int) -> Finding | None:
             ),
             (
                 f"Separable loses {points} points for {conv[0].macs / other[0].macs:.1f} times "
-                f"fewer multiply-adds (paper: 1.1 for 8.6): "
-                f"{_verdict(-1 <= points.mean <= 3)} within two points.",
+                f"fewer multiply-adds (paper: 1.1 for 8.6): {_verdict(-1 <= points.mean <= 3)}, "
+                "to two points.",
             ),
         )
     return None
@@ -139,6 +139,8 @@ def _thin(groups: Group, largest: int) -> Finding | None:
         return None
     thin = min(near, key=lambda key: abs(math.log(groups[key][0].macs / macs)))
     points = _less(groups[thin], groups[shallow])
+    what = "gains" if points.mean > 0 else "loses"
+    size = Spread(abs(points.mean), points.deviation)
     return Finding(
         "table 5, thin against shallow",
         COLUMNS,
@@ -147,8 +149,8 @@ def _thin(groups: Group, largest: int) -> Finding | None:
             _row(f"shallow, alpha {shallow[1]:g}", groups[shallow], PAPER_SHALLOW),
         ),
         (
-            f"Thin gains {points} points over shallow (paper: 3.1): {_verdict(points.mean > 0)} "
-            "in its direction.",
+            f"Thin {what} {size} points against shallow (paper: gains 3.1): "
+            f"{_verdict(points.mean > 0)} in its direction.",
         ),
     )
 
