@@ -186,7 +186,7 @@ def test_findings_say_what_the_figures_are() -> None:
 
 def test_bundled_results() -> None:
     """Counts are the shapes' again; percentages are whole images; each network has its seeds."""
-    found = results.read()
+    found, log = results.read(), results.read_log()
     assert found, "the bundled results"
     seeds: dict[object, set[int]] = {}
     for result in found:
@@ -201,8 +201,12 @@ def test_bundled_results() -> None:
         assert result.command.startswith("mbn-paper study --data ")
         assert result.seed not in seeds.setdefault(result.variant, set())
         seeds[result.variant].add(result.seed)
-    assert min(map(len, seeds.values())) >= 2
-    assert len(findings(found)) == 5
+    first = [result for result in found if result.study == found[0].study]
+    assert min(len(seeds[result.variant]) for result in first) >= 2
+    assert len(findings(first)) == 5
+    assert all(result.cycles is not None for result in first)
+    logged = {(one.study, one.network, one.alpha, one.resolution, one.seed) for one in log}
+    assert logged == {(*result.variant, result.seed) for result in found}
 
 
 # -- forms and pictures --------------------------------------------------------------------------
