@@ -85,12 +85,13 @@ def test_learns(digits: list[str], tmp_path: Path) -> None:
 def test_weight_decay_spares_depthwise_filters() -> None:
     pytest.importorskip("torch", reason="needs the extra `train`")
     from mbn.model.mobilenet import MobileNet  # noqa: PLC0415
-    from mbn.model.train import parameter_groups  # noqa: PLC0415
+    from mbn.model.optimising import rmsprop  # noqa: PLC0415
 
     network = MobileNet(0.25, 32, 4)
-    decayed, free = parameter_groups(network)
+    decayed, free = rmsprop(network, 1e-3).param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (4e-5, 0)
     assert len(decayed["params"]) == 1 + 13 + 1  # stem, pointwise, classifier
-    assert all(tuple(weights.shape[2:]) != (3, 3) for weights in decayed["params"][2:])
+    assert all(tuple(weights.shape[2:]) != (3, 3) for weights in decayed["params"][1:])
     assert len(decayed["params"]) + len(free["params"]) == len(list(network.parameters()))
 
 

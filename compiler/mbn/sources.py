@@ -38,15 +38,15 @@ RANDOM_IMAGES_SEED = 7
 class Request:
     """What the user asked for."""
 
-    alpha: float | None
-    resolution: int
-    classes: int | None
-    weights: str  # trained, or random:SEED
-    onnx: Path | None
-    calibrate: Path | None
-    images: Path | None
-    input_range: tuple[float, float] | None
-    samples: int
+    alpha: float | None = None
+    resolution: int = 96
+    classes: int | None = None
+    weights: str = "trained"  # or random:SEED
+    onnx: Path | None = None
+    calibrate: Path | None = None
+    images: Path | None = None
+    input_range: tuple[float, float] | None = None
+    samples: int = 10
     mean: tuple[float, ...] = ()  # of pixels / 255, one or one a channel
     std: tuple[float, ...] = ()
 

@@ -215,17 +215,7 @@ def on_board(variant: Variant, folder: Path, board: str, console: Console) -> tu
     """Compiles the trained network in `folder` for an emulated board, checks every output bit
     there, and counts: bytes of the arena, modelled cycles. Raises MbnError where it does not fit
     or a bit differs."""
-    request = sources.Request(
-        alpha=None,
-        resolution=variant.resolution,
-        classes=None,
-        weights="trained",
-        onnx=folder / INT8,
-        calibrate=None,
-        images=None,
-        input_range=None,
-        samples=CHECKED_IMAGES,
-    )
+    request = sources.Request(onnx=folder / INT8, samples=CHECKED_IMAGES)
     job = Job(request, find_board(board), ir.InputMode.STREAM, output=folder / board)
     report = check_image(compile_image(job, console), console)
     check = report.check

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mbn.cli.run import console as run_console
+from mbn.cli.run import progress_of
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.paper import device_cells, device_runs
@@ -106,17 +106,6 @@ def runs_of(path: Path, console: Console) -> Mapping[Key, Run]:
     for reason in (reason for runs in found for reason in runs.ignored):
         console.print(f"warning: {reason}", markup=False)
     return {**found[0].known, **found[1].known}
-
-
-def progress_of(console: Console) -> Progress:
-    """A bar of things done, where there is a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def size_of(text: str) -> Size:

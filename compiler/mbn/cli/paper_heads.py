@@ -20,6 +20,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
+from mbn.cli.run import not_installed, progress_of
 from mbn.errors import UsageError
 from mbn.heads.spec import HEADS, Head
 from mbn.report.table import number, titled
@@ -87,14 +88,11 @@ def _made(heads: Sequence[Head], arguments: argparse.Namespace) -> list[dict[str
 
         from mbn.heads.run import run_head  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError(
-            "torch, which trains the heads, is not installed",
-            advice='Install it with: pip install "mbn-edge[train]"; --recorded needs it not',
-        ) from error
+        raise not_installed("torch", "which trains networks", "train") from error
     torch.set_num_threads(1)  # sums, and so the networks, depend on it
     rows = []
     for head in heads:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_of(Console(stderr=True)) as bar:
             task = bar.add_task(head.name, total=head.steps)
             show = partial(_show, bar, task)
             folder = arguments.output / head.name

@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 
 from mbn.cli.run import console as run_console
+from mbn.cli.run import not_installed, progress_of
 from mbn.errors import BoardError, MbnError, UsageError
 from mbn.paper import results
 from mbn.paper.findings import findings
@@ -129,10 +123,7 @@ def wanted_runs(arguments: argparse.Namespace, known: tuple[results.Result, ...]
     try:
         from mbn.study import FULL, QUICK, Run  # noqa: PLC0415 - torch, an extra
     except ImportError as error:
-        raise UsageError(
-            "torch, which trains networks, is not installed",
-            advice='Install it with: pip install "mbn-edge[train]"',
-        ) from error
+        raise not_installed("torch", "which trains networks", "train") from error
     design = QUICK if arguments.quick else FULL
     if arguments.epochs:
         design = replace(design, epochs=arguments.epochs)
@@ -174,17 +165,11 @@ def _command(arguments: argparse.Namespace) -> str:
 def train_all(runs: list[Run], jobs: int, folder: Path, path: Path, console: Console) -> None:
     """Trains runs, `jobs` at a time, under a bar for all and one for each that is under way."""
     decode(runs, folder, console)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     context = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     with (
         context.Manager() as manager,
         ProcessPoolExecutor(jobs, mp_context=context) as pool,
-        Progress(*columns, console=console, transient=True) as bar,
+        progress_of(console) as bar,
     ):
         news: queue.Queue[tuple[str, int, int, float]] = manager.Queue()
         whole = bar.add_task("networks", total=len(runs))
@@ -235,7 +220,7 @@ def decode(runs: list[Run], folder: Path, console: Console) -> None:
         if kind != "split":
             load_data(runs[0].data, resolution, folder)
             continue
-        with Progress(console=console, transient=True) as bar:
+        with progress_of(console) as bar:
             task = bar.add_task(f"reading {Path(path).name} at {resolution}", total=None)
             read_split(
                 Path(path),

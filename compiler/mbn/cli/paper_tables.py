@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
+from mbn.cli.run import not_installed
 from mbn.errors import UsageError
 from mbn.paper import table_cells
 from mbn.report.table import titled
@@ -37,10 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from mbn.paper.tables import TABLES  # noqa: PLC0415 - torch, an extra
     except ImportError as error:
-        raise UsageError(
-            "torch, in which the networks are defined, is not installed",
-            advice='Install it with: pip install "mbn-edge[train]"',
-        ) from error
+        raise not_installed("torch", "in which the networks are defined", "train") from error
     unknown = [one for one in arguments.numbers if one not in TABLES]
     if unknown:
         raise UsageError(f"no table {', '.join(unknown)}", wanted=", ".join(TABLES))
@@ -51,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         console = run_console(quiet=False)
         for table in found:
             console.print(shown(table))
+        if note := table_cells.note(found):
+            console.print(note)
     bare = [row for table in found for row in table.rows if not agrees(row) and not row.why]
     return 1 if bare else 0
 

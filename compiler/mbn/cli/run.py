@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn.errors import MbnError
+from mbn.errors import MbnError, UsageError
 
 INTERRUPTED = 130
 LOG_COLUMNS = 120  # where the output is no terminal
@@ -22,6 +23,25 @@ def console(*, quiet: bool) -> Console:
     """Where a command prints: as wide as the terminal, and wide enough for tables in a log."""
     width = None if sys.stdout.isatty() else LOG_COLUMNS
     return Console(quiet=quiet, highlight=False, width=width)
+
+
+def progress_of(console: Console) -> Progress:
+    """A bar of things done, where there is a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def not_installed(package: str, does: str, extra: str) -> UsageError:
+    """An extra that only some commands need, and that is not there."""
+    return UsageError(
+        f"{package}, {does}, is not installed",
+        advice=f'Install it with: pip install "mbn-edge[{extra}]"',
+    )
 
 
 def guarded(name: str, work: Callable[[], int], *, interrupted: str = "interrupted") -> int:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn.cli.run import guarded
+from mbn.cli.run import guarded, not_installed, progress_of
 from mbn.errors import UsageError
 from mbn.model.bundled import write_digits
 from mbn.model.data import Dataset, load
@@ -108,10 +107,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
         from mbn.model.train import Settings  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError(
-            "torch, which trains networks, is not installed",
-            advice='Install it with: pip install "mbn-edge[train]"',
-        ) from error
+        raise not_installed("torch", "which trains networks", "train") from error
     torch.set_num_threads(arguments.threads)
     return Settings(
         alpha=arguments.alpha,
@@ -132,13 +128,7 @@ def train_with_bar(
     from mbn.model.train import train  # noqa: PLC0415
 
     steps = data.train_count // settings.batch
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with progress_of(console) as bar:
         task = bar.add_task("training", total=settings.epochs * steps)
         mean = 0.0
 

@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mbn import ir, pipeline, tuner, tuning
 from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
+from mbn.cli.run import guarded, progress_of
 from mbn.errors import UsageError
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.ir import InputMode, Rounding, Sharing, Variant
@@ -157,15 +156,7 @@ def measure(
     made: tuner.Tuning, known: Records, path: Path, counter: tuner.Counter, console: Console
 ) -> int:
     """Runs with a progress bar; how many."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with progress_of(console) as bar:
         task = bar.add_task(f"measuring {made.network.name}", total=None)
         return tuner.tune(
             made,

@@ -70,7 +70,7 @@ def run_head(
     scenes = Scenes(head.name, head.resolution)
     path = int8_network(head, network, scenes, folder)
     job = pipeline.Job(
-        request=_request(path, samples),
+        request=sources.Request(onnx=path, samples=samples),
         board=board,
         mode=ir.InputMode.STREAM,
         output=folder / board.name,
@@ -111,20 +111,6 @@ def run_head(
         cycles=report.check.modelled_cycles,
         exact_samples=report.check.exact_samples,
         samples=report.check.samples,
-    )
-
-
-def _request(path: Path, samples: int) -> sources.Request:
-    return sources.Request(
-        alpha=None,
-        resolution=0,
-        classes=None,
-        weights="trained",
-        onnx=path,
-        calibrate=None,
-        images=None,
-        input_range=None,
-        samples=samples,
     )
 
 

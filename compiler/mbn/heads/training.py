@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mbn.detect.boxes import Anchors, matched
-from mbn.errors import ModelError, UsageError
 from mbn.heads.networks import Ssd, flat, head_network
 from mbn.heads.scenes import Pictures, Scenes
 from mbn.heads.spec import Head
 from mbn.model.images import normalise
 from mbn.model.mobilenet import MobileNet
-from mbn.model.train import DECAY, EPSILON, LABEL_SMOOTHING, MOMENTUM, WARM_UP_STEPS, WEIGHT_DECAY
+from mbn.model.optimising import restore, rmsprop, save, set_rate
+from mbn.model.train import LABEL_SMOOTHING
 
 EVERY = 100  # steps between checkpoints
 LARGEST_GRADIENT = 4.0  # its norm
@@ -67,16 +66,14 @@ def _trained(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(network, Ssd):
         _start_unlikely(network)
-    optimiser = torch.optim.RMSprop(
-        _groups(network), lr=head.rate, alpha=DECAY, momentum=MOMENTUM, eps=EPSILON
-    )
-    first = _restore(path, head, alpha, network, optimiser)
+    optimiser = rmsprop(network, head.rate)
+    settings = json.dumps({**asdict(head), "width": alpha}, sort_keys=True)
+    first = restore(path, settings, network, optimiser, otherwise="give another --output")
     for step in range(first, head.steps):
         network.train()
         pictures = scenes.batch(head.seed, step, head.batch)
         images = as_tensor(pictures)
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(head, step)
+        set_rate(optimiser, head.rate, step, head.steps)
         optimiser.zero_grad(set_to_none=True)
         loss = _loss(head, network, teacher, images, pictures)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -85,7 +82,7 @@ def _trained(
         kind = "student" if teacher is not None else "network"
         progress(kind, step + 1, head.steps, float(loss.detach()))
         if (step + 1) % EVERY == 0 or step + 1 == head.steps:
-            _save(path, head, alpha, network, optimiser, step + 1)
+            save(path, settings, network, optimiser, step + 1)
     network.eval()
     return network
 
@@ -94,27 +91,6 @@ def as_tensor(pictures: Pictures) -> Tensor:
     """The images as the network takes them."""
     values = torch.from_numpy(normalise(pictures.images))
     return values.contiguous(memory_format=torch.channels_last)
-
-
-def _rate(head: Head, step: int) -> float:
-    """Linear warm-up, then half a cosine down to nothing."""
-    warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return head.rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / head.steps))
-
-
-def _groups(network: Network) -> list[dict[str, Any]]:
-    """Weight decay for full convolutions and dense layers alone."""
-    decayed = [
-        module.weight
-        for module in network.modules()
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
-    ]
-    chosen = {id(weight) for weight in decayed}
-    others = [one for one in network.parameters() if id(one) not in chosen]
-    return [
-        {"params": decayed, "weight_decay": WEIGHT_DECAY},
-        {"params": others, "weight_decay": 0.0},
-    ]
 
 
 def _start_unlikely(network: Ssd) -> None:
@@ -188,47 +164,3 @@ def detection_loss(
     chosen = positive | (rank < (NEGATIVES * counts)[:, None])
     boxes = functional.smooth_l1_loss(codes[positive], places[positive], reduction="sum")
     return (losses[chosen].sum() + boxes) / counts.sum().clamp(min=1)
-
-
-# -- checkpoints ---------------------------------------------------------------------------------
-
-
-def _settings(head: Head, alpha: float) -> str:
-    return json.dumps({**asdict(head), "width": alpha}, sort_keys=True)
-
-
-def _save(
-    path: Path, head: Head, alpha: float, network: Network, optimiser: Any, steps: int
-) -> None:
-    """In one step, so that an interruption leaves the one before it whole."""
-    part = path.with_suffix(".part")
-    state = {
-        "settings": _settings(head, alpha),
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "steps": steps,
-    }
-    torch.save(state, part)
-    part.replace(path)
-
-
-def _restore(path: Path, head: Head, alpha: float, network: Network, optimiser: Any) -> int:
-    """Loads a checkpoint; returns the number of finished steps (0 if there is none)."""
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state["settings"]
-    except Exception as error:  # unpickling a damaged file raises nearly anything
-        raise ModelError(
-            f"no readable checkpoint ({type(error).__name__})", node=str(path), advice="Delete it"
-        ) from error
-    if found != _settings(head, alpha):
-        raise UsageError(
-            "the checkpoint was made with other settings",
-            node=str(path),
-            advice="Delete it, or give another --output",
-        )
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["steps"])

@@ -8,11 +8,9 @@ its number alone, so a resumed training ends with the same network as one that w
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -24,18 +22,11 @@ from mbn.model.accuracy import Accuracy, Runner, measure
 from mbn.model.data import Dataset
 from mbn.model.graph import float_graph
 from mbn.model.images import normalise
-from mbn.model.mobilenet import ConvNormClamp, Shaped, folded
-from mbn.model.shape import Form, Kind, network_name, shape
+from mbn.model.mobilenet import Shaped, folded
+from mbn.model.optimising import restore, rmsprop, save, set_rate
+from mbn.model.shape import Form, network_name, shape
 
-# The paper: RMSprop "similar to Inception V3", "very little or no weight decay on the depthwise
-# filters", less regularisation than large models. Inception V3 (arXiv 1512.00567, section 8):
-# decay 0.9; momentum and smoothing are of its published code. The step is for small batches.
-DECAY = 0.9
-MOMENTUM = 0.9
-EPSILON = 1e-3
-WEIGHT_DECAY = 4e-5
 LABEL_SMOOTHING = 0.05
-WARM_UP_STEPS = 40
 
 # torch and ONNX Runtime sum in different orders; float32 logits of size ~10 agree to this.
 EXPORT_TOLERANCE = 1e-3
@@ -83,21 +74,18 @@ def train(
             wanted=f"at least one batch of {settings.batch}",
             advice="Give more images, or a smaller --batch",
         )
-    optimiser = torch.optim.RMSprop(
-        parameter_groups(network),
-        lr=settings.rate,
-        alpha=DECAY,
-        momentum=MOMENTUM,
-        eps=EPSILON,
-    )
+    optimiser = rmsprop(network, settings.rate)
+    own = json.dumps(asdict(settings), sort_keys=True)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
-    first = restore(checkpoint, settings, network, optimiser) if resume else 0
+    first = 0
+    if resume:
+        first = restore(checkpoint, own, network, optimiser, otherwise="train without --resume")
     loss_of = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
     for epoch in range(first, settings.epochs):
         network.train()
         for step, (images, labels) in enumerate(data.epoch(settings.seed, epoch, settings.batch)):
-            set_rate(optimiser, rate_at(settings, epoch * steps + step, settings.epochs * steps))
+            set_rate(optimiser, settings.rate, epoch * steps + step, settings.epochs * steps)
             optimiser.zero_grad(set_to_none=True)
             values = torch.from_numpy(normalise(images)).contiguous(memory_format=layout(settings))
             logits = network(values.to(device))
@@ -105,7 +93,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             progress(epoch, step + 1, float(loss.detach()))
-        save(checkpoint, settings, network, optimiser, epoch + 1)
+        save(checkpoint, own, network, optimiser, epoch + 1)
     return export(network.cpu(), settings, data, folder)
 
 
@@ -134,79 +122,6 @@ def network_of(settings: Settings, classes: int) -> Shaped:
 def layout(settings: Settings) -> torch.memory_format:
     """In which order maps lie in memory."""
     return torch.channels_last if settings.channels_last else torch.contiguous_format
-
-
-def parameter_groups(network: Shaped) -> list[dict[str, Any]]:
-    """Weight decay for full convolutions and the classifier; none for depthwise, norms, biases."""
-    decayed: list[Tensor] = [network.classifier.weight]
-    for layer, module in zip(network.shape.layers, network.features, strict=False):
-        assert isinstance(module, ConvNormClamp)
-        if layer.kind is not Kind.DEPTHWISE:
-            decayed.append(module.conv.weight)
-    chosen = {id(parameter) for parameter in decayed}
-    others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-    return [
-        {"params": decayed, "weight_decay": WEIGHT_DECAY},
-        {"params": others, "weight_decay": 0.0},
-    ]
-
-
-def rate_at(settings: Settings, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to nothing."""
-    warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return settings.rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-
-
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def save(
-    path: Path,
-    settings: Settings,
-    network: Shaped,
-    optimiser: torch.optim.Optimizer,
-    epochs: int,
-) -> None:
-    """Writes a checkpoint in one step, so that an interruption leaves the one before it whole."""
-    part = path.with_suffix(".part")
-    state = {
-        "settings": json.dumps(asdict(settings), sort_keys=True),
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "epochs": epochs,
-    }
-    torch.save(state, part)
-    part.replace(path)
-
-
-def restore(
-    path: Path, settings: Settings, network: Shaped, optimiser: torch.optim.Optimizer
-) -> int:
-    """Loads a checkpoint; returns the number of finished epochs (0 if there is none)."""
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state["settings"]
-    except Exception as error:  # unpickling a damaged file raises nearly anything
-        raise ModelError(
-            f"no readable checkpoint ({type(error).__name__})",
-            node=str(path),
-            advice="Delete it, or train without --resume",
-        ) from error
-    wanted = json.dumps(asdict(settings), sort_keys=True)
-    if found != wanted:
-        raise UsageError(
-            f"the checkpoint was made with {found}",
-            node=str(path),
-            wanted=wanted,
-            advice="Give the same options, or train without --resume",
-        )
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["epochs"])
 
 
 def export(network: Shaped, settings: Settings, data: Dataset, folder: Path) -> Trained:

@@ -41,7 +41,7 @@ def tables_section(found: Sequence[Counted]) -> Section:
         (
             f"{met} of {len(printed)} printed figures are met to the last digit; each of the others"
             " has its reason beside it.",
-            COUNTED,
+            f"{COUNTED} {table_cells.note(found)}".strip(),
         ),
         tuple(_counted(one) for one in found),
     )

@@ -125,10 +125,6 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
         resolution=resolution,
         classes=CLASSES,
         weights=WEIGHTS,
-        onnx=None,
-        calibrate=None,
-        images=None,
-        input_range=None,
         samples=SAMPLES,
     )
     size = f"{alpha:g}-{resolution}"

@@ -6,10 +6,24 @@ printed figure with the difference, and the reason of a difference beside all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # no torch is needed here
     from mbn.paper.tables import Figure, Row, Table
+
+
+_REMEMBERED = {"10", "11", "12", "13", "14"}
+
+
+def note(found: Sequence[Table]) -> str:
+    """What is to be known of the printed figures; empty where nothing is."""
+    if not any(table.number in _REMEMBERED for table in found):
+        return ""
+    return (
+        "The printed figures of tables 10 to 14 were written down from memory, not from the paper"
+        " in hand."
+    )
 
 
 def title(table: Table) -> str:
