@@ -79,13 +79,19 @@ def run(flasher: swd.SwdFlasher | DriveFlasher | QemuFlasher, wanted: Wanted) ->
     return said
 
 
+FLASH = 0x08000000  # of the STM32F405
+
 # -- payloads ------------------------------------------------------------------------------------
 
 
 def test_payload_is_what_the_elf_loads(wanted: Wanted, image: Image) -> None:
     payload = read_payload(wanted.hex, wanted.board)
     assert image.bin is not None
-    assert payload.parts == ((0x08000000, image.bin.read_bytes()),)
+    flash = image.bin.read_bytes()
+    assert payload.parts[0][0] == FLASH
+    for address, data in payload.parts:
+        assert flash[address - FLASH :][: len(data)] == data
+    assert 0 <= len(flash) - payload.size_bytes < 16  # the gap before the weights, if any
 
 
 def test_pages_are_whole_and_aligned() -> None:
@@ -256,8 +262,12 @@ def test_swd_erases_writes_and_reads_back(
     pytest.importorskip("pyocd")
     monkeypatch.setenv("FAKE_STRICT", "1")
     assert run(swd.SwdFlasher(wanted.board, "PROBE1", wanted.hex), wanted) == []
-    ((_, data),) = read_payload(wanted.hex, wanted.board).parts
-    assert probe.read_bytes() == data + b"\xa5" * (0x10000 - len(data))
+    found = probe.read_bytes()
+    parts = read_payload(wanted.hex, wanted.board).parts
+    for address, data in parts:
+        assert found[address - FLASH :][: len(data)] == data
+    end = parts[-1][0] + len(parts[-1][1]) - FLASH
+    assert found[end:] == b"\xa5" * (0x10000 - end)
     log = probe.with_suffix(".log").read_text(encoding="ascii").splitlines()
     assert [line.split()[0] for line in log] == ["commander", "erase", "load", "commander", "reset"]
     assert all("--uid PROBE1 --target stm32f405rgtx" in line for line in log)
@@ -460,5 +470,6 @@ def test_a_dry_run_says_all_and_touches_nothing(wanted: Wanted) -> None:
     with flasher_for(wanted, Place(port="/dev/ttyNONE")) as flasher:
         text = steps_text(flasher, payload)
     assert "by uart: the ROM bootloader on /dev/ttyNONE" in text
-    assert f"0x08000000  {payload.size_bytes:>9,} bytes" in text
+    for address, data in payload.parts:
+        assert f"0x{address:08x}  {len(data):>9,} bytes" in text
     assert "identify  on /dev/ttyNONE" in text
