@@ -269,7 +269,8 @@ def test_swd_erases_writes_and_reads_back(
     end = parts[-1][0] + len(parts[-1][1]) - FLASH
     assert found[end:] == b"\xa5" * (0x10000 - end)
     log = probe.with_suffix(".log").read_text(encoding="ascii").splitlines()
-    assert [line.split()[0] for line in log] == ["commander", "erase", "load", "commander", "reset"]
+    steps = ["commander", "erase", "load", *["commander" for _ in parts], "reset"]
+    assert [line.split()[0] for line in log] == steps
     assert all("--uid PROBE1 --target stm32f405rgtx" in line for line in log)
 
 
