@@ -40,7 +40,7 @@ def tables_section(found: Sequence[Counted]) -> Section:
         "The paper's tables, counted",
         (
             f"{met} of {len(printed)} printed figures are met to the last digit; each of the others"
-            " has its reason beside it.",
+            " has its reason beside it, as far as one is known.",
             f"{COUNTED} {table_cells.note(found)}".strip(),
         ),
         tuple(_counted(one) for one in found),
