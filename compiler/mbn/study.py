@@ -154,7 +154,7 @@ def perform(run: Run, data: Dataset, folder: Path, progress: Progress) -> Result
         seed=run.seed,
         epochs=design.epochs,
         macs=counted.macs,
-        params=sum(int(np.prod(layer.weights_shape)) for layer in counted.layers),
+        params=counted.params,
         float_percent=round(trained.accuracy.percent, 4),
         int8_percent=round(exact_percent(integers, data), 4),
         images=trained.accuracy.total,

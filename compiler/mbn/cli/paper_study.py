@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import queue
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,33 +215,26 @@ def _show_news(news: Any, bar: Progress, tasks: dict[str, TaskID]) -> None:
 
 def decode(runs: list[Run], folder: Path, console: Console) -> None:
     """Decodes each resolution's pictures once, before there are several readers."""
-    from mbn.model.pictures import read_split  # noqa: PLC0415
-
     for resolution in dict.fromkeys(one.variant.resolution for one in runs):
-        kind, _, path = runs[0].data.partition(":")
-        if kind != "split":
-            load_data(runs[0].data, resolution, folder)
-            continue
         with progress_of(console) as bar:
-            task = bar.add_task(f"reading {Path(path).name} at {resolution}", total=None)
-            read_split(
-                Path(path),
-                resolution,
-                cache=folder / "pictures",
-                progress=lambda done, of, bar=bar, task=task: bar.update(  # type: ignore[misc]
-                    task, completed=done, total=of
-                ),
-            )
+            task = bar.add_task(f"reading the data at {resolution}", total=None)
+            load_data(runs[0].data, resolution, folder, partial(_show_read, bar, task))
 
 
-def load_data(spec: str, resolution: int, folder: Path) -> Dataset:
+def _show_read(bar: Progress, task: TaskID, done: int, of: int) -> None:
+    bar.update(task, completed=done, total=of)
+
+
+def load_data(
+    spec: str, resolution: int, folder: Path, progress: Callable[[int, int], None] | None = None
+) -> Dataset:
     """The data, from what was decoded where it is a split."""
     from mbn.model.data import load  # noqa: PLC0415
     from mbn.model.pictures import read_split  # noqa: PLC0415
 
     kind, _, path = spec.partition(":")
     if kind == "split" and path:
-        return read_split(Path(path), resolution, cache=folder / "pictures")
+        return read_split(Path(path), resolution, cache=folder / "pictures", progress=progress)
     return load(spec, resolution)
 
 

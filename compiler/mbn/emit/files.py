@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mbn import ir
 from mbn.arithmetic import pixel_codes
 from mbn.emit import results
-from mbn.emit.names import identifier, kernel_names
+from mbn.emit.names import comment, identifier, kernel_names
 
 COLUMNS = 100
 INCLUDES = {
@@ -145,7 +145,7 @@ def _about(job: _Job) -> str:
     host = (
         f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
     )
-    return f"""/* {_comment(network.name)}, compiled by mbn.
+    return f"""/* {comment(network.name)}, compiled by mbn.
  *
  * Model:  {job.model_sha256}
  * Input:  {source.shape_text} int8, real = {source.scale!r} * (q - {source.zero_point}), \
@@ -154,10 +154,6 @@ def _about(job: _Job) -> str:
  * Cost:   {network.macs} multiply-accumulates, {network.params} parameters,
  *         {plan.arena_bytes} bytes of arena, {job.weights_bytes} bytes of weights and tables
  */"""
-
-
-def _comment(text: str) -> str:
-    return text.replace("*/", "* /")
 
 
 def _header(job: _Job) -> str:
@@ -256,7 +252,7 @@ def _source(job: _Job) -> str:
             users = [str(i) for i, other in enumerate(names) if other == name]
             parts.append(
                 f"/* Stage{'s' if len(users) > 1 else ''} {', '.join(users)}: "
-                f"{_comment(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
+                f"{comment(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
             )
     for index, name in enumerate(names):
         parts.append(_stage_function(job, index, name))
@@ -321,7 +317,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
         for (role, at), dtype in zip(code.arguments, code.parameter_types, strict=True)
     )
     unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
-    return f"""/* Stage {index}: {stage.kind} {_comment(stage.name)}
+    return f"""/* Stage {index}: {stage.kind} {comment(stage.name)}
  * {source} -> {out.shape_text}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept}, {place.row_bytes} bytes a row */
@@ -472,7 +468,7 @@ def _weights(job: _Job) -> str:
         stage = job.network.stages[index]
         for table in code.tables:
             shape = " x ".join(str(size) for size in table.values.shape)
-            about = f"{_comment(stage.name)}: {_comment(table.meaning)}"
+            about = f"{comment(stage.name)}: {comment(table.meaning)}"
             parts.append(
                 f"/* Stage {index}, {about}; {shape}. */\n"
                 f"const alignas(4) {C_TYPES[str(table.values.dtype)]} "

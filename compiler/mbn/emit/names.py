@@ -22,6 +22,11 @@ def identifier(text: str) -> str:
     return name if name and not name[0].isdigit() else f"n_{name}"
 
 
+def comment(text: str) -> str:
+    """Text that ends no comment of C."""
+    return text.replace("*/", "* /")
+
+
 def kernel_names(network: ir.Network, texts: Sequence[str]) -> list[str]:
     """One function name a stage; stages with equal text share it."""
     by_text: dict[str, str] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbn import ir
+from mbn.emit.names import comment
 
 
 def about(network: ir.Network) -> str:
@@ -21,11 +22,7 @@ def about(network: ir.Network) -> str:
     if len(outputs) == 1:
         return f"Output: {one(outputs[0])}"
     lines = [f"  {at} {out.name}: {one(out)}" for at, out in enumerate(outputs)]
-    return "\n * ".join(["Results, each a whole map:", *(_comment(line) for line in lines)])
-
-
-def _comment(text: str) -> str:
-    return text.replace("*/", "* /")
+    return "\n * ".join(["Results, each a whole map:", *(comment(line) for line in lines)])
 
 
 def macros(network: ir.Network, prefix: str) -> str:

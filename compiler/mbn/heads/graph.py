@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mbn.heads.networks import Ssd
 from mbn.heads.spec import Head
-from mbn.model.graph import INPUT, IR_VERSION, OPSET, conv_attributes, float_graph
+from mbn.model.graph import INPUT, checked_model, conv_attributes, float_graph
 from mbn.model.graph import LOGITS as VECTOR
 from mbn.model.mobilenet import ConvNormClamp, MobileNet, folded, folded_layer
 
@@ -102,13 +102,4 @@ def ssd_graph(
             )
             shape = [1, side, side, predictor.out_channels]
             outputs.append(helper.make_tensor_value_info(own, TensorProto.FLOAT, shape))
-    image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, 3, resolution, resolution])
-    made = helper.make_model(
-        helper.make_graph(nodes, name, [image], outputs, initializer=constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="mbn",
-    )
-    helper.set_model_props(made, dict(sorted(metadata.items())))
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    return checked_model((3, resolution, resolution), outputs, nodes, constants, name, metadata)

@@ -81,16 +81,25 @@ def model(
     name: str,
     metadata: Mapping[str, str],
 ) -> onnx.ModelProto:
-    """Nodes and constants as a checked model; metadata becomes `metadata_props`, sorted."""
-    shape_in = [1, network.channels, network.resolution, network.resolution]
+    """`checked_model` of a network whose result are logits."""
+    logits = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, [1, network.classes])
+    shape_in = (network.channels, network.resolution, network.resolution)
+    return checked_model(shape_in, [logits], nodes, constants, name, metadata)
+
+
+def checked_model(
+    shape_in: tuple[int, int, int],
+    outputs: Sequence[onnx.ValueInfoProto],
+    nodes: Sequence[onnx.NodeProto],
+    constants: Sequence[onnx.TensorProto],
+    name: str,
+    metadata: Mapping[str, str],
+) -> onnx.ModelProto:
+    """Nodes and constants as a checked model; metadata becomes `metadata_props`, sorted.
+    shape_in: channels, rows, columns."""
+    image = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, *shape_in])
     made = helper.make_model(
-        helper.make_graph(
-            nodes,
-            name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape_in)],
-            [helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, [1, network.classes])],
-            initializer=constants,
-        ),
+        helper.make_graph(nodes, name, [image], outputs, initializer=constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="mbn",

@@ -104,6 +104,11 @@ class Shape:
     def macs(self) -> int:
         return sum(layer.size_out**2 * layer.channels_out * layer.fan_in for layer in self.layers)
 
+    @property
+    def params(self) -> int:
+        """Weights of convolutions and dense layers, as the paper counts."""
+        return sum(layer.fan_in * layer.channels_out for layer in self.layers)
+
 
 def width(base: int, alpha: float) -> int:
     """Channels of a layer that has `base` at alpha 1.

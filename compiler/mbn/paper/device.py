@@ -46,8 +46,7 @@ class Size:
 
     @property
     def params(self) -> int:
-        """Weights of convolutions and dense layers, as the paper counts."""
-        return sum(layer.fan_in * layer.channels_out for layer in self.shape.layers)
+        return self.shape.params
 
 
 SIZES = tuple(Size(alpha, resolution) for alpha in fit.ALPHAS for resolution in fit.RESOLUTIONS)
