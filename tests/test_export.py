@@ -291,14 +291,14 @@ def test_zephyr_module(folders: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_all_forms_have_the_same_sources(folders: dict[str, Path], library: Library) -> None:
-    """But for Arduino's pragma; no template key is left, no path of this machine."""
+    """No template key is left, no path of this machine."""
     for form, root in folders.items():
         for path in (p for p in root.rglob("*") if p.is_file()):
             text = path.read_text()
             assert not re.search(r"@(?!PACKAGE_INIT)[A-Z]+@", text), path
             assert str(Path(__file__).parents[1]) not in text, path
         for path in (root / "src").rglob("*"):
-            if path.is_file() and (form, path.name) != ("arduino", f"{NAME}.c"):
+            if path.is_file():
                 other = folders["cmake"] / path.relative_to(root)
                 assert path.read_bytes() == other.read_bytes()
     assert exported(library, "cmake") == exported(library, "cmake")

@@ -10,9 +10,9 @@
 
 static int8_t *address(const mbn_state *state, uint32_t offset_bytes)
 {
-    const uint32_t near = state->network->near_bytes;
-    if (near != 0u && offset_bytes >= near) {
-        return (int8_t *)state->far + (offset_bytes - near);
+    const uint32_t near_bytes = state->network->near_bytes;
+    if (near_bytes != 0u && offset_bytes >= near_bytes) {
+        return (int8_t *)state->far_arena + (offset_bytes - near_bytes);
     }
     return (int8_t *)state->arena + offset_bytes;
 }
@@ -122,10 +122,41 @@ static bool input_complete(const mbn_state *state)
     return state->rows_done[input] >= state->network->tensors[input].height;
 }
 
+/* Whether the FPU may be used: CPACR.CP10 (ARMv7-M: DDI 0403, B3.2.20; ARMv8-M: DDI 0553). */
+static bool fpu_is_on(void)
+{
+#if (defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+    uint32_t control, exception;
+    __asm volatile("mrs %0, control" : "=r"(control));
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    if ((control & 1u) != 0u && exception == 0u) {
+        return true; /* an unprivileged thread faults where it reads CPACR */
+    }
+    return (*(const volatile uint32_t *)(uintptr_t)0xE000ED88u >> 20 & 1u) != 0u;
+#else
+    return true;
+#endif
+}
+
+/* What the rest of this file relies on without looking again. */
+static bool usable(const mbn_state *state)
+{
+    return state != NULL && state->network != NULL;
+}
+
+static bool aligned(const uint8_t *arena)
+{
+    return ((uintptr_t)arena & 15u) == 0u;
+}
+
 mbn_status mbn_begin(mbn_state *state)
 {
-    if (state == NULL || state->network == NULL || state->arena == NULL) {
+    if (!usable(state) || state->arena == NULL || !aligned(state->arena) ||
+        !aligned(state->far_arena)) {
         return MBN_ERR_ARGUMENT;
+    }
+    if (state->network->needs_fpu && !fpu_is_on()) {
+        return MBN_ERR_FPU;
     }
     for (uint16_t t = 0; t < state->network->tensor_count; t++) {
         state->rows_done[t] = 0;
@@ -133,7 +164,7 @@ mbn_status mbn_begin(mbn_state *state)
     state->segment = 0;
     *state->guard_low = MBN_GUARD_WORD;
     *state->guard_high = MBN_GUARD_WORD;
-    if (state->far != NULL) {
+    if (state->far_arena != NULL) {
         *state->far_guard_low = MBN_GUARD_WORD;
         *state->far_guard_high = MBN_GUARD_WORD;
     }
@@ -142,23 +173,25 @@ mbn_status mbn_begin(mbn_state *state)
 
 int8_t *mbn_input_row(const mbn_state *state)
 {
-    const mbn_tensor *in = &state->network->tensors[state->network->input];
-    if (input_complete(state)) {
+    if (!usable(state) || input_complete(state)) {
         return NULL;
     }
+    const mbn_tensor *in = &state->network->tensors[state->network->input];
     return row_slot(state, in, state->rows_done[state->network->input]);
 }
 
 mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
 {
+    if (!usable(state)) {
+        return MBN_ERR_ARGUMENT;
+    }
     const mbn_network *network = state->network;
     const mbn_tensor *in = &network->tensors[network->input];
-    int8_t *slot = mbn_input_row(state);
-    if (slot == NULL) {
+    if (input_complete(state)) {
         return MBN_ERR_STATE;
     }
     if (row != NULL) {
-        memcpy(slot, row, (size_t)in->width * in->channels);
+        memcpy(mbn_input_row(state), row, (size_t)in->width * in->channels);
     }
     state->rows_done[network->input]++;
     if (network->input_mode == MBN_INPUT_STREAM) {
@@ -169,11 +202,14 @@ mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
 
 mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row)
 {
+    if (!usable(state) || row == NULL) {
+        return MBN_ERR_ARGUMENT;
+    }
     const mbn_tensor *in = &state->network->tensors[state->network->input];
     const int8_t *codes = state->network->pixels;
     int8_t *slot = mbn_input_row(state);
-    if (slot == NULL || row == NULL) {
-        return slot == NULL ? MBN_ERR_STATE : MBN_ERR_ARGUMENT;
+    if (slot == NULL) {
+        return MBN_ERR_STATE;
     }
     for (uint32_t x = 0; x < in->width; x++) {
         for (uint32_t c = 0; c < in->channels; c++) {
@@ -186,6 +222,9 @@ mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row)
 
 mbn_status mbn_finish(mbn_state *state)
 {
+    if (!usable(state)) {
+        return MBN_ERR_ARGUMENT;
+    }
     const mbn_network *network = state->network;
     if (!input_complete(state)) {
         return MBN_ERR_STATE;
@@ -199,6 +238,7 @@ mbn_status mbn_finish(mbn_state *state)
         state->segment++;
     }
     if (!mbn_guards_ok(state)) {
+        state->segment = 0; /* no result: all rows are made, so that another call ends here again */
         return MBN_ERR_GUARD;
     }
     return MBN_OK;
@@ -206,17 +246,17 @@ mbn_status mbn_finish(mbn_state *state)
 
 bool mbn_guards_ok(const mbn_state *state)
 {
-    bool near = *state->guard_low == MBN_GUARD_WORD && *state->guard_high == MBN_GUARD_WORD;
-    return near && (state->far == NULL || (*state->far_guard_low == MBN_GUARD_WORD &&
-                                           *state->far_guard_high == MBN_GUARD_WORD));
+    bool whole = *state->guard_low == MBN_GUARD_WORD && *state->guard_high == MBN_GUARD_WORD;
+    return whole && (state->far_arena == NULL || (*state->far_guard_low == MBN_GUARD_WORD &&
+                                                  *state->far_guard_high == MBN_GUARD_WORD));
 }
 
 const int8_t *mbn_output(const mbn_state *state)
 {
-    const mbn_network *network = state->network;
-    if (state->segment < network->segment_count) {
+    if (!usable(state) || state->segment < state->network->segment_count) {
         return NULL;
     }
+    const mbn_network *network = state->network;
     return row_slot(state, &network->tensors[network->output], 0);
 }
 
@@ -235,16 +275,16 @@ const mbn_tensor *mbn_result_tensor(const mbn_network *network, uint16_t index)
 
 const int8_t *mbn_result(const mbn_state *state, uint16_t index)
 {
-    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
-    if (tensor == NULL || mbn_output(state) == NULL) {
+    if (mbn_output(state) == NULL) {
         return NULL;
     }
-    return row_slot(state, tensor, 0);
+    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
+    return tensor == NULL ? NULL : row_slot(state, tensor, 0);
 }
 
 mbn_status mbn_copy_result(const mbn_state *state, uint16_t index, int8_t *to)
 {
-    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
+    const mbn_tensor *tensor = usable(state) ? mbn_result_tensor(state->network, index) : NULL;
     if (tensor == NULL || to == NULL) {
         return MBN_ERR_ARGUMENT;
     }

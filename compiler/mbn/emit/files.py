@@ -23,6 +23,9 @@ from mbn.emit import results
 from mbn.emit.names import comment, identifier, kernel_names
 
 COLUMNS = 100
+# Of tables, said where one is declared and where it is defined: a compiler that finds none at one
+# of the two takes its ABI's own there (16 bytes on x86-64, 8 on the M55); the other may have less.
+ALIGNED = {"int8": "", "int16": "", "int32": "alignas(4) "}
 INCLUDES = {
     ir.StageKind.SOFTMAX: '#include "scalar/softmax.h"\n',
     ir.StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
@@ -268,10 +271,15 @@ def _declarations(job: _Job) -> str:
     for index, code in enumerate(job.codes):
         for table in code.tables:
             lines.append(
-                f"extern const {C_TYPES[str(table.values.dtype)]} "
+                f"extern const {_table_type(table)} "
                 f"{job.table_name(index, table)}[{table.values.size}];"
             )
     return "\n".join(lines) + "\n"
+
+
+def _table_type(table: Table) -> str:
+    kind = str(table.values.dtype)
+    return f"{ALIGNED[kind]}{C_TYPES[kind]}"
 
 
 def _is_padded(job: _Job, index: int) -> bool:
@@ -380,7 +388,7 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
     .near_bytes = {job.plan.near_bytes},
     .weights_bytes = {job.weights_bytes},
     .macs = {job.network.macs},
-}};
+{_needs_fpu(job)}}};
 
 {_far(job)}mbn_status {prefix}_init({prefix}_state *state)
 {{
@@ -398,6 +406,11 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 """
 
 
+def _needs_fpu(job: _Job) -> str:
+    """What the kernels' own headers say; the scalar set's say nothing."""
+    return "" if job.kernel_set == "scalar" else "    .needs_fpu = MBN_NEEDS_FPU,\n"
+
+
 def _far(job: _Job) -> str:
     """The arena's second part, which the linker puts into a memory of its own."""
     if not job.far_bytes:
@@ -407,7 +420,7 @@ static struct {{
     uint32_t guard_low;
     alignas(16) uint8_t arena[{job.prefix.upper()}_FAR_BYTES];
     uint32_t guard_high;
-}} far __attribute__((section(".mbn_far")));
+}} far_arena __attribute__((section(".mbn_far")));
 
 """
 
@@ -415,9 +428,9 @@ static struct {{
 def _far_fields(job: _Job) -> str:
     if not job.far_bytes:
         return ""
-    return """        .far = far.arena,
-        .far_guard_low = &far.guard_low,
-        .far_guard_high = &far.guard_high,
+    return """        .far_arena = far_arena.arena,
+        .far_guard_low = &far_arena.guard_low,
+        .far_guard_high = &far_arena.guard_high,
 """
 
 
@@ -471,7 +484,7 @@ def _weights(job: _Job) -> str:
             about = f"{comment(stage.name)}: {comment(table.meaning)}"
             parts.append(
                 f"/* Stage {index}, {about}; {shape}. */\n"
-                f"const alignas(4) {C_TYPES[str(table.values.dtype)]} "
+                f"const {_table_type(table)} "
                 f"{job.table_name(index, table)}[{table.values.size}] = {{\n"
                 f"{_values(table.values.reshape(-1))}}};\n"
             )

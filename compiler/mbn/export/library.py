@@ -111,7 +111,7 @@ def exported(library: Library, form: str) -> dict[str, str]:
     """Every file of the library in that form. Raises `UsageError` for a form that there is not."""
     if form not in FORMS:
         raise UsageError(f"--export {form}", wanted="one of " + ", ".join(FORMS))
-    files = {f"src/{path}": text for path, text in _sources(library, form).items()}
+    files = {f"src/{path}": text for path, text in _sources(library).items()}
     keys = _keys(library, form, files)
     for folder in ("common", form):
         root = _TEMPLATES / folder
@@ -142,18 +142,14 @@ static const int8_t *copied_output(void)
 """
 
 
-def _sources(library: Library, form: str) -> dict[str, str]:
+def _sources(library: Library) -> dict[str, str]:
     """src/: the network under its own name, the runtime, and the kernels that it includes."""
     prefix = library.prefix
     names = {name: name.replace("network", prefix) for name in library.generated}
     names["weights.c"] = f"{prefix}_weights.c"
     files = {}
     for name, text in library.generated.items():
-        renamed = text.replace('#include "network.h"', f'#include "{prefix}.h"')
-        if form == "arduino" and name == "network.c":
-            # Arduino builds with -Os, and a library can't say otherwise
-            renamed = '#pragma GCC optimize("O2")\n' + renamed
-        files[names[name]] = renamed
+        files[names[name]] = text.replace('#include "network.h"', f'#include "{prefix}.h"')
     files["mbn/mbn.h"] = (library.runtime / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
     files["mbn/mbn.c"] = (library.runtime / "src" / "mbn.c").read_text(encoding="utf-8")
     files[f"{prefix}_sample.h"] = _sample(library)

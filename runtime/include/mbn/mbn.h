@@ -8,6 +8,18 @@
  * Maps lie in the arena as rows. A tensor that keeps all its rows is a map; one that keeps fewer
  * is a ring, row y at slot y % depth. Within a row either pixels are interleaved (plane_bytes 0:
  * byte x * channels + c) or each channel is a plane of plane_bytes (byte c * plane_bytes + x).
+ *
+ * Wanted of the program around it, for none of it can be seen from here:
+ * - a little-endian machine;
+ * - where the core has an FPU and the kernels use it (they keep data in its registers): it is on,
+ *   and its registers are saved when threads or interrupts that use it change (in Zephyr
+ *   CONFIG_FPU_SHARING), or results are wrong without a word;
+ * - loads and stores that are not aligned are not trapped: CCR.UNALIGN_TRP is clear, and neither
+ *   state nor weights lie in memory of device type (on the M7 that is SDRAM until the MPU says
+ *   otherwise);
+ * - one thread a state at a time; two states may run side by side;
+ * - 1,024 bytes of stack below the caller of any function here (up to 480 were measured in
+ *   optimised builds; a build without optimisation is not bounded).
  */
 #ifndef MBN_MBN_H
 #define MBN_MBN_H
@@ -15,6 +27,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "mbn: packed weights are read as little-endian words; build for a little-endian machine"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,9 +45,10 @@ extern "C" {
 /* 0, or a negative reason. */
 typedef enum mbn_status {
     MBN_OK = 0,
-    MBN_ERR_ARGUMENT = -1, /* a null pointer, a size that is not the network's */
+    MBN_ERR_ARGUMENT = -1, /* a null pointer, an arena that is not 16-byte aligned */
     MBN_ERR_STATE = -2,    /* a call out of order: too many rows, a result before the end */
-    MBN_ERR_GUARD = -3     /* a guard word beside the arena was overwritten */
+    MBN_ERR_GUARD = -3,    /* a guard word beside the arena was overwritten */
+    MBN_ERR_FPU = -4       /* the kernels keep data in FPU registers, and the FPU is off */
 } mbn_status;
 
 /* A tensor and where its rows lie. Flash; generated. */
@@ -106,6 +123,7 @@ typedef struct mbn_network {
     uint32_t near_bytes; /* of the arena, where a second memory holds the rest; 0: it is one */
     uint32_t weights_bytes;
     uint32_t macs;
+    bool needs_fpu; /* the kernels keep data in its registers */
 } mbn_network;
 
 /* Watches a run: times it, checks it, stops at any layer. Any function may be null. */
@@ -129,13 +147,14 @@ typedef struct mbn_state {
     int8_t **band;                /* network->band_rows */
     uint32_t *guard_low;          /* the word before the arena */
     uint32_t *guard_high;         /* the word after it */
-    uint8_t *far;                 /* the arena from near_bytes on; null: it is one */
+    uint8_t *far_arena;           /* the arena from near_bytes on; null: it is one */
     uint32_t *far_guard_low;
     uint32_t *far_guard_high;
     uint16_t segment;             /* the segment that runs now */
 } mbn_state;
 
-/* Forgets what came and is ready for the first row of an image. */
+/* Forgets what came and is ready for the first row of an image. Checks what it can: pointers, the
+ * arena's alignment, and, unless the thread is unprivileged and may not look, that the FPU is on. */
 MBN_MUST_USE mbn_status mbn_begin(mbn_state *state);
 
 /* Where the caller may write the next row (canonical: width x channel) before mbn_push_row with a
@@ -155,7 +174,8 @@ MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
 /* Whether all guard words are as mbn_begin left them. */
 bool mbn_guards_ok(const mbn_state *state);
 
-/* The first result: the output tensor's first row; null before mbn_finish succeeded. */
+/* The first result: the output tensor's first row; null before mbn_finish succeeded, and so after
+ * it found a guard overwritten. */
 const int8_t *mbn_output(const mbn_state *state);
 
 /* How many results there are, and what result `index` is; null where there is none of it. */

@@ -89,7 +89,7 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
               [r1] "+r"(rows[1]), [r2] "+r"(rows[2])                                              \
             : [f0] "t"(taps->w02[0]), [f1] "t"(taps->w02[1]), [f2] "t"(taps->w02[2]),             \
               [f3] "t"(taps->w1_low), [f4] "t"(taps->w1_high), [b] "t"(taps->bias),               \
-              [zp] "i"(zero_point), [zp1] "i"((zero_point & 255) << 24),                          \
+              [zp] "i"(zero_point), [zp1] "i"((uint32_t)(zero_point & 255) << 24),                          \
               [zp2] "i"((zero_point & 255) * 0x101)                                               \
             : "memory")
 

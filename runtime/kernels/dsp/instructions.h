@@ -23,11 +23,17 @@ MBN_INLINE uint32_t mbn_load32(const void *from)
     return word;
 }
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(MBN_PORTABLE)
 
 #include <arm_acle.h>
 
 #define MBN_DSP 1
+
+#if defined(__ARM_FP)
+#define MBN_NEEDS_FPU true /* addresses, weights and sums wait in its registers */
+#else
+#define MBN_NEEDS_FPU false
+#endif
 
 /* bytes 0 and 2, sign-extended to halfwords */
 MBN_INLINE uint32_t mbn_sxtb16(uint32_t word)
@@ -102,6 +108,7 @@ MBN_INLINE int32_t mbn_ssat8(int32_t value)
 #else
 
 #define MBN_DSP 0
+#define MBN_NEEDS_FPU false
 
 MBN_INLINE int32_t mbn_half(uint32_t word, unsigned int top)
 {

@@ -2,6 +2,8 @@
 #ifndef MBN_DSP_KERNELS_H
 #define MBN_DSP_KERNELS_H
 
+#include "scalar/compiler.h"
+
 /* The pointwise's asm takes all fourteen registers. gcc's scheduling before register allocation
  * stretches other values across it, which leaves none (measured too: it only adds spills). */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)

@@ -3,6 +3,8 @@
 #ifndef MBN_M7_KERNELS_H
 #define MBN_M7_KERNELS_H
 
+#include "scalar/compiler.h"
+
 #define MBN_DSP_GROUP 3
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)

@@ -10,11 +10,13 @@
 
 #include "scalar/kernels.h"
 
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && !defined(MBN_PORTABLE)
 #define MBN_MVE 1
+#define MBN_NEEDS_FPU true /* vectors are its registers */
 #include <arm_mve.h>
 #else
 #define MBN_MVE 0
+#define MBN_NEEDS_FPU false
 #endif
 
 /* gcc takes an asm statement's size from its lines, and places literals and branches by it; .rept

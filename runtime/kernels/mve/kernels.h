@@ -3,6 +3,8 @@
 #ifndef MBN_MVE_KERNELS_H
 #define MBN_MVE_KERNELS_H
 
+#include "scalar/compiler.h"
+
 /* The pointwise's asm takes nearly all core registers: see dsp/kernels.h. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
 #pragma GCC optimize("no-schedule-insns")

@@ -11,7 +11,8 @@
 
 #include "scalar/kernels.h"
 
-#if defined(__ARM_ARCH_6M__)
+#if defined(__ARM_ARCH_6M__) && !defined(MBN_PORTABLE)
+#define MBN_V6 1
 
 /* r1 values, r2 weights, r3 and r4 two weights, r0 and r5 products, r6 = 0 and r7 = 1: LDRSB takes
  * no constant offset. */
@@ -34,7 +35,7 @@
 /* AAPCS: sum in r0, x in r1, w in r2, taps in r3, step (of three pixels less 2) at first [sp].
  * Then [sp + 16] is sum, [sp + 20] the end of the weights, [sp + 24] that of the last four taps. */
 #define MBN_V6_FUNCTION(NAME, TAP)                                                                 \
-    static __attribute__((naked, noinline, unused)) void NAME(                                     \
+    static __attribute__((naked, noinline, unused, no_instrument_function)) void NAME(             \
         __attribute__((unused)) int32_t *sum, __attribute__((unused)) const int8_t *x,             \
         __attribute__((unused)) const int8_t *w, __attribute__((unused)) int32_t taps,             \
         __attribute__((unused)) int32_t step)                                                      \

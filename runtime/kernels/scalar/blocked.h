@@ -15,7 +15,7 @@
 /* Within low .. high. */
 MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
 {
-#if defined(__ARM_FEATURE_SAT)
+#if defined(__ARM_FEATURE_SAT) && !defined(MBN_PORTABLE)
     if (low == -128 && high == 127) {
         __asm__("ssat %0, #8, %0" : "+r"(value) : : "cc");
         return value;
@@ -70,7 +70,7 @@ MBN_INLINE void mbn_scalar_tap(int32_t *sum, const int8_t *x, const int8_t *w, i
 }
 
 /* ARMv7-M without the DSP extension; the asm takes constants, which inlining must have found. */
-#if defined(__ARM_ARCH_7M__) && defined(__OPTIMIZE__)
+#if defined(__ARM_ARCH_7M__) && !defined(MBN_PORTABLE)
 #define MBN_V7_TAPS 1
 #else
 #define MBN_V7_TAPS 0
@@ -111,7 +111,7 @@ MBN_INLINE void mbn_scalar_four(int32_t *sum, const int8_t **x, const int8_t **w
 MBN_INLINE void mbn_scalar_sums(int32_t *sum, const int8_t *x, const int8_t *w, int32_t taps,
                                 int32_t step, int32_t across, int32_t pixels, int32_t channels)
 {
-#if defined(__ARM_ARCH_6M__)
+#if defined(MBN_V6)
     if (channels == 2 && (pixels == 1 || across == 1)) {
         mbn_v6_sums(sum, x, w, taps, step, pixels);
         return;

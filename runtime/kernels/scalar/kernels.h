@@ -9,9 +9,13 @@
 #ifndef MBN_SCALAR_KERNELS_H
 #define MBN_SCALAR_KERNELS_H
 
+#include "scalar/compiler.h"
+
 #include <stdint.h>
 
-#define MBN_INLINE static inline __attribute__((always_inline, unused))
+/* Not instrumented (-finstrument-functions): calls between the asm statements leave no registers. */
+#define MBN_INLINE                                                                                 \
+    static inline __attribute__((always_inline, unused, no_instrument_function))
 
 /* Before a loop of at most four turns whose count is constant once inlined: without it gcc keeps
  * the small arrays that it indexes in memory. MBN_FULLY: of at most sixteen. (Without optimisation

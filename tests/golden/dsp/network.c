@@ -11,12 +11,12 @@
 #include "dsp/kernels.h"
 
 /* weights.c */
-extern const int32_t mbn_model_00_pointwise[36];
-extern const int32_t mbn_model_01_depthwise[28];
-extern const int32_t mbn_model_01_pointwise[18];
-extern const int32_t mbn_model_02_pool_bias[1];
-extern const int32_t mbn_model_02_pool_doubled[1];
-extern const int32_t mbn_model_03_pointwise[14];
+extern const alignas(4) int32_t mbn_model_00_pointwise[36];
+extern const alignas(4) int32_t mbn_model_01_depthwise[28];
+extern const alignas(4) int32_t mbn_model_01_pointwise[18];
+extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
+extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
+extern const alignas(4) int32_t mbn_model_03_pointwise[14];
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_m128[16] = {
@@ -196,6 +196,7 @@ const mbn_network mbn_model = {
     .near_bytes = 0,
     .weights_bytes = 392,
     .macs = 1983,
+    .needs_fpu = MBN_NEEDS_FPU,
 };
 
 mbn_status mbn_model_init(mbn_model_state *state)

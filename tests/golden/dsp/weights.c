@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 /* weights.c */
-extern const int32_t mbn_model_00_pointwise[36];
-extern const int32_t mbn_model_01_depthwise[28];
-extern const int32_t mbn_model_01_pointwise[18];
-extern const int32_t mbn_model_02_pool_bias[1];
-extern const int32_t mbn_model_02_pool_doubled[1];
-extern const int32_t mbn_model_03_pointwise[14];
+extern const alignas(4) int32_t mbn_model_00_pointwise[36];
+extern const alignas(4) int32_t mbn_model_01_depthwise[28];
+extern const alignas(4) int32_t mbn_model_01_pointwise[18];
+extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
+extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
+extern const alignas(4) int32_t mbn_model_03_pointwise[14];
 
 /* Stage 0, stem: pointwise streams, two channels each; 2 x 18. */
 const alignas(4) int32_t mbn_model_00_pointwise[36] = {

@@ -13,19 +13,19 @@
 
 /* weights.c */
 extern const int8_t mbn_model_00_weights[108];
-extern const int32_t mbn_model_00_conv_bias[4];
-extern const int32_t mbn_model_00_conv_doubled[4];
+extern const alignas(4) int32_t mbn_model_00_conv_bias[4];
+extern const alignas(4) int32_t mbn_model_00_conv_doubled[4];
 extern const int8_t mbn_model_01_depthwise[36];
-extern const int32_t mbn_model_01_depthwise_bias[4];
-extern const int32_t mbn_model_01_depthwise_doubled[4];
+extern const alignas(4) int32_t mbn_model_01_depthwise_bias[4];
+extern const alignas(4) int32_t mbn_model_01_depthwise_doubled[4];
 extern const int8_t mbn_model_01_weights[20];
-extern const int32_t mbn_model_01_pointwise_bias[5];
-extern const int32_t mbn_model_01_pointwise_doubled[5];
-extern const int32_t mbn_model_02_pool_bias[1];
-extern const int32_t mbn_model_02_pool_doubled[1];
+extern const alignas(4) int32_t mbn_model_01_pointwise_bias[5];
+extern const alignas(4) int32_t mbn_model_01_pointwise_doubled[5];
+extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
+extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
 extern const int8_t mbn_model_03_weights[15];
-extern const int32_t mbn_model_03_conv_bias[3];
-extern const int32_t mbn_model_03_conv_doubled[3];
+extern const alignas(4) int32_t mbn_model_03_conv_bias[3];
+extern const alignas(4) int32_t mbn_model_03_conv_doubled[3];
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_m128[16] = {

@@ -11,22 +11,22 @@
 
 /* weights.c */
 extern const int8_t mbn_model_00_weights[108];
-extern const int32_t mbn_model_00_conv_bias[4];
-extern const int32_t mbn_model_00_conv_doubled[4];
+extern const alignas(4) int32_t mbn_model_00_conv_bias[4];
+extern const alignas(4) int32_t mbn_model_00_conv_doubled[4];
 extern const int8_t mbn_model_01_depthwise[36];
-extern const int32_t mbn_model_01_depthwise_bias[4];
-extern const int32_t mbn_model_01_depthwise_doubled[4];
+extern const alignas(4) int32_t mbn_model_01_depthwise_bias[4];
+extern const alignas(4) int32_t mbn_model_01_depthwise_doubled[4];
 extern const int8_t mbn_model_01_weights[20];
-extern const int32_t mbn_model_01_pointwise_bias[5];
-extern const int32_t mbn_model_01_pointwise_doubled[5];
-extern const int32_t mbn_model_02_pool_bias[1];
-extern const int32_t mbn_model_02_pool_doubled[1];
+extern const alignas(4) int32_t mbn_model_01_pointwise_bias[5];
+extern const alignas(4) int32_t mbn_model_01_pointwise_doubled[5];
+extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
+extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
 extern const int8_t mbn_model_03_weights[15];
-extern const int32_t mbn_model_03_conv_bias[3];
-extern const int32_t mbn_model_03_conv_doubled[3];
+extern const alignas(4) int32_t mbn_model_03_conv_bias[3];
+extern const alignas(4) int32_t mbn_model_03_conv_doubled[3];
 
 /* Stage 0, stem: pairs of channels, (kh, kw, C) x 2; 108. */
-const alignas(4) int8_t mbn_model_00_weights[108] = {
+const int8_t mbn_model_00_weights[108] = {
     -127, -19, -38, 70, 51, -96, -115, -7, -26, 82, 63, -84, -103, 5, -14, 94, 75, -72, -91, 17, -2,
     106, 87, -60, -79, 29, 10, 118, 99, -48, -67, 41, 22, -125, 111, -36, -55, 53, 34, -113, 123,
     -24, -43, 65, 46, -101, -120, -12, -31, 77, 58, -89, -108, 0, 89, -58, -77, 31, 12, 120, 101,
@@ -46,7 +46,7 @@ const alignas(4) int32_t mbn_model_00_conv_doubled[4] = {
 };
 
 /* Stage 1, pw: depthwise, C x (kh, kw); 36. */
-const alignas(4) int8_t mbn_model_01_depthwise[36] = {
+const int8_t mbn_model_01_depthwise[36] = {
     -127, -38, 51, -115, -26, 63, -103, -14, 75, -91, -2, 87, -79, 10, 99, -67, 22, 111, -55, 34,
     123, -43, 46, -120, -31, 58, -108, -19, 70, -96, -7, 82, -84, 5, 94, -72,
 };
@@ -62,7 +62,7 @@ const alignas(4) int32_t mbn_model_01_depthwise_doubled[4] = {
 };
 
 /* Stage 1, pw: pairs of channels, (kh, kw, C) x 2; 20. */
-const alignas(4) int8_t mbn_model_01_weights[20] = {
+const int8_t mbn_model_01_weights[20] = {
     -127, -26, -38, 63, 51, -103, -115, -14, 75, -79, -91, 10, -2, 99, 87, -67, 22, 111, -55, 34,
 };
 
@@ -87,7 +87,7 @@ const alignas(4) int32_t mbn_model_02_pool_doubled[1] = {
 };
 
 /* Stage 3, dense: pairs of channels, (kh, kw, C) x 2; 15. */
-const alignas(4) int8_t mbn_model_03_weights[15] = {
+const int8_t mbn_model_03_weights[15] = {
     -127, 63, -38, -103, 51, -14, -115, 75, -26, -91, -2, 87, -79, 10, 99,
 };
 
