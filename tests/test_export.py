@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -292,7 +293,7 @@ def test_zephyr_module(folders: dict[str, Path], tmp_path: Path) -> None:
 
 def test_all_forms_have_the_same_sources(folders: dict[str, Path], library: Library) -> None:
     """No template key is left, no path of this machine."""
-    for form, root in folders.items():
+    for root in folders.values():
         for path in (p for p in root.rglob("*") if p.is_file()):
             text = path.read_text()
             assert not re.search(r"@(?!PACKAGE_INIT)[A-Z]+@", text), path
@@ -327,6 +328,65 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert words in capsys.readouterr().err
     assert (mine / "work.c").is_file()
     assert compile_command.main(["--board", "qemu", "--name", "x"]) == 2
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_exporting_again_leaves_what_is_the_users(library: Library, tmp_path: Path) -> None:
+    """Only files that the export wrote, as it left them, are replaced or removed."""
+    folder = tmp_path / "lib"
+    assert exporting.write(library, "arduino", folder) == []
+    first = contents(folder)
+    assert exporting.write(library, "arduino", folder) == []
+    assert contents(folder) == first
+    own = {
+        "src/camera.c": b"mine",
+        "NOTES.md": b"notes",
+        ".git/HEAD": b"ref",
+        "examples/M/M.ino": b"",
+    }
+    for name, data in own.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / "README.md").write_bytes(b"changed")
+    kept = exporting.write(library, "arduino", folder)
+    assert kept == [folder / "README.md.yours"]
+    assert contents(folder) == {**first, **own, "README.md.yours": b"changed"}
+    (folder / "src" / f"{NAME}.c").write_bytes(b"changed too")
+    kept = exporting.write(library, "cmake", folder)
+    assert kept == [folder / "src" / f"{NAME}.c.yours"]
+    there = contents(folder)
+    assert {name: there[name] for name in own} == own and there["README.md.yours"] == b"changed"
+    assert "CMakeLists.txt" in there and "library.properties" not in there
+    assert not (folder / "examples" / "Classify").exists()
+
+
+def test_exporting_follows_no_links_and_trusts_no_marker(library: Library, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "keep.c").write_text("int x;")
+    folder = tmp_path / "lib"
+    exporting.write(library, "cmake", folder)
+    mark = folder / ".mbn-export"
+    lines = mark.read_text()
+    for text in (
+        "cmake\n",  # as versions without hashes wrote it
+        lines + f"{'0' * 64}  ../other/keep.c\n",
+        lines + f"{'0' * 64}  {other}/keep.c\n",
+        "",
+    ):
+        mark.write_text(text)
+        with pytest.raises(UsageError, match="which files are its own"):
+            exporting.write(library, "cmake", folder)
+    mark.write_text(lines)
+    shutil.rmtree(folder / "src")
+    (folder / "src").symlink_to(other)
+    with pytest.raises(UsageError, match="symbolic link"):
+        exporting.write(library, "cmake", folder)
+    assert contents(other) == {"keep.c": b"int x;"}
 
 
 def test_names() -> None:

@@ -101,6 +101,15 @@ def test_generating_twice_gives_the_same_bytes(kernel_set: str, mode: ir.InputMo
     assert first.files == second.files
 
 
+def test_writing_again_removes_only_what_was_generated(tmp_path: Path) -> None:
+    files = lowering.generate(tiny_network(), "scalar", ir.InputMode.STREAM).files
+    files.write(tmp_path)
+    (tmp_path / "mine.c").write_text("/* mine */\n")
+    (tmp_path / "network.c").rename(tmp_path / "stale.c")
+    files.write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*files.files, "mine.c"])
+
+
 def test_a_saved_network_generates_the_same(tmp_path: Path) -> None:
     network = networks.draw(11)
     network_file.save(network, tmp_path / "n.npz")

@@ -320,6 +320,16 @@ def test_libgcc_is_named_where_it_is_linked(build: Builder, made: Made, tmp_path
     (elsewhere / "mine.txt").write_text("x")
     with pytest.raises(ReleaseError, match="is there and is no release"):
         write_release(elsewhere, _facts(image), files, load_key(made.private))
+    again = write_release(tmp_path / "first", _facts(image), files, load_key(made.private))
+    write_release(again, _facts(image), files, load_key(made.private))
+    for name, data in (("NOTES.md", b"mine"), ("report.json", b"changed")):
+        kept = (again / name).read_bytes() if (again / name).exists() else None
+        (again / name).write_bytes(data)
+        with pytest.raises(ReleaseError, match="not as a release left it"):
+            write_release(again, _facts(image), files, load_key(made.private))
+        assert (again / name).read_bytes() == data
+        if kept is None:
+            (again / name).unlink()
 
 
 def test_same_bytes_on_two_paths(

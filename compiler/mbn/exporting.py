@@ -7,14 +7,14 @@ places it; the examples' outputs are the exact reference's.
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from mbn import ir, sources
+from mbn import ir, owned, sources
 from mbn.build.link import OVERREAD_BYTES
 from mbn.errors import UsageError
 from mbn.export.library import CAMERA, Example, Library, check_prefix, exported, prefix_of
@@ -22,7 +22,7 @@ from mbn.pipeline import Job, Planned, plan_network
 from mbn.reference import Reference
 from mbn.target import data_root
 
-_MARK = ".mbn-export"  # in a folder that may be overwritten
+_MARK = ".mbn-export"  # lists what an export wrote
 
 
 def export(job: Job, form: str, console: Console, name: str | None = None) -> Path:
@@ -31,22 +31,12 @@ def export(job: Job, form: str, console: Console, name: str | None = None) -> Pa
     folder = job.output
     if folder is None:
         raise UsageError(f"--export {form} without a place", wanted="--output DIR")
-    refuse_other(folder)
-    work = folder.with_name(f".{folder.name}.work")
-    try:
-        made = library(replace(job, output=work), console, name)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    write(made, form, folder)
+    owned.refuse_other(folder, _MARK, "export")
+    with tempfile.TemporaryDirectory(prefix="mbn-export-") as work:
+        made = library(replace(job, output=Path(work)), console, name)
+    for path in write(made, form, folder):
+        console.print(f"kept   {path}: it was changed since it was exported", markup=False)
     return folder
-
-
-def refuse_other(folder: Path) -> None:
-    """Raises `UsageError` for a folder that holds something, and that no export."""
-    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        if (folder / _MARK).exists():
-            return
-        raise UsageError("is there and is no export", advice="Name a new folder", node=str(folder))
 
 
 def library(job: Job, console: Console, name: str | None) -> Library:
@@ -59,15 +49,11 @@ def library(job: Job, console: Console, name: str | None) -> Library:
     return _library(name, job, plan_network(alone, console))
 
 
-def write(made: Library, form: str, folder: Path) -> None:
-    """Writes the library into `folder`, which is emptied first."""
+def write(made: Library, form: str, folder: Path) -> list[Path]:
+    """Writes the library into `folder`, where it replaces an earlier one; see `owned.write`."""
     files = exported(made, form)
-    refuse_other(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    for path, text in {**files, _MARK: f"{form}\n"}.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+    owned.refuse_other(folder, _MARK, "export")
+    return owned.write(folder, _MARK, {path: text.encode() for path, text in files.items()})
 
 
 def _library(name: str, job: Job, planned: Planned) -> Library:

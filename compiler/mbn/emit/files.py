@@ -71,10 +71,16 @@ class GeneratedNetwork:
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob("*.[ch]"):
-            if stale.name not in self.files:
+            if stale.name not in self.files and _is_ours(stale):
                 stale.unlink()
         for name, text in self.files.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file begins as `_about` lets each begin; others are the user's."""
+    with path.open("rb") as file:
+        return file.readline(4096).rstrip().endswith(b", compiled by mbn.")
 
 
 @dataclass(frozen=True, eq=False)

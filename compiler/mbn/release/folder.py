@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +93,10 @@ def write_release(folder: Path, facts: Facts, files: Files, key: Key) -> Path:
     slot that is too small."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise ReleaseError("is there and is no release", advice="Move it away", node=str(folder))
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    _refuse_foreign(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    part.chmod(0o755)
     try:
         _fill(part, facts, files, key)
     except BaseException:
@@ -103,6 +105,26 @@ def write_release(folder: Path, facts: Facts, files: Files, key: Key) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     return folder
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raises `ReleaseError` where an earlier release holds what it did not write, or not so: it is
+    replaced as a whole, and that would be lost."""
+    if not (folder / MANIFEST).is_file():
+        return
+    try:
+        ours = Contents(json.loads((folder / MANIFEST).read_bytes())).files
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ReleaseError(
+            "can't be read", advice="Move the folder away", node=str(folder / MANIFEST)
+        ) from error
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name in (MANIFEST, SIGNATURE) or (path.is_dir() and not path.is_symlink()):
+            continue
+        known = name in ours and path.is_file() and not path.is_symlink()
+        if not known or hashlib.sha256(path.read_bytes()).hexdigest() != ours[name][1]:
+            raise ReleaseError("is not as a release left it", advice="Move it away", node=str(path))
 
 
 def _fill(folder: Path, facts: Facts, files: Files, key: Key) -> None:
