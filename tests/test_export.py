@@ -21,9 +21,10 @@ from rich.console import Console
 from mbn import exporting
 from mbn.cli import compile as compile_command
 from mbn.elf import symbols
+from mbn.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 from mbn.emulator import qemu_command
 from mbn.errors import UsageError
-from mbn.export.library import FORMS, Library, check_prefix, exported, prefix_of
+from mbn.export.library import FORMS, Library, exported
 from mbn.target import data_root, find_board
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -396,3 +397,51 @@ def test_names() -> None:
     for name in ("", "A", "1a", "a-b", "x" * 49):
         with pytest.raises(UsageError):
             check_prefix(name)
+
+
+TAKEN = (
+    *("float", "int", "main", "printf", "mbn", "mbn_begin", "memcpy", "string", "time", "sem"),
+    *("class", "co_await", "bool", "pthread_mutex", "stages", "state", "stage_00_a", "test", "far"),
+    *("wchar_t", "uint8_t", "linux", "errno", "read", "sin", "y0", "std"),
+)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_taken_names(name: str) -> None:
+    """C, C++, POSIX, CMake, mbn: refused where asked for, changed where a file is called so."""
+    with pytest.raises(UsageError, match="has already"):
+        check_prefix(name)
+    assert check_prefix(prefix_of(name)) == f"n_{name}"
+
+
+@pytest.mark.parametrize("name", ["blobs", "net", "digits", "person", "mobilenet_0_25_96_digits"])
+def test_free_names(name: str) -> None:
+    assert not taken(name) and prefix_of(name) == name
+
+
+HOSTILE = (
+    *("*/ int x; /*", "/*/", "a??/", "a\\", "a\nb", 'a"b', "??" * 9, "/" * 3 + "*" * 3),
+    *(
+        ']==] CACHE STRING "")\nexecute_process(COMMAND x)',
+        "${HOME}",
+        "ä层🙂",
+        "\0\x7f\t",
+        "@PREFIX@",
+    ),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text(text: str, tmp_path: Path) -> None:
+    """A model's words end no comment and no string, with trigraphs and strict warnings too; a
+    file's name is letters, digits and few more."""
+    safe = plain(text)
+    assert safe.isascii() and safe.isprintable() and not set(safe) & set('\\"')
+    assert not any(pair in safe for pair in ("*/", "/*", "??"))
+    assert re.fullmatch(r"[A-Za-z0-9 ._+-]+", ascii_name(text))
+    assert check_prefix(prefix_of(text))
+    source = tmp_path / "a.c"
+    source.write_text(f'/* {safe} */\nconst char *const a = "{safe}"; /* {safe} */\n')
+    for compiler in ("gcc", "clang-19"):
+        if shutil.which(compiler):
+            run(compiler, "-std=c11", *STRICT.split(), "-trigraphs", "-fsyntax-only", source)

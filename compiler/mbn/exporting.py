@@ -16,8 +16,9 @@ from rich.console import Console
 
 from mbn import ir, owned, sources
 from mbn.build.link import OVERREAD_BYTES
+from mbn.emit.names import check_prefix, prefix_of
 from mbn.errors import UsageError
-from mbn.export.library import CAMERA, Example, Library, check_prefix, exported, prefix_of
+from mbn.export.library import CAMERA, Example, Library, exported
 from mbn.pipeline import Job, Planned, plan_network
 from mbn.reference import Reference
 from mbn.target import data_root

@@ -26,6 +26,18 @@ _END_S = 2.0
 _LAST_WORDS_S = 0.3
 
 
+_KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of every program whose output becomes part of a result: compilers, CMake and
+    Ninja take options, paths and programs from dozens of variables (CFLAGS, CPATH, LDFLAGS,
+    CMAKE_C_COMPILER_LAUNCHER, ...), and no build id knows of them. Messages are in English, since
+    some are read."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "LC_ALL": "C"}
+
+
 def _die_with_parent() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None

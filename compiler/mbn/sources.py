@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mbn import arithmetic, ir
+from mbn.emit.names import ascii_name
 from mbn.errors import QuantiseError, UsageError
 from mbn.frontend import onnx_file
 from mbn.model import bundled
@@ -118,8 +119,9 @@ def _random(request: Request, alpha: float, folder: Path) -> Source:
 
 def _from_file(request: Request, path: Path, folder: Path, console: Console) -> Source:
     model = onnx_file.load(path)
+    name = ascii_name(path.stem)
     if onnx_file.is_quantised(model):
-        return Source(path, path.stem, None, None, ())
+        return Source(path, name, None, None, ())
     graph = onnx_file.prepare(model)
     if request.calibrate is None:
         raise QuantiseError(
@@ -135,11 +137,11 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
         (image.astype(np.float32) * gain + start).transpose(0, 3, 1, 2)
         for image in folder_images(request.calibrate, size, channels)
     ]
-    quantised = folder / f"{path.stem}.onnx"
+    quantised = folder / f"{name}.onnx"
     if quantised.resolve() == path.resolve():
-        quantised = folder / f"{path.stem}_int8.onnx"
+        quantised = folder / f"{name}_int8.onnx"
     quantise(path, samples, quantised, input_range=(low, high), console=_bar_console(console))
-    return Source(quantised, path.stem, None, path, ())
+    return Source(quantised, name, None, path, ())
 
 
 def _pixels_mean(

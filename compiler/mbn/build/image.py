@@ -11,7 +11,9 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,9 @@ from mbn.target import Board, Image, data_root
 OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
 _STACK_SECTION = ".stack"
 _WEIGHTS_SECTION = ".weights"  # and .weights_MEMORY
+_MARK = "board.cmake"  # in every folder of CMake's that is ours
+_PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
+_NOT_PLAIN = re.compile(r"[^\w ./+@,()'#%&!~^:\[\]<>-]")  # no program's list, quote or variable
 _TABLE_SECTION = re.compile(r"\.rodata\.\w+?_(\d\d+)_\w+")
 
 
@@ -37,13 +42,10 @@ class _Job:
     board: Board
     app: str
     folder: Path  # CMake's
+    log: Path
     flag: str  # -O...
     defines: Mapping[str, str]
     build_id: str
-
-    @property
-    def log(self) -> Path:
-        return self.folder.with_suffix(".log")
 
     @property
     def script(self) -> Path:
@@ -73,23 +75,65 @@ def build_image(
         tools.require_newlib()
     stem = name or app
     output.mkdir(parents=True, exist_ok=True)
-    job = _Job(
-        root=root,
-        generated=generated.resolve(),
-        board=board,
-        app=app,
-        folder=(output / f"build-{stem}").resolve(),
-        flag=OPTIMISE[optimise],
-        defines=dict(defines or {}),
-        build_id=_build_id(root, generated, board, app, OPTIMISE[optimise], defines or {}),
-    )
-    placement = _compile(job)
-    elf = output / f"{stem}.elf"
-    shutil.copy2(job.folder / ("image" if board.native else "image.elf"), elf)
-    if not board.native:
-        boot.finish(elf)
-        seal(elf)
-    return _measure(job, placement, elf)
+    build = (output / f"build-{stem}").resolve()
+    with _workplace(generated.resolve(), build) as (source, folder):
+        job = _Job(
+            root=root,
+            generated=source,
+            board=board,
+            app=app,
+            folder=folder,
+            log=build.with_name(f"{build.name}.log"),
+            flag=OPTIMISE[optimise],
+            defines=dict(defines or {}),
+            build_id=_build_id(root, generated, board, app, OPTIMISE[optimise], defines or {}),
+        )
+        placement = _compile(job)
+        elf = output / f"{stem}.elf"
+        shutil.copy2(folder / ("image" if board.native else "image.elf"), elf)
+        if not board.native:
+            boot.finish(elf)
+            seal(elf)
+        return _measure(job, placement, elf)
+
+
+@contextmanager
+def _workplace(generated: Path, build: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders of the C and of CMake, empty: CMake, Ninja and the linker take some characters of
+    a path for their own, so that where the wanted ones are not plain, temporary ones are used, and
+    what was made is moved to `build`."""
+    if build.exists() and any(build.iterdir()) and not (build / _MARK).is_file():
+        raise UsageError("is there and is no build folder", advice="Move it away", node=str(build))
+    shutil.rmtree(build, ignore_errors=True)
+    if _PLAIN.fullmatch(generated.as_posix()) and _PLAIN.fullmatch(build.as_posix()):
+        build.mkdir(parents=True)
+        yield generated, build
+        return
+    with tempfile.TemporaryDirectory(prefix="mbn-build-") as name:
+        place = Path(name).resolve()
+        (place / "generated").mkdir()
+        (place / "build").mkdir()
+        for path in generated.iterdir():
+            if path.suffix in (".c", ".h"):
+                shutil.copyfile(path, place / "generated" / path.name)
+        try:
+            yield place / "generated", place / "build"
+        finally:
+            shutil.copytree(place / "build", build)
+
+
+def _plain(path: Path) -> str:
+    """The path, for a file that CMake reads. Raises `ToolError` for one that CMake, Ninja or the
+    linker would not read as it stands: where mbn itself or the temporary folder lies."""
+    text = path.as_posix()
+    if _NOT_PLAIN.search(text):
+        raise ToolError(
+            "has characters in its name that build programs take for their own",
+            wanted="letters, digits and _ . + - /",
+            advice="Move mbn, or set TMPDIR to another folder",
+            node=repr(text),
+        )
+    return text
 
 
 def _check_input(root: Path, generated: Path, app: str, optimise: str) -> None:
@@ -151,28 +195,27 @@ def _cache_file(job: _Job) -> str:
         **job.defines,
     }
     values = {
-        "MBN_GENERATED": job.generated.as_posix(),
+        "MBN_GENERATED": _plain(job.generated),
         "MBN_APP": job.app,
-        "MBN_BOARD_SOURCES": ";".join(path.as_posix() for path in board.sources),
+        "MBN_BOARD_SOURCES": ";".join(_plain(path) for path in board.sources),
         "MBN_CPU_FLAGS": ";".join(board.core.gcc_flags),
         "MBN_OPTIMISE": job.flag,
         "MBN_DEFINES": ";".join(f"{key}={value}" for key, value in sorted(defines.items())),
-        "MBN_LINKER_SCRIPT": "" if board.native else job.script.as_posix(),
+        "MBN_LINKER_SCRIPT": "" if board.native else _plain(job.script),
     }
     return "".join(f'set({key} [==[{value}]==] CACHE STRING "")\n' for key, value in values.items())
 
 
 def _compile(job: _Job) -> Placement | None:
     """Configures and builds; where a memory overflows, the next one that may hold it is tried."""
-    shutil.rmtree(job.folder, ignore_errors=True)
-    job.folder.mkdir(parents=True)
     job.log.unlink(missing_ok=True)
     placement = None if job.board.native else first_placement(job.board)
     if placement is not None:
         job.script.write_text(placement.script(), encoding="utf-8")
-    cache = job.folder / "board.cmake"
+    cache = job.folder / _MARK
     cache.write_text(_cache_file(job), encoding="utf-8")
-    command = ["cmake", "-G", "Ninja", "-C", str(cache), "-S", str(job.root), "-B", str(job.folder)]
+    root = _plain(job.root)
+    command = ["cmake", "-G", "Ninja", "-C", str(cache), "-S", root, "-B", str(job.folder)]
     if placement is not None:
         command.append(f"-DCMAKE_TOOLCHAIN_FILE={job.root / 'cmake' / 'arm-none-eabi.cmake'}")
     done = tools.run(command, job.log)

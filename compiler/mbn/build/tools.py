@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mbn.errors import ToolError
+from mbn.process import clean_environment
 
 _PACKAGES = {
     "cmake": "cmake",
@@ -48,6 +49,7 @@ def run(command: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
             errors="replace",
             timeout=TIMEOUT_S,
             check=False,
+            env=clean_environment(),
         )
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{command[0]} did not end within {TIMEOUT_S:.0f} s") from error
@@ -65,30 +67,29 @@ def failed(what: str, output: str, log: Path) -> ToolError:
     )
 
 
+def _said(*command: str) -> str:
+    """What a program answers about itself."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=clean_environment()
+    )
+    return done.stdout
+
+
 def compiler_version(program: str) -> str:
     """What the compiler calls itself; part of the build id."""
-    done = subprocess.run(
-        [program, "-dumpfullversion"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+    return _said(program, "-dumpfullversion").strip()
 
 
 def linker_version(program: str) -> str:
     """The last word of its first line: 2.40 of "GNU ld (2.40-2) 2.40"."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    words = done.stdout.partition("\n")[0].split()
+    words = _said(program, "--version").partition("\n")[0].split()
     return words[-1] if words else "unknown"
 
 
 def newlib_version() -> str:
     """What newlib's header calls itself."""
-    done = subprocess.run(
-        ["arm-none-eabi-gcc", "-E", "-dM", "-include", "newlib.h", "-xc", "/dev/null"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in done.stdout.splitlines():
+    command = ("arm-none-eabi-gcc", "-E", "-dM", "-include", "newlib.h", "-xc", "/dev/null")
+    for line in _said(*command).splitlines():
         if line.startswith("#define _NEWLIB_VERSION "):
             return line.split()[-1].strip('"')
     return "unknown"
@@ -96,13 +97,7 @@ def newlib_version() -> str:
 
 def require_newlib() -> None:
     """The C library is a package of its own on Debian."""
-    done = subprocess.run(
-        ["arm-none-eabi-gcc", "-print-file-name=libc.a"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.stdout.strip() == "libc.a":
+    if _said("arm-none-eabi-gcc", "-print-file-name=libc.a").strip() == "libc.a":
         raise ToolError(
             "arm-none-eabi-gcc has no C library",
             advice="On Debian: apt-get install libnewlib-arm-none-eabi",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbn.errors import ToolError
+from mbn.process import clean_environment
 
 _VERSIONS = ("-19", "-20", "-21", "")
 _TIMEOUT_S = 300.0
@@ -74,6 +75,7 @@ def _run(
             errors="replace",
             timeout=_TIMEOUT_S,
             check=False,
+            env=clean_environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"did not end well: {error}", node=command[0]) from error

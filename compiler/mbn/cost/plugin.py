@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from mbn.errors import ToolError
+from mbn.process import clean_environment
 
 SOURCE = Path(__file__).with_name("plugin.c")
 # QEMU 5 to 8 take 0 or 1; 9.0 wants 2, 9.1 and later 2 or 3 and more (docs/devel/tcg-plugins).
@@ -39,6 +40,7 @@ def build(folder: Path, version: int) -> Path:
         errors="replace",
         timeout=_TIMEOUT_S,
         check=False,
+        env=clean_environment(),
     )
     if done.returncode != 0:
         raise ToolError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mbn import ir
 from mbn.arithmetic import pixel_codes
 from mbn.emit import results
-from mbn.emit.names import comment, identifier, kernel_names
+from mbn.emit.names import identifier, kernel_names, plain
 
 COLUMNS = 100
 # Of tables, said where one is declared and where it is defined: a compiler that finds none at one
@@ -152,9 +152,11 @@ def _about(job: _Job) -> str:
     network, plan = job.network, job.plan
     source = network.input
     host = (
-        f"\n * The host still applies: {', '.join(network.host_ops)}." if network.host_ops else ""
+        f"\n * The host still applies: {plain(', '.join(network.host_ops))}."
+        if network.host_ops
+        else ""
     )
-    return f"""/* {comment(network.name)}, compiled by mbn.
+    return f"""/* {plain(network.name)}, compiled by mbn.
  *
  * Model:  {job.model_sha256}
  * Input:  {source.shape_text} int8, real = {source.scale!r} * (q - {source.zero_point}), \
@@ -261,7 +263,7 @@ def _source(job: _Job) -> str:
             users = [str(i) for i, other in enumerate(names) if other == name]
             parts.append(
                 f"/* Stage{'s' if len(users) > 1 else ''} {', '.join(users)}: "
-                f"{comment(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
+                f"{plain(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
             )
     for index, name in enumerate(names):
         parts.append(_stage_function(job, index, name))
@@ -331,7 +333,7 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
         for (role, at), dtype in zip(code.arguments, code.parameter_types, strict=True)
     )
     unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
-    return f"""/* Stage {index}: {stage.kind} {comment(stage.name)}
+    return f"""/* Stage {index}: {stage.kind} {plain(stage.name)}
  * {source} -> {out.shape_text}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
 {place.offset_bytes}, {kept}, {place.row_bytes} bytes a row */
@@ -376,7 +378,7 @@ static const mbn_stage stages[{len(job.codes)}] = {{
 static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
 {results.table(job.network, job.tensors)}const mbn_network {prefix} = {{
-    .name = "{_string(job.network.name)}",
+    .name = "{plain(job.network.name)}",
     .model_sha256 = "{job.model_sha256}",
     .tensors = tensors,
     .stages = stages,
@@ -440,10 +442,6 @@ def _far_fields(job: _Job) -> str:
 """
 
 
-def _string(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
 def _tensor_row(job: _Job, index: int) -> str:
     tensor, place, shape = job.tensors[index], job.plan.places[index], job.shapes[index]
     readers = (i for i, needs in enumerate(job.needs) if index in (needs.input, needs.second))
@@ -460,7 +458,7 @@ def _stage_row(job: _Job, index: int) -> str:
     stage, needs = job.network.stages[index], job.needs[index]
     second = "MBN_NO_TENSOR" if needs.second is None else needs.second
     return (
-        f'    {{.name = "{_string(stage.name)}",\n'
+        f'    {{.name = "{plain(stage.name)}",\n'
         f"     .run = {_stage_name(job, index)}, "
         f".border = {_border_name(job, index)},\n"
         f"     .macs = {job.network.stage_macs(stage)}, "
@@ -487,7 +485,7 @@ def _weights(job: _Job) -> str:
         stage = job.network.stages[index]
         for table in code.tables:
             shape = " x ".join(str(size) for size in table.values.shape)
-            about = f"{comment(stage.name)}: {comment(table.meaning)}"
+            about = f"{plain(stage.name)}: {plain(table.meaning)}"
             parts.append(
                 f"/* Stage {index}, {about}; {shape}. */\n"
                 f"const {_table_type(table)} "

@@ -1,19 +1,26 @@
-"""Names of C functions and tables.
+"""Names of C functions and tables, and the way of a model's own words into generated files.
 
-What enters: stages and their C. What leaves: identifiers. Always holds: equal C text has one
-function, whatever stages it serves; names come from what a kernel does and for which shape, so a
-person finds them in a debugger; the same network gives the same names.
+What enters: stages and their C; names that a model or its file has. What leaves: identifiers, and
+text that ends no comment and no string. Always holds: equal C text has one function, whatever
+stages it serves; names come from what a kernel does and for which shape, so a person finds them in
+a debugger; the same network gives the same names; no other module lets a model's words into a file
+that a compiler, CMake or another program reads.
 """
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from mbn import ir
+from mbn.errors import UsageError
 
 _WORD = re.compile(r"[^0-9A-Za-z]+")
+_NAME_MOST, _PREFIX_MOST = 100, 48
 
 
 def identifier(text: str) -> str:
@@ -22,9 +29,65 @@ def identifier(text: str) -> str:
     return name if name and not name[0].isdigit() else f"n_{name}"
 
 
-def comment(text: str) -> str:
-    """Text that ends no comment of C."""
-    return text.replace("*/", "* /")
+def plain(text: str) -> str:
+    """Text for a comment or between quotes: printable ASCII that ends neither, begins no comment
+    and is no trigraph, which a compiler replaces before it knows what a string is."""
+    text = "".join(
+        c if " " <= c <= "~" and c not in '\\"' else "'" if c == '"' else "_" for c in text
+    )
+    for pair in ("*/", "/*", "??"):
+        while pair in text:
+            text = text.replace(pair, f"{pair[0]} {pair[1]}")
+    return text
+
+
+def ascii_name(text: str) -> str:
+    """A file's name as a network's: letters, digits, space and `._+-`, accents dropped."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9 ._+-]+", "_", folded)[:_NAME_MOST].strip(" ._") or "network"
+
+
+def prefix_of(name: str) -> str:
+    """A network's name as the prefix of a library's public names."""
+    text = re.sub(r"[^a-z0-9_]+", "_", ascii_name(name).lower()).strip("_") or "network"
+    return (
+        text[:_PREFIX_MOST] if text[0].isalpha() and not taken(text) else f"n_{text}"[:_PREFIX_MOST]
+    )
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix, if C, C++, POSIX and mbn leave it free. Raises `UsageError`."""
+    if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_PREFIX_MOST - 1}}}", prefix):
+        raise UsageError(
+            f"--name {prefix}",
+            wanted=f"at most {_PREFIX_MOST} small letters, digits, _; a letter first",
+        )
+    if taken(prefix):
+        raise UsageError(
+            f"--name {prefix} is a name that C, C++, POSIX, CMake or mbn has already",
+            advice=f"Name it otherwise, as --name {prefix_of(prefix)}",
+        )
+    return prefix
+
+
+def taken(prefix: str) -> bool:
+    """Whether a library of that prefix would meet another's names, headers or build targets."""
+    names = (
+        prefix,
+        *(f"{prefix}_{end}" for end in ("init", "state", "weights", "sample", "pixels")),
+    )
+    return (
+        prefix == "mbn"
+        or re.match(r"mbn_|stage_\d|border_m?\d", prefix) is not None
+        or any(name in _reserved() for name in names)
+    )
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    """Keywords, macros, functions and headers of C, C++ and POSIX as newlib, glibc and gcc have
+    them; targets of CMake; what generated code calls its own."""
+    return frozenset(Path(__file__).with_name("reserved.txt").read_text(encoding="ascii").split())
 
 
 def kernel_names(network: ir.Network, texts: Sequence[str]) -> list[str]:

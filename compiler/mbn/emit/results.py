@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbn import ir
-from mbn.emit.names import comment
+from mbn.emit.names import plain
 
 
 def about(network: ir.Network) -> str:
@@ -22,7 +22,7 @@ def about(network: ir.Network) -> str:
     if len(outputs) == 1:
         return f"Output: {one(outputs[0])}"
     lines = [f"  {at} {out.name}: {one(out)}" for at, out in enumerate(outputs)]
-    return "\n * ".join(["Results, each a whole map:", *(comment(line) for line in lines)])
+    return "\n * ".join(["Results, each a whole map:", *(plain(line) for line in lines)])
 
 
 def macros(network: ir.Network, prefix: str) -> str:

@@ -92,21 +92,6 @@ class Library:
     version: str = "1.0.0"
 
 
-def check_prefix(prefix: str) -> str:
-    """The prefix, if it is an identifier of C. Raises `UsageError`."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", prefix):
-        raise UsageError(
-            f"--name {prefix}", wanted="at most 48 small letters, digits, _; a letter first"
-        )
-    return prefix
-
-
-def prefix_of(name: str) -> str:
-    """A network's name as an identifier."""
-    text = re.sub(r"\W+", "_", name.lower()).strip("_") or "network"
-    return text[:48] if text[0].isalpha() else f"n_{text}"[:48]
-
-
 def exported(library: Library, form: str) -> dict[str, str]:
     """Every file of the library in that form. Raises `UsageError` for a form that there is not."""
     if form not in FORMS:
