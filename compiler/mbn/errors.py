@@ -99,5 +99,9 @@ class FlashError(MbnError):
         self.final = final
 
 
+class FileError(MbnError):
+    """A file that is none, or is too large, or is no text."""
+
+
 class ReleaseError(MbnError):
     """A release, image or key that is incomplete, damaged, unsigned or signed by another."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mbn.errors import QuantiseError, UsageError
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
-from mbn.model.pictures import IMAGE_SUFFIXES, fitted, read_split, scaled, shuffled
+from mbn.model.picture_file import is_picture, read_picture, tell_left_out
+from mbn.model.pictures import fitted, read_split, scaled, shuffled
 
 HELD_OUT_SEED = (0x64696769, 1)  # the first word is "digi"
 CALIBRATION_SEED = (0x64696769, 2)
@@ -133,8 +134,9 @@ class Folder:
         self.classes = tuple(folder.name for folder in folders)
         self.train: list[tuple[Path, int]] = []
         self.kept: list[tuple[Path, int]] = []
+        left_out: list[str] = []
         for label, folder in enumerate(folders):
-            files = image_files(folder)
+            files = image_files(folder, left_out)
             if len(files) < 5:
                 raise UsageError(
                     f"{folder} holds {len(files)} image(s)",
@@ -142,6 +144,9 @@ class Folder:
                 )
             for index, file in enumerate(files):
                 (self.kept if index % 5 == 4 else self.train).append((file, label))
+        tell_left_out(path, left_out)
+        for file, _ in (*self.train, *self.kept):  # not after hours: a damaged one is met now
+            read_picture(file, str(file))
 
     @property
     def train_count(self) -> int:
@@ -154,7 +159,9 @@ class Folder:
             key = np.random.SeedSequence((_TRAIN_SEED, seed, epoch, number))
             words = np.random.PCG64(key).random_raw(batch * 4).reshape(batch, 4)
             images = [
-                augmented(read_image(file), self.resolution, [int(word) for word in row])
+                augmented(
+                    read_picture(file, str(file)), self.resolution, [int(word) for word in row]
+                )
                 for (file, _), row in zip(chosen, words, strict=True)
             ]
             yield np.stack(images), np.array([label for _, label in chosen], dtype=np.int64)
@@ -162,17 +169,16 @@ class Folder:
     def held_out(self) -> Iterator[Batch]:
         for start in range(0, len(self.kept), _BATCH_DRAWN):
             chosen = self.kept[start : start + _BATCH_DRAWN]
-            images = [fitted(read_image(file), self.resolution) for file, _ in chosen]
+            images = [fitted(read_picture(file, str(file)), self.resolution) for file, _ in chosen]
             yield np.stack(images), np.array([label for _, label in chosen], dtype=np.int64)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The image files directly in a folder, sorted by name."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES
-    )
+def image_files(folder: Path, left_out: list[str]) -> list[Path]:
+    """The picture files directly in a folder, sorted by name; the names of what else is there, but
+    for the folders in it, are added to `left_out`."""
+    there = [entry for entry in folder.iterdir() if not entry.is_dir()]
+    left_out += [f"{folder.name}/{one.name}" for one in there if not is_picture(one.name)]
+    return sorted(entry for entry in there if is_picture(entry.name))
 
 
 def folder_images(
@@ -190,31 +196,31 @@ def folder_images(
             f"the network's input has {channels} channels",
             wanted="1 to 4 where images are read from a folder",
         )
+    if not path.is_dir():
+        raise QuantiseError(
+            f"{path} is a file" if path.exists() else f"there is no folder {path}",
+            wanted="a folder of images such as the network will see (.jpg, .png, ...)",
+        )
     folders = [path, *sorted(entry for entry in path.glob("*") if entry.is_dir())]
-    by_folder = [image_files(folder) for folder in folders] if path.is_dir() else []
+    left_out = [
+        f"{one.parent.name}/{one.name}/"
+        for of in folders[1:]
+        for one in of.iterdir()
+        if one.is_dir()
+    ]
+    by_folder = [image_files(folder, left_out) for folder in folders]
     # The first of every folder, the second of every folder ...: all classes, whatever the limit.
     in_turn = [file for row in zip_longest(*by_folder) for file in row if file is not None]
     if not in_turn:
         raise QuantiseError(
             f"no calibration data: {path} holds no images",
             wanted="a folder of images such as the network will see (.jpg, .png, ...)",
+            advice=f"It holds {sorted(left_out)[0]}" if left_out else None,
         )
+    tell_left_out(path, left_out)
     for file in in_turn[:limit]:
-        image = fitted(read_image(file, mode), resolution)
+        image = fitted(read_picture(file, str(file), mode), resolution)
         yield image.reshape(1, resolution, resolution, channels)
-
-
-def read_image(file: Path, mode: str = "RGB") -> Image.Image:
-    """An image file as RGB (or another of PIL's modes); raises UsageError if it is none."""
-    try:
-        with Image.open(file) as image:
-            return image.convert(mode)
-    except (UnidentifiedImageError, OSError) as error:
-        raise UsageError(
-            f"can't be read as an image ({error})",
-            node=str(file),
-            advice="Remove it from the folder or replace it",
-        ) from error
 
 
 def augmented(image: Image.Image, size: int, words: list[int]) -> UInt8:

@@ -9,25 +9,28 @@ images are decoded and scaled once for each resolution.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mbn.errors import UsageError
 from mbn.model.images import Int64, UInt8
+from mbn.model.picture_file import is_picture, read_picture, tell_left_out
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp"}
 SPLITS = ("train", "test")
 _SHIFT_SEED = 5
 _SHIFT = 8  # a training image is moved by up to this part of its side
 _BATCH_HELD_OUT = 64
+_READING = 2  # of pictures: another number makes cached ones anew
+_MOST_BYTES = 1 << 30  # of one picture in a zip
 
 Progress = Callable[[int, int], None]  # images decoded, of
 
@@ -111,7 +114,7 @@ def read_split(
     """The pictures of a folder or a zip. `cache`: a folder where decoded images are kept. Raises
     UsageError for what is no such split, or for a file that is no image."""
     source = _Source(path)
-    kept = None if cache is None else cache / f"{source.digest[:16]}_{resolution}.npz"
+    kept = None if cache is None else cache / f"{source.digest[:16]}_{resolution}_{_READING}.npz"
     if kept is not None and kept.exists():
         with np.load(kept) as found:
             splits = [Split(found[f"{one}_images"], found[f"{one}_labels"]) for one in SPLITS]
@@ -151,7 +154,7 @@ class _Source:
                 for file in (path / one).glob("*/*")
             }
         elif zipfile.is_zipfile(path):
-            self._zip = zipfile.ZipFile(path)
+            self._zip = _zipped(path)
             found = {entry.filename: entry.CRC for entry in self._zip.infolist()}
         else:
             raise UsageError(
@@ -160,17 +163,22 @@ class _Source:
             )
         listing = "\n".join(f"{name} {found[name]}" for name in sorted(found))
         self.digest = hashlib.sha256(listing.encode()).hexdigest()
+        left_out: list[str] = []
         by_split: dict[str, dict[str, list[str]]] = {one: {} for one in SPLITS}
         for name in sorted(found):
             parts = PurePosixPath(name).parts
-            if len(parts) == 3 and parts[0] in SPLITS and _is_image(parts[2]):
+            if len(parts) == 3 and parts[0] in SPLITS and is_picture(parts[2]):
                 by_split[parts[0]].setdefault(parts[1], []).append(name)
+            elif not name.endswith("/"):
+                left_out.append(name)
         names = [sorted(by_split[one]) for one in SPLITS]
         if names[0] != names[1] or len(names[0]) < 2:
             raise UsageError(
                 f"{path} has {len(names[0])} class(es) in train/ and {len(names[1])} in test/",
                 wanted="the same ones in both, at least 2: train/CLASS/FILE and test/CLASS/FILE",
+                advice=f"It holds, among others, {left_out[0]}" if left_out else None,
             )
+        tell_left_out(path, left_out)
         self.classes = tuple(names[0])
         self.files = {
             one: [(file, label) for label, of in enumerate(names[0]) for file in by_split[one][of]]
@@ -178,17 +186,36 @@ class _Source:
         }
 
     def image(self, name: str) -> Image.Image:
+        where = f"{self._folder}: {name}"
+        stored = self._zip
+        if stored is None:
+            return read_picture(self._folder / name, where)
         try:
-            stored = self._zip
-            data = (self._folder / name).read_bytes() if stored is None else stored.read(name)
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except (UnidentifiedImageError, OSError, zipfile.BadZipFile) as error:
+            if stored.getinfo(name).file_size > _MOST_BYTES:
+                raise zipfile.BadZipFile(f"{stored.getinfo(name).file_size:,} bytes")
+            data = stored.read(name)
+        # a password is a RuntimeError, a method of packing that is not known NotImplementedError
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise UsageError(
-                f"can't be read as an image ({error})",
-                node=f"{self._folder}: {name}",
-                advice="Remove it or replace it",
+                f"can't be taken from the zip ({error})",
+                wanted="a whole zip file, stored or deflated, without a password",
+                node=where,
+                advice="Pack it again",
             ) from error
+        return read_picture(data, where)
 
 
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+def _zipped(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error) as error:
+        raise UsageError(
+            f"can't be read as a zip file ({error})", node=str(path), advice="Pack it again"
+        ) from error
