@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
-from mbn import checking, ir, lowering, mlperf, network_file
+from mbn import checking, ir, lowering, mlperf, network_file, sources
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
@@ -104,6 +104,27 @@ def test_accuracy_session(place: Board, rounding: ir.Rounding, tmp_path: Path) -
     for line in results:
         shares = [float(share) for share in line.partition("[")[2].rstrip("]").split(",")]
         assert sum(shares) == pytest.approx(1, abs=0.012)
+
+
+def test_pixels_go_through_the_networks_own_table(place: Board, tmp_path: Path) -> None:
+    """With --mean and --std: what is sent are pixels, and the results are those of these pixels."""
+    plain = small(ir.Rounding.SINGLE)
+    network = replace(plain, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    app = build_app(network, place, tmp_path)
+    pixels = np.random.default_rng(3).integers(0, 256, (4, *SHAPE), np.uint8)
+    codes = sources.as_codes(network, pixels)
+    wanted = [mlperf.expected_results(network, one) for one in mlperf.Reference(network).run(codes)]
+    as_before = [
+        mlperf.expected_results(network, one)
+        for one in mlperf.Reference(network).run(sources.to_int8(pixels))
+    ]
+    with app.runner() as runner:
+        found = []
+        for image in pixels:
+            runner.load(image.tobytes())
+            found.append(runner.infer(2, 1).text)
+        assert mlperf.accuracy(runner, app.folder, None).exact == 7
+    assert found == wanted != as_before
 
 
 def test_a_device_that_runs_already(app: App) -> None:
@@ -270,14 +291,14 @@ def test_infer_by_default(app: App) -> None:
         lines = runner.ask("infer", 30)
         assert lines[:3] == ["m-warmup-start-10", "m-warmup-done", "m-infer-start-1"]
         assert lines[-1] == f"m-results-[{_wanted(app, zeros)}]"
-        runner.load(mlperf.raw_bytes(image))
+        runner.load(mlperf.pixels_of(app.network, image).tobytes())
         before = runner.ask("db print")
         for _ in range(2):
             assert runner.infer(2, 0).text == _wanted(app, image)
         assert runner.ask("db print") == before
         assert runner.ask("results") == [f"m-results-[{_wanted(app, image)}]"]
         assert before[0].removeprefix("m-buffer-") == "-".join(
-            f"{byte:02x}" for byte in mlperf.raw_bytes(image)[:8]
+            f"{byte:02x}" for byte in mlperf.pixels_of(app.network, image).tobytes()[:8]
         )
         assert len(before) == -(-BYTES // 8)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import checking, ir, network_file
+from mbn import arithmetic, checking, ir, network_file
 from mbn.device.mlperf import Runner
 from mbn.reference import Reference
 from mbn.reference.tflite import exp_on_negative_values
@@ -26,6 +26,7 @@ BAUD = 115200  # the runner's, for accuracy and performance
 WINDOWS = 5  # of a performance session; the median counts
 
 Int8 = NDArray[np.int8]
+UInt8 = NDArray[np.uint8]
 Progress = Callable[[int, int], None]  # done, of
 
 
@@ -76,9 +77,18 @@ def _half_to_even(value: int, bits: int) -> int:
     return whole + (part > half or (part == half and whole % 2 == 1))
 
 
-def raw_bytes(image: Int8) -> bytes:
-    """An int8 image as the runner sends it: unsigned, height x width x channel."""
-    return (image.astype(np.int16) + 128).astype(np.uint8).tobytes()
+def pixels_of(network: ir.Network, images: Int8) -> UInt8:
+    """Samples as the runner sends them: the pixels that the network stores so, or, where there are
+    none, those that it stores most nearly so."""
+    codes = arithmetic.pixel_codes(network).astype(np.int16)
+    every = np.arange(-128, 128)
+    nearest = np.abs(codes[:, :, None] - every).argmin(axis=1).astype(np.uint8)
+    return nearest[np.arange(network.input.channels), images.astype(np.int16) + 128]
+
+
+def as_stored(network: ir.Network, pixels: UInt8) -> Int8:
+    """Pixels as the network stores them, by its own table: what the reference must be asked of."""
+    return arithmetic.pixel_codes(network)[np.arange(network.input.channels), pixels]
 
 
 def accuracy(
@@ -88,10 +98,11 @@ def accuracy(
     network = network_file.load(folder / "network.npz")
     images = checking.load_samples(folder, samples)
     labels = checking.load_labels(folder, samples)
-    outputs = Reference(network).run(images)
+    pixels = pixels_of(network, images)
+    outputs = Reference(network).run(as_stored(network, pixels))
     exact, right, mismatch = 0, 0, None
-    for number, (image, output) in enumerate(zip(images, outputs, strict=True)):
-        runner.load(raw_bytes(image))
+    for number, (image, output) in enumerate(zip(pixels, outputs, strict=True)):
+        runner.load(image.tobytes())
         found = runner.infer(1, 0)
         wanted = expected_results(network, output)
         if found.text == wanted:
@@ -108,11 +119,9 @@ def accuracy(
 def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Performance:
     """A performance session: the median of five windows of `runs` inferences, one sample each."""
     rates = []
-    for image in np.resize(checking.load_samples(folder, WINDOWS), (WINDOWS, *_shape(folder))):
-        runner.load(raw_bytes(image))
+    network = network_file.load(folder / "network.npz")
+    samples = checking.load_samples(folder, WINDOWS)
+    for image in pixels_of(network, np.resize(samples, (WINDOWS, *network.input.shape))):
+        runner.load(image.tobytes())
         rates.append(runner.infer(runs, warmup).per_second)
     return Performance(runs, warmup, tuple(rates))
-
-
-def _shape(folder: Path) -> tuple[int, int, int]:
-    return network_file.load(folder / "network.npz").input.shape

@@ -177,6 +177,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
     fit.refuse_if_too_large(
         planned.demand, job.board, generated.kernel_set, job.mode, network.result_bytes
     )
+    remove_images(folder, (mlperf.APP,))  # of an earlier network: they'd read as a wrong device
     generated.files.write(folder / "c")
     network_file.save(network, folder / "network.npz")
     checking.save_channels(folder, generated.channels)
@@ -192,6 +193,13 @@ def compile_image(job: Job, console: Console) -> Compiled:
     save(report, folder)
     save_map(memory_map(planned), folder)
     return Compiled(job, folder, generated, image, report, app)
+
+
+def remove_images(folder: Path, apps: Sequence[str]) -> None:
+    """Removes what an earlier build of these apps left in a folder."""
+    for app in apps:
+        for ending in ("elf", "hex", "bin"):
+            (folder / f"{app}.{ending}").unlink(missing_ok=True)
 
 
 def _build_app(job: Job, folder: Path) -> Image:
