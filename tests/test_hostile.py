@@ -18,6 +18,7 @@ import qdq
 import tiny
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
+from mbn.cost.count import count
 from mbn.process import clean_environment
 from mbn.target import find_board
 
@@ -114,6 +115,7 @@ def test_folders_of_any_name(name: str, tmp_path: Path) -> None:
     assert made.elf.read_bytes() == wanted.elf.read_bytes()
     assert (tmp_path / name / "build-bench" / "image.map").is_file()
     assert (tmp_path / name / "build-bench.log").is_file()
+    assert count(board, made.elf, 2, tmp_path / name / "cost")
 
 
 def test_the_environment_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,7 +160,7 @@ def _run(
             board,
             image,
             *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
-            *("-plugin", f"{_quoted(library)},{arguments}"),
+            *("-plugin", f"file={_quoted(library)},{arguments}"),
         )
         status, said = _to_the_end(command, timeout_s)
         if _OTHER_VERSION in said and not out.is_file():

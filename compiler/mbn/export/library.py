@@ -135,8 +135,10 @@ def _sources(library: Library) -> dict[str, str]:
     files = {}
     for name, text in library.generated.items():
         files[names[name]] = text.replace('#include "network.h"', f'#include "{prefix}.h"')
-    files["mbn/mbn.h"] = (library.runtime / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
-    files["mbn/mbn.c"] = (library.runtime / "src" / "mbn.c").read_text(encoding="utf-8")
+    header = (library.runtime / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
+    files["mbn/mbn.h"] = header
+    runtime = (library.runtime / "src" / "mbn.c").read_text(encoding="utf-8")
+    files["mbn/mbn.c"] = _shared(runtime, header)
     files[f"{prefix}_sample.h"] = _sample(library)
     wanted = _INCLUDE.findall(files[f"{prefix}.c"])
     while wanted:
@@ -146,6 +148,16 @@ def _sources(library: Library) -> dict[str, str]:
             files[path] = source.read_text(encoding="utf-8")
             wanted += _INCLUDE.findall(files[path])
     return files
+
+
+def _shared(runtime: str, header: str) -> str:
+    """The runtime with weak functions: each library brings it, and a program of two takes one."""
+    names = re.findall(r"^(?!typedef)[A-Za-z_][\w ]*[ *](mbn_\w+)\(", header, re.MULTILINE)
+    include = '#include "mbn/mbn.h"\n'
+    assert names and runtime.count(include) == 1
+    pragmas = "".join(f"#pragma weak {name}\n" for name in names)
+    about = "\n/* A program of several exported networks has this file several times. */\n"
+    return runtime.replace(include, f"{include}{about}{pragmas}")
 
 
 def _sample(library: Library) -> str:

@@ -32,6 +32,10 @@
 #error "mbn: packed weights are read as little-endian words; build for a little-endian machine"
 #endif
 
+#if defined(__cplusplus) && __cplusplus < 201103L && !defined(_MSC_VER)
+#error "mbn: the headers are of C11 and C++11"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

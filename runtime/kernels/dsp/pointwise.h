@@ -99,11 +99,11 @@
     if (turns > 0) {                                                                              \
         ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP), , [turns] "+m"(turns));                            \
     } else if (run > 17) {                                                                        \
-        ASM(MBN_LINES_1024, "");                                                                  \
+        ASM(MBN_LINES_1024, "", );                                                                  \
     } else if (run > 5) {                                                                         \
-        ASM(MBN_LINES_256, "");                                                                   \
+        ASM(MBN_LINES_256, "", );                                                                   \
     } else {                                                                                      \
-        ASM(MBN_LINES_64, "");                                                                    \
+        ASM(MBN_LINES_64, "", );                                                                    \
     }
 
 /* The sum over `pairs` (a constant), four pixels by two channels. */

@@ -12,7 +12,11 @@
 #include "dsp/strips2.h"
 
 /* noipa: a constant that gcc found in all calls would cost registers that the asm needs */
+#if defined(__clang__)
+#define MBN_SHARED static __attribute__((noinline, unused)) int32_t
+#else
 #define MBN_SHARED static __attribute__((noipa, unused)) int32_t
+#endif
 
 #if MBN_DSP && defined(__ARM_FP)
 

@@ -75,9 +75,9 @@ MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const
     } else if (width % 16 != 0) {
         MBN_DW_INTERLEAVE(MBN_DW_PLANE(
             MBN_DW_LOAD("", ", #16"),
-            "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD, MBN_DW_GAP));
+            "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD, MBN_DW_GAP), );
     } else {
-        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16"), "", MBN_DW_GAP));
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16"), "", MBN_DW_GAP), );
     }
 #else
     const int8_t *const all[4] = {row0, row1, row2, row3};
@@ -238,14 +238,14 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
         }
     } else if (count == 1) {
         if (lower) {
-            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_FIRST MBN_DW_LAST, count);
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_FIRST MBN_DW_LAST, count, );
         } else {
-            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_FIRST MBN_DW_LAST, count);
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_FIRST MBN_DW_LAST, count, );
         }
     } else if (lower) {
-        MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_FIRST MBN_DW_LOOP MBN_DW_LAST, count - 1);
+        MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_FIRST MBN_DW_LOOP MBN_DW_LAST, count - 1, );
     } else {
-        MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_FIRST MBN_DW_LOOP MBN_DW_LAST, count - 1);
+        MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_FIRST MBN_DW_LOOP MBN_DW_LAST, count - 1, );
     }
 }
 
