@@ -132,13 +132,13 @@ def counted(network: str, board: Board) -> tuple[Any, Counted]:
     kept = folder / f"{name}.json"
     if kept.is_file():
         generated = compiled(network, board, folder / name, False).generated
-        cycles, instructions = json.loads(kept.read_text())
+        cycles, instructions = json.loads(kept.read_text(encoding="utf-8"))
     else:
         made = compiled(network, board, folder / name, True)
         result = pipeline.measure(made, Console(quiet=True))
         cycles = [cost.modelled_cycles for cost in (*result.stages, result.driver)]
         instructions, generated = result.total.instructions, made.generated
-        kept.write_text(json.dumps([cycles, instructions]))
+        kept.write_text(json.dumps([cycles, instructions]), encoding="utf-8")
     bands = [need.band_rows for need in generated.needs]
     computed, kernels = generated.computed, board.core.kernels
     samples = [

@@ -6,6 +6,7 @@ tools' own words. Always holds: a tool that is not installed is a skip that says
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -40,3 +41,20 @@ def test_format() -> None:
 
 def test_types(tmp_path: Path) -> None:
     _clean("mypy", "--strict", "--cache-dir", str(tmp_path), "compiler/mbn")
+
+
+def test_text_files_are_utf8_in_every_locale() -> None:
+    """write_text, read_text and open without an encoding take the locale's."""
+    found = []
+    for path in [p for f in ("compiler", "benchmarks") for p in sorted((ROOT / f).rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            modes = [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
+            binary = any("b" in mode for mode in modes if isinstance(mode, str))
+            elsewhere = ast.unparse(node).startswith(("os.open", "Image.open", "files.read_text"))
+            text = name in ("write_text", "read_text") or (name == "open" and not binary)
+            if text and not elsewhere:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    assert not found, "\n".join(found)

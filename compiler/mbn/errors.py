@@ -7,6 +7,22 @@ anything else that escapes is our own bug.
 
 from __future__ import annotations
 
+INTERRUPTED, CLOSED_PIPE = 130, 141
+# What every command's exit code means
+EXIT_CODES = {
+    0: "done, and right",
+    1: "a bit differs, or what was checked is not to be trusted",
+    2: "something that you can mend; standard error says what",
+    3: "it does not fit, is over budget, or the board was not flashed",
+    INTERRUPTED: "interrupted",
+    CLOSED_PIPE: "nobody reads what is printed",
+}
+
+
+def exit_codes() -> str:
+    """The table as text, for --help."""
+    return "exit codes:\n" + "".join(f"  {code:<5}{text}\n" for code, text in EXIT_CODES.items())
+
 
 class MbnError(Exception):
     """Something the user can mend.
@@ -60,6 +76,8 @@ class OverflowRisk(UnsupportedError):
 
 class PlanError(MbnError):
     """A network that does not fit the memories of a board."""
+
+    exit_code = 3
 
 
 class ToolError(MbnError):

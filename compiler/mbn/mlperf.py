@@ -88,7 +88,8 @@ def pixels_of(network: ir.Network, images: Int8) -> UInt8:
 
 def as_stored(network: ir.Network, pixels: UInt8) -> Int8:
     """Pixels as the network stores them, by its own table: what the reference must be asked of."""
-    return arithmetic.pixel_codes(network)[np.arange(network.input.channels), pixels]
+    codes: Int8 = arithmetic.pixel_codes(network)[np.arange(network.input.channels), pixels]
+    return codes
 
 
 def accuracy(

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.flash.find import all_probes, ports
+from mbn.installing import advice
 from mbn.report.table import titled
 from mbn.target import Board, boards
 
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-boards",
         description="List boards, and the serial ports and debug probes that are plugged in.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--network", metavar="ALPHA-RESOLUTION", help="plan a size on every board")
@@ -64,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(board_table(list(known.values())))
     console.print(plugged_table(list(known.values())))
     if all_probes() is None:
-        console.print("Probes are not listed: pip install 'mbn-edge[flash]' brings pyOCD.")
+        console.print(
+            f"Probes are not listed, pyOCD is not installed. {advice('flash')}.", markup=False
+        )
     return 0
 
 

@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from mbn.checking import run_check
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.report.record import FILE_NAME
 from mbn.report.table import memory_lines, print_check
 from mbn.target import Board, find_board
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         prog="mbn-check",
         description="Check a running board (or the emulator) bit for bit against the host, or the "
         "integer network against ONNX Runtime.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--board", help="host, qemu, stm32, ...")

@@ -17,7 +17,7 @@ from mbn import pipeline
 from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.errors import PlanError, UsageError, exit_codes
 from mbn.fit import fit_table, fits
 from mbn.ir import InputMode, Rounding
 from mbn.report.memory_map import to_svg, to_text
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-compile",
         description="Compile a MobileNet to C through TVM and build it for a board.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--board", required=True, help="host, qemu, qemu-m7, stm32, ...")
@@ -263,7 +263,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
 
 
 def plan_only(arguments: argparse.Namespace, console: Console) -> int:
-    """Whether the network fits, board by board, and the arena as a picture; 1 if it fits none."""
+    """Whether the network fits, board by board, and the arena as a picture; 3 if it fits none."""
     every = arguments.board == "all"
     chosen = list(boards().values()) if every else [find_board(arguments.board)]
     planned: dict[str, pipeline.Planned] = {}  # boards of one core share a plan
@@ -277,7 +277,7 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
         picture = pipeline.memory_map(plan)
         plan.folder.mkdir(parents=True, exist_ok=True)
         path = plan.folder / f"plan_{core}.svg"
-        path.write_text(to_svg(picture))
+        path.write_text(to_svg(picture), encoding="utf-8")
         console.print(picture.title, style="bold")
         console.print(to_text(picture), markup=False)
         console.print(f"wrote  {path}")
@@ -285,7 +285,7 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     if not every:
         planned_one = next(iter(planned.values()))
         predicting.show(planned_one.generated, chosen[0], arguments.optimise, console)
-    return 0 if any(fits(demand, board) for board, demand in rows) else 1
+    return 0 if any(fits(demand, board) for board, demand in rows) else PlanError.exit_code
 
 
 def request_of(arguments: argparse.Namespace) -> Request:

@@ -17,7 +17,7 @@ from mbn.cli.check import compiled_folder
 from mbn.cli.place import add_place, place_of
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.flash import read_payload
 from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
 from mbn.report.table import print_check
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         prog="mbn-flash",
         description="Write a compiled network's check image into a board, read it back, start it, "
         "and prove by build id and model hash that it runs.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--board", required=True, help="stm32, nucleo_l4r5zi, ...; see mbn-boards")

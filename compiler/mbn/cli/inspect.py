@@ -2,7 +2,7 @@
 
 What enters: a file. What leaves: a table of its stages and of the boards that it fits, or a list of
 all that would be refused. Always holds: nothing is built; exit code 0 means that it compiles and
-fits a board, 1 that it compiles and fits none, 2 that something is refused.
+fits a board, 3 that it compiles and fits none, 2 that something is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.console import Console
 from mbn import inspecting, ir
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import MbnError
+from mbn.errors import MbnError, PlanError, exit_codes
 from mbn.fit import fit_table, fits
 
 EXAMPLES = """examples:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-inspect",
         description="Show what the compiler sees in an ONNX file, and which boards it fits.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("network", type=Path, metavar="NETWORK.onnx", help="QDQ or float")
@@ -92,4 +92,4 @@ def _print(network: ir.Network, is_float: bool, mode: ir.InputMode, console: Con
     )
     rows = inspecting.board_demands(network, mode)
     console.print(fit_table(rows))
-    return 0 if any(fits(demand, board) for board, demand in rows) else 1
+    return 0 if any(fits(demand, board) for board, demand in rows) else PlanError.exit_code

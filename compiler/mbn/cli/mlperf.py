@@ -20,7 +20,7 @@ from mbn.cli.run import guarded
 from mbn.device.emulated import ICOUNT_SHIFT
 from mbn.device.mlperf import Runner, open_runner
 from mbn.device.open import where
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.target import find_board
 
 EXAMPLES = """examples:
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-mlperf",
         description="Drive a board as MLPerf Tiny's runner does, and check its results.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
@@ -80,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
             exact = _sessions(arguments, folder, runner, console)
         finally:
             if arguments.transcript is not None:
-                arguments.transcript.write_text("\n".join(runner.transcript) + "\n")
+                arguments.transcript.write_text(
+                    "\n".join(runner.transcript) + "\n", encoding="utf-8"
+                )
     if arguments.port is None and not board.native:
         console.print(f"Times are virtual: {2**ICOUNT_SHIFT} ns an instruction, not a part's.")
     if arguments.transcript is not None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mbn.cli import paper_device, paper_heads, paper_study, paper_tables
 from mbn.cli.run import guarded
+from mbn.errors import exit_codes
 
 EXAMPLES = """examples:
   mbn-paper tables              # tables 1 to 14 and the 16 models, ours beside the paper's
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-paper",
         description="The MobileNets paper (arXiv 1704.04861), again, from our definitions.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = made.add_subparsers(dest="command", required=True)

@@ -22,7 +22,7 @@ from rich.progress import Progress, TaskID
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
-from mbn.errors import BoardError, MbnError, UsageError
+from mbn.errors import BoardError, MbnError, UsageError, exit_codes
 from mbn.paper import results
 from mbn.paper.findings import findings
 from mbn.report.table import titled
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         help="train what tables 4 to 7 compare, at a size that trains on a desk",
         description="Full convolutions against depthwise separable ones, thin against shallow, "
         "width and resolution multipliers, each as float and as int8.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--data", metavar="DATA", help="digits, folder:PATH or split:PATH")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from mbn import checking, lowering, pipeline, planning
+from mbn.errors import PlanError
 from mbn.ir import InputMode
 from mbn.report.table import prediction_table, titled
 from mbn.target import Board
@@ -63,7 +64,7 @@ COUNT = "--check counts them in emulation."
 def suggest(
     board: Board, mode: InputMode, classes: int, max_ms: float | None, console: Console
 ) -> int:
-    """Lists the family's sizes within memory and time; 1 if there is none."""
+    """Lists the family's sizes within memory and time; 3 if there is none."""
     with console.status("planning the family's 20 sizes"):
         sizes = planning.suggest(board, mode, classes)
     within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]
@@ -72,7 +73,7 @@ def suggest(
         fastest = min((one.times.lower_ms for one in sizes), default=None)
         known = "" if fastest is None else f"; the fastest that fits takes {fastest:.1f} ms"
         console.print(f"No size of the family fits {board.name}{limit}{known}")
-        return 1
+        return PlanError.exit_code
     waits = within[0].times.wait_states
     table = titled(f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}")
     for title in (*TITLES, *((f"{waits} wait states, from", "to") if waits else ())):

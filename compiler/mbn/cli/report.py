@@ -16,7 +16,8 @@ from rich.console import Console
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
+from mbn.installing import advice
 from mbn.paper import results
 from mbn.report.record import FILE_NAME
 
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-report",
         description="Write one HTML page of tables and plots; it works offline and prints.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("folders", nargs="*", type=Path, help="with report.json, or above such")
@@ -102,7 +103,7 @@ def page_of(
         raise UsageError(
             f"{package} is not installed",
             wanted="the packages that make the page",
-            advice="pip install 'mbn-edge[report,train]' brings them; ./dev mbn-report does too",
+            advice=advice("report,train"),
         ) from error
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, not_installed, progress_of
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.model.bundled import write_digits
 from mbn.model.data import Dataset, load
 from mbn.model.shape import check, network_name
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-train",
         description="Train a MobileNet with RMSprop, as the paper does, and write its ONNX file.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--alpha", type=float, required=True, help="width multiplier, above 0")
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     return guarded(
         "mbn-train",
-        lambda: run(arguments, Console(quiet=arguments.quiet, highlight=False)),
+        lambda: run(arguments, run_console(quiet=arguments.quiet)),
         interrupted="interrupted; --resume goes on from the last epoch",
     )
 

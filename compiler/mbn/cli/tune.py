@@ -20,7 +20,7 @@ from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, progress_of
-from mbn.errors import UsageError
+from mbn.errors import UsageError, exit_codes
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.ir import InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-tune",
         description="Measure how each stage of a network is best built on a core.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(

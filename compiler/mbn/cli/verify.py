@@ -17,6 +17,7 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
+from mbn.errors import exit_codes
 from mbn.release.signing import load_key
 from mbn.release.verify import Verdict, verify_image, verify_release
 
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="mbn-verify",
         description="Check a release of mbn-compile --release, or one MCUboot image.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("release", type=Path, metavar="DIR|IMAGE")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mbn.errors import BoardError, FlashError, ToolError
 from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
+from mbn.installing import advice
 from mbn.port import RULES
 from mbn.process import Child
 from mbn.target import Board
@@ -51,7 +52,7 @@ class Probe:
 def require_pyocd() -> None:
     """Raises `ToolError` where pyOCD is not installed."""
     if importlib.util.find_spec("pyocd") is None:
-        raise ToolError("pyOCD is not installed", advice="pip install 'mbn-edge[flash]'")
+        raise ToolError("pyOCD is not installed", advice=advice("flash"))
 
 
 def probes() -> tuple[Probe, ...]:

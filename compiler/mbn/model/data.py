@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from mbn.errors import QuantiseError, UsageError
+from mbn.installing import advice
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
 from mbn.model.picture_file import is_picture, read_picture, tell_left_out
@@ -75,7 +76,7 @@ def source_digits() -> tuple[UInt8, Int64]:
     except ImportError as error:
         raise UsageError(
             "scikit-learn, which holds the digits, is not installed",
-            advice='Install it with: pip install "mbn-edge[train]"',
+            advice=advice("train"),
         ) from error
     found = load_digits()
     return found.images.astype(np.uint8), found.target.astype(np.int64)

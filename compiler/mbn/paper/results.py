@@ -85,7 +85,7 @@ def _read(path: Path, kind: type[Line]) -> tuple[Line, ...]:
     if not path.exists():
         return ()
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             found.append(kind(**json.loads(line)))
         except (ValueError, TypeError) as error:
@@ -116,5 +116,5 @@ def with_costs(path: Path, costs: Mapping[tuple[str, str, float, int], tuple[int
         arena, cycles = costs.get(one.variant, (one.arena_bytes, one.cycles))
         lines.append(json.dumps(asdict(replace(one, arena_bytes=arena, cycles=cycles))) + "\n")
     part = path.with_suffix(".part")
-    part.write_text("".join(lines))
+    part.write_text("".join(lines), encoding="utf-8")
     part.replace(path)

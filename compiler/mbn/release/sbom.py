@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mbn.errors import ReleaseError, ToolError
+from mbn.installing import advice
 
 _SPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562: of URLs
 _RUNTIME, _TVM = "mbn-runtime", "apache-tvm"
@@ -34,7 +35,7 @@ def to_json(
         from cyclonedx.output.json import JsonV1Dot6  # noqa: PLC0415
     except ImportError as error:
         raise ToolError(
-            "cyclonedx-python-lib is not installed", advice="pip install 'mbn-edge[release]'"
+            "cyclonedx-python-lib is not installed", advice=advice("release")
         ) from error
 
     def sha256(value: str) -> list[Any]:

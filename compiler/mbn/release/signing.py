@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mbn.errors import ReleaseError, ToolError
+from mbn.installing import advice
 
 IMAGE_MAGIC = 0x96F3B83D
 TLV_MAGIC, PROTECTED_MAGIC = 0x6907, 0x6908
@@ -32,9 +33,7 @@ def _imgtool() -> Any:
     try:
         from imgtool import image, keys  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ToolError(
-            "imgtool is not installed", advice="pip install 'mbn-edge[release]'"
-        ) from error
+        raise ToolError("imgtool is not installed", advice=advice("release")) from error
     return keys, image
 
 

@@ -126,7 +126,7 @@ def to_json(report: Report) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    text = resources.files("mbn.report").joinpath("report.schema.json").read_text()
+    text = resources.files("mbn.report").joinpath("report.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
@@ -136,7 +136,7 @@ def save(report: Report, folder: Path) -> Path:
     data = to_json(report)
     jsonschema.validate(data, schema())
     path = folder / FILE_NAME
-    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return path
 
 
@@ -144,7 +144,7 @@ def load_report(folder: Path) -> Report:
     """Reads folder/report.json; ModelError if it is missing or not one."""
     path = folder / FILE_NAME
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         jsonschema.validate(data, schema())
     except FileNotFoundError as error:
         raise ModelError(
