@@ -83,7 +83,8 @@ def pixels_of(network: ir.Network, images: Int8) -> UInt8:
     codes = arithmetic.pixel_codes(network).astype(np.int16)
     every = np.arange(-128, 128)
     nearest = np.abs(codes[:, :, None] - every).argmin(axis=1).astype(np.uint8)
-    return nearest[np.arange(network.input.channels), images.astype(np.int16) + 128]
+    pixels: UInt8 = nearest[np.arange(network.input.channels), images.astype(np.int16) + 128]
+    return pixels
 
 
 def as_stored(network: ir.Network, pixels: UInt8) -> Int8:

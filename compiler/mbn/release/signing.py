@@ -9,6 +9,7 @@ so that no release could be built twice).
 from __future__ import annotations
 
 import hashlib
+import logging
 import struct
 import subprocess
 import sys
@@ -17,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from mbn.errors import ReleaseError, ToolError
+from mbn.files import read_regular
 from mbn.installing import advice
 
 IMAGE_MAGIC = 0x96F3B83D
 TLV_MAGIC, PROTECTED_MAGIC = 0x6907, 0x6908
 KEY_HASH, SHA256, ED25519 = 0x01, 0x10, 0x24
 SIGNATURES = {0x20: "RSA-2048", 0x22: "ECDSA", 0x23: "RSA-3072", 0x24: "Ed25519", 0x28: "pure"}
+_LENGTHS = {KEY_HASH: 32, SHA256: 32, ED25519: 64}
 _HEADER = struct.Struct("<IIHHIIBBHII")
 _TLV = struct.Struct("<HH")
+_LOG = logging.getLogger(__name__)
 KEY_ADVICE = "imgtool keygen -t ed25519 -k key.pem; imgtool getpub -e pem -k key.pem > public.pem"
 
 
@@ -69,9 +73,16 @@ def load_key(path: Path) -> Key:
         raise ReleaseError(
             f"is a {type(found).__name__} key", wanted="Ed25519", advice=KEY_ADVICE, node=str(path)
         )
+    _warn_if_readable(path, isinstance(found, keys.Ed25519))
     private = found.key if isinstance(found, keys.Ed25519) else None
     public = found.key if private is None else private.public_key()
     return Key(path, public, private, found)
+
+
+def _warn_if_readable(path: Path, is_private: bool) -> None:
+    mode = path.stat().st_mode & 0o777
+    if is_private and mode & 0o077:
+        _LOG.warning("%s: a private key that others may read (mode %04o): chmod 600", path, mode)
 
 
 def sign_bytes(key: Key, data: bytes) -> bytes:
@@ -130,24 +141,39 @@ class SignedImage:
 
 
 def read_image(data: bytes) -> SignedImage:
-    """Raises `ReleaseError` for what is no MCUboot image."""
+    """Raises `ReleaseError` for what is no MCUboot image: header, body, protected TLVs if the
+    header says so, TLVs, and nothing else; each TLV once, as long as its type is."""
     if len(data) < _HEADER.size or data[:4] != struct.pack("<I", IMAGE_MAGIC):
         raise ReleaseError("is no MCUboot image", wanted="a file that imgtool signed")
-    _, _, header, _, size, _, major, minor, patch, build, _ = _HEADER.unpack_from(data)
+    _, _, header, protected, size, _, major, minor, patch, build, _ = _HEADER.unpack_from(data)
     version = f"{major}.{minor}.{patch}+{build}"
     tags: dict[int, bytes] = {}
     at = header + size
-    for magic in (PROTECTED_MAGIC, TLV_MAGIC):
-        if data[at : at + 2] != struct.pack("<H", magic):
-            continue
-        _, total = _TLV.unpack_from(data.ljust(at + _TLV.size, b"\0"), at)
-        inside, end = at + _TLV.size, at + total
-        while inside + _TLV.size <= min(end, len(data)):
-            kind, length = _TLV.unpack_from(data, inside)
-            tags[kind] = data[inside + _TLV.size : inside + _TLV.size + length]
-            inside += _TLV.size + length
-        at = end
+    if protected:
+        at = _tags(data, at, PROTECTED_MAGIC, protected, tags)
+    end = _tags(data, at, TLV_MAGIC, None, tags)
+    if end != len(data):
+        raise ReleaseError(
+            f"has {len(data) - end:,} bytes behind its end", wanted="nothing behind the TLVs"
+        )
     return SignedImage(header, version, data[header : header + size], tags)
+
+
+def _tags(data: bytes, at: int, magic: int, wanted: int | None, tags: dict[int, bytes]) -> int:
+    """Reads one area of TLVs into `tags`; where it ends."""
+    found, total = _TLV.unpack_from(data.ljust(at + _TLV.size, b"\0"), at)
+    end: int = at + total
+    inside = at + _TLV.size
+    if found != magic or end > len(data) or wanted not in (None, total):
+        raise ReleaseError("is damaged: its TLVs don't begin or end where they should")
+    while inside < end:
+        kind, length = _TLV.unpack_from(data.ljust(inside + _TLV.size, b"\0"), inside)
+        inside += _TLV.size
+        if kind in tags or inside + length > end or _LENGTHS.get(kind, length) != length:
+            raise ReleaseError(f"is damaged: its TLV {kind:#06x} of {length} bytes")
+        tags[kind] = data[inside : inside + length]
+        inside += length
+    return end
 
 
 def refuse_untrusted(key: Key, path: Path) -> SignedImage:
@@ -155,11 +181,16 @@ def refuse_untrusted(key: Key, path: Path) -> SignedImage:
     damaged, unsigned, signed with another key."""
     _, image = _imgtool()
     try:
-        found = read_image(path.read_bytes())
+        found = read_image(read_regular(path))
     except ReleaseError as error:
         raise ReleaseError(error.found, wanted=error.wanted, node=path.name) from None
     if not found.tags.keys() & SIGNATURES.keys():
         raise ReleaseError("is not signed", wanted="a signed MCUboot image", node=path.name)
+    strange = found.tags.keys() - _LENGTHS.keys()
+    if strange and found.tags.keys() & SIGNATURES.keys() == {ED25519}:
+        raise ReleaseError(
+            f"has a TLV of type {min(strange):#06x}, which a release has not", node=path.name
+        )
     if found.tags.get(KEY_HASH, b"").hex() != key.sha256:
         raise ReleaseError(
             f"is signed with the key {found.tags.get(KEY_HASH, b'').hex()[:16] or 'of no name'}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,15 @@ from pathlib import Path
 from mbn.build.uf2 import from_uf2
 from mbn.elf import Contents as Elf
 from mbn.errors import MbnError, ReleaseError
+from mbn.files import read_regular
 from mbn.release import sbom
 from mbn.release.folder import FORMAT, MANIFEST, REPORT, SBOM, SIGNATURE, Contents
 from mbn.release.signing import Key, refuse_untrusted, signed_by
+
+_MOST_BYTES = 1 << 24  # of a manifest, report or SBOM
+_MOST_FILES = 1000
+_SIGNATURE_BYTES = 64
+_NAMED = 20  # of the files that don't belong there
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,18 @@ def verify_release(folder: Path, key: Key) -> list[Verdict]:
     if not folder.is_dir():
         raise ReleaseError("is no folder", wanted="a release folder", node=str(folder))
     found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
+    if not found[0].good:
+        return found  # nobody vouches for the rest: it is not even read
     try:
         manifest = _manifest(folder)
-    except (MbnError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # deep JSON is a RecursionError, for one
         return [*found, Verdict(MANIFEST, False, _words(error))]
     found.append(_judge(f"{MANIFEST}: key", lambda: _same_key(manifest, key)))
     for name in sorted(manifest.files):
         found.append(_judge(name, partial(_file, folder, manifest, name)))
     found.append(_judge("no other files", lambda: _no_others(folder, manifest)))
+    if not all(one.good for one in found):
+        return found  # parsers get only what was signed
     found.append(_judge("images agree", lambda: _images_agree(folder, manifest)))
     found.append(_judge("report", lambda: _report(folder, manifest)))
     found.append(_judge("SBOM", lambda: _sbom(folder, manifest)))
@@ -75,9 +86,11 @@ def _words(error: Exception) -> str:
 
 
 def _manifest(folder: Path) -> Contents:
-    contents = Contents(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    contents = Contents(json.loads(_read(folder, MANIFEST)))
     if contents.data["format"] != FORMAT:
         raise ReleaseError(f"has format {contents.data['format']}", wanted=str(FORMAT))
+    if len(contents.files) > _MOST_FILES:
+        raise ReleaseError(f"lists {len(contents.files):,} files", wanted=f"at most {_MOST_FILES}")
     for name in contents.files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ReleaseError(f"names {name!r}, which is not inside the folder")
@@ -85,11 +98,26 @@ def _manifest(folder: Path) -> Contents:
     return contents
 
 
+def _read(folder: Path, name: str, most_bytes: int = _MOST_BYTES) -> bytes:
+    """A file of the release: a regular one, not too large, and no link."""
+    _refuse_links(folder, name)
+    return read_regular(folder / name, most_bytes)
+
+
+def _refuse_links(folder: Path, name: str) -> None:
+    if (folder / name).is_symlink():
+        raise ReleaseError("is a link", wanted="a file")
+    if any((folder / up).is_symlink() for up in Path(name).parents[:-1]):
+        raise ReleaseError("lies behind a link", wanted="a file in the folder")
+
+
 def _signature(folder: Path, key: Key) -> str:
-    data = (folder / MANIFEST).read_bytes()
-    if not (folder / SIGNATURE).is_file():
-        raise ReleaseError(f"{SIGNATURE} is missing: it is not signed")
-    if not signed_by(key, data, (folder / SIGNATURE).read_bytes()):
+    data = _read(folder, MANIFEST)
+    try:
+        signature = _read(folder, SIGNATURE, 2 * _SIGNATURE_BYTES)
+    except FileNotFoundError:
+        raise ReleaseError(f"{SIGNATURE} is missing: it is not signed") from None
+    if not signed_by(key, data, signature):
         raise ReleaseError(
             f"is not what the key {key.sha256[:16]} signed: it was changed, or another key signed"
         )
@@ -105,12 +133,12 @@ def _same_key(manifest: Contents, key: Key) -> str:
 
 
 def _file(folder: Path, manifest: Contents, name: str) -> str:
-    path, (size, digest) = folder / name, manifest.files[name]
-    if path.is_symlink():
-        raise ReleaseError("is a link", wanted="a file")
-    data = path.read_bytes()
-    if len(data) != size:
-        raise ReleaseError(f"has {len(data):,} bytes", wanted=f"{size:,}")
+    size, digest = manifest.files[name]
+    _refuse_links(folder, name)
+    there = (folder / name).lstat().st_size  # before it is read
+    if there != size:
+        raise ReleaseError(f"has {there:,} bytes", wanted=f"{size:,}")
+    data = _read(folder, name, size)
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise ReleaseError(f"was changed: SHA-256 {found[:16]}...", wanted=f"{digest[:16]}...")
@@ -118,11 +146,26 @@ def _file(folder: Path, manifest: Contents, name: str) -> str:
 
 
 def _no_others(folder: Path, manifest: Contents) -> str:
+    """Regular files that are listed, and the folders that these lie in; links are not followed."""
     known = {MANIFEST, SIGNATURE, *manifest.files}
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    if there - known:
-        raise ReleaseError("not in the manifest: " + ", ".join(sorted(there - known)))
-    return f"{len(there)} files"
+    parents = {up.as_posix() for name in known for up in Path(name).parents}
+    others: list[str] = []
+    waiting, count = [folder], 0
+    while waiting and len(others) < _NAMED:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                name = Path(entry.path).relative_to(folder).as_posix()
+                if entry.is_dir(follow_symlinks=False) and name in parents:
+                    waiting.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False) and name in known:
+                    count += 1
+                else:
+                    others.append(name + (" (a link)" if entry.is_symlink() else ""))
+                    if len(others) == _NAMED:
+                        break
+    if others:
+        raise ReleaseError("not in the manifest: " + ", ".join(sorted(others)))
+    return f"{count} files"
 
 
 def _names_build(manifest: Contents, build_id: object, *parts: bytes) -> bool:
@@ -167,7 +210,7 @@ def _images_agree(folder: Path, manifest: Contents) -> str:
 
 
 def _report(folder: Path, manifest: Contents) -> str:
-    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    report = json.loads(_read(folder, REPORT))
     pairs = {
         "board": report["board"],
         "core": report["core"],
@@ -182,7 +225,7 @@ def _report(folder: Path, manifest: Contents) -> str:
 
 
 def _sbom(folder: Path, manifest: Contents) -> str:
-    text = (folder / SBOM).read_text(encoding="utf-8")
+    text = _read(folder, SBOM).decode("utf-8")
     wrong = sbom.invalid(text)
     if wrong:
         raise ReleaseError(wrong)
