@@ -21,6 +21,7 @@ import pytest
 import networks
 from mbn import ir, lowering, network_file
 from mbn.cli import compile as compile_command
+from mbn.errors import UsageError
 from mbn.frontend.stages import group_stages
 from mbn.target import Board
 
@@ -108,6 +109,10 @@ def test_writing_again_removes_only_what_was_generated(tmp_path: Path) -> None:
     (tmp_path / "network.c").rename(tmp_path / "stale.c")
     files.write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*files.files, "mine.c"])
+    (tmp_path / "network.c").write_text("/* mine too */\n")
+    with pytest.raises(UsageError, match="was not generated"):
+        files.write(tmp_path)
+    assert (tmp_path / "network.c").read_text() == "/* mine too */\n"
 
 
 def test_a_saved_network_generates_the_same(tmp_path: Path) -> None:

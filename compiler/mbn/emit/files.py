@@ -21,6 +21,7 @@ from mbn import ir
 from mbn.arithmetic import pixel_codes
 from mbn.emit import results
 from mbn.emit.names import identifier, kernel_names, plain
+from mbn.errors import UsageError
 
 COLUMNS = 100
 # Of tables, said where one is declared and where it is defined: a compiler that finds none at one
@@ -69,7 +70,13 @@ class GeneratedNetwork:
     functions: tuple[tuple[str, str], ...]
 
     def write(self, folder: Path) -> None:
+        """Raises `UsageError` for a file of such a name that was not generated."""
         folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / name for name in self.files):
+            if path.is_symlink() or (path.exists() and not _is_ours(path)):
+                raise UsageError(
+                    "is there and was not generated", advice="Move it away", node=str(path)
+                )
         for stale in folder.glob("*.[ch]"):
             if stale.name not in self.files and _is_ours(stale):
                 stale.unlink()

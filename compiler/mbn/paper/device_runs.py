@@ -129,6 +129,7 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
     )
     size = f"{alpha:g}-{resolution}"
     built = folder / f"{board.name}-{size}"
+    fresh = not built.exists()  # else it may hold what somebody put there
     job = pipeline.Job(request, board, InputMode.STREAM, simplify=False, output=built)
     quiet = Console(quiet=True)
     compiled = pipeline.compile_image(job, quiet)
@@ -140,7 +141,7 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
         predicted_cycles=None if guess is None else guess.total,
         report=pipeline.check_image(compiled, quiet, unaligned=False),
     )
-    if made.exact:
+    if made.exact and fresh:
         shutil.rmtree(built)
     return made
 
