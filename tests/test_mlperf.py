@@ -355,6 +355,6 @@ def test_ten_thousand_random_strings(app: App) -> None:
 
 
 def test_silence_is_an_error_with_advice(app: App) -> None:
-    with app.runner() as runner, pytest.raises(LinkError, match=r"no whole line within 0\.3 s"):
+    with app.runner() as runner, pytest.raises(LinkError, match=r"no m-ready within 0\.3 s"):
         runner.send_raw(b"name")  # no end
         runner.until_ready("name", 0.3)

@@ -8,6 +8,7 @@ now from network.npz; the device must say that it runs the model and build of th
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from mbn.device.check import CheckResult, check
 from mbn.device.open import open_device, where
 from mbn.device.protocol import Health
 from mbn.errors import CheckError, ModelError
+from mbn.files import read_regular
 from mbn.reference import Reference
 from mbn.report import Check, Report, StageFacts, load_report, save
 from mbn.target import Board
@@ -54,9 +56,13 @@ def load_labels(folder: Path, count: int | None) -> NDArray[np.int64] | None:
 
 def _samples(folder: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(folder / "samples.npz", allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_regular(folder / "samples.npz")), allow_pickle=False) as data:
             found = {name: data[name] for name in ("images", "labels") if name in data.files}
-            assert found["images"].ndim == 4
+            images = found["images"]
+            if images.ndim != 4 or images.dtype != np.int8 or 0 in images.shape:
+                raise ValueError(f"images of {images.dtype} {images.shape}")
+            if "labels" in found and found["labels"].shape != images.shape[:1]:
+                raise ValueError("other labels than images")
             return found
     except Exception as error:
         raise ModelError(
@@ -79,7 +85,7 @@ def save_channels(folder: Path, channels: Sequence[ir.StageChannels]) -> None:
 def load_channels(folder: Path, stages: int) -> list[ir.StageChannels]:
     """What save_channels wrote."""
     try:
-        with np.load(folder / "channels.npz", allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_regular(folder / "channels.npz")), allow_pickle=False) as data:
             return [
                 ir.StageChannels(data[f"kept_{index:03d}"], data[f"values_{index:03d}"])
                 for index in range(stages)
@@ -140,6 +146,12 @@ def run_check(
         )
     reference = Reference(network)
     images = load_samples(folder, samples)
+    if images.shape[1:] != network.input.shape:
+        raise ModelError(
+            f"{folder}/samples.npz has images of {images.shape[1:]}",
+            wanted=f"the network's {network.input.shape}",
+            advice="compile again",
+        )
     console.print(f"Checking on {where(board, port)}")
     expected = reference_outputs(reference, images, console)
     elf = folder / f"{IMAGE_NAME}.elf"

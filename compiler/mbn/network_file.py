@@ -18,6 +18,7 @@ import numpy as np
 
 from mbn import ir
 from mbn.errors import ModelError
+from mbn.files import read_regular
 
 FORMAT_VERSION = 2
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -92,7 +93,7 @@ def save(network: ir.Network, path: Path) -> None:
 def load(path: Path) -> ir.Network:
     """Reads what `save` wrote; ModelError if it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as data:
             head = json.loads(data["network"].tobytes())
             scales = data["tensor_scales"]
             arrays = {name: data[name] for name in data.files}

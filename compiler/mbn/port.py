@@ -8,6 +8,7 @@ Always holds: a device is opened exclusively, and a write to it has an end; ever
 from __future__ import annotations
 
 import errno
+import re
 import termios
 from typing import Any
 
@@ -27,7 +28,8 @@ def open_port(url: str, baud: int, *, parity: str = serial.PARITY_NONE) -> Any:
     try:
         device = {} if "://" in url else {"exclusive": True, "write_timeout": WRITE_S}
         return serial.serial_for_url(url, baudrate=baud, parity=parity, timeout=POLL_S, **device)
-    except (serial.SerialException, OSError, ValueError, termios.error) as error:
+    except (*GONE, ValueError, re.error, AttributeError) as error:
+        # pyserial parses hwgrep's pattern and a missing port of socket:// no further than this
         raise _not_opened(url, error) from error
 
 

@@ -256,9 +256,17 @@ def find_board(name: str, root: Path | None = None) -> Board:
     if name in names:
         return names[name]
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    if name == "all":
+        raise BoardError(
+            "--board all is not taken here", wanted="one board", advice="mbn-boards lists them"
+        )
+    if near:
+        raise BoardError(
+            f"there is no board {name!r}",
+            advice=f"Did you mean {' or '.join(near)}? mbn-boards lists them all",
+        )
     raise BoardError(
         f"there is no board {name!r}",
         wanted="one of " + ", ".join(sorted(names)),
-        advice=f"{hint}A board is a folder in boards/",
+        advice="A board is a folder in boards/",
     )

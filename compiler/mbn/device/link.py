@@ -17,6 +17,11 @@ from mbn.port import GONE, POLL_S, open_port
 
 _READ_BYTES = 65536
 _SHOWN_BYTES = 48
+_MOST_PENDING = 1 << 20
+
+
+class SilenceError(LinkError):
+    """A wait that ended without the answer; asking again may help."""
 
 
 class Log:
@@ -118,6 +123,9 @@ class Link:
         *frames, rest = bytes(self._pending).split(b"\0")
         self._frames += [frame for frame in frames if frame]
         self._pending = bytearray(rest)
+        if len(rest) > _MOST_PENDING:  # no frame is as long: not ours, or at another baud rate
+            self._pending.clear()
+            self.damaged_frames += 1
 
     def _lost(self, error: Exception) -> LinkError:
         self.log.say(f"lost: {error}")
@@ -127,7 +135,7 @@ class Link:
             node=self.url,
         )
 
-    def silence(self, expected: str, timeout_s: float, before: tuple[int, int]) -> LinkError:
+    def silence(self, expected: str, timeout_s: float, before: tuple[int, int]) -> SilenceError:
         """The error of a wait that ended: `before` is (received_bytes, damaged_frames) then."""
         came = self.received_bytes - before[0]
         damaged = self.damaged_frames - before[1]
@@ -140,8 +148,8 @@ class Link:
             what = f"{came} bytes came that are no answer ({damaged} damaged frames{tail})"
             advice = "Does the board run an mbn check image, at this baud rate? "
         self.log.say(f"no {expected} in {timeout_s:g} s: {what}")
-        return LinkError(
-            f"{what} within {timeout_s:g} s",
+        return SilenceError(
+            f"{what} within {max(timeout_s, 0.1):.2g} s",
             wanted=expected,
             advice=f"{advice}What was said is in {self.log.path}",
             node=self.url,

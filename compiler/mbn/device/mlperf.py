@@ -61,7 +61,15 @@ class Runner:
         """Makes a device answer that has said its greeting long ago, in the middle of whatever."""
         self.send_raw(b"%")
         self.until_ready("m-ready", LINE_S)
+        end = time.monotonic() + LINE_S
         while self._port.read(1):  # opening the port may have reset it: its greeting comes too
+            if time.monotonic() > end:
+                raise LinkError(
+                    f"the board still talks after {LINE_S:g} s, unasked",
+                    wanted="silence between commands",
+                    advice="Does the board run an mbn mlperf image, at this baud rate?",
+                    node=self._name,
+                )
             time.sleep(_QUIET_S)
             self._port.reset_input_buffer()
         self._pending.clear()
@@ -110,21 +118,28 @@ class Runner:
         )
 
     def until_ready(self, what: str, timeout_s: float) -> list[str]:
-        """The lines up to the next `m-ready`; each must come in that time. Raises `LinkError`."""
+        """The lines up to the next `m-ready`; one deadline for all. Raises `LinkError`."""
         lines: list[str] = []
+        end = time.monotonic() + timeout_s
         while True:
-            line = self._line(what, timeout_s)
+            if time.monotonic() > end:  # lines came all the time, and none ended it
+                raise LinkError(
+                    f"{len(lines)} lines within {timeout_s:g} s of {what!r}, and no m-ready",
+                    wanted="the MLPerf Tiny protocol",
+                    advice="Does the board run an mbn mlperf image?",
+                    node=self._name,
+                )
+            line = self._line(what, timeout_s, end)
             self.transcript.append(f"< {line}")
             if line == "m-ready":
                 return lines
             lines.append(line)
 
-    def _line(self, what: str, timeout_s: float) -> str:
-        end = time.monotonic() + timeout_s
+    def _line(self, what: str, timeout_s: float, end: float) -> str:
         while (at := self._pending.find(b"\r\n")) < 0:
             if time.monotonic() > end:
                 raise LinkError(
-                    f"no whole line within {timeout_s:g} s of {what!r}"
+                    f"no m-ready within {timeout_s:g} s of {what!r}"
                     + (f", but {bytes(self._pending[:48])!r}" if self._pending else ""),
                     wanted="a line of the MLPerf Tiny protocol",
                     advice="Does the board run an mbn mlperf image, at this baud rate?",

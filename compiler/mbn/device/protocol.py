@@ -7,6 +7,7 @@ CRC-32) and a zero; nothing here touches a port.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -123,6 +124,11 @@ class Identity:
     model_sha256: str
 
 
+# What no device of ours goes beyond: an identity that does is none
+_MOST_BYTES = 1 << 24
+_MOST_STAGES = 4096
+_LEAST_REQUEST = 16
+_LEAST_CLOCK_HZ = 10_000
 _IDENTITY = struct.Struct("<3B6HH5I")
 
 
@@ -135,12 +141,20 @@ def parse_identity(body: bytes) -> Identity:
     version, mode, cycles, *rest = _IDENTITY.unpack_from(body)
     shapes, (stages, arena, weights, macs, request, clock) = rest[:6], rest[6:]
     texts = _texts(body[_IDENTITY.size :], 5)
+    results = _results_shape(shapes[3:])
+    for what, shape in (("an input", shapes[:3]), ("an output", results)):
+        if not 0 < math.prod(shape) <= _MOST_BYTES:
+            raise ValueError(f"{what} of {' x '.join(map(str, shape))}")
+    if not (0 < stages <= _MOST_STAGES and request >= _LEAST_REQUEST):
+        raise ValueError(f"{stages} stages and requests of {request} bytes")
+    if 0 < clock < _LEAST_CLOCK_HZ:
+        raise ValueError(f"a clock of {clock} Hz")
     return Identity(
         version,
         "whole" if mode == 1 else "stream",
         bool(cycles),
         (shapes[0], shapes[1], shapes[2]),
-        _results_shape(shapes[3:]),
+        results,
         stages,
         arena,
         weights,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.device import protocol
-from mbn.device.link import Link
+from mbn.device.link import Link, SilenceError
 from mbn.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
 from mbn.errors import CheckError, LinkError, UsageError
 
@@ -31,6 +31,7 @@ _LOAD_HEADER_BYTES = 6
 # million and more a second.
 _CYCLES_PER_MAC = 100
 _EMULATED_MACS_PER_S = 1e6
+_LONGEST_S = 3600.0
 
 
 class RefusedError(LinkError):
@@ -58,6 +59,7 @@ class Device:
         self._identity: Identity | None = None
         self._stages: tuple[StageInfo, ...] | None = None
         self._trace: dict[int, bytes] = {}
+        self._trace_rows = 0  # that the run which is traced sends
 
     @property
     def identity(self) -> Identity:
@@ -113,11 +115,12 @@ class Device:
                 wanted=f"int8 {identity.input_shape}",
             )
         self._trace = {}
+        self._trace_rows = self.stages[traced].shape[0] if watch & Watch.TRACE else 0
         arguments = struct.pack("<BH", watch, traced)
         self._ask(Ask.BEGIN, arguments, expected="the start of an inference")
         self._load(np.ascontiguousarray(image).tobytes())
         body = self._ask(Ask.INFER, timeout_s=self._inference_s(), expected="a finished inference")
-        (cycles,) = struct.unpack("<Q", body)
+        (cycles,) = self._unpacked("<Q", body)
         return Run(self._output(), cycles if identity.has_cycles else None)
 
     def checksums(self) -> tuple[int, ...]:
@@ -152,19 +155,18 @@ class Device:
 
     def memory(self) -> Memory:
         """High-water marks since reset."""
-        return protocol.parse_memory(self._ask(Ask.MEMORY, expected="memory marks"))
+        return self._parsed(protocol.parse_memory, self._ask(Ask.MEMORY, expected="memory marks"))
 
     def health(self) -> Health | None:
         """Whether its constants are whole, and why it started; None of an image from before there
         was such a question."""
         try:
-            return protocol.parse_health(self._ask(Ask.HEALTH, expected="its health"))
+            body = self._ask(Ask.HEALTH, expected="its health")
         except RefusedError as error:
             if error.status == protocol.UNKNOWN_REQUEST:
                 return None
             raise
-        except ValueError as error:
-            raise LinkError(f"the device answers {error}", node=self.link.url) from error
+        return self._parsed(protocol.parse_health, body)
 
     def reset(self, timeout_s: float = 10.0) -> Identity:
         """Starts the device anew and waits until it answers."""
@@ -175,13 +177,18 @@ class Device:
 
     def wait_ready(self, timeout_s: float = 10.0) -> Identity:
         """Asks until the device answers: it may be starting. Raises the last `LinkError`."""
-        end = time.monotonic() + timeout_s
+        begun = time.monotonic()
+        before = (self.link.received_bytes, self.link.damaged_frames)
         while True:
             try:
                 self._identity = self.identify(timeout_s=min(0.25, timeout_s))
                 return self._identity
+            except SilenceError as error:
+                waited = time.monotonic() - begun
+                if waited >= timeout_s:  # of the whole wait, not of its last part
+                    raise self.link.silence("an identity", waited, before) from error
             except LinkError:
-                if time.monotonic() >= end:
+                if time.monotonic() - begun >= timeout_s:
                     raise
 
     def _inference_s(self) -> float:
@@ -189,7 +196,7 @@ class Device:
         rate = _EMULATED_MACS_PER_S
         if identity.clock_hz:
             rate = min(rate, identity.clock_hz / _CYCLES_PER_MAC)
-        return 10.0 + identity.macs / rate
+        return min(10.0 + identity.macs / rate, _LONGEST_S)
 
     def _load(self, data: bytes) -> None:
         """Sends the image in requests as long as the device takes; it says where to go on."""
@@ -201,7 +208,7 @@ class Device:
             body = self._ask(
                 Ask.LOAD, arguments, timeout_s=self._inference_s(), expected="an image part taken"
             )
-            (wanted,) = struct.unpack("<I", body)
+            (wanted,) = self._unpacked("<I", body)
             stuck = stuck + 1 if wanted <= at else 0
             if stuck >= _ATTEMPTS or wanted > len(data):
                 raise LinkError(
@@ -218,7 +225,7 @@ class Device:
         while len(data) < size:
             arguments = struct.pack("<I", len(data))
             body = self._ask(Ask.OUTPUT, arguments, expected="an output")
-            total, at = struct.unpack_from("<II", body)
+            total, at = self._unpacked("<II", body[:8])
             if total != size or at != len(data) or len(body) <= 8:
                 raise LinkError(
                     f"the device answers an output of {total} bytes",
@@ -233,12 +240,35 @@ class Device:
         found: list[Item] = []
         while len(found) < self.identity.stages:
             body = self._ask(ask, struct.pack("<H", len(found)), expected="a list by stage")
-            _, part = parse(body)
+            total, part = self._parsed(parse, body)
+            if total != self.identity.stages:
+                raise LinkError(
+                    f"the device answers a list of {total}",
+                    wanted=f"of its {self.identity.stages} stages",
+                    node=self.link.url,
+                )
             before = len(found)
             found.extend(part)
-            if len(found) == before:
-                raise LinkError("the device's list is too short", node=self.link.url)
+            if len(found) == before or len(found) > total:
+                raise LinkError(
+                    f"the device's list has {len(found)} of {total} entries", node=self.link.url
+                )
         return found
+
+    def _parsed(self, parse: Callable[[bytes], Item], body: bytes) -> Item:
+        """What an answer says. Raises `LinkError` where it says nothing that there is: its CRC was
+        right, so the device means it."""
+        try:
+            return parse(body)
+        except (struct.error, ValueError, IndexError) as error:
+            raise LinkError(
+                f"the device answers {len(body)} bytes that mean nothing ({error})",
+                advice="Build and flash the image with this version of mbn",
+                node=self.link.url,
+            ) from error
+
+    def _unpacked(self, form: str, body: bytes) -> tuple[int, ...]:
+        return self._parsed(lambda data: struct.unpack(form, data), body)
 
     def _ask(
         self,
@@ -252,24 +282,27 @@ class Device:
         self._sequence = self._sequence % 255 + 1
         request = bytes((ask, self._sequence)) + arguments
         before = (self.link.received_bytes, self.link.damaged_frames)
+        begun = time.monotonic()
+        rows = self._trace_rows
         for _ in range(_ATTEMPTS):
             damaged = self.link.damaged_frames
             self.link.send(request)
-            answer = self._wait(ask, self._sequence, timeout_s)
+            answer = self._wait(ask, self._sequence, timeout_s, rows)
             if answer is not None:
                 if answer.status != 0:
                     raise self._refused(ask, answer.status)
                 return answer.body
             if self.link.received_bytes == before[0] and damaged == self.link.damaged_frames:
                 break  # all silent: asking again would only wait again
-        raise self.link.silence(expected, timeout_s, before)
+        raise self.link.silence(expected, time.monotonic() - begun, before)
 
-    def _wait(self, ask: Ask, sequence: int, timeout_s: float) -> protocol.Answer | None:
-        """The answer to this request; None when it must be asked again. The clock starts anew with
-        each trace row."""
+    def _wait(self, ask: Ask, sequence: int, timeout_s: float, rows: int) -> protocol.Answer | None:
+        """The answer to this request; None when it must be asked again. One deadline, whatever else
+        comes; each of the trace's `rows`, once, adds the time to send it."""
+        end = time.monotonic() + timeout_s
         while True:
             damaged = self.link.damaged_frames
-            payload = self.link.receive(timeout_s)
+            payload = self.link.receive(max(0.0, end - time.monotonic()))
             if payload is None:
                 return None
             if payload[0] == Tell.FAULT:
@@ -280,7 +313,10 @@ class Device:
                 )
             if payload[0] == Tell.TRACE and len(payload) >= 6:
                 _, y = struct.unpack_from("<HH", payload, 2)
-                self._trace[y] = payload[6:]
+                if y < rows and y not in self._trace:
+                    end = max(end, time.monotonic() + timeout_s)
+                if y < rows:
+                    self._trace[y] = payload[6:]
             elif payload[0] == Tell.DAMAGE:
                 return None
             else:
@@ -288,7 +324,7 @@ class Device:
                 if answer and (answer.ask, answer.sequence) == (ask, sequence):
                     return answer
             if self.link.damaged_frames != damaged and not self._trace:
-                timeout_s = min(timeout_s, _ANSWER_S)  # the answer itself may have been damaged
+                end = min(end, time.monotonic() + _ANSWER_S)  # the answer may have been damaged
 
     def _refused(self, ask: Ask, status: int) -> RefusedError:
         reason = protocol.STATUS.get(status, f"status {status}")

@@ -15,7 +15,8 @@ from typing import Any
 
 import jsonschema
 
-from mbn.errors import ModelError
+from mbn.errors import FileError, ModelError
+from mbn.files import read_text
 
 FILE_NAME = "report.json"
 
@@ -144,7 +145,7 @@ def load_report(folder: Path) -> Report:
     """Reads folder/report.json; ModelError if it is missing or not one."""
     path = folder / FILE_NAME
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         jsonschema.validate(data, schema())
     except FileNotFoundError as error:
         raise ModelError(
@@ -152,7 +153,7 @@ def load_report(folder: Path) -> Report:
             wanted="a folder that mbn-compile wrote",
             advice="compile first, or name the folder with --output",
         ) from error
-    except (ValueError, jsonschema.ValidationError) as error:
+    except (ValueError, FileError, RecursionError, jsonschema.ValidationError) as error:
         raise ModelError(
             f"{path} is not a report ({str(error).splitlines()[0]})", advice="compile again"
         ) from error

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mbn import ir
-from mbn.errors import UsageError
+from mbn.errors import FileError, UsageError
+from mbn.files import read_text
 
 FILE_NAME = "records.jsonl"
 
@@ -87,8 +88,8 @@ def read(path: Path, versions: Mapping[str, str]) -> Records:
     """A file's records; of `versions`, kernel sets as they are now ("dsp": "dsp 1"), only. Raises
     UsageError where there is no such file or it is no text."""
     try:
-        return _parse(path.read_text(encoding="utf-8"), str(path), versions)
-    except (OSError, UnicodeDecodeError) as error:
+        return _parse(read_text(path), str(path), versions)
+    except (OSError, FileError) as error:
         raise UsageError(
             f"the tuning records {path} can't be read: {error}",
             wanted="a file that mbn-tune wrote",
@@ -135,14 +136,17 @@ def _parse(text: str, name: str, versions: Mapping[str, str]) -> Records:
             record = _checked(line)
             points = [_point(values) for values in record["points"]]
             key = (record["core"], record["kernels"], record["stage"])
-        except (ValueError, KeyError, TypeError):
+            by = record["by"]
+            if not all(isinstance(one, str) for one in (*key, by)):
+                raise TypeError("a name that is no text")
+        except (ValueError, KeyError, TypeError, RecursionError):
             damaged.append(number)
             continue
         if key[1] not in versions.values():
             others.add(key[1])
             continue
         for point in points:
-            found.add(key, point, record["by"])
+            found.add(key, point, by)
     if damaged:
         found.ignored.append(f"{name}: damaged, so ignored: {_lines(damaged)}")
     if others:

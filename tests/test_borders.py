@@ -1,0 +1,82 @@
+"""What is read from files and names that others made: a wrong one is words, and never waits.
+
+What enters: files made here. What leaves: nothing but failures. Always holds: an `MbnError`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbn import checking, network_file
+from mbn.errors import BoardError, LinkError, MbnError, ModelError
+from mbn.files import read_regular, read_text
+from mbn.port import open_port
+from mbn.report import load_report
+from mbn.target import find_board
+from mbn.tuning import records
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["socket://127.0.0.1", "hwgrep://((((", "rfc2217://127.0.0.1", "http://x", "", "/dev/null"],
+)
+def test_ports_named_by_mistake(url: str) -> None:
+    with pytest.raises(LinkError):
+        open_port(url, 115200)
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "zero"):
+        with pytest.raises(MbnError, match="is no regular file"):
+            read_regular(tmp_path / name)
+    (tmp_path / "x").write_bytes(b"\xff" * 9)
+    with pytest.raises(MbnError, match="wanted: at most 8"):
+        read_regular(tmp_path / "x", 8)
+    with pytest.raises(MbnError, match="UTF-8"):
+        read_text(tmp_path / "x")
+
+
+@pytest.mark.parametrize("what", ["fifo", "zero", "empty", "cut"])
+def test_a_folder_whose_files_are_none(tmp_path: Path, what: str) -> None:
+    for name in ("samples.npz", "network.npz", "channels.npz", "report.json", "r.jsonl"):
+        if what == "fifo":
+            os.mkfifo(tmp_path / name)
+        elif what == "zero":
+            (tmp_path / name).symlink_to("/dev/zero")
+        else:
+            (tmp_path / name).write_bytes(b"PK\3\4" if what == "cut" else b"")
+    for read in (
+        lambda: checking.load_samples(tmp_path, None),
+        lambda: checking.load_channels(tmp_path, 1),
+        lambda: network_file.load(tmp_path / "network.npz"),
+        lambda: load_report(tmp_path),
+    ):
+        with pytest.raises(MbnError):
+            read()
+    if what in ("fifo", "zero"):
+        with pytest.raises(MbnError):
+            records.read(tmp_path / "r.jsonl", {})
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((0, 4, 4, 3), np.int8), np.zeros((1, 4, 4, 3), np.uint8), np.zeros(3)]
+)
+def test_samples_of_another_shape(tmp_path: Path, images: np.ndarray) -> None:
+    np.savez(tmp_path / "samples.npz", images=images)
+    with pytest.raises(ModelError, match=r"samples\.npz"):
+        checking.load_samples(tmp_path, None)
+
+
+def test_boards_that_are_none() -> None:
+    with pytest.raises(BoardError, match="--board all is not taken here"):
+        find_board("all")
+    with pytest.raises(BoardError) as near:
+        find_board("nucleo_f446rf")
+    assert len(str(near.value)) < 150  # the near ones, and not all 34 names before them
+    assert "nucleo_f446re" in str(near.value)
