@@ -17,7 +17,7 @@ from PIL import Image
 
 from mbn import errors
 from mbn.cli import boards, check, compile, flash, inspect, mlperf, train, tune, verify
-from mbn.cli.run import guarded
+from mbn.cli.run import console, guarded
 from mbn.errors import EXIT_CODES, FlashError, MbnError, PlanError
 
 ROOT = Path(__file__).parents[1]
@@ -117,3 +117,9 @@ def test_a_full_and_a_read_only_disk(tmp_path: Path) -> None:
             subprocess.run(["umount", str(tmp_path)], check=True)
         assert done.returncode == 2, done.stderr
         assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_brackets_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths and extras may hold them; rich would take them for markup."""
+    console(quiet=False).print("wrote  /tmp/[flash]/x[bold]")
+    assert capsys.readouterr().out == "wrote  /tmp/[flash]/x[bold]\n"

@@ -15,6 +15,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 from PIL import Image
 from rich.console import Console
@@ -33,7 +34,13 @@ _NOTES = logging.getLogger("mbn")
 
 
 class _Console(Console):
-    """rich's own ends with code 1 where nobody reads."""
+    """rich's own ends with code 1 where nobody reads, and eats [words in brackets], which paths and
+    names may hold: here text is text, styled by `style` alone."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        if all(isinstance(one, str) for one in objects):
+            options.setdefault("markup", False)
+        super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
