@@ -19,7 +19,7 @@ from mbn.build.link import OVERREAD_BYTES
 from mbn.emit.names import check_prefix, prefix_of
 from mbn.errors import UsageError
 from mbn.export.library import CAMERA, Example, Library, exported
-from mbn.pipeline import Job, Planned, plan_network
+from mbn.pipeline import Job, Planned, judge_quantised, plan_network
 from mbn.reference import Reference
 from mbn.target import data_root
 
@@ -47,7 +47,9 @@ def library(job: Job, console: Console, name: str | None) -> Library:
     if name is None:
         name = prefix_of(sources.find_network(job.request, job.output / "onnx", console).name)
     alone = replace(job, board=replace(job.board, memories=()), prefix=check_prefix(name))
-    return _library(name, job, plan_network(alone, console))
+    planned = plan_network(alone, console)
+    judge_quantised(alone, planned, console)
+    return _library(name, job, planned)
 
 
 def write(made: Library, form: str, folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn import checking, cost, fit, ir, mlperf, network_file, sources, tuning
+from mbn import checking, cost, fidelity, fit, ir, mlperf, network_file, sources, tuning
 from mbn.build import build_image
 from mbn.errors import BoardError, UnsupportedError
 from mbn.frontend import lower
@@ -174,6 +174,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
             f"--app {job.app} for a network with {len(network.outputs)} results",
             wanted="a network with one",
         )
+    judge_quantised(job, planned, console)
     fit.refuse_if_too_large(
         planned.demand, job.board, generated.kernel_set, job.mode, network.result_bytes
     )
@@ -200,6 +201,30 @@ def remove_images(folder: Path, apps: Sequence[str]) -> None:
     for app in apps:
         for ending in ("elf", "hex", "bin"):
             (folder / f"{app}.{ending}").unlink(missing_ok=True)
+
+
+def judge_quantised(job: Job, planned: Planned, console: Console) -> None:
+    """Of a float network: says what its pixels mean and how well the integers follow it, in a line
+    each. Raises QuantiseError where they don't, unless --accept-loss was given."""
+    source, network = planned.source, planned.generated.network
+    if source.float_path is None or source.calibration is None:
+        return
+    channels = network.input.channels
+    gain, start = sources.pixel_meaning(job.request, channels)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("integers against float", total=len(source.calibration))
+        found = fidelity.compare(
+            network,
+            source.float_path,
+            source.calibration,
+            lambda images: sources.real_input(images, gain, start),
+            lambda done: bar.update(task, completed=done),
+        )
+    if not source.classes:
+        console.print(f"input  {sources.described_input(job.request, channels)}")
+    fidelity.refuse_lost(found, accept=job.request.accept_loss)
+    word = "int8  " if found.is_good else "warning: int8"
+    console.print(f"{word} {found}", style=None if found.is_good else "yellow")
 
 
 def _build_app(job: Job, folder: Path) -> Image:

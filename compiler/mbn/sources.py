@@ -9,14 +9,14 @@ and scikit-learn are not needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn import arithmetic, ir
+from mbn import arithmetic, fidelity, ir
 from mbn.emit.names import ascii_name
 from mbn.errors import QuantiseError, UsageError
 from mbn.frontend import onnx_file
@@ -30,6 +30,7 @@ from mbn.quantise.static import quantise
 
 Int8 = NDArray[np.int8]
 UInt8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 RANDOM_IMAGES_SEED = 7
@@ -50,6 +51,7 @@ class Request:
     samples: int = 10
     mean: tuple[float, ...] = ()  # of pixels / 255, one or one a channel
     std: tuple[float, ...] = ()
+    accept_loss: bool = False  # compile even what quantising lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,8 @@ class Source:
     alpha: float | None
     float_path: Path | None  # the float network that it was quantised from
     classes: tuple[str, ...]
+    # Of a float network: some of the pictures that it was quantised with, N x H x W x C
+    calibration: UInt8 | None = field(default=None, compare=False)
 
 
 def find_network(request: Request, folder: Path, console: Console) -> Source:
@@ -94,7 +98,9 @@ def find_network(request: Request, folder: Path, console: Console) -> Source:
         input_range=INPUT_RANGE,
         console=_bar_console(console),
     )
-    return Source(quantised, path.stem, alpha, path, bundled.CLASSES)
+    return Source(
+        quantised, path.stem, alpha, path, bundled.CLASSES, _spread(images, fidelity.IMAGES)
+    )
 
 
 def _bar_console(console: Console) -> Console | None:
@@ -131,25 +137,33 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
         )
     _, channels, height, width = graph.input_shape
     size = _square(height, width)
-    gain, start = _pixels_mean(request, channels)
-    low, high = float(start.min()), float((gain * 255 + start).max())
-    samples = [
-        (image.astype(np.float32) * gain + start).transpose(0, 3, 1, 2)
-        for image in folder_images(request.calibrate, size, channels)
-    ]
+    gain, start = pixel_meaning(request, channels)
+    pixels = list(folder_images(request.calibrate, size, channels))
+    samples = [real_input(images, gain, start) for images in pixels]
     quantised = folder / f"{name}.onnx"
     if quantised.resolve() == path.resolve():
         quantised = folder / f"{name}_int8.onnx"
-    quantise(path, samples, quantised, input_range=(low, high), console=_bar_console(console))
-    return Source(quantised, name, None, path, ())
+    quantise(
+        path,
+        samples,
+        quantised,
+        input_range=_with_zero(gain, start),
+        console=_bar_console(console),
+    )
+    few = _spread(np.concatenate(pixels), fidelity.IMAGES)
+    return Source(quantised, name, None, path, (), few)
 
 
-def _pixels_mean(
-    request: Request, channels: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(gain, start) by channel: a pixel p means p * gain + start."""
-    mean, std = normalisation(request, channels)
-    if mean:
+def _spread(images: UInt8, count: int) -> UInt8:
+    """At most `count` of the images, from all over them."""
+    chosen = np.arange(min(count, len(images))) * len(images) // min(count, len(images))
+    return images[chosen]
+
+
+def pixel_meaning(request: Request, channels: int) -> tuple[Float32, Float32]:
+    """(gain, start) by channel: to the float network a pixel p means p * gain + start."""
+    if request.mean:
+        mean, std = (_by_channel(name, request, channels) for name in ("mean", "std"))
         gain = 1 / (255 * np.array(std, np.float64))
         return gain.astype(np.float32), (-np.array(mean) / np.array(std)).astype(np.float32)
     low, high = request.input_range or INPUT_RANGE
@@ -159,18 +173,47 @@ def _pixels_mean(
     )
 
 
+def real_input(images: UInt8, gain: Float32, start: Float32) -> Float32:
+    """uint8 N x H x W x C to what the float network takes, N x C x H x W."""
+    return np.ascontiguousarray((images.astype(np.float32) * gain + start).transpose(0, 3, 1, 2))
+
+
+def _with_zero(gain: Float32, start: Float32) -> tuple[float, float]:
+    """The least and largest input, and zero: affine int8 has a code for zero (the padding's), so
+    a range without it can't be said, only a wider one."""
+    return min(float(start.min()), 0.0), max(float((gain * 255 + start).max()), 0.0)
+
+
+def described_input(request: Request, channels: int) -> str:
+    """What pixels mean to a float network, in words, and whether anybody said so."""
+    gain, start = pixel_meaning(request, channels)
+    ends = [f"{low:.4g} .. {high:.4g}" for low, high in zip(start, gain * 255 + start, strict=True)]
+    means = ends[0] if len(set(ends)) == 1 else ", ".join(ends)
+    if request.mean or request.input_range:
+        return f"pixels 0 .. 255 mean {means}"
+    return f"pixels 0 .. 255 taken as {means}; --input-range or --mean and --std say otherwise"
+
+
 def normalisation(request: Request, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """--mean and --std, one a channel; empty where they were not given."""
-    if not request.mean:
+    """Mean and deviation of the network's pixel table, one a channel; empty where a pixel p is
+    stored as p - 128, which is so unless --mean was given or the input range lacks zero."""
+    if request.mean:
+        return _by_channel("mean", request, channels), _by_channel("std", request, channels)
+    if request.input_range is None or request.input_range[0] <= 0 <= request.input_range[1]:
         return (), ()
-    for name, values in (("mean", request.mean), ("std", request.std)):
-        if len(values) not in (1, channels):
-            raise UsageError(
-                f"--{name} with {len(values)} values",
-                wanted=f"one, or one for each of the network's {channels} channels",
-            )
-    repeated = [v * channels if len(v) == 1 else v for v in (request.mean, request.std)]
-    return repeated[0], repeated[1]
+    low, high = request.input_range
+    return (-low / (high - low),) * channels, (1 / (high - low),) * channels
+
+
+def _by_channel(name: str, request: Request, channels: int) -> tuple[float, ...]:
+    """--mean or --std, one a channel."""
+    values: tuple[float, ...] = getattr(request, name)
+    if len(values) not in (1, channels):
+        raise UsageError(
+            f"--{name} with {len(values)} values",
+            wanted=f"one, or one for each of the network's {channels} channels",
+        )
+    return values * channels if len(values) == 1 else values
 
 
 def _square(height: int, width: int) -> int:

@@ -167,6 +167,11 @@ def add_network(made: argparse.ArgumentParser) -> None:
         "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
     )
     network.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="compile a float network even where its integers no longer follow it",
+    )
+    network.add_argument(
         "--keep-constant",
         action="store_true",
         help="compute channels too that are proved to be the same for every image",
@@ -308,8 +313,8 @@ def request_of(arguments: argparse.Namespace) -> Request:
         )
     if arguments.std and not all(0 < value < float("inf") for value in arguments.std):
         raise UsageError(f"--std {arguments.std}", wanted="finite values above 0")
-    if arguments.mean and not all(abs(value) < float("inf") for value in arguments.mean):
-        raise UsageError(f"--mean {arguments.mean}", wanted="finite values")
+    if arguments.mean:
+        _check_means(arguments.mean, arguments.std)
     return Request(
         mean=tuple(arguments.mean or ()),
         std=tuple(arguments.std or ()),
@@ -322,4 +327,26 @@ def request_of(arguments: argparse.Namespace) -> Request:
         images=arguments.images,
         input_range=low_high,
         samples=arguments.samples,
+        accept_loss=arguments.accept_loss,
+    )
+
+
+def _check_means(means: Sequence[float], stds: Sequence[float]) -> None:
+    """UsageError where means are not those of pixels / 255: most often they are of 0 .. 255."""
+    if all(0 <= mean <= 1 for mean in means):
+        return
+
+    def shown(values: Sequence[float]) -> str:
+        return " ".join(f"{value:.4g}" for value in values)
+
+    if all(1 <= mean <= 255 for mean in means):
+        by_255 = [[value / 255 for value in values] for values in (means, stds)]
+        advice = f"Of pixels 0 .. 255? Then: --mean {shown(by_255[0])} --std {shown(by_255[1])}"
+    elif len(means) == len(stds) == 1:
+        ends = [(pixel - means[0]) / stds[0] for pixel in (0, 1)]
+        advice = f"Where they are meant so: --input-range {shown(ends)}"
+    else:
+        advice = "A pixel p means (p / 255 - M) / S"
+    raise UsageError(
+        f"--mean {shown(means)}", wanted="means of pixels / 255, within 0 .. 1", advice=advice
     )
