@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnx.version_converter
 from numpy.typing import NDArray
 from onnx import helper
@@ -144,7 +145,54 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
             calibrate_method=CalibrationMethod.MinMax,
             extra_options=options,
         )
-        return onnx.load(str(made))
+        return _with_clips(onnx.load(str(made)), onnx.load(str(folded)))
+
+
+def _with_clips(made: onnx.ModelProto, folded: onnx.ModelProto) -> onnx.ModelProto:
+    """Puts back the Clips that ONNX Runtime took away though int8 does not clip for them: it
+    trusts the range of the codes, which always holds zero, and these Clips' ranges do not."""
+    constants = {one.name: one for one in folded.graph.initializer}
+    for node in folded.graph.node:
+        if node.op_type != "Clip" or any(node.output[0] in n.output for n in _clips(made)):
+            continue
+        low, high = _clip_range(node, constants)
+        if low <= 0 <= high:
+            continue
+        _insert_clip(made, node, low, high)
+    return made
+
+
+def _clips(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if node.op_type == "Clip"]
+
+
+def _clip_range(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> tuple[float, float]:
+    """A Clip's ends, in both forms that it has had: attributes, and inputs from opset 11 on."""
+    ends = {"min": -np.inf, "max": np.inf}
+    ends |= {one.name: one.f for one in node.attribute if one.name in ends}
+    for name, given in zip(ends, node.input[1:], strict=False):
+        if given in constants:
+            ends[name] = float(onnx.numpy_helper.to_array(constants[given]))
+    return ends["min"], ends["max"]
+
+
+def _insert_clip(made: onnx.ModelProto, clip: onnx.NodeProto, low: float, high: float) -> None:
+    """A Clip behind the node that makes the removed one's result, before it is quantised."""
+    result = clip.output[0]
+    at, producer = next(
+        (index, node) for index, node in enumerate(made.graph.node) if result in node.output
+    )
+    unclipped, ends = f"{result}_unclipped", (f"{result}_low", f"{result}_high")
+    producer.output[list(producer.output).index(result)] = unclipped
+    made.graph.node.insert(
+        at + 1, helper.make_node("Clip", [unclipped, *ends], [result], name=clip.name)
+    )
+    made.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.array(end, np.float32), name)
+        for name, end in zip(ends, (low, high), strict=True)
+    )
 
 
 def _self_contained(path: Path) -> onnx.ModelProto:
