@@ -46,9 +46,9 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
     """refused(main, *arguments) -> the one paragraph, after checking that it is one (or a table
     between two lines)."""
 
-    def run(main: Main, *arguments: object) -> str:
+    def run(main: Main, *arguments: object, code: int = 2) -> str:
         capsys.readouterr()
-        assert main([str(argument) for argument in arguments]) == 2
+        assert main([str(argument) for argument in arguments]) == code
         text = capsys.readouterr().err
         assert text.startswith(("mbn-compile: ", "mbn-check: ", "mbn-train: "))
         first, *table = text.strip().splitlines()
@@ -208,7 +208,7 @@ def test_training_without_the_extra(refused: Refused, monkeypatch: pytest.Monkey
 
 def test_network_that_does_not_fit(refused: Refused) -> None:
     arguments = ["--alpha", "1.0", "--resolution", "224", "--weights", "random:1"]
-    text = refused(compile_command.main, "--board", "stm32", *arguments)
+    text = refused(compile_command.main, "--board", "stm32", *arguments, code=3)
     assert "does not fit stm32f405" in text
     assert re.search(r"needed +available +in\n +weights, code.* 1,048,576  flash\n", text)
     assert re.search(r"arena, state and stack .* 196,608  ram, ccm", text)
