@@ -97,7 +97,7 @@ def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
     console.print(agreement.agreement_table(found, network.name))
     console.print(
         f"top-1 equal on {found.same_top1} of {found.images}: {found.top1_percent:.1f} % "
-        f"({what}; wanted: {agreement.TOP1_WANTED} %)",
+        f"({what}); {found.judgement}",
         style="bold green" if found.holds else "bold red",
     )
     return 0 if found.holds else 1
