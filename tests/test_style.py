@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("compiler", "tests", "setup.py")
+FOLDERS = ("compiler", "tests", "benchmarks", "setup.py")
+C_FOLDERS = ("runtime", "firmware", "boards", "compiler")
 
 
 def _clean(tool: str, *arguments: str) -> None:
@@ -58,3 +59,16 @@ def test_text_files_are_utf8_in_every_locale() -> None:
             if text and not elsewhere:
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
     assert not found, "\n".join(found)
+
+
+def test_c_lines() -> None:
+    """No tab and no blank at a line's end in C."""
+    files = [path for folder in C_FOLDERS for path in sorted((ROOT / folder).rglob("*.[ch]"))]
+    assert len(files) > 40
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if "\t" in line or line != line.rstrip()
+    ]
+    assert not wrong

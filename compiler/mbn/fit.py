@@ -43,9 +43,10 @@ class Demand:
 
 
 def refuse_if_too_large(
-    demand: Demand, board: Board, kernel_set: str, mode: ir.InputMode, classes: int
+    demand: Demand, board: Board, kernel_set: str, mode: ir.InputMode, classes: int | None
 ) -> None:
-    """Raises PlanError if the network can't fit the board's memories."""
+    """Raises PlanError if the network can't fit the board's memories. `classes`: None where the
+    network is no classifier, so that no size of the family could take its place."""
     if not board.memories or fits(demand, board):
         return
     rows = [f"{'what':<22} {'needed':>12} {'available':>12}  in"]
@@ -53,12 +54,14 @@ def refuse_if_too_large(
         available = sum(memory.size_bytes for memory in memories)
         names = ", ".join(memory.name for memory in memories)
         rows.append(f"{what:<22} {needed:>12,} {available:>12,}  {names}")
-    best = largest_that_fits(board, kernel_set, mode, classes)
-    advice = (
-        f"The largest of the family that fits is --alpha {best[0]:g} --resolution {best[1]}"
-        if best
-        else "No size of the family fits this board"
-    )
+    if classes is None:
+        advice = "Fewer channels, a smaller input, or a board with more memory"
+    elif best := largest_that_fits(board, kernel_set, mode, classes):
+        advice = (
+            f"The largest of the family that fits is --alpha {best[0]:g} --resolution {best[1]}"
+        )
+    else:
+        advice = "No size of the family fits this board"
     raise PlanError(
         f"the network does not fit {board.name}:\n  " + "\n  ".join(rows),
         advice=advice,

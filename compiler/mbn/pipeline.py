@@ -176,7 +176,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
         )
     judge_quantised(job, planned, console)
     fit.refuse_if_too_large(
-        planned.demand, job.board, generated.kernel_set, job.mode, network.result_bytes
+        planned.demand, job.board, generated.kernel_set, job.mode, _classes(network)
     )
     remove_images(folder, (mlperf.APP,))  # of an earlier network: they'd read as a wrong device
     generated.files.write(folder / "c")
@@ -201,6 +201,13 @@ def remove_images(folder: Path, apps: Sequence[str]) -> None:
     for app in apps:
         for ending in ("elf", "hex", "bin"):
             (folder / f"{app}.{ending}").unlink(missing_ok=True)
+
+
+def _classes(network: ir.Network) -> int | None:
+    """How many classes a classifier tells apart; None of a network that gives maps or several
+    results."""
+    out = network.output
+    return out.channels if not network.results and (out.height, out.width) == (1, 1) else None
 
 
 def judge_quantised(job: Job, planned: Planned, console: Console) -> None:

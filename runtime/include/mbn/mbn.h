@@ -158,7 +158,7 @@ typedef struct mbn_state {
 } mbn_state;
 
 /* Forgets what came and is ready for the first row of an image. Checks what it can: pointers, the
- * arena's alignment, and, unless the thread is unprivileged and may not look, that the FPU is on. */
+ * arena's alignment, and that the FPU is on (unless the thread is unprivileged and can't look). */
 MBN_MUST_USE mbn_status mbn_begin(mbn_state *state);
 
 /* Where the caller may write the next row (canonical: width x channel) before mbn_push_row with a
