@@ -14,9 +14,12 @@ import pytest
 from mbn import checking, network_file
 from mbn.errors import BoardError, LinkError, MbnError, ModelError
 from mbn.files import read_regular, read_text
+from mbn.flash.find import lab_place
+from mbn.model import pictures
+from mbn.paper import results
 from mbn.port import open_port
 from mbn.report import load_report
-from mbn.target import find_board
+from mbn.target import find_board, load_board
 from mbn.tuning import records
 
 
@@ -40,6 +43,43 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         read_regular(tmp_path / "x", 8)
     with pytest.raises(MbnError, match="UTF-8"):
         read_text(tmp_path / "x")
+
+
+@pytest.mark.parametrize("what", ["fifo", "zero"])
+@pytest.mark.parametrize("reader", ["onnx", "split", "lab", "board", "checkpoint", "study"])
+def test_no_reader_waits_for_what_is_no_file(tmp_path: Path, what: str, reader: str) -> None:
+    path = tmp_path / "x"
+    if what == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    if reader == "checkpoint":
+        torch = pytest.importorskip("torch")
+        network = torch.nn.Linear(1, 1)
+        optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
+    if reader == "onnx":
+        pytest.importorskip("onnx")
+
+    def read() -> None:
+        if reader == "onnx":
+            from mbn.frontend import onnx_file  # noqa: PLC0415
+
+            onnx_file.load(path)
+        elif reader == "split":
+            pictures.read_split(path, 32)
+        elif reader == "lab":
+            lab_place(find_board("qemu"), None, path)
+        elif reader == "board":
+            load_board(path)
+        elif reader == "study":
+            results.read(path)
+        else:
+            from mbn.model import optimising  # noqa: PLC0415
+
+            optimising.restore(path, "s", network, optimiser, otherwise="x")
+
+    with pytest.raises(MbnError, match="is no regular file"):
+        read()
 
 
 @pytest.mark.parametrize("what", ["fifo", "zero", "empty", "cut"])

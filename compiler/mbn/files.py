@@ -1,7 +1,8 @@
 """Reads files that others made.
 
-What enters: a path, the most bytes that are wanted. What leaves: the bytes. Always holds: only a
-regular file is opened (a FIFO or a device would never end), and no more is read than was said.
+What enters: a path, the most bytes that are wanted. What leaves: the bytes, or the open file.
+Always holds: only a regular file is opened (a FIFO or a device would never end), and no more is
+read than was said.
 """
 
 from __future__ import annotations
@@ -10,26 +11,36 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from mbn.errors import FileError
 
 MOST_BYTES = 1 << 30
 
 
-def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """The whole file. Raises OSError as `open` does, `FileError` for no regular file or one that is
-    too large."""
+def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
+    """The file, open to be read from its start. Raises OSError as `open` does, `FileError` for no
+    regular file or one that is too large."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise FileError("is no regular file", wanted="a file", node=str(path))
-        if found.st_size > most_bytes:
+        if most_bytes is not None and found.st_size > most_bytes:
             raise FileError(
                 f"has {found.st_size:,} bytes", wanted=f"at most {most_bytes:,}", node=str(path)
             )
+    except BaseException:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """The whole file. Raises as `open_regular` does."""
+    with open_regular(path, most_bytes) as file:
         return file.read(most_bytes)
 
 

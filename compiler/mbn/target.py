@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mbn.errors import BoardError
+from mbn.errors import BoardError, FileError
+from mbn.files import read_text
 
+MOST_TOML_BYTES = 1 << 20
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
 FIRMWARE_BYTES = 6 * 1024  # static RAM of the check firmware besides the arena, as measured
 GUARD_BYTES = 64  # guard words and alignment beside a part of the arena
@@ -174,10 +176,12 @@ def data_root() -> Path:
 def load_board(path: Path) -> Board:
     """Reads one board.toml. Raises `BoardError` that says which key is missing or wrong."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(path, MOST_TOML_BYTES))
         return _board(table, path.parent)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise BoardError(f"can't be read: {error}", node=str(path)) from error
+    except FileError as error:
+        raise BoardError(error.found, wanted=error.wanted, node=str(path)) from error
     except KeyError as error:
         raise BoardError(f"the key {error} is missing or unknown", node=str(path)) from error
     except (TypeError, ValueError, AttributeError) as error:

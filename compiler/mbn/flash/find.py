@@ -14,9 +14,10 @@ from pathlib import Path
 from serial.tools import list_ports  # type: ignore[import-untyped]
 
 from mbn.errors import ToolError, UsageError
+from mbn.files import read_text
 from mbn.flash.drive import drives, mounted
 from mbn.flash.swd import Probe, probes, require_pyocd
-from mbn.target import Board
+from mbn.target import MOST_TOML_BYTES, Board
 
 LAB = "lab.toml"
 _HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for all"
@@ -142,13 +143,13 @@ def lab_place(board: Board, at: str | None, file: Path) -> Place:
 
 
 def _entries(file: Path, *, must_exist: bool) -> dict[str, dict[str, object]]:
-    if not file.is_file():
+    if not file.exists():
         if must_exist:
             raise UsageError(f"there is no {file}", wanted="the file that names the bench")
         return {}
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found = tomllib.loads(read_text(file, MOST_TOML_BYTES))
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"can't be read: {error}", node=str(file)) from error
     for key, entry in found.items():
         if not isinstance(entry, dict):

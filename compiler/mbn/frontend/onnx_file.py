@@ -17,9 +17,11 @@ import onnx
 from onnx import TensorProto, shape_inference
 
 from mbn.errors import MbnError, ModelError, UnsupportedError
+from mbn.files import open_regular
 from mbn.frontend.padding import make_padding_explicit
 from mbn.frontend.unit_length import UnitLength, without_divisions
 
+MOST_ONNX_BYTES = 1 << 31  # protobuf takes no larger message
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
     "Conv",
@@ -81,12 +83,13 @@ class OnnxGraph:
 
 def load(path: Path) -> Any:
     """The ModelProto at `path`; ModelError if it is missing, truncated or no ONNX."""
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ModelError(
             f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
         )
     try:
-        model = onnx.load(str(path))
+        open_regular(path, MOST_ONNX_BYTES).close()
+        model = onnx.load(str(path))  # by its name: weights may lie in files beside it
         onnx.checker.check_model(model)
         make_padding_explicit(model)
     except MbnError:

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mbn.errors import ModelError, UsageError
+from mbn.errors import FileError, ModelError, UsageError
+from mbn.files import open_regular
 
 DECAY = 0.9
 MOMENTUM = 0.9
@@ -76,8 +77,11 @@ def restore(
     if not path.exists():
         return 0
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
         found, done = state["settings"], int(state["done"])
+    except FileError:
+        raise
     except Exception as error:  # unpickling a damaged file raises nearly anything
         raise ModelError(
             f"no readable checkpoint ({type(error).__name__})",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mbn.errors import UsageError
+from mbn.files import open_regular
 from mbn.model.images import Int64, UInt8
 from mbn.model.picture_file import is_picture, read_picture, tell_left_out
 
@@ -153,7 +154,7 @@ class _Source:
                 for one in SPLITS
                 for file in (path / one).glob("*/*")
             }
-        elif zipfile.is_zipfile(path):
+        elif _is_zip(path):
             self._zip = _zipped(path)
             found = {entry.filename: entry.CRC for entry in self._zip.infolist()}
         else:
@@ -210,6 +211,14 @@ class _Source:
                 advice="Pack it again",
             ) from error
         return read_picture(data, where)
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            return zipfile.is_zipfile(file)
+    except OSError:
+        return False
 
 
 def _zipped(path: Path) -> zipfile.ZipFile:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mbn.errors import ModelError
+from mbn.files import read_text
 
 BUNDLED = Path(__file__).with_name("study.jsonl")
 BUNDLED_LOG = Path(__file__).with_name("study_log.jsonl")
@@ -85,7 +86,7 @@ def _read(path: Path, kind: type[Line]) -> tuple[Line, ...]:
     if not path.exists():
         return ()
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             found.append(kind(**json.loads(line)))
         except (ValueError, TypeError) as error:
