@@ -325,3 +325,22 @@ def test_taller_bands_stay_within_the_budget(
     assert cycles(chosen) <= cycles(least)
     with pytest.raises(PlanError, match=f"the least arena is {plan.arena_bytes:,} bytes"):
         plan_bands(needs, heights, shapes, mode, budget_bytes=plan.arena_bytes - 8)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(chains(), st.sampled_from(MODES))
+def test_a_budget_holds_in_two_memories(chain: Chain, mode: ir.InputMode) -> None:
+    """What may lie in neither both costs room: the least of two memories is above that of one."""
+    needs, shapes = chain
+    options = [
+        (ir.BandOption(need.band_rows, need.scratch_bytes, need.reads_before_writing, 1),)
+        for need in needs
+    ]
+    one = make_plan(needs, shapes, mode).arena_bytes
+    memories = (one // 2, 2 * one)
+    _, least = plan_bands(needs, options, shapes, mode, budget_bytes=0, memories=memories)
+    budget = least.arena_bytes
+    _, given = plan_bands(needs, options, shapes, mode, budget_bytes=budget, memories=memories)
+    assert given.arena_bytes == budget
+    with pytest.raises(PlanError, match=f"within {budget - 1:,} bytes: .*{budget:,} bytes"):
+        plan_bands(needs, options, shapes, mode, budget_bytes=budget - 1, memories=memories)

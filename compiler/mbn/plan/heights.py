@@ -48,7 +48,10 @@ def plan_bands(
         near, both = memories[0] // ALIGN * ALIGN, sum(memories)
         split = plan_within(chosen, shapes, mode, both, near)
         if split is not None:
-            return chosen, make_plan(chosen, shapes, mode, at_most=both, near_bytes=near)
+            plan = make_plan(chosen, shapes, mode, at_most=both, near_bytes=near)
+            if budget_bytes and budget_bytes < plan.arena_bytes:
+                raise _below_least(budget_bytes, plan, chosen, shapes)
+            return chosen, plan
     limit = budget_bytes or int(plan.arena_bytes * (1 if budget_bytes == 0 else slack))
     if memories and plan.arena_bytes <= memories[0]:
         limit = min(limit, memories[0])
