@@ -6,14 +6,18 @@ What enters: the bundled network and small plans. What leaves: nothing but failu
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
 
 import networks
-from mbn import ir, lowering
+from mbn import inspecting, ir, lowering
 from mbn.cli import compile as compile_command
 from mbn.plan.lifetimes import lifetimes, live_bytes
+from mbn.planning import costs
+from mbn.predict import family_network
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
 from mbn.target import boards
 
@@ -61,6 +65,27 @@ def test_plan_only_answers_for_all_boards_without_building(
         assert name in printed
     assert list(tmp_path.rglob("*.svg"))
     assert not list(tmp_path.rglob("*.elf"))
+
+
+def test_each_board_has_the_plan_of_its_memories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together as alone: a board with less RAM gets the plan that fits it, not its core's first."""
+    network = family_network(1.0, 128, 1000)
+
+    def planned(network: ir.Network, kernel_set: str, mode: ir.InputMode, **given: Any) -> Any:
+        memories, tuned = given["memories"], given["tuned"]
+        *_, plan = lowering.planned(network, kernel_set, mode, memories=memories, tuned=tuned)
+        return SimpleNamespace(plan=plan, files=SimpleNamespace(weights_bytes=0))
+
+    monkeypatch.setattr(lowering, "generate", planned)  # no code is asked for
+    rows = inspecting.board_demands(network, ir.InputMode.STREAM)
+    arena = {board.name: demand.arena_bytes for board, demand in rows}
+    assert arena["nucleo_f446re"] == 115_840 < arena["nrf52840dk"] == 140_416  # of one core
+    assert arena == {
+        cost.board.name: cost.demand.arena_bytes
+        for cost in costs(1.0, 128, 1000, list(boards().values()))
+    }
 
 
 def test_plan_only_says_no_with_exit_code_1(

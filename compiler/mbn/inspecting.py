@@ -127,13 +127,19 @@ def _clamp(layer: ir.Layer) -> str:
 
 
 def board_demands(network: ir.Network, mode: ir.InputMode) -> list[tuple[Board, fit.Demand]]:
-    """What the network needs on each board; boards of one kernel set share a plan."""
-    known: dict[str, fit.Demand] = {}
+    """What the network needs on each board, planned for the board's own memories; what a stage is
+    lowered to is shared."""
+    built: lowering.Built = {}
     rows = []
     for board in boards().values():
-        kernels = board.core.kernels
-        if kernels not in known:
-            made = lowering.generate(network, kernels, mode, simplify=True)
-            known[kernels] = fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)
-        rows.append((board, known[kernels]))
+        made = lowering.generate(
+            network,
+            board.core.kernels,
+            mode,
+            simplify=True,
+            memories=board.arena_memories(),
+            tuned=lowering.bundled_tuning(board.core),
+            built=built,
+        )
+        rows.append((board, fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)))
     return rows

@@ -28,6 +28,8 @@ from mbn.tuning import options as tuned_options
 SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
 
 Progress = Callable[[int, int], None]  # done, of
+# Lowered stages of one network by kernel set, number and how they are built: plans share them
+Built = dict[tuple[str, int, ir.Way], StageCode]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,15 @@ def generate(
     forced: Sequence[ir.BandOption] | None = None,
     prefix: str = "mbn_model",
     progress: Progress | None = None,
+    built: Built | None = None,
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
     `simplify` removes channels that are constant for every image; no remaining bit changes.
     `tuned`: what was measured of the core; `forced`: how each stage is to be built, whatever else
-    is said.
+    is said. `built`: stages of this network that were lowered already; more are added.
     """
+    known = {} if built is None else built
     computed, channels = computed_of(network, simplify=simplify)
     shapes = row_shapes(computed)
     options, needs, plan = planned(
@@ -87,7 +91,10 @@ def generate(
     for index, (stage, option) in enumerate(zip(computed.stages, options, strict=True)):
         if progress:
             progress(index, len(computed.stages))
-        codes.append(build_stage(computed, stage, kernel_set, option))
+        key = (kernel_set, index, option.way)
+        if key not in known:
+            known[key] = build_stage(computed, stage, kernel_set, option)
+        codes.append(known[key])
         assert codes[-1].scratch_bytes == option.scratch_bytes, "a plan for another kernel"
     if progress:
         progress(len(computed.stages), len(computed.stages))

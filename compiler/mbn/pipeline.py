@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress as Bar
+from rich.progress import TaskID
 
 from mbn import checking, cost, fidelity, fit, ir, mlperf, network_file, sources, tuning
 from mbn.build import build_image
 from mbn.errors import BoardError, UnsupportedError
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
-from mbn.lowering import Generated, generate, tuned_of
+from mbn.lowering import Built, Generated, generate, tuned_of
 from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.predict import Prediction, predict
 from mbn.reference import Reference
@@ -79,27 +81,46 @@ class Planned:
 
 def plan_network(job: Job, console: Console) -> Planned:
     """Finds the network, lowers it through TVM and plans its memory."""
+    return plan_boards(job, [job.board], console)[0]
+
+
+def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Planned]:
+    """The same for each of some boards instead of the job's: a plan of its own for each, as each
+    has memories of its own; what a stage is lowered to is shared."""
     work = job.output or Path("out") / job.board.name
     source = sources.find_network(job.request, work / "onnx", console)
-    folder = job.output or work / source.name
     network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
     mean, std = sources.normalisation(job.request, network.input.channels)
     network = replace(network, classes=source.classes, mean=mean, std=std)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"lowering {source.name} through TVM", total=None)
-        generated = generate(
-            network,
-            job.board.core.kernels,
-            job.mode,
-            simplify=job.simplify,
-            optimise=job.optimise,
-            ram_budget=job.ram_budget,
-            memories=job.board.arena_memories(),
-            tuned=tuned_for(job, console),
-            prefix=job.prefix,
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
-        )
-    return Planned(source, folder, generated)
+    built: Built = {}
+    tuned: dict[str, tuning.Tuned | None] = {}
+    plans = []
+    for board in chosen:
+        core = board.core.name
+        if core not in tuned:
+            tuned[core] = tuned_for(replace(job, board=board), console)
+        with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(f"lowering {source.name} through TVM", total=None)
+            generated = generate(
+                network,
+                board.core.kernels,
+                job.mode,
+                simplify=job.simplify,
+                optimise=job.optimise,
+                ram_budget=job.ram_budget,
+                memories=board.arena_memories(),
+                tuned=tuned[core],
+                prefix=job.prefix,
+                progress=partial(_show, bar, task),
+                built=built,
+            )
+        folder = job.output or Path("out") / board.name / source.name
+        plans.append(Planned(source, folder, generated))
+    return plans
+
+
+def _show(bar: Bar, task: TaskID, done: int, of: int) -> None:
+    bar.update(task, completed=done, total=of)
 
 
 def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:

@@ -8,12 +8,13 @@ What enters: arguments. What leaves: DIR with network.npz, samples.npz, c/, chec
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from mbn import pipeline
+from mbn import ir, pipeline
 from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
@@ -271,25 +272,23 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     """Whether the network fits, board by board, and the arena as a picture; 3 if it fits none."""
     every = arguments.board == "all"
     chosen = list(boards().values()) if every else [find_board(arguments.board)]
-    planned: dict[str, pipeline.Planned] = {}  # boards of one core share a plan
-    rows = []
-    for board in chosen:
-        core = board.core.name
-        if core not in planned:
-            planned[core] = pipeline.plan_network(job_of(arguments, board), console)
-        rows.append((board, planned[core].demand))
-    for core, plan in planned.items():
-        picture = pipeline.memory_map(plan)
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        path = plan.folder / f"plan_{core}.svg"
+    planned = pipeline.plan_boards(job_of(arguments, chosen[0]), chosen, console)
+    rows = [(board, one.demand) for board, one in zip(chosen, planned, strict=True)]
+    distinct: dict[tuple[str, ir.Plan], tuple[str, pipeline.Planned]] = {}
+    for board, one in zip(chosen, planned, strict=True):
+        distinct.setdefault((board.core.name, one.generated.plan), (board.name, one))
+    plans_of = Counter(core for core, _ in distinct)
+    for (core, _), (name, one) in distinct.items():
+        picture = pipeline.memory_map(one)
+        one.folder.mkdir(parents=True, exist_ok=True)
+        path = one.folder / f"plan_{core if plans_of[core] == 1 else f'{core}_{name}'}.svg"
         path.write_text(to_svg(picture), encoding="utf-8")
         console.print(picture.title, style="bold")
         console.print(to_text(picture), markup=False)
         console.print(f"wrote  {path}")
     console.print(fit_table(rows))
     if not every:
-        planned_one = next(iter(planned.values()))
-        predicting.show(planned_one.generated, chosen[0], arguments.optimise, console)
+        predicting.show(planned[0].generated, chosen[0], arguments.optimise, console)
     return 0 if any(fits(demand, board) for board, demand in rows) else PlanError.exit_code
 
 
