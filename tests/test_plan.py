@@ -7,7 +7,7 @@ reader; so the checker itself is tested by breaking plans.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -344,3 +344,24 @@ def test_a_budget_holds_in_two_memories(chain: Chain, mode: ir.InputMode) -> Non
     assert given.arena_bytes == budget
     with pytest.raises(PlanError, match=f"within {budget - 1:,} bytes: .*{budget:,} bytes"):
         plan_bands(needs, options, shapes, mode, budget_bytes=budget - 1, memories=memories)
+
+
+def test_a_tensor_is_found_without_looking_at_all() -> None:
+    """A compilation asks some thousand times a layer: a search by name would be quadratic."""
+    network = networks.make_network((32, 32, 3), networks.mobile(), seed=2)
+    looked = 0
+
+    class Counted(tuple[ir.Tensor, ...]):
+        def __iter__(self) -> Iterator[ir.Tensor]:
+            nonlocal looked
+            for tensor in super().__iter__():
+                looked += 1
+                yield tensor
+
+        def __reversed__(self) -> Iterator[ir.Tensor]:
+            return iter(list(self)[::-1])
+
+    counted = replace(network, tensors=Counted(network.tensors))
+    for _ in range(100):
+        assert [counted.tensor(t.name) for t in network.tensors] == list(network.tensors)
+    assert looked <= 2 * len(network.tensors)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,11 +208,12 @@ class Network:
     std: tuple[float, ...] = ()
     results: tuple[str, ...] = ()  # tensors, in the graph's order; empty: the last layer's
 
+    @cached_property
+    def _by_name(self) -> dict[str, Tensor]:
+        return {tensor.name: tensor for tensor in reversed(self.tensors)}
+
     def tensor(self, name: str) -> Tensor:
-        for tensor in self.tensors:
-            if tensor.name == name:
-                return tensor
-        raise KeyError(name)
+        return self._by_name[name]
 
     @property
     def input(self) -> Tensor:

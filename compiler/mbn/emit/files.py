@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,7 +102,7 @@ class _Job:
     plan: ir.Plan
     prefix: str
 
-    @property
+    @cached_property
     def tensors(self) -> list[ir.Tensor]:
         return [self.network.input, *(self.network.stage_output(s) for s in self.network.stages)]
 
