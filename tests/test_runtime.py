@@ -83,6 +83,10 @@ def test_zeroed_state_is_an_argument_error(tmp_path: Path) -> None:
     assert run(body, tmp_path) == [-1, -1, -1, -1, -1, 1, 1, 1, -1, -1, -1]
 
 
+def test_init_without_a_state_is_an_argument_error(tmp_path: Path) -> None:
+    assert run('printf("%d", mbn_model_init(NULL));', tmp_path) == [-1]
+
+
 def test_misaligned_arena_is_an_argument_error(tmp_path: Path) -> None:
     body = """
     mbn_status status = mbn_model_init(&state);

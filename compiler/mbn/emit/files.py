@@ -408,6 +408,9 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
 {_far(job)}mbn_status {prefix}_init({prefix}_state *state)
 {{
+    if (state == NULL) {{
+        return MBN_ERR_ARGUMENT;
+    }}
     state->base = (mbn_state){{
         .network = &{prefix},
         .arena = state->memory.arena,

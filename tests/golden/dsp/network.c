@@ -201,6 +201,9 @@ const mbn_network mbn_model = {
 
 mbn_status mbn_model_init(mbn_model_state *state)
 {
+    if (state == NULL) {
+        return MBN_ERR_ARGUMENT;
+    }
     state->base = (mbn_state){
         .network = &mbn_model,
         .arena = state->memory.arena,
