@@ -137,17 +137,29 @@ def test_a_device_that_runs_already(app: App) -> None:
         assert mlperf.accuracy(runner, app.folder, 2).exact == 2
 
 
-def test_an_accuracy_session_sees_a_wrong_result(app: App) -> None:
+def test_both_sessions_see_a_wrong_result(app: App) -> None:
     other = replace(app.network.layers[-1], bias=-app.network.layers[-1].bias)  # type: ignore[operator]
     changed = replace(app.network, layers=(*app.network.layers[:-1], other))
     network_file.save(changed, app.folder / "network.npz")
     try:
         with app.runner() as runner:
             found = mlperf.accuracy(runner, app.folder, 2)
+            speed = mlperf.performance(runner, app.folder, runs=1, warmup=0)
     finally:
         network_file.save(app.network, app.folder / "network.npz")
     assert found.exact < 2
     assert found.mismatch is not None and "the device says" in found.mismatch
+    assert speed.mismatch is not None and "window 0: the device says" in speed.mismatch
+
+
+def test_compiling_removes_an_earlier_networks_image(tmp_path: Path) -> None:
+    for ending in ("elf", "hex", "bin"):
+        (tmp_path / f"mlperf.{ending}").write_bytes(b"of an earlier network")
+    common = ["--board", "host", "--output", str(tmp_path)]
+    network = ["--weights", "random:1", "--alpha", "0.25", "--resolution", "32", "--samples", "2"]
+    assert compile_command.main([*common, *network]) == 0
+    assert not list(tmp_path.glob("mlperf.*"))
+    assert mlperf_command.main(common) == 2
 
 
 def test_damaged_weights_are_refused(app: App, tmp_path: Path) -> None:
@@ -170,6 +182,7 @@ def test_performance_session(app: App) -> None:
         found = mlperf.performance(runner, app.folder, runs=40, warmup=3)
     assert len(found.per_second) == mlperf.WINDOWS
     assert found.median > 0
+    assert found.mismatch is None
     if not app.board.native:  # a matter of instructions alone
         windows = [found.runs * 1e6 / rate for rate in found.per_second]
         assert max(windows) - min(windows) < 0.002 * max(windows) + 3

@@ -47,6 +47,7 @@ class Performance:
     runs: int
     warmup: int
     per_second: tuple[float, ...] = field(default=())
+    mismatch: str | None = None  # a window whose results aren't the reference's: another network
 
     @property
     def median(self) -> float:
@@ -120,10 +121,17 @@ def accuracy(
 
 def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Performance:
     """A performance session: the median of five windows of `runs` inferences, one sample each."""
-    rates = []
+    rates: list[float] = []
+    mismatch = None
     network = network_file.load(folder / "network.npz")
     samples = checking.load_samples(folder, WINDOWS)
-    for image in pixels_of(network, np.resize(samples, (WINDOWS, *network.input.shape))):
+    pixels = pixels_of(network, np.resize(samples, (WINDOWS, *network.input.shape)))
+    outputs = Reference(network).run(as_stored(network, pixels))
+    for number, (image, output) in enumerate(zip(pixels, outputs, strict=True)):
         runner.load(image.tobytes())
-        rates.append(runner.infer(runs, warmup).per_second)
-    return Performance(runs, warmup, tuple(rates))
+        found = runner.infer(runs, warmup)
+        rates.append(found.per_second)
+        wanted = expected_results(network, output)
+        if found.text != wanted and mismatch is None:
+            mismatch = f"window {number}: the device says {found.text}, the reference {wanted}"
+    return Performance(runs, warmup, tuple(rates), mismatch)

@@ -107,4 +107,7 @@ def _sessions(
             f"performance  {speed.median:.3f} inferences a second "
             f"(median of {len(speed.per_second)} windows of {speed.runs})"
         )
+        if speed.mismatch:
+            console.print(speed.mismatch, markup=False)
+        exact = exact and speed.mismatch is None
     return exact
