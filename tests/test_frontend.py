@@ -429,3 +429,23 @@ def test_truncated_file_is_no_network(size: int, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ModelError):
         lower(path, "g")
+
+
+@pytest.mark.parametrize("fault", ["names", "scales", "axis"])
+def test_what_onnx_runtime_refuses_is_refused(fault: str, tmp_path: Path) -> None:
+    model = qdq.mobile().model()
+    weights = next(node for node in model.graph.node if node.name == "stem.w.dq")
+    if fault == "names":
+        weights.name, said = "stem", "node stem: two nodes have this name"
+    elif fault == "scales":
+        for constant in model.graph.initializer:
+            if constant.name in weights.input[1:]:
+                constant.dims.append(1)
+        said = "stem.w.dq: .*scale has 2 dimensions"
+    else:
+        next(one for one in weights.attribute if one.name == "axis").i = 2**62
+        said = f"stem.w.dq: axis {2**62} of 4 dimensions"
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsupportedError, match=said):
+        lower(path, "g")

@@ -124,6 +124,37 @@ def _check_sizes(model: Any) -> None:
             )
 
 
+def _check_quantisers(model: Any) -> None:
+    """Refuses what ONNX's checker lets pass and ONNX Runtime does not: a name of two nodes, scales
+    of more than one dimension, an axis outside the tensor."""
+    names: set[str] = set()
+    ranks = {constant.name: len(constant.dims) for constant in model.graph.initializer}
+    for node in model.graph.node:
+        if node.name and node.name in names:
+            raise UnsupportedError(
+                "two nodes have this name", node=f"node {node.name}", wanted="a name for each"
+            )
+        names.add(node.name)
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        for name in node.input[1:]:
+            if ranks.get(name, 0) > 1:
+                raise UnsupportedError(
+                    f"{name} has {ranks[name]} dimensions",
+                    node=f"node {node_label(node)}",
+                    wanted="one scale and zero point, or one a channel",
+                )
+        per_channel = ranks.get(node.input[1], 0) == 1
+        rank = ranks.get(node.input[0], 4)  # of a map: 4 at most
+        axis = next((one.i for one in node.attribute if one.name == "axis"), None)
+        if per_channel and axis is not None and not -rank <= axis < rank:
+            raise UnsupportedError(
+                f"axis {axis} of {rank} dimensions",
+                node=f"node {node_label(node)}",
+                wanted=f"{-rank} to {rank - 1}",
+            )
+
+
 def is_quantised(model: Any) -> bool:
     """Whether the graph carries DequantizeLinear nodes, that is, is QDQ already."""
     return any(node.op_type == "DequantizeLinear" for node in model.graph.node)
@@ -143,6 +174,7 @@ def prepare(model: Any) -> OnnxGraph:
     refused = unsupported_operators(model)
     if refused:
         raise refused[0]
+    _check_quantisers(model)
     weights = {initialiser.name for initialiser in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or not model.graph.output:
