@@ -15,11 +15,12 @@ import pytest
 from fake_device import MODES, SHAPE, fake_device
 from mbn.device import mlperf as mlperf_device
 from mbn.device import session
+from mbn.device.check import check
 from mbn.device.link import Link
 from mbn.device.mlperf import Runner
 from mbn.device.protocol import Watch
 from mbn.device.session import Device
-from mbn.errors import LinkError
+from mbn.errors import CheckError, LinkError
 from mbn.port import open_port
 
 
@@ -45,6 +46,14 @@ def _all_requests(device: Device) -> None:
 def test_the_fake_one_is_a_device_where_nothing_is_spoilt(tmp_path: Path) -> None:
     with fake_device("") as url, Link(url, baud=1, log_path=tmp_path / "log") as link:
         _all_requests(Device(link))
+
+
+def test_an_output_of_another_size_is_told(tmp_path: Path) -> None:
+    with fake_device("") as url, Link(url, baud=1, log_path=tmp_path / "log") as link:
+        device = Device(link)
+        device.wait_ready(1.0)
+        with pytest.raises(CheckError, match="wanted: 4321 values"):
+            check(device, np.zeros((1, *SHAPE), np.int8), np.zeros((1, 4321), np.int8))
 
 
 @pytest.mark.parametrize("mode", MODES)

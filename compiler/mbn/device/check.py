@@ -7,6 +7,7 @@ holds: every output byte of every sample is compared.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,13 @@ def check(
         raise UsageError(
             f"there are {count} images and {len(expected)} expected outputs",
             wanted="as many of both, at least one",
+        )
+    if expected.size != count * math.prod(identity.output_shape):
+        raise CheckError(
+            f"the device has an output of {' x '.join(map(str, identity.output_shape))}",
+            wanted=f"{expected.size // count} values",
+            advice="Build and flash the image with this version of mbn",
+            node=identity.board,
         )
     wanted = expected.reshape(count, *identity.output_shape)
     runs = []
