@@ -41,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process where a real board is tested: a port has one user. Else one a core."""
+    return 0 if config.getoption("--port") or config.getoption("--flash") else None
+
+
 @pytest.fixture(scope="session")
 def board(request: pytest.FixtureRequest) -> Board:
     """The board under test."""

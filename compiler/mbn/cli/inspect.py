@@ -1,7 +1,7 @@
 """mbn-inspect: what the compiler sees in an ONNX file.
 
 What enters: a file. What leaves: a table of its stages and of the boards that it fits, or a list of
-all that would be refused. Always holds: nothing is built; exit code 0 means that it compiles and
+what would be refused. Always holds: nothing is built; exit code 0 means that it compiles and
 fits a board, 3 that it compiles and fits none, 2 that something is refused.
 """
 
