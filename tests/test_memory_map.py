@@ -11,15 +11,17 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
+from rich.console import Console
 
 import networks
-from mbn import inspecting, ir, lowering
+from mbn import inspecting, ir, lowering, pipeline
 from mbn.cli import compile as compile_command
 from mbn.plan.lifetimes import lifetimes, live_bytes
 from mbn.planning import costs
 from mbn.predict import family_network
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
-from mbn.target import boards
+from mbn.sources import Request
+from mbn.target import boards, find_board
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -88,10 +90,21 @@ def test_each_board_has_the_plan_of_its_memories(
     }
 
 
-def test_plan_only_says_no_with_exit_code_1(
+def test_plan_only_says_no_with_exit_code_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     size = ["--alpha", "1.0", "--resolution", "224", "--weights", "random:1"]
-    assert compile_command.main(["--board", "stm32", *size, "--plan-only"]) == 1
+    assert compile_command.main(["--board", "stm32", *size, "--plan-only"]) == 3
     assert " no " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["qemu", "qemu-m55", "stm32f405", "rp2040_pico"])
+def test_flash_is_known_before_it_is_built(name: str, tmp_path: Path) -> None:
+    """Never below what is linked, and at most 2 % above."""
+    board, quiet = find_board(name), Console(quiet=True)
+    job = pipeline.Job(Request(alpha=0.25, samples=1), board, ir.InputMode.STREAM, output=tmp_path)
+    (planned,) = pipeline.plan_boards(job, [board], quiet)
+    (demand,) = pipeline.demands([planned], [board])
+    built = pipeline.compile_image(job, quiet).report.memory.flash_bytes
+    assert built <= demand.flash_bytes <= 1.02 * built

@@ -19,6 +19,7 @@ from rich.progress import TaskID
 
 from mbn import checking, cost, fidelity, fit, ir, mlperf, network_file, sources, tuning
 from mbn.build import build_image
+from mbn.build.estimate import code_bytes
 from mbn.errors import BoardError, UnsupportedError
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
@@ -74,9 +75,10 @@ class Planned:
     folder: Path
     generated: Generated
 
-    @property
-    def demand(self) -> fit.Demand:
-        return fit.Demand(self.generated.files.weights_bytes, self.generated.plan.arena_bytes)
+    def demand(self, code_bytes: int) -> fit.Demand:
+        """What it needs, with so much code."""
+        made = self.generated
+        return fit.Demand(made.files.weights_bytes, made.plan.arena_bytes, code_bytes)
 
 
 def plan_network(job: Job, console: Console) -> Planned:
@@ -117,6 +119,17 @@ def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Pla
         folder = job.output or Path("out") / board.name / source.name
         plans.append(Planned(source, folder, generated))
     return plans
+
+
+def demands(planned: Sequence[Planned], chosen: Sequence[Board]) -> list[fit.Demand]:
+    """What each plan needs on its board. Code is compiled to know its bytes, once a core: plans
+    differ in addresses only. Without a compiler it is an estimate."""
+    code: dict[str, int] = {}
+    for plan, board in zip(planned, chosen, strict=True):
+        if board.core.name not in code:
+            known = code_bytes(plan.generated.files.files, board)
+            code[board.core.name] = fit.CODE_BYTES if known is None else known
+    return [plan.demand(code[board.core.name]) for plan, board in zip(planned, chosen, strict=True)]
 
 
 def _show(bar: Bar, task: TaskID, done: int, of: int) -> None:
@@ -196,8 +209,13 @@ def compile_image(job: Job, console: Console) -> Compiled:
             wanted="a network with one",
         )
     judge_quantised(job, planned, console)
+    # Only what can't fit: with more code than the firmware's, linking says it to the byte
     fit.refuse_if_too_large(
-        planned.demand, job.board, generated.kernel_set, job.mode, _classes(network)
+        planned.demand(fit.FIRMWARE_CODE_BYTES),
+        job.board,
+        generated.kernel_set,
+        job.mode,
+        _classes(network),
     )
     remove_images(folder, (mlperf.APP,))  # of an earlier network: they'd read as a wrong device
     generated.files.write(folder / "c")

@@ -273,7 +273,8 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     every = arguments.board == "all"
     chosen = list(boards().values()) if every else [find_board(arguments.board)]
     planned = pipeline.plan_boards(job_of(arguments, chosen[0]), chosen, console)
-    rows = [(board, one.demand) for board, one in zip(chosen, planned, strict=True)]
+    with console.status("compiling to count bytes of code"):
+        rows = list(zip(chosen, pipeline.demands(planned, chosen), strict=True))
     distinct: dict[tuple[str, ir.Plan], tuple[str, pipeline.Planned]] = {}
     for board, one in zip(chosen, planned, strict=True):
         distinct.setdefault((board.core.name, one.generated.plan), (board.name, one))
