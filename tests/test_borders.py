@@ -32,6 +32,20 @@ def test_ports_named_by_mistake(url: str) -> None:
         open_port(url, 115200)
 
 
+@pytest.mark.parametrize("scheme", ["socket", "rfc2217"])
+@pytest.mark.parametrize("rest", ["127.0.0.1", "127.0.0.1:", "[::1]", ""])
+def test_an_address_without_a_port_is_told(scheme: str, rest: str) -> None:
+    with pytest.raises(LinkError) as caught:
+        open_port(f"{scheme}://{rest}", 115200)
+    assert caught.value.found == "no port in the address"
+    assert caught.value.wanted == f"{scheme}://HOST:PORT"
+
+
+def test_an_address_with_a_port_is_told_otherwise() -> None:
+    with pytest.raises(LinkError, match="refused"):
+        open_port("socket://127.0.0.1:1", 115200)
+
+
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zero").symlink_to("/dev/zero")

@@ -20,6 +20,8 @@ POLL_S = 0.1  # of a read
 # What pyserial raises when the other side is gone; TypeError where it was closed while it read
 GONE = (serial.SerialException, OSError, TypeError, termios.error)
 WRITE_S = 10.0  # an image's part at a slow rate
+# socket:// and rfc2217:// with a host, if any, and a port, if any
+_ADDRESS = re.compile(r"(socket|rfc2217)://(\[[^\]/?#]*\]|[^:/?#]*)(?::(\d*))?(?=[/?#]|$)", re.I)
 RULES = "boards/60-mbn.rules"
 
 
@@ -34,6 +36,11 @@ def open_port(url: str, baud: int, *, parity: str = serial.PARITY_NONE) -> Any:
 
 
 def _not_opened(url: str, error: Exception) -> LinkError:
+    address = _ADDRESS.match(url)
+    if address and not address[3]:
+        return LinkError(
+            "no port in the address", wanted=f"{address[1].lower()}://HOST:PORT", node=url
+        )
     number = getattr(error, "errno", None)
     text = str(error)
     if isinstance(error, termios.error):
