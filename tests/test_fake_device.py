@@ -69,6 +69,15 @@ def test_every_mode_ends_in_words(mode: str, tmp_path: Path) -> None:
     assert (tmp_path / "log").stat().st_size < 4_000_000
 
 
+def test_an_identity_that_is_none_ends_the_wait_at_once(tmp_path: Path) -> None:
+    with fake_device("big_shape") as url, Link(url, baud=1, log_path=tmp_path / "log") as link:
+        begun = time.monotonic()
+        with pytest.raises(LinkError, match="an output of 65535 x 65535 x 65535"):
+            Device(link).wait_ready(10.0)
+    assert time.monotonic() - begun < 5
+    assert len((tmp_path / "log").read_text().splitlines()) <= 4  # asked once
+
+
 def test_a_silent_line_is_told_with_the_whole_wait(tmp_path: Path) -> None:
     with Link("loop://", baud=1, log_path=tmp_path / "log") as link:
         link._port.write = len  # nothing comes back

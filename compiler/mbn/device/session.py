@@ -26,12 +26,17 @@ Item = TypeVar("Item")
 
 _ATTEMPTS = 3
 _ANSWER_S = 2.0
+_AGAIN_S = 0.1  # between two tries to meet a device that starts
 _LOAD_HEADER_BYTES = 6
 # The slowest core seen takes some 60 cycles a multiply-accumulate; emulators and sanitizers run a
 # million and more a second.
 _CYCLES_PER_MAC = 100
 _EMULATED_MACS_PER_S = 1e6
 _LONGEST_S = 3600.0
+
+
+class IdentityError(LinkError):
+    """The device says of itself what no device of this version says; asking again won't help."""
 
 
 class RefusedError(LinkError):
@@ -74,7 +79,7 @@ class Device:
         try:
             return protocol.parse_identity(body)
         except ValueError as error:
-            raise LinkError(
+            raise IdentityError(
                 f"the device answers with {error}",
                 advice="Build and flash the image with this version of mbn",
                 node=self.link.url,
@@ -176,7 +181,8 @@ class Device:
         return self.wait_ready(timeout_s)
 
     def wait_ready(self, timeout_s: float = 10.0) -> Identity:
-        """Asks until the device answers: it may be starting. Raises the last `LinkError`."""
+        """Asks until the device answers: it may be starting. Raises the last `LinkError`; at once
+        where its identity is none of this version."""
         begun = time.monotonic()
         before = (self.link.received_bytes, self.link.damaged_frames)
         while True:
@@ -187,9 +193,12 @@ class Device:
                 waited = time.monotonic() - begun
                 if waited >= timeout_s:  # of the whole wait, not of its last part
                     raise self.link.silence("an identity", waited, before) from error
-            except LinkError:
+            except IdentityError:
+                raise
+            except LinkError:  # which may come at once: not as fast as the line carries
                 if time.monotonic() - begun >= timeout_s:
                     raise
+                time.sleep(_AGAIN_S)
 
     def _inference_s(self) -> float:
         identity = self.identity
