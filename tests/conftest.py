@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
 
 
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One process where a real board is tested: a port has one user. Else one a core."""
     return 0 if config.getoption("--port") or config.getoption("--flash") else None

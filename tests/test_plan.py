@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -19,8 +20,8 @@ from hypothesis import strategies as st
 import networks
 from mbn import fit, ir, lowering
 from mbn.errors import PlanError
-from mbn.plan import check_plan, make_plan, plan_bands
-from mbn.plan.replay import INPUT, replay
+from mbn.plan import check_plan, make_plan, plan_bands, planner
+from mbn.plan.replay import INPUT, Band, replay
 
 Chain = tuple[tuple[ir.StageNeeds, ...], tuple[ir.RowShape, ...]]
 MODES = tuple(ir.InputMode)
@@ -365,3 +366,27 @@ def test_a_tensor_is_found_without_looking_at_all() -> None:
     for _ in range(100):
         assert [counted.tensor(t.name) for t in network.tensors] == list(network.tensors)
     assert looked <= 2 * len(network.tensors)
+
+
+def test_planning_grows_with_the_stages_not_with_their_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bands that the planner replays for chains of 300 and of 600 stages."""
+    counted = 0
+
+    def counting(*arguments: Any) -> Iterator[Band]:
+        nonlocal counted
+        for band in replay(*arguments):
+            counted += 1
+            yield band
+
+    monkeypatch.setattr(planner, "replay", counting)
+    bands = []
+    for count in (300, 600):
+        counted = 0
+        stages = [ir.StageNeeds(i, i + 1, 1, 1, 0, 1, 0, False) for i in range(count)]
+        shapes = [ir.RowShape(4, 16, 0)] * (count + 1)
+        plan = planner.make_plan(stages, shapes, ir.InputMode.STREAM)
+        check_plan(plan, stages, shapes)
+        bands.append(counted)
+    assert bands[1] < 2.2 * bands[0]

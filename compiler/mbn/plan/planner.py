@@ -10,9 +10,10 @@ search with memory looks for segments and offsets that fit. Same input, same pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 
 from mbn import ir
 from mbn.plan.replay import (
@@ -28,6 +29,7 @@ from mbn.plan.replay import (
 ALIGN = 8
 MOST_STATES = 2000  # tried for one size of the arena; chains need a few hundred
 LONGEST_SEGMENT = 8  # stages; longer ones never won, and the search is quadratic in it
+LONGEST_FRONT = 128  # of the segment that the image streams through: each candidate is replayed
 
 
 Offsets = tuple[tuple[int, int], ...]  # (tensor, offset) of maps
@@ -105,9 +107,13 @@ class _Search:
         return _up(shape.height * shape.row_bytes)
 
     @cached_property
+    def _readers(self) -> dict[int, list[int]]:
+        return readers_of(self.stages)
+
+    @cached_property
     def last_reader(self) -> dict[int, int]:
         """The last stage that reads each tensor; of a result, one behind the last stage."""
-        readers, results = readers_of(self.stages), results_of(self.stages)
+        readers, results = self._readers, results_of(self.stages)
         end = len(self.stages)
         return {t: end if t in results else max(readers[t]) for t in range(len(self.shapes))}
 
@@ -123,18 +129,30 @@ class _Search:
         """Where a segment may end, the longest first: where one map is all that later stages read,
         for then a chain's search is left. Anywhere, where that would be too far away."""
         count = len(self.stages)
-        longest = count if first == 0 else min(count, first + LONGEST_SEGMENT)
+        longest = min(count, LONGEST_FRONT if first == 0 else first + LONGEST_SEGMENT)
         narrow = [last for last in range(longest - 1, first - 1, -1) if self._live(last) <= 1]
         return narrow or list(range(longest - 1, first - 1, -1))
 
     def _live(self, stage: int) -> int:
         """How many maps that exist after a stage are read by later ones."""
-        return sum(self._deepest[tensor] > stage for tensor in range(stage + 2))
+        return self._alive[stage]
+
+    @cached_property
+    def _alive(self) -> list[int]:
+        """`_live` of every stage, by one pass: a map lives from its maker to its last reader."""
+        count = len(self.stages)
+        changes = [0] * (count + 2)
+        for tensor, deepest in self._deepest.items():
+            made = max(0, tensor - 1)  # the stage from which on it may be live
+            if deepest > made:
+                changes[made] += 1
+                changes[deepest] -= 1
+        return list(accumulate(changes[:count]))
 
     @cached_property
     def _deepest(self) -> dict[int, int]:
         """The last stage that reads each tensor; of what none reads, -1."""
-        readers = readers_of(self.stages)
+        readers = self._readers
         return {t: max(readers[t], default=-1) for t in range(len(self.shapes))}
 
     def _run(self, segment: ir.Segment) -> _Run:
@@ -142,7 +160,7 @@ class _Search:
         first, last = segment.first, segment.last
         streamed = first == 0 and self.mode is ir.InputMode.STREAM
         mode = ir.InputMode.STREAM if streamed else ir.InputMode.WHOLE
-        bands = list(replay(self.stages, self.shapes, [segment], mode))
+        bands = list(replay(self.stages, self.shapes, [segment], mode, self._readers))
         fresh = range(0 if streamed else first + 1, last + 2)
         inside = [tensor for tensor in fresh if self.last_reader[tensor] <= last]
         made = tuple(tensor for tensor in fresh if self.last_reader[tensor] > last)
@@ -152,7 +170,7 @@ class _Search:
             for tensor in inputs_of(stage)
             if tensor not in fresh and self.last_reader[tensor] <= last
         )
-        depths = ring_depths(self.stages, self.shapes, segment, bands)
+        depths = ring_depths(self.stages, self.shapes, segment, bands, self._readers)
         return _Run(
             segment,
             tuple((tensor, depths[tensor]) for tensor in inside),
@@ -318,10 +336,11 @@ def ring_depths(
     shapes: Sequence[ir.RowShape],
     segment: ir.Segment,
     bands: Sequence[Band],
+    readers: Mapping[int, Sequence[int]] | None = None,
 ) -> dict[int, int]:
     """Row slots that each tensor which the bands make needs, so that no row is overwritten before
     its last reader in the segment; a band's rows do not wrap."""
-    readers = readers_of(stages)
+    readers = readers_of(stages) if readers is None else readers
     next_y = [0] * len(stages)
     depths: dict[int, int] = {}
     for band in bands:

@@ -8,7 +8,7 @@ begins when the one before it has finished, the first while rows are pushed (str
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mbn import ir
@@ -80,12 +80,14 @@ def replay(
     shapes: Sequence[ir.RowShape],
     segments: Sequence[ir.Segment],
     mode: ir.InputMode,
+    readers: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[Band]:
     """All bands of one inference, in order. Segments may begin behind the first stage: what the
-    stages before them make is then whole from the start. (Stage i makes tensor i + 1.)"""
+    stages before them make is then whole from the start. (Stage i makes tensor i + 1.) `readers`:
+    `readers_of(stages)`, where the caller has it: it looks at every stage."""
     start = segments[0].first if segments else 0
     done = [shape.height if start and t <= start else 0 for t, shape in enumerate(shapes)]
-    readers = readers_of(stages)
+    readers = readers_of(stages) if readers is None else readers
 
     def run(segment: ir.Segment, deepest: int) -> Iterator[Band]:
         index = min(deepest, segment.last)
