@@ -1,7 +1,7 @@
 """The wheel's data: runtime, boards, firmware and CMake files beside the Python code.
 
 What enters: the repository. What leaves: the same folders as mbn/_data in the wheel, where
-`mbn.target.data_root` finds them. Always holds: nothing is written into the source tree.
+`mbn.core.target.data_root` finds them. Always holds: nothing is written into the source tree.
 """
 
 import shutil

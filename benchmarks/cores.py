@@ -21,9 +21,9 @@ from rich.console import Console
 from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.ir import InputMode, Rounding
+from mbn.core.ir import InputMode, Rounding
+from mbn.core.target import boards, find_board
 from mbn.report import Report
-from mbn.target import boards, find_board
 
 HEADER = (
     "| board | core | kernels | input | instructions | modelled cycles | per MAC "

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import arithmetic, ir, lowering, pipeline
+from mbn import arithmetic, lowering, pipeline
 from mbn.cli.run import guarded
+from mbn.core import ir
+from mbn.core.target import find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.frontend import lower
 from mbn.sources import Request, find_network
-from mbn.target import find_board
 
 # A prefix in rings of three rows, one whole map, then maps laid over each other (bytes, stream).
 ESTIMATES = {

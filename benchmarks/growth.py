@@ -24,11 +24,11 @@ import predict as fitting
 
 from mbn import lowering
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
+from mbn.core.ir import InputMode, Network, StageKind
+from mbn.core.target import Board, find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.ir import InputMode, Network, StageKind
 from mbn.predict import family_network, predict
-from mbn.target import Board, find_board
 
 PLOT = fitting.ROOT / "docs" / "growth.svg"
 CLASSES = 1000

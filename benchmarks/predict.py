@@ -32,11 +32,11 @@ from scipy.optimize import nnls
 from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
+from mbn.core.target import Board, find_board
 from mbn.model.random_weights import random_qdq
 from mbn.predict import load, predict
 from mbn.predict.features import Features, driver_features, stage_features
 from mbn.predict.model import DRIVER
-from mbn.target import Board, find_board
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"

@@ -26,8 +26,8 @@ from mbn import pipeline
 from mbn.build.tools import compiler_version
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.errors import UsageError
-from mbn.target import find_board
+from mbn.core.errors import UsageError
+from mbn.core.target import find_board
 
 RECORD = Path(__file__).with_name("record.json")
 NETWORKS = {

@@ -24,10 +24,10 @@ from rich.console import Console
 from mbn.build import build_image
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
+from mbn.core.target import Board, Image, find_board
 from mbn.device import Device, open_device
 from mbn.flash.find import Place
 from mbn.flashing import Wanted, flashed, wanted_from, wanted_of
-from mbn.target import Board, Image, find_board
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]

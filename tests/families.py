@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mbn.target import Board, Memory, find_board
+from mbn.core.target import Board, Memory, find_board
 
 PARTS = (
     "ek_ra8m1",

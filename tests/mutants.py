@@ -316,8 +316,9 @@ class Judge:
             Photograph.fromarray(pixels).save(self.photographs / f"{number}.png")
 
     def judge(self, seed: int, data: bytes) -> tuple[str, str]:
-        from mbn import ir, sources  # noqa: PLC0415
-        from mbn.errors import MbnError  # noqa: PLC0415
+        from mbn import sources  # noqa: PLC0415
+        from mbn.core import ir  # noqa: PLC0415
+        from mbn.core.errors import MbnError  # noqa: PLC0415
         from mbn.frontend import lower  # noqa: PLC0415
 
         path = self.folder / "mutant.onnx"
@@ -338,9 +339,9 @@ class Judge:
         import networks  # noqa: PLC0415
         from mbn import lowering  # noqa: PLC0415
         from mbn.build import build_image  # noqa: PLC0415
+        from mbn.core.target import find_board  # noqa: PLC0415
         from mbn.device import open_device  # noqa: PLC0415
         from mbn.reference import Reference  # noqa: PLC0415
-        from mbn.target import find_board  # noqa: PLC0415
 
         generated = lowering.generate(network, kernels, mode, simplify=simplify)
         text = "".join(generated.files.files.values())

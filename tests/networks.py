@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.frontend.stages import group_stages
 from mbn.reference import Reference
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import unicorn
 from unicorn import arm_const
 
-from mbn.elf import symbols
-from mbn.target import Image
+from mbn.core.elf import symbols
+from mbn.core.target import Image
 
 Ready = Callable[[int], int]  # what was written -> what is read
 

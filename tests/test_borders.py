@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbn import checking, network_file
-from mbn.errors import BoardError, LinkError, MbnError, ModelError
-from mbn.files import read_regular, read_text
+from mbn import checking
+from mbn.core import network_file
+from mbn.core.errors import BoardError, LinkError, MbnError, ModelError
+from mbn.core.files import read_regular, read_text
+from mbn.core.target import find_board, load_board
 from mbn.flash.find import lab_place
 from mbn.model import pictures
 from mbn.paper import results
 from mbn.port import open_port
 from mbn.report import load_report
-from mbn.target import find_board, load_board
 from mbn.tuning import records
 
 

@@ -22,12 +22,12 @@ from mbn import pipeline
 from mbn.build import build_image
 from mbn.build.seal import SECTION, seal
 from mbn.checking import _tell_health
+from mbn.core.elf import Contents, sections, symbols
+from mbn.core.errors import CheckError, LinkError
+from mbn.core.target import Board, Image, find_board
 from mbn.device import Device, open_device
 from mbn.device.protocol import Health, Start
 from mbn.device.session import RefusedError
-from mbn.elf import Contents, sections, symbols
-from mbn.errors import CheckError, LinkError
-from mbn.target import Board, Image, find_board
 from test_memories import FLASH, RAM, cut, job
 
 MAINLINE = ["qemu", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import pytest
 
 import networks
-from mbn import ir
-from mbn.target import Board, find_board
+from mbn.core import ir
+from mbn.core.target import Board, find_board
 from networks import conv, depthwise
 from test_kernels import compare
 

@@ -25,10 +25,11 @@ from torch import nn
 
 import networks
 import test_kernels
-from mbn import agreement, ir
+from mbn import agreement
+from mbn.core import ir
+from mbn.core.target import find_board
 from mbn.frontend import lower
 from mbn.quantise.static import quantise
-from mbn.target import find_board
 from test_network import MODEL
 
 SIDE = 24

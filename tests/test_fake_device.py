@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fake_device import MODES, SHAPE, fake_device
+from mbn.core.errors import CheckError, LinkError
 from mbn.device import mlperf as mlperf_device
 from mbn.device import session
 from mbn.device.check import check
@@ -20,7 +21,6 @@ from mbn.device.link import Link
 from mbn.device.mlperf import Runner
 from mbn.device.protocol import Watch
 from mbn.device.session import Device
-from mbn.errors import CheckError, LinkError
 from mbn.port import open_port
 
 

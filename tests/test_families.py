@@ -22,15 +22,16 @@ import pytest
 import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
-from mbn import fit, ir, lowering
+from mbn import fit, lowering
 from mbn.build import build_image
 from mbn.build.boot import crc32_boot2
-from mbn.build.uf2 import family_id
+from mbn.core import ir
+from mbn.core.elf import Contents, symbols
+from mbn.core.errors import PlanError
+from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
+from mbn.core.uf2 import family_id
 from mbn.device import check, open_device
-from mbn.elf import Contents, symbols
-from mbn.errors import PlanError
 from mbn.predict import family_network
-from mbn.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 
 
 @pytest.fixture(scope="session")

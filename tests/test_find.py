@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from mbn.errors import BoardError, UsageError
+from mbn.core.errors import BoardError, UsageError
+from mbn.core.target import Board, find_board
 from mbn.flash import find, swd
 from mbn.flash.find import Place
 from mbn.flashing import choose_method
-from mbn.target import Board, find_board
 
 
 @pytest.fixture(scope="module")

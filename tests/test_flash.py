@@ -22,9 +22,10 @@ import serial
 from rich.console import Console
 
 from conftest import Builder
-from mbn.build.uf2 import from_uf2
+from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
+from mbn.core.target import Board, Image, find_board
+from mbn.core.uf2 import from_uf2
 from mbn.device.emulated import qemu
-from mbn.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.flash import Deadline, find, flash, read_payload, swd
 from mbn.flash.drive import DriveFlasher, drives
 from mbn.flash.find import Place
@@ -32,7 +33,6 @@ from mbn.flash.payload import pages
 from mbn.flash.qemu import QemuFlasher
 from mbn.flashing import Wanted, flashed, flasher_for, steps_text, wanted_of
 from mbn.port import open_port
-from mbn.target import Board, Image, find_board
 
 ROOT = Path(__file__).parents[1]
 QUIET = Console(quiet=True)

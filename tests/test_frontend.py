@@ -17,9 +17,10 @@ from onnx import TensorProto
 
 import networks
 import qdq
-from mbn import agreement, ir, network_file
+from mbn import agreement
 from mbn.arithmetic import derive
-from mbn.errors import ModelError, OverflowRisk, UnsupportedError
+from mbn.core import ir, network_file
+from mbn.core.errors import ModelError, OverflowRisk, UnsupportedError
 from mbn.frontend import lower
 from mbn.frontend.stages import group_stages
 

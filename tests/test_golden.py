@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import ir, lowering, network_file
+from mbn import lowering
 from mbn.cli import compile as compile_command
-from mbn.errors import UsageError
+from mbn.core import ir, network_file
+from mbn.core.errors import UsageError
+from mbn.core.target import Board
 from mbn.frontend.stages import group_stages
-from mbn.target import Board
 
 GOLDEN = Path(__file__).parent / "golden"
 SETS = ("scalar", "dsp")

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import growth
 
+from mbn.core.target import find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.target import find_board
 
 
 def test_large_networks_cost_less_a_multiply() -> None:

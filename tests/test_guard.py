@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mbn import errors
 from mbn.cli import boards, check, compile, flash, inspect, mlperf, train, tune, verify
 from mbn.cli.run import console, guarded
-from mbn.errors import EXIT_CODES, FlashError, MbnError, PlanError
+from mbn.core import errors
+from mbn.core.errors import EXIT_CODES, FlashError, MbnError, PlanError
 
 ROOT = Path(__file__).parents[1]
 DAMAGE = [

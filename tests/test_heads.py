@@ -17,6 +17,7 @@ import torch
 
 from mbn.cli import paper as paper_command
 from mbn.cli import paper_heads
+from mbn.core.ir import Op
 from mbn.frontend import lower
 from mbn.heads.graph import head_graph
 from mbn.heads.networks import Ssd, flat, head_network
@@ -24,7 +25,6 @@ from mbn.heads.run import int8_network
 from mbn.heads.scenes import ATTRIBUTES, MOST_DIGITS, Scenes
 from mbn.heads.spec import HEADS
 from mbn.heads.training import as_tensor, train_head
-from mbn.ir import Op
 from mbn.model.accuracy import Runner
 from mbn.model.images import normalise
 

@@ -18,9 +18,9 @@ import qdq
 import tiny
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
+from mbn.core.process import clean_environment
+from mbn.core.target import find_board
 from mbn.cost.count import count
-from mbn.process import clean_environment
-from mbn.target import find_board
 
 EVIL = 'x*/ __attribute__((constructor)) static void h5(void) { } /*??/\n"\\'
 

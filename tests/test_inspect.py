@@ -19,12 +19,13 @@ import pytest
 
 import networks
 import qdq
-from mbn import arithmetic, lowering, network_file, sources
+from mbn import arithmetic, lowering, sources
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
+from mbn.core import network_file
+from mbn.core.ir import InputMode
 from mbn.frontend import lower
-from mbn.ir import InputMode
 from mbn.reference import Reference
 
 ROOT = Path(__file__).parents[1]

@@ -21,14 +21,15 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn import checking, ir, lowering
+from mbn import checking, lowering
 from mbn.build import build_image
+from mbn.core import ir
+from mbn.core.target import Board, find_board
 from mbn.device import open_device
 from mbn.device.check import explain
 from mbn.device.protocol import Watch
 from mbn.frontend.stages import group_stages
 from mbn.reference import Reference
-from mbn.target import Board, find_board
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
+from mbn.core.errors import LinkError
+from mbn.core.target import Board, Image, find_board
 from mbn.device import Device, open_device
 from mbn.device import protocol as wire
 from mbn.device.link import Link
-from mbn.errors import LinkError
-from mbn.target import Board, Image, find_board
 
 
 @given(st.binary(min_size=2, max_size=1200))

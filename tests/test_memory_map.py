@@ -14,14 +14,15 @@ import pytest
 from rich.console import Console
 
 import networks
-from mbn import inspecting, ir, lowering, pipeline
+from mbn import inspecting, lowering, pipeline
 from mbn.cli import compile as compile_command
+from mbn.core import ir
+from mbn.core.target import boards, find_board
 from mbn.plan.lifetimes import lifetimes, live_bytes
 from mbn.planning import costs
 from mbn.predict import family_network
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
 from mbn.sources import Request
-from mbn.target import boards, find_board
 
 SVG = "{http://www.w3.org/2000/svg}"
 

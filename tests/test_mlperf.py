@@ -21,15 +21,16 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
-from mbn import checking, ir, lowering, mlperf, network_file, sources
+from mbn import checking, lowering, mlperf, sources
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
+from mbn.core import ir, network_file
+from mbn.core.elf import sections
+from mbn.core.errors import LinkError
+from mbn.core.target import Board, find_board
 from mbn.device.emulated import ICOUNT_SHIFT, native
 from mbn.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
-from mbn.elf import sections
-from mbn.errors import LinkError
-from mbn.target import Board, find_board
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")

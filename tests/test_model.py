@@ -13,12 +13,12 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from mbn.errors import ModelError, QuantiseError, UsageError
+from mbn.core.errors import ModelError, QuantiseError, UsageError
+from mbn.core.family import Kind, shape
 from mbn.model import accuracy, bundled, data
 from mbn.model.digits import draw, split
 from mbn.model.images import normalise
 from mbn.model.random_weights import random_qdq
-from mbn.model.shape import Kind, shape
 
 # Of the paper: table 6 (width) and table 7 (resolution), in millions.
 PAPER = [

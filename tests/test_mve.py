@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
-from mbn import ir
+from mbn.core import ir
+from mbn.core.target import find_board
 from mbn.kernels import mve
-from mbn.target import find_board
 from networks import Spec, conv, depthwise, make_network
 from test_kernels import compare
 

@@ -21,15 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image as Photograph
 
 from conftest import Compiled
-from mbn import checking, ir, lowering, network_file, sources
+from mbn import checking, lowering, sources
 from mbn.build import build_image
 from mbn.cli import check as check_command
+from mbn.core import ir, network_file
+from mbn.core.target import Board, find_board
 from mbn.device import check, open_device
 from mbn.frontend import lower
 from mbn.model import accuracy
 from mbn.model import bundled as bundled_model
 from mbn.reference import Reference
-from mbn.target import Board, find_board
 
 Int8 = NDArray[np.int8]
 SHARED = Path(os.environ.get("MBN_SHARED") or Path(__file__).parents[2] / "shared")

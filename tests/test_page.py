@@ -19,7 +19,8 @@ import pytest
 from conftest import Compiled
 from mbn.cli import paper_device
 from mbn.cli import report as report_command
-from mbn.errors import ModelError, UsageError
+from mbn.core.errors import ModelError, UsageError
+from mbn.core.target import find_board
 from mbn.page import compiled, costs, whole
 from mbn.page import paper as paper_page
 from mbn.page.whole import Paper
@@ -28,7 +29,6 @@ from mbn.paper.device import Device, Size, device
 from mbn.paper.findings import spread
 from mbn.paper.results import Epoch, Result
 from mbn.paper.tables import TABLES
-from mbn.target import find_board
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 PLOTS = {"accuracy-toy", "loss-toy", "growth", "ram", "roofline", "share-0-25-96"}

@@ -13,8 +13,8 @@ import pytest
 from torch import nn
 
 from mbn.cli import paper as paper_command
-from mbn.errors import UnsupportedError
-from mbn.model.shape import shape
+from mbn.core.errors import UnsupportedError
+from mbn.core.family import shape
 from mbn.paper import networks
 from mbn.paper.counting import count
 from mbn.paper.tables import TABLES

@@ -16,11 +16,11 @@ from mbn import planning
 from mbn.cli import paper as paper_command
 from mbn.cli import paper_device
 from mbn.cli.run import console
-from mbn.ir import InputMode
+from mbn.core.ir import InputMode
+from mbn.core.target import find_board
 from mbn.paper import device_cells, device_plans, device_runs
 from mbn.paper.device import SIZES, Device, Size, device, real_boards
 from mbn.paper.device_plans import Plans
-from mbn.target import find_board
 
 CORES = ("qemu", "qemu-m7", "qemu-m55")
 SMALL, LARGE = Size(0.25, 96), Size(1.0, 224)

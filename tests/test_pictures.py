@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbn.errors import MbnError, QuantiseError, UsageError
+from mbn.core.errors import MbnError, QuantiseError, UsageError
 from mbn.model import data
 from mbn.model.picture_file import read_picture
 from mbn.model.pictures import read_split

@@ -13,13 +13,14 @@ from dataclasses import replace
 import pytest
 
 from conftest import Compiled
-from mbn import ir, pipeline, planning
+from mbn import pipeline, planning
 from mbn.cli import compile as compile_command
-from mbn.ir import InputMode, StageKind
-from mbn.model.shape import shape
+from mbn.core import ir
+from mbn.core.family import shape
+from mbn.core.ir import InputMode, StageKind
+from mbn.core.target import CORES, Board, Memory, find_board
 from mbn.predict import family_network, load, milliseconds, predict
 from mbn.predict.features import stage_features
-from mbn.target import CORES, Board, Memory, find_board
 
 MOST_PERCENT = 3.0
 REFIT = "the kernels changed: ./dev python benchmarks/predict.py --fit"

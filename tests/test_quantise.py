@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mbn.errors import ModelError, QuantiseError, UnsupportedError
+from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
 from mbn.model import accuracy, bundled
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.random_weights import random_qdq

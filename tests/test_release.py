@@ -24,18 +24,18 @@ import pytest
 import tiny
 from conftest import Builder
 from mbn.build import build_image
-from mbn.build.uf2 import to_uf2
 from mbn.cli import compile as compile_command
 from mbn.cli import verify as verify_command
+from mbn.core.elf import Contents as Elf
+from mbn.core.errors import ReleaseError, UsageError
+from mbn.core.target import Emulator, Image, data_root, find_board
+from mbn.core.uf2 import to_uf2
 from mbn.device import open_device
-from mbn.elf import Contents as Elf
-from mbn.errors import ReleaseError, UsageError
 from mbn.release.folder import Facts, Files, Slot, write_release
 from mbn.release.linked import linked
 from mbn.release.signing import load_key, refuse_untrusted, sign_bytes
 from mbn.release.verify import Verdict, verify_image, verify_release
 from mbn.releasing import HEADER_BYTES, check_version
-from mbn.target import Emulator, Image, data_root, find_board
 
 pytest.importorskip("imgtool", reason="pip install 'mbn-edge[release]'")
 pytest.importorskip("cyclonedx", reason="pip install 'mbn-edge[release]'")

@@ -17,16 +17,17 @@ from rich.console import Console
 
 import networks
 import qdq
-from mbn import exporting, ir, lowering, network_file
+from mbn import exporting, lowering
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
-from mbn.errors import PlanError, UnsupportedError
+from mbn.core import ir, network_file
+from mbn.core.errors import PlanError, UnsupportedError
+from mbn.core.target import find_board
 from mbn.export.library import exported
 from mbn.frontend import lower
 from mbn.plan import check_plan
 from mbn.reference import Reference
 from mbn.report import load_report
-from mbn.target import find_board
 from test_frontend import agree
 from test_kernels import compare
 

@@ -19,14 +19,14 @@ from serial import Serial
 
 from conftest import Builder
 from line_servers import rfc2217_server, socket_server
+from mbn.core.errors import FlashError, LinkError
+from mbn.core.process import Child
+from mbn.core.target import Board, Image, find_board
 from mbn.device import open_device
 from mbn.emulator import qemu_command
-from mbn.errors import FlashError, LinkError
 from mbn.flash import Deadline, flash, read_payload
 from mbn.flash.rom_uart import _FILL, LONGEST_FRAME_BYTES, RomUart, checksum
 from mbn.flash.uart import UartFlasher, needed_sectors
-from mbn.process import Child
-from mbn.target import Board, Image, find_board
 from rom_bootloader import Faults, RomBootloader
 
 ANSWER_S = 0.05

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import networks
-from mbn import ir
-from mbn.target import find_board
+from mbn.core import ir
+from mbn.core.target import find_board
 from networks import Spec, conv, depthwise
 from test_kernels import compare
 

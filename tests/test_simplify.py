@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import arithmetic, checking, ir
+from mbn import arithmetic, checking
+from mbn.core import ir
 from mbn.reference import Reference
 from mbn.reference.integer import Addition, Arithmetic
 from mbn.simplify import remove_constants

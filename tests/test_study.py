@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from mbn.cli.paper import main
-from mbn.errors import ModelError, UsageError
+from mbn.core.errors import ModelError, UsageError
+from mbn.core.family import Form, Kind, shape
 from mbn.model.data import load
 from mbn.model.pictures import Pictures, moved, read_split
-from mbn.model.shape import Form, Kind, shape
 from mbn.paper import results
 from mbn.paper.findings import findings, spread
 

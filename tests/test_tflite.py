@@ -24,17 +24,18 @@ from numpy.typing import NDArray
 import networks
 import qdq
 import tflite_files
-from mbn import arithmetic, checking, ir, lowering
+from mbn import arithmetic, checking, lowering
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
+from mbn.core import ir
+from mbn.core.errors import OverflowRisk, UnsupportedError
+from mbn.core.target import Board, find_board
 from mbn.device import check, open_device
 from mbn.device.protocol import Watch
-from mbn.errors import OverflowRisk, UnsupportedError
 from mbn.frontend import lower
 from mbn.frontend.stages import group_stages
 from mbn.reference import Reference
 from mbn.simplify import remove_constants
-from mbn.target import Board, find_board
 from test_kernels import FRESH, SEEDS, compare, fuzzed
 from test_network import EMULATED_COUNT, MODEL, SHARED, load_photographs, need
 

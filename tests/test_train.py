@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mbn.cli.train import main
-from mbn.errors import ModelError, UsageError
+from mbn.core.errors import ModelError, UsageError
 
 SMALL = ["--alpha", "0.1", "--resolution", "32", "--epochs", "2", "--batch", "128", "--quiet"]
 

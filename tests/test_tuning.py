@@ -15,15 +15,16 @@ import pytest
 from rich.console import Console
 
 import networks
-from mbn import ir, lowering, tuner, tuning
+from mbn import lowering, tuner, tuning
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
+from mbn.core import ir
+from mbn.core.errors import BoardError
+from mbn.core.target import find_board
 from mbn.device.session import Device
-from mbn.errors import BoardError
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.kernels import VERSIONS, candidates
 from mbn.predict import family_network
-from mbn.target import find_board
 from mbn.tuning import Point, Records, options, signature
 from networks import conv, depthwise
 from test_kernels import compare

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbn.build.uf2 import BLOCK_BYTES, FAMILIES, PAGE_BYTES, family_id, from_uf2, to_uf2
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
+from mbn.core.uf2 import BLOCK_BYTES, FAMILIES, PAGE_BYTES, family_id, from_uf2, to_uf2
 
 
 def test_first_block_is_as_the_format_says() -> None:

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qdq
-from mbn import ir, lowering
-from mbn.errors import UnsupportedError
+from mbn import lowering
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
+from mbn.core.target import find_board
 from mbn.frontend import lower
 from mbn.reference.integer import normalise
-from mbn.target import find_board
 from test_frontend import agree
 from test_kernels import compare
 

@@ -17,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 
 Int8 = NDArray[np.int8]
 ACTIVATIONS = {

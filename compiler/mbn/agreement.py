@@ -22,8 +22,8 @@ import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from rich.table import Table
 
-from mbn import ir
-from mbn.errors import ModelError
+from mbn.core import ir
+from mbn.core.errors import ModelError
 from mbn.frontend import Lowered, lower_graph
 from mbn.reference import Reference
 from mbn.report.table import titled

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic_tflite, ir
-from mbn.errors import OverflowRisk
+from mbn import arithmetic_tflite
+from mbn.core import ir
+from mbn.core.errors import OverflowRisk
 
 DEAD_BITS = 20  # below 2**-20 a channel's weights are re-expressed at that factor
 MULTIPLIER_BITS = 30

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
-from mbn.errors import OverflowRisk, UnsupportedError
+from mbn.core import ir
+from mbn.core.errors import OverflowRisk, UnsupportedError
 
 Int64 = NDArray[np.int64]
 

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mbn import cost, ir, network_file
+from mbn import cost
+from mbn.core import ir, network_file
+from mbn.core.errors import CheckError, ModelError
+from mbn.core.files import read_regular
+from mbn.core.target import Board
 from mbn.device.check import CheckResult, check
 from mbn.device.open import open_device, where
 from mbn.device.protocol import Health
-from mbn.errors import CheckError, ModelError
-from mbn.files import read_regular
 from mbn.reference import Reference
 from mbn.report import Check, Report, StageFacts, load_report, save
-from mbn.target import Board
 
 Int8 = NDArray[np.int8]
 IMAGE_NAME = "check"

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mbn.errors import BoardError, ToolError
-from mbn.process import Child
-from mbn.target import Board
+from mbn.core.errors import BoardError, ToolError
+from mbn.core.process import Child
+from mbn.core.target import Board
 
 QEMU = "qemu-system-arm"
 START_S = 20.0

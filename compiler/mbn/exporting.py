@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from mbn import ir, owned, sources
+from mbn import owned, sources
 from mbn.build.link import OVERREAD_BYTES
+from mbn.core import ir
+from mbn.core.errors import UsageError
+from mbn.core.target import data_root
 from mbn.emit.names import check_prefix, prefix_of
-from mbn.errors import UsageError
 from mbn.export.library import CAMERA, Example, Library, exported
 from mbn.pipeline import Job, Planned, judge_quantised, plan_network
 from mbn.reference import Reference
-from mbn.target import data_root
 
 _MARK = ".mbn-export"  # lists what an export wrote
 

@@ -19,8 +19,9 @@ import onnx
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
-from mbn import arithmetic, ir
-from mbn.errors import ModelError, QuantiseError
+from mbn import arithmetic
+from mbn.core import ir
+from mbn.core.errors import ModelError, QuantiseError
 from mbn.reference import Reference
 
 UInt8 = NDArray[np.uint8]

@@ -14,11 +14,11 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn import ir
-from mbn.errors import PlanError
-from mbn.model.shape import Kind, LayerShape, shape
+from mbn.core import ir
+from mbn.core.errors import PlanError
+from mbn.core.family import Kind, LayerShape, shape
+from mbn.core.target import Board, Memory
 from mbn.plan import make_plan
-from mbn.target import Board, Memory
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128, 96)

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from mbn.checking import IMAGE_NAME
+from mbn.core.errors import CheckError, FlashError, LinkError, UsageError
+from mbn.core.target import Board, Image
 from mbn.device.link import Link
 from mbn.device.session import Device
-from mbn.errors import CheckError, FlashError, LinkError, UsageError
 from mbn.flash import STEPS, Flasher, Payload, flash, read_payload
 from mbn.flash.drive import DriveFlasher
 from mbn.flash.find import Place, drive_of, port_of, probe_of
@@ -28,7 +29,6 @@ from mbn.flash.qemu import QemuFlasher
 from mbn.flash.swd import SwdFlasher
 from mbn.flash.uart import UartFlasher
 from mbn.report import load_report
-from mbn.target import Board, Image
 
 _ANSWER_S = 15.0  # from the reset to the first answer; a probe's port may go and come
 

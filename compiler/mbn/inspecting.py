@@ -17,12 +17,13 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn import fit, ir, lowering, sources
-from mbn.errors import MbnError, UnsupportedError
+from mbn import fit, lowering, sources
+from mbn.core import ir
+from mbn.core.errors import MbnError, UnsupportedError
+from mbn.core.target import Board, boards
 from mbn.frontend import lower, onnx_file
 from mbn.frontend.lower import all_refusals
 from mbn.quantise.static import quantise
-from mbn.target import Board, boards
 
 CALIBRATION_IMAGES = 4
 

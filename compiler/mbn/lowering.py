@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from mbn import arithmetic, ir, network_file
+from mbn import arithmetic
+from mbn.core import ir, network_file
+from mbn.core.target import Core
 from mbn.emit import GeneratedNetwork, emit
 from mbn.emit.files import KernelCode
 from mbn.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
@@ -20,7 +22,6 @@ from mbn.kernels.layout import row_layout
 from mbn.kernels.stage_builder import PLACEHOLDER
 from mbn.plan import check_plan, plan_bands
 from mbn.simplify import remove_constants
-from mbn.target import Core
 from mbn.tuning import Records, Tuned, bundled, signature
 from mbn.tuning import options as tuned_options
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic, checking, ir, network_file
+from mbn import arithmetic, checking
+from mbn.core import ir, network_file
 from mbn.device.mlperf import Runner
 from mbn.reference import Reference
 from mbn.reference.tflite import exp_on_negative_values

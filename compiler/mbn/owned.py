@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 
 _HEAD = "mbn wrote these files: SHA-256, path"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")

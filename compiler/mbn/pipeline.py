@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from mbn import checking, cost, fidelity, fit, ir, mlperf, network_file, sources, tuning
+from mbn import checking, cost, fidelity, fit, mlperf, sources, tuning
 from mbn.build import build_image
 from mbn.build.estimate import code_bytes
-from mbn.errors import BoardError, UnsupportedError
+from mbn.core import ir, network_file
+from mbn.core.errors import BoardError, UnsupportedError
+from mbn.core.target import Board, Image
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS
 from mbn.lowering import Built, Generated, generate, tuned_of
@@ -30,7 +32,6 @@ from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
-from mbn.target import Board, Image
 
 # How gcc is told: a name of build_image's
 FLAGS = {"speed": "speed", "balanced": "speed", "size": "size"}

@@ -14,7 +14,7 @@ from typing import Any
 
 import serial  # type: ignore[import-untyped]
 
-from mbn.errors import LinkError
+from mbn.core.errors import LinkError
 
 POLL_S = 0.1  # of a read
 # What pyserial raises when the other side is gone; TypeError where it was closed while it read

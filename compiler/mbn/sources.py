@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn import arithmetic, fidelity, ir
+from mbn import arithmetic, fidelity
+from mbn.core import ir
+from mbn.core.errors import QuantiseError, UsageError
+from mbn.core.family import network_name
 from mbn.emit.names import ascii_name
-from mbn.errors import QuantiseError, UsageError
 from mbn.frontend import onnx_file
 from mbn.model import bundled
 from mbn.model.accuracy import measure
 from mbn.model.data import folder_images
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.random_weights import random_qdq
-from mbn.model.shape import network_name
 from mbn.quantise.static import quantise
 
 Int8 = NDArray[np.int8]

@@ -19,18 +19,19 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from mbn import ir, sources
-from mbn.errors import CheckError
+from mbn import sources
+from mbn.core import ir
+from mbn.core.errors import CheckError
+from mbn.core.family import Form, Shape, network_name, shape
+from mbn.core.target import find_board
 from mbn.frontend import lower
 from mbn.model.data import Dataset
 from mbn.model.images import INPUT_RANGE, normalise
-from mbn.model.shape import Form, Shape, network_name, shape
 from mbn.model.train import Settings, train
 from mbn.paper.results import LOG, Epoch, Result, append
 from mbn.pipeline import Job, check_image, compile_image
 from mbn.quantise.static import quantise
 from mbn.reference import Reference
-from mbn.target import find_board
 
 CALIBRATION_IMAGES = 256
 REFERENCE_BATCH = 50

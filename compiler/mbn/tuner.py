@@ -18,15 +18,16 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console
 
-from mbn import checking, cost, elf, flashing, ir, lowering, pipeline, sources, tuning
+from mbn import checking, cost, flashing, lowering, pipeline, sources, tuning
 from mbn.build import build_image
+from mbn.core import elf, ir
+from mbn.core.errors import BoardError
+from mbn.core.target import Board, Image
 from mbn.device.open import open_device
 from mbn.device.protocol import Watch
-from mbn.errors import BoardError
 from mbn.flash.find import Place
 from mbn.frontend import lower
 from mbn.kernels import VERSIONS, candidates
-from mbn.target import Board, Image
 from mbn.tuning import Point, Records, signature
 
 Progress = Callable[[int, int], None]  # runs done, of

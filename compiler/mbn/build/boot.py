@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mbn.elf import Contents, symbols
+from mbn.core.elf import Contents, symbols
 
 BOOT2 = "mbn_boot2"  # boards/family_rp2/boot2.c
 BOOT2_BYTES = 256

@@ -20,9 +20,9 @@ from pathlib import Path
 from mbn.build import boot, tools
 from mbn.build.link import Placement, does_not_fit, first_placement, overflows
 from mbn.build.seal import seal
-from mbn.elf import Section, sections
-from mbn.errors import ToolError, UsageError
-from mbn.target import Board, Image, data_root
+from mbn.core.elf import Section, sections
+from mbn.core.errors import ToolError, UsageError
+from mbn.core.target import Board, Image, data_root
 
 OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
 _STACK_SECTION = ".stack"

@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mbn.errors import BoardError, PlanError
-from mbn.target import Board, Memory
+from mbn.core.errors import BoardError, PlanError
+from mbn.core.target import Board, Memory
 
 USES = ("code", "weights", "data", "stack")
 OVERREAD_BYTES = {"m7": 16}  # that a set's kernels may read behind a table of weights

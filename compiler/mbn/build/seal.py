@@ -13,7 +13,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from mbn.elf import Contents, sections
+from mbn.core.elf import Contents, sections
 
 SECTION = ".seal"
 _ROW = struct.Struct("<III")

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from mbn.errors import ToolError
-from mbn.process import clean_environment
+from mbn.core.errors import ToolError
+from mbn.core.process import clean_environment
 
 _PACKAGES = {
     "cmake": "cmake",

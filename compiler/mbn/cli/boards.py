@@ -16,11 +16,11 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError, exit_codes
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.installing import advice
+from mbn.core.target import Board, boards
 from mbn.flash.find import all_probes, ports
-from mbn.installing import advice
 from mbn.report.table import titled
-from mbn.target import Board, boards
 
 EXAMPLES = """examples:
   mbn-boards                       # boards, and the ports and probes that are plugged in

@@ -19,10 +19,10 @@ from rich.progress import Progress as Bar
 from mbn.checking import run_check
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError, exit_codes
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.target import Board, find_board
 from mbn.report.record import FILE_NAME
 from mbn.report.table import memory_lines, print_check
-from mbn.target import Board, find_board
 
 EXAMPLES = """examples:
   mbn-check --board qemu                                # the one network compiled for it

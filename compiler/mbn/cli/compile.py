@@ -14,17 +14,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import ir, pipeline
+from mbn import pipeline
 from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import PlanError, UsageError, exit_codes
+from mbn.core import ir
+from mbn.core.errors import PlanError, UsageError, exit_codes
+from mbn.core.ir import InputMode, Rounding
+from mbn.core.target import Board, boards, find_board
 from mbn.fit import fit_table, fits
-from mbn.ir import InputMode, Rounding
 from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
 from mbn.sources import Request
-from mbn.target import Board, boards, find_board
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation

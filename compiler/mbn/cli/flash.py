@@ -17,11 +17,11 @@ from mbn.cli.check import compiled_folder
 from mbn.cli.place import add_place, place_of
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError, exit_codes
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.target import find_board
 from mbn.flash import read_payload
 from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
 from mbn.report.table import print_check
-from mbn.target import find_board
 
 EXAMPLES = """examples:
   mbn-flash --board stm32 --check                          # in QEMU, then compare all bits

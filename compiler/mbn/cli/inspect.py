@@ -15,10 +15,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import inspecting, ir
+from mbn import inspecting
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import MbnError, PlanError, exit_codes
+from mbn.core import ir
+from mbn.core.errors import MbnError, PlanError, exit_codes
 from mbn.fit import fit_table, fits
 
 EXAMPLES = """examples:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mbn.cli import paper_device, paper_heads, paper_study, paper_tables
 from mbn.cli.run import guarded
-from mbn.errors import exit_codes
+from mbn.core.errors import exit_codes
 
 EXAMPLES = """examples:
   mbn-paper tables              # tables 1 to 14 and the 16 models, ours beside the paper's

@@ -20,14 +20,14 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import progress_of
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
+from mbn.core.target import Board, find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.paper import device_cells, device_runs
 from mbn.paper.device import SIZES, BoardRow, CoreRow, Device, Size, device, real_boards
 from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.report.table import titled
-from mbn.target import Board, find_board
 
 RUNS = Path("out") / "paper" / "device.jsonl"
 PLANS = Path("out") / "paper" / "plans.json"  # made once for a state of the compiler

@@ -21,10 +21,10 @@ from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
+from mbn.core.target import find_board
 from mbn.heads.spec import HEADS, Head
 from mbn.report.table import number, titled
-from mbn.target import find_board
 
 RECORDED = "heads.json"  # in mbn.paper, with the command that made it
 

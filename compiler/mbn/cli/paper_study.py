@@ -22,7 +22,7 @@ from rich.progress import Progress, TaskID
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
-from mbn.errors import BoardError, MbnError, UsageError, exit_codes
+from mbn.core.errors import BoardError, MbnError, UsageError, exit_codes
 from mbn.paper import results
 from mbn.paper.findings import findings
 from mbn.report.table import titled
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cost_all(board: str, folder: Path, path: Path, console: Console) -> None:
     """Runs each network without costs on an emulated board: the first seed's, bit for bit."""
-    from mbn.model.shape import Form  # noqa: PLC0415
+    from mbn.core.family import Form  # noqa: PLC0415
     from mbn.study import Variant, on_board  # noqa: PLC0415
 
     done: set[object] = set()

@@ -15,7 +15,7 @@ from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 from mbn.paper import table_cells
 from mbn.report.table import titled
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mbn.core.target import METHODS, Board
 from mbn.flash.find import LAB, Place, lab_place
-from mbn.target import METHODS, Board
 
 
 def add_place(made: argparse._ActionsContainer) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from rich.console import Console
 
 from mbn import checking, lowering, pipeline, planning
-from mbn.errors import PlanError
-from mbn.ir import InputMode
+from mbn.core.errors import PlanError
+from mbn.core.ir import InputMode
+from mbn.core.target import Board
 from mbn.report.table import prediction_table, titled
-from mbn.target import Board
 
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
 

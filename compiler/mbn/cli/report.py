@@ -16,8 +16,8 @@ from rich.console import Console
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import UsageError, exit_codes
-from mbn.installing import advice
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.installing import advice
 from mbn.paper import results
 from mbn.report.record import FILE_NAME
 

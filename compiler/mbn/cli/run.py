@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn.errors import CLOSED_PIPE, INTERRUPTED, MbnError, UsageError
-from mbn.installing import advice
+from mbn.core.errors import CLOSED_PIPE, INTERRUPTED, MbnError, UsageError
+from mbn.core.installing import advice
 
 __all__ = ["console", "escape", "guarded", "not_installed", "progress_of"]
 

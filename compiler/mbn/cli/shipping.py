@@ -10,7 +10,7 @@ import argparse
 
 from rich.console import Console
 
-from mbn.errors import ReleaseError, UsageError
+from mbn.core.errors import ReleaseError, UsageError
 from mbn.pipeline import Compiled, Job
 
 

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, not_installed, progress_of
-from mbn.errors import UsageError, exit_codes
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.family import check, network_name
 from mbn.model.bundled import write_digits
 from mbn.model.data import Dataset, load
-from mbn.model.shape import check, network_name
 
 if TYPE_CHECKING:
     from mbn.model.train import Settings, Trained

@@ -15,18 +15,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mbn import ir, pipeline, tuner, tuning
+from mbn import pipeline, tuner, tuning
 from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, progress_of
-from mbn.errors import UsageError, exit_codes
+from mbn.core import ir
+from mbn.core.errors import UsageError, exit_codes
+from mbn.core.ir import InputMode, Rounding, Sharing, Variant
+from mbn.core.target import Board, find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.ir import InputMode, Rounding, Sharing, Variant
 from mbn.kernels import VERSIONS
 from mbn.predict import family_network
 from mbn.report.table import titled
-from mbn.target import Board, find_board
 from mbn.tuning import Point, Records
 
 CLASSES = 1000  # the family's, as in the paper

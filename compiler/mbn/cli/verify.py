@@ -17,7 +17,7 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.errors import exit_codes
+from mbn.core.errors import exit_codes
 from mbn.release.signing import load_key
 from mbn.release.verify import Verdict, verify_image, verify_release
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn import elf
+from mbn.core import elf
+from mbn.core.errors import ToolError
+from mbn.core.process import Child
+from mbn.core.target import Board
 from mbn.cost import plugin
 from mbn.emulator import qemu_command
-from mbn.errors import ToolError
-from mbn.process import Child
-from mbn.target import Board
 
 TIMEOUT_S = 1800.0
 MAX_STAGES = 256  # the bench app's marks

@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mbn.errors import ToolError
-from mbn.process import clean_environment
+from mbn.core.errors import ToolError
+from mbn.core.process import clean_environment
 
 _VERSIONS = ("-19", "-20", "-21", "")
 _TIMEOUT_S = 300.0

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from mbn.core.errors import ToolError
 from mbn.cost import llvm
 from mbn.cost.disassembly import Instruction
-from mbn.errors import ToolError
 
 REFILL = 1
 _ITERATIONS = 20

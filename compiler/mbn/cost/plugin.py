@@ -11,8 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mbn.errors import ToolError
-from mbn.process import clean_environment
+from mbn.core.errors import ToolError
+from mbn.core.process import clean_environment
 
 SOURCE = Path(__file__).with_name("plugin.c")
 # QEMU 5 to 8 take 0 or 1; 9.0 wants 2, 9.1 and later 2 or 3 and more (docs/devel/tcg-plugins).

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn import ir
+from mbn.core import ir
+from mbn.core.errors import CheckError, UsageError
 from mbn.device.protocol import Memory, Watch
 from mbn.device.session import Device
-from mbn.errors import CheckError, UsageError
 
 Int8 = NDArray[np.int8]
 

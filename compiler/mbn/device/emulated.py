@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mbn.core.errors import LinkError, ToolError
+from mbn.core.process import Child
+from mbn.core.target import Board
 from mbn.emulator import NO_ESCAPE, START_S, Monitor, monitor, qemu_command
-from mbn.errors import LinkError, ToolError
-from mbn.process import Child
-from mbn.target import Board
 
 _LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)")
 

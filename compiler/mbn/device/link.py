@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mbn.core.errors import LinkError
 from mbn.device import protocol
-from mbn.errors import LinkError
 from mbn.port import GONE, POLL_S, open_port
 
 _READ_BYTES = 65536

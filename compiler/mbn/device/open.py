@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mbn.core.errors import BoardError, LinkError, UsageError
+from mbn.core.process import Child
+from mbn.core.target import Board, Image
 from mbn.device.emulated import native, qemu
 from mbn.device.link import Link
 from mbn.device.session import Device
-from mbn.errors import BoardError, LinkError, UsageError
-from mbn.process import Child
-from mbn.target import Board, Image
 
 _READY_S = 10.0
 

@@ -16,10 +16,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn.core.errors import CheckError, LinkError, UsageError
 from mbn.device import protocol
 from mbn.device.link import Link, SilenceError
 from mbn.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
-from mbn.errors import CheckError, LinkError, UsageError
 
 Int8 = NDArray[np.int8]
 Item = TypeVar("Item")

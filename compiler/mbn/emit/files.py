@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
 from mbn.arithmetic import pixel_codes
+from mbn.core import ir
+from mbn.core.errors import UsageError
 from mbn.emit import results
 from mbn.emit.names import identifier, kernel_names, plain
-from mbn.errors import UsageError
 
 COLUMNS = 100
 # Of tables, said where one is declared and where it is defined: a compiler that finds none at one

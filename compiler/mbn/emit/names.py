@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from mbn import ir
-from mbn.errors import UsageError
+from mbn.core import ir
+from mbn.core.errors import UsageError
 
 _WORD = re.compile(r"[^0-9A-Za-z]+")
 _NAME_MOST, _PREFIX_MOST = 100, 48

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mbn import ir
+from mbn.core import ir
 from mbn.emit.names import plain
 
 

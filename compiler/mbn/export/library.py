@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _INCLUDE = re.compile(r'^#include "([\w./]+)"', re.MULTILINE)

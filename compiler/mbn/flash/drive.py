@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from mbn.build.uf2 import family_id, to_uf2
-from mbn.errors import BoardError, FlashError
+from mbn.core.errors import BoardError, FlashError
+from mbn.core.process import Child
+from mbn.core.target import Board
+from mbn.core.uf2 import family_id, to_uf2
 from mbn.flash.interface import Deadline, Flasher, Part, Tick
-from mbn.process import Child
-from mbn.target import Board
 
 INFO = "INFO_UF2.TXT"
 DETAILS = ("DETAILS.TXT", "MBED.HTM")  # DAPLink's and ST-LINK's

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from serial.tools import list_ports  # type: ignore[import-untyped]
 
-from mbn.errors import ToolError, UsageError
-from mbn.files import read_text
+from mbn.core.errors import ToolError, UsageError
+from mbn.core.files import read_text
+from mbn.core.target import MOST_TOML_BYTES, Board
 from mbn.flash.drive import drives, mounted
 from mbn.flash.swd import Probe, probes, require_pyocd
-from mbn.target import MOST_TOML_BYTES, Board
 
 LAB = "lab.toml"
 _HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for all"

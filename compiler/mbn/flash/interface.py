@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from mbn.errors import FlashError
+from mbn.core.errors import FlashError
 
 Part = tuple[int, bytes]  # address, what lies there
 Tick = Callable[[int, int], None]  # bytes done, of

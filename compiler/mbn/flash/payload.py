@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.errors import FlashError, PlanError
+from mbn.core.errors import FlashError, PlanError
+from mbn.core.target import Board
 from mbn.flash.interface import Part
-from mbn.target import Board
 
 _DATA, _END, _SEGMENT, _START_SEGMENT, _LINEAR, _START = range(6)
 

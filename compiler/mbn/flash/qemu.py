@@ -11,11 +11,11 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from mbn.core.errors import FlashError, ToolError
+from mbn.core.process import Child
+from mbn.core.target import Board
 from mbn.emulator import NO_ESCAPE, Monitor, monitor, qemu_command
-from mbn.errors import FlashError, ToolError
 from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
-from mbn.process import Child
-from mbn.target import Board
 
 _STEP_S = 30.0
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from mbn.errors import FlashError
+from mbn.core.errors import FlashError
 from mbn.flash.interface import Deadline
 from mbn.port import GONE, POLL_S
 

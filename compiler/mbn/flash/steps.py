@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mbn.errors import FlashError
+from mbn.core.errors import FlashError
 from mbn.flash.interface import Deadline, Flasher, Tick
 from mbn.flash.payload import Payload
 

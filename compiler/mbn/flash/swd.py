@@ -17,12 +17,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.errors import BoardError, FlashError, ToolError
+from mbn.core.errors import BoardError, FlashError, ToolError
+from mbn.core.installing import advice
+from mbn.core.process import Child
+from mbn.core.target import Board
 from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
-from mbn.installing import advice
 from mbn.port import RULES
-from mbn.process import Child
-from mbn.target import Board
 
 PYOCD = (sys.executable, "-m", "pyocd")
 UNKNOWN = "cortex_m"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
-from mbn.errors import UnsupportedError
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
 from mbn.frontend.matcher import NoMatch, scalar_parameters
 from mbn.frontend.unit_length import UnitLength
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mbn import ir
-from mbn.errors import UnsupportedError
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
 from mbn.frontend import onnx_file, relax_module
 from mbn.frontend.integer_pass import FIELDS, Problem, find_integer_stages
 from mbn.frontend.layers import (

@@ -16,8 +16,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, shape_inference
 
-from mbn.errors import MbnError, ModelError, UnsupportedError
-from mbn.files import open_regular
+from mbn.core.errors import MbnError, ModelError, UnsupportedError
+from mbn.core.files import open_regular
 from mbn.frontend.padding import make_padding_explicit
 from mbn.frontend.unit_length import UnitLength, without_divisions
 

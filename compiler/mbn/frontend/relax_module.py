@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.errors import ModelError
+from mbn.core.errors import ModelError
 from mbn.frontend.onnx_file import OnnxGraph, node_label
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from mbn import ir
+from mbn.core import ir
 
 
 def is_pointwise(layer: ir.Layer) -> bool:

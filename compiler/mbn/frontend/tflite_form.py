@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mbn import ir
-from mbn.errors import UnsupportedError
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
 
 
 def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Network:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mbn.core.family import Kind, LayerShape, shape, width
 from mbn.detect.boxes import MORE_RATIOS, RATIOS, Anchors, anchors
 from mbn.heads.spec import Head
 from mbn.model.mobilenet import ConvNormClamp, MobileNet
-from mbn.model.shape import Kind, LayerShape, shape, width
 
 # Channels of each extra layer's 1x1 and 3x3, at alpha 1 (arXiv 1512.02325 for VGG, halved where
 # TensorFlow's detection API halves them).

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
-from mbn import checking, ir, pipeline, sources
+from mbn import checking, pipeline, sources
+from mbn.core import ir
+from mbn.core.target import Board
 from mbn.heads import measure
 from mbn.heads.graph import head_graph
 from mbn.heads.networks import Ssd, flat
@@ -28,7 +30,6 @@ from mbn.heads.training import Network, Progress, as_tensor, train_head
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.quantise.static import quantise
 from mbn.reference import Reference
-from mbn.target import Board
 
 BATCH = 32
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mbn import ir
-from mbn.errors import UnsupportedError
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
 from mbn.kernels import dsp, mve, scalar
 from mbn.kernels.stage_builder import PLAIN, StageBuilder, StageCode
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbn import ir
+from mbn.core import ir
 
 WORD = 4
 

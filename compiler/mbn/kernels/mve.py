@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels import scalar
 from mbn.kernels.stage_builder import Span, StageBuilder, spans
 

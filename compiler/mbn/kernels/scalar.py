@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels.stage_builder import Requantiser, Span, StageBuilder, spans
 
 Store = Callable[[Any, Any, Any], None]  # channel, pixel, int8 value

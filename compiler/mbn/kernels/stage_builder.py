@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic, ir
+from mbn import arithmetic
+from mbn.core import ir
 from mbn.kernels import tir
 from mbn.kernels.layout import RowLayout, row_layout
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 
-from mbn.errors import ModelError
+from mbn.core.errors import ModelError
 from mbn.model.images import Float32, Int64, UInt8, normalise
 
 

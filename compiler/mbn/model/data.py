@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from mbn.errors import QuantiseError, UsageError
-from mbn.installing import advice
+from mbn.core.errors import QuantiseError, UsageError
+from mbn.core.installing import advice
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
 from mbn.model.picture_file import is_picture, read_picture, tell_left_out

@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from mbn.model.shape import Kind, LayerShape, Shape
+from mbn.core.family import Kind, LayerShape, Shape
 
 OPSET = 17
 IR_VERSION = 8  # the one of opset 17's release

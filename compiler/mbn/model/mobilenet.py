@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mbn.model.shape import Kind, LayerShape, Shape, shape
+from mbn.core.family import Kind, LayerShape, Shape, shape
 
 
 class ConvNormClamp(nn.Module):

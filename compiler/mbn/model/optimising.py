@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mbn.errors import FileError, ModelError, UsageError
-from mbn.files import open_regular
+from mbn.core.errors import FileError, ModelError, UsageError
+from mbn.core.files import open_regular
 
 DECAY = 0.9
 MOMENTUM = 0.9

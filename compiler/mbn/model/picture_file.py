@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps
 
-from mbn.errors import MbnError, UsageError
-from mbn.files import read_regular
+from mbn.core.errors import MbnError, UsageError
+from mbn.core.files import read_regular
 
 _LOG = logging.getLogger(__name__)
 # What Pillow opens but is no picture of pixels, or is handed to another program (EPS: Ghostscript)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mbn.errors import UsageError
-from mbn.files import open_regular
+from mbn.core.errors import UsageError
+from mbn.core.files import open_regular
 from mbn.model.images import Int64, UInt8
 from mbn.model.picture_file import is_picture, read_picture, tell_left_out
 

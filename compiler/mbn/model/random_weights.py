@@ -20,9 +20,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
+from mbn.core.family import Kind, LayerShape, Shape, shape
 from mbn.model.graph import INPUT, LOGITS, conv_attributes, model, pool_nodes
-from mbn.model.shape import Kind, LayerShape, Shape, shape
 
 Float64 = NDArray[np.float64]
 Int8 = NDArray[np.int8]

@@ -17,14 +17,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from mbn.errors import ModelError, UsageError
+from mbn.core.errors import ModelError, UsageError
+from mbn.core.family import Form, network_name, shape
 from mbn.model.accuracy import Accuracy, Runner, measure
 from mbn.model.data import Dataset
 from mbn.model.graph import float_graph
 from mbn.model.images import normalise
 from mbn.model.mobilenet import Shaped, folded
 from mbn.model.optimising import restore, rmsprop, save, set_rate
-from mbn.model.shape import Form, network_name, shape
 
 LABEL_SMOOTHING = 0.05
 

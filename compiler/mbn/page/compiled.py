@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 from mbn.page import costs
 from mbn.page.content import Figure, Section, Table, table
 from mbn.page.memory import memory_figure

@@ -11,7 +11,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from mbn import ir, lowering, pipeline
+from mbn import lowering, pipeline
+from mbn.core import ir
+from mbn.core.target import find_board
 from mbn.page import costs, plots
 from mbn.page.content import Figure, Section, Table, table
 from mbn.page.memory import memory_figure
@@ -21,7 +23,6 @@ from mbn.paper.device_runs import CLASSES
 from mbn.predict import family_network
 from mbn.report import StageFacts
 from mbn.report.table import UNKNOWN
-from mbn.target import find_board
 
 RUN = "Counted instructions, modelled cycles for zero-wait memory, of runs in emulation."
 SHOWN = ("0.25-96", "0.5-160", "1-224")  # sizes whose stages are drawn

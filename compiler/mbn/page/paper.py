@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbn.errors import ModelError
+from mbn.core.errors import ModelError
 from mbn.page.content import Section, Table, table
 from mbn.paper import table_cells
 from mbn.report.table import UNKNOWN, number

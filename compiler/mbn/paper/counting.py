@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mbn.errors import UnsupportedError
+from mbn.core.errors import UnsupportedError
 
 
 @dataclass(frozen=True)

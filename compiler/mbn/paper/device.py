@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mbn import fit
-from mbn.ir import InputMode
-from mbn.model.shape import Shape, shape
+from mbn.core.family import Shape, shape
+from mbn.core.ir import InputMode
+from mbn.core.target import Board, boards
 from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.planning import Cost
 from mbn.predict import Times
-from mbn.target import Board, boards
 
 EMULATED = "emulated"  # what such a board says of how it was tested: it has a made-up clock
 OPTIMISE = ("speed", "size")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mbn.core.target import Board
 from mbn.paper.device import BoardRow, CoreRow, Device
 from mbn.predict import Times
 from mbn.report.table import UNKNOWN, number
-from mbn.target import Board
 
 CORE_COLUMNS = (
     "size",

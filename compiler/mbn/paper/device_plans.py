@@ -16,10 +16,10 @@ from typing import Any
 
 import mbn
 from mbn import fit, planning
-from mbn.ir import InputMode
+from mbn.core.ir import InputMode
+from mbn.core.target import Board, data_root
 from mbn.planning import Cost
 from mbn.predict import Prediction, StagePrediction
-from mbn.target import Board, data_root
 
 
 class Plans:

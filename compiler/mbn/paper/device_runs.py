@@ -21,12 +21,12 @@ import jsonschema
 from rich.console import Console
 
 from mbn import pipeline
-from mbn.errors import UsageError
-from mbn.ir import InputMode
+from mbn.core.errors import UsageError
+from mbn.core.ir import InputMode
+from mbn.core.target import Board, data_root
 from mbn.kernels import VERSIONS
 from mbn.report.record import Report, of_json, schema, to_json
 from mbn.sources import Request
-from mbn.target import Board, data_root
 
 FILE_NAME = "device.jsonl"
 CLASSES = 1000

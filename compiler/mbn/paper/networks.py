@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mbn.core.family import Form, shape
 from mbn.model.mobilenet import MobileNet, Shaped
-from mbn.model.shape import Form, shape
 
 
 def mobilenet(alpha: float = 1.0, resolution: int = 224, classes: int = 1000) -> nn.Module:

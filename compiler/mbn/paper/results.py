@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
-from mbn.errors import ModelError
-from mbn.files import read_text
+from mbn.core.errors import ModelError
+from mbn.core.files import read_text
 
 BUNDLED = Path(__file__).with_name("study.jsonl")
 BUNDLED_LOG = Path(__file__).with_name("study_log.jsonl")
@@ -35,7 +35,7 @@ class Result:
     thread."""
 
     study: str
-    network: str  # a mbn.model.shape.Form
+    network: str  # a mbn.core.family.Form
     alpha: float
     resolution: int
     stem_stride: int

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
+from mbn.core.family import Kind, shape
 from mbn.fit import ALPHAS
-from mbn.model.shape import Kind, shape
 from mbn.paper import networks
 from mbn.paper.counting import Count, count
 

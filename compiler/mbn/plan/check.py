@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
-from mbn.errors import PlanError
+from mbn.core import ir
+from mbn.core.errors import PlanError
 from mbn.plan.replay import INPUT, Band, replay, results_of, rows_read
 
 ROW_BITS = 16  # owner = tensor << 16 | row

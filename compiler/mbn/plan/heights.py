@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mbn import ir
-from mbn.errors import PlanError
+from mbn.core import ir
+from mbn.core.errors import PlanError
 from mbn.plan.lifetimes import lifetimes, live_bytes
 from mbn.plan.planner import ALIGN, make_plan, plan_within
 from mbn.plan.replay import replay

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mbn import ir
+from mbn.core import ir
 from mbn.plan.replay import INPUT, inputs_of, replay, results_of
 
 

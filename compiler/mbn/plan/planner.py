@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
-from mbn import ir
+from mbn.core import ir
 from mbn.plan.replay import (
     INPUT,
     Band,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mbn import ir
+from mbn.core import ir
 
 INPUT = -1  # the "stage" that pushes a row of the image
 

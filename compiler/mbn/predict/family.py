@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mbn import arithmetic, ir
-from mbn.model.shape import Kind, LayerShape, network_name, shape
+from mbn import arithmetic
+from mbn.core import ir
+from mbn.core.family import Kind, LayerShape, network_name, shape
 
 MAP_SCALE = float(np.float32(6 / 255))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbn import ir
+from mbn.core import ir
 
 Features = dict[str, float]
 

@@ -17,10 +17,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from mbn import ir
+from mbn.core import ir
+from mbn.core.target import Board, Core
 from mbn.predict.features import Features, driver_features, stage_features
 from mbn.predict.waits import Times, milliseconds
-from mbn.target import Board, Core
 
 FILE_NAME = "coefficients.json"
 DRIVER = "driver"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbn.target import Board, Memory
+from mbn.core.target import Board, Memory
 
 INSTRUCTION_BYTES = 4
 PIXELS = 4  # outputs for which a weight is read once

@@ -36,7 +36,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 
-from mbn.errors import ModelError, QuantiseError, UnsupportedError
+from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
 
 Float32 = NDArray[np.float32]
 Progress = Callable[[int], None]  # samples calibrated so far

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.reference import tflite
 
 Int8 = NDArray[np.int8]

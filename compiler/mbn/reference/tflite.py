@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mbn.errors import ReleaseError
+from mbn.core.errors import ReleaseError
 from mbn.release import licences, sbom
 from mbn.release.signing import Key, sign_bytes, sign_image
 

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mbn.errors import ReleaseError, ToolError
-from mbn.installing import advice
+from mbn.core.errors import ReleaseError, ToolError
+from mbn.core.installing import advice
 
 _SPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562: of URLs
 _RUNTIME, _TVM = "mbn-runtime", "apache-tvm"

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mbn.errors import ReleaseError, ToolError
-from mbn.files import read_regular
-from mbn.installing import advice
+from mbn.core.errors import ReleaseError, ToolError
+from mbn.core.files import read_regular
+from mbn.core.installing import advice
 
 IMAGE_MAGIC = 0x96F3B83D
 TLV_MAGIC, PROTECTED_MAGIC = 0x6907, 0x6908

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mbn.build.uf2 import from_uf2
-from mbn.elf import Contents as Elf
-from mbn.errors import MbnError, ReleaseError
-from mbn.files import read_regular
+from mbn.core.elf import Contents as Elf
+from mbn.core.errors import MbnError, ReleaseError
+from mbn.core.files import read_regular
+from mbn.core.uf2 import from_uf2
 from mbn.release import sbom
 from mbn.release.folder import FORMAT, MANIFEST, REPORT, SBOM, SIGNATURE, Contents
 from mbn.release.signing import Key, refuse_untrusted, signed_by

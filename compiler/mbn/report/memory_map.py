@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from mbn.errors import ModelError
+from mbn.core.errors import ModelError
 
 FILE_NAME = "memory_map.json"
 

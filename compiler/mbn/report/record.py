@@ -15,8 +15,8 @@ from typing import Any
 
 import jsonschema
 
-from mbn.errors import FileError, ModelError
-from mbn.files import read_text
+from mbn.core.errors import FileError, ModelError
+from mbn.core.files import read_text
 
 FILE_NAME = "report.json"
 

@@ -15,8 +15,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
 from mbn.arithmetic import added, stored
+from mbn.core import ir
 
 Int64 = NDArray[np.int64]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
 from mbn.arithmetic import resettled
+from mbn.core import ir
 from mbn.simplify.intervals import Ranges, ranges_of
 
 Kept = NDArray[np.bool_]

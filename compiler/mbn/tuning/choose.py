@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mbn import ir
+from mbn.core import ir
 from mbn.tuning.records import Point
 
 # Cycles of an inference that a byte of flash is worth: of tables, and of code. Where flash has wait

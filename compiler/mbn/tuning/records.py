@@ -16,9 +16,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mbn import ir
-from mbn.errors import FileError, UsageError
-from mbn.files import read_text
+from mbn.core import ir
+from mbn.core.errors import FileError, UsageError
+from mbn.core.files import read_text
 
 FILE_NAME = "records.jsonl"
 

@@ -7,7 +7,7 @@ a core but for where their code happens to lie.
 
 from __future__ import annotations
 
-from mbn import ir
+from mbn.core import ir
 
 
 def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import StageBuilder

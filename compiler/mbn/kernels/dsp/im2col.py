@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.kernels.layout import WORD
 from mbn.kernels.stage_builder import Span, StageBuilder

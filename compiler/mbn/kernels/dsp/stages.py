@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels import scalar
 from mbn.kernels.dsp.depthwise import (
     by_rows,

@@ -7,7 +7,7 @@ measurement.
 
 from __future__ import annotations
 
-from mbn import ir
+from mbn.core import ir
 from mbn.kernels.dsp.depthwise import goes_by_rows
 from mbn.kernels.dsp.im2col import SHARED_WINDOW
 from mbn.kernels.dsp.pointwise import straight, widens

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mbn.errors import ModelError
+from mbn.core.errors import ModelError
+from mbn.core.family import check, network_name
 from mbn.model.data import CALIBRATION_SEED, HELD_OUT_SEED, source_digits
 from mbn.model.digits import draw, split
 from mbn.model.images import Int64, UInt8
-from mbn.model.shape import check, network_name
 
 FOLDER = Path(__file__).parent
 RESOLUTION = 96

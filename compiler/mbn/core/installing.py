@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_CLONE = Path(__file__).resolve().parents[2]
+_CLONE = Path(__file__).resolve().parents[3]
 
 
 def advice(extra: str) -> str:

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from mbn.errors import FileError
+from mbn.core.errors import FileError
 
 MOST_BYTES = 1 << 30
 

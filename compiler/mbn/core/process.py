@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from mbn.errors import ToolError
+from mbn.core.errors import ToolError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _END_S = 2.0

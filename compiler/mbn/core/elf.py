@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.errors import ToolError
+from mbn.core.errors import ToolError
 
 _SYMTAB = 2
 _PT_LOAD = 1

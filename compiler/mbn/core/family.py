@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 
 STEM_CHANNELS = 32
 MIN_CHANNELS = 8

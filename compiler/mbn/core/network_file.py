@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mbn import ir
-from mbn.errors import ModelError
-from mbn.files import read_regular
+from mbn.core import ir
+from mbn.core.errors import ModelError
+from mbn.core.files import read_regular
 
 FORMAT_VERSION = 2
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mbn.errors import BoardError, FileError
-from mbn.files import read_text
+from mbn.core.errors import BoardError, FileError
+from mbn.core.files import read_text
 
 MOST_TOML_BYTES = 1 << 20
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
@@ -162,7 +162,7 @@ def data_root() -> Path:
     """The folder of runtime/, boards/, firmware/, cmake/ and CMakeLists.txt: in an installed
     package its own copy, else the repository."""
     here = Path(__file__).resolve()
-    candidates = (here.parent / "_data", here.parents[2])
+    candidates = (here.parents[1] / "_data", here.parents[3])
     for folder in candidates:
         if (folder / "boards").is_dir() and (folder / "runtime").is_dir():
             return folder

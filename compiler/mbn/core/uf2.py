@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from mbn.errors import UsageError
+from mbn.core.errors import UsageError
 
 # github.com/microsoft/uf2, utils/uf2families.json
 FAMILIES = {

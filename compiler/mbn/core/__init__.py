@@ -1,0 +1,1 @@
+"""What every floor above shares: values, files, errors. It imports only numpy."""
