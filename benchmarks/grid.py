@@ -18,7 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import arithmetic, lowering, pipeline
+from mbn import lowering, pipeline
+from mbn.arithmetic import single as arithmetic
 from mbn.cli.run import guarded
 from mbn.core import ir
 from mbn.core.target import find_board

@@ -18,7 +18,7 @@ from onnx import TensorProto
 import networks
 import qdq
 from mbn import agreement
-from mbn.arithmetic import derive
+from mbn.arithmetic.single import derive
 from mbn.core import ir, network_file
 from mbn.core.errors import ModelError, OverflowRisk, UnsupportedError
 from mbn.frontend import lower

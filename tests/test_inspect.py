@@ -19,7 +19,8 @@ import pytest
 
 import networks
 import qdq
-from mbn import arithmetic, lowering, sources
+from mbn import lowering, sources
+from mbn.arithmetic import single as arithmetic
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command

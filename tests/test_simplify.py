@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import arithmetic, checking
+from mbn import checking
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.reference import Reference
 from mbn.reference.integer import Addition, Arithmetic

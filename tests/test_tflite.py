@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 import networks
 import qdq
 import tflite_files
-from mbn import arithmetic, checking, lowering
+from mbn import checking, lowering
+from mbn.arithmetic import single as arithmetic
 from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.core import ir

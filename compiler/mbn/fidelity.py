@@ -19,7 +19,7 @@ import onnx
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
-from mbn import arithmetic
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import ModelError, QuantiseError
 from mbn.reference import Reference

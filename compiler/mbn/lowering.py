@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from mbn import arithmetic
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
 from mbn.core.target import Core
 from mbn.emit import GeneratedNetwork, emit

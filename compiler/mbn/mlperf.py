@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic, checking
+from mbn import checking
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
 from mbn.device.mlperf import Runner
 from mbn.reference import Reference

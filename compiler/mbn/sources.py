@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn import arithmetic, fidelity
+from mbn import fidelity
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name

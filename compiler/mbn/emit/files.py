@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import pixel_codes
+from mbn.arithmetic.single import pixel_codes
 from mbn.core import ir
 from mbn.core.errors import UsageError
 from mbn.emit import results

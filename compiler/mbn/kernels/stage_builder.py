@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.kernels import tir
 from mbn.kernels.layout import RowLayout, row_layout

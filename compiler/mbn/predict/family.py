@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mbn import arithmetic
+from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.family import Kind, LayerShape, network_name, shape
 

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import added, stored
+from mbn.arithmetic.single import added, stored
 from mbn.core import ir
 
 Int64 = NDArray[np.int64]

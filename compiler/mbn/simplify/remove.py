@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import resettled
+from mbn.arithmetic.single import resettled
 from mbn.core import ir
 from mbn.simplify.intervals import Ranges, ranges_of
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic_tflite
+from mbn.arithmetic import tflite as arithmetic_tflite
 from mbn.core import ir
 from mbn.core.errors import OverflowRisk
 
