@@ -16,8 +16,8 @@ import networks
 from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
+from mbn.exact.integer import Addition, Arithmetic
 from mbn.reference import Reference
-from mbn.reference.integer import Addition, Arithmetic
 from mbn.simplify import remove_constants
 from mbn.simplify.intervals import ranges_of
 

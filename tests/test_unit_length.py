@@ -20,8 +20,8 @@ from mbn import lowering
 from mbn.core import ir
 from mbn.core.errors import UnsupportedError
 from mbn.core.target import find_board
+from mbn.exact.integer import normalise
 from mbn.frontend import lower
-from mbn.reference.integer import normalise
 from test_frontend import agree
 from test_kernels import compare
 

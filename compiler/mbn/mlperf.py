@@ -20,8 +20,8 @@ from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
 from mbn.device.mlperf import Runner
+from mbn.exact.tflite import exp_on_negative_values
 from mbn.reference import Reference
-from mbn.reference.tflite import exp_on_negative_values
 
 APP = "mlperf"
 BAUD = 115200  # the runner's, for accuracy and performance

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core import ir
-from mbn.reference import tflite
+from mbn.exact import tflite
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
