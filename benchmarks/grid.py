@@ -24,7 +24,7 @@ from mbn.cli.run import guarded
 from mbn.core import ir
 from mbn.core.target import find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.frontend import lower
+from mbn.passes.frontend import lower
 from mbn.sources import Request, find_network
 
 # A prefix in rings of three rows, one whole map, then maps laid over each other (bytes, stream).

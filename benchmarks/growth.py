@@ -28,7 +28,7 @@ from mbn.core.errors import UsageError
 from mbn.core.ir import InputMode, Network, StageKind
 from mbn.core.target import Board, find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.predict import family_network, predict
+from mbn.passes.predict import family_network, predict
 
 PLOT = fitting.ROOT / "docs" / "growth.svg"
 CLASSES = 1000

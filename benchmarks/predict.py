@@ -1,9 +1,9 @@
 """Fits the cycle model on emulation, and measures its error on networks that it did not see.
 
 What enters: networks of the family with drawn weights, counted in emulation. What leaves:
-compiler/mbn/predict/coefficients.json (--fit), and a table of predicted against counted cycles for
-ten networks that were not used for the fit. Always holds: the ten share no size with the fit's;
-every sample is a count of this working tree's own kernels (kept in out/predict, keyed by what
+compiler/mbn/passes/predict/coefficients.json (--fit), and a table of predicted against counted
+cycles for ten networks that were not used for the fit. Always holds: the ten share no size with the
+fit's; every sample is a count of this working tree's own kernels (kept in out/predict, keyed by what
 generates code, so that a second run is quick); coefficients are not negative.
 
     ./dev python benchmarks/predict.py --fit      # fit, measure the error, write both
@@ -34,9 +34,9 @@ from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.target import Board, find_board
 from mbn.model.random_weights import random_qdq
-from mbn.predict import load, predict
-from mbn.predict.features import Features, driver_features, stage_features
-from mbn.predict.model import DRIVER
+from mbn.passes.predict import load, predict
+from mbn.passes.predict.features import Features, driver_features, stage_features
+from mbn.passes.predict.model import DRIVER
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"

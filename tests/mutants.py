@@ -55,7 +55,7 @@ def bases() -> dict[str, bytes]:
     import qdq  # noqa: PLC0415
     from mbn.model import bundled  # noqa: PLC0415
     from mbn.model.images import INPUT_RANGE, normalise  # noqa: PLC0415
-    from mbn.quantise.static import quantise  # noqa: PLC0415
+    from mbn.passes.quantise.static import quantise  # noqa: PLC0415
 
     found = {
         "qdq": qdq.mobile().model(),
@@ -319,7 +319,7 @@ class Judge:
         from mbn import sources  # noqa: PLC0415
         from mbn.core import ir  # noqa: PLC0415
         from mbn.core.errors import MbnError  # noqa: PLC0415
-        from mbn.frontend import lower  # noqa: PLC0415
+        from mbn.passes.frontend import lower  # noqa: PLC0415
 
         path = self.folder / "mutant.onnx"
         path.write_bytes(data)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core import ir
-from mbn.frontend.stages import group_stages
+from mbn.passes.frontend.stages import group_stages
 from mbn.reference import Reference
 
 Int8 = NDArray[np.int8]

@@ -19,9 +19,9 @@ from mbn.core.target import find_board, load_board
 from mbn.flash.find import lab_place
 from mbn.model import pictures
 from mbn.paper import results
+from mbn.passes.tuning import records
 from mbn.port import open_port
 from mbn.report import load_report
-from mbn.tuning import records
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_no_reader_waits_for_what_is_no_file(tmp_path: Path, what: str, reader: 
 
     def read() -> None:
         if reader == "onnx":
-            from mbn.frontend import onnx_file  # noqa: PLC0415
+            from mbn.passes.frontend import onnx_file  # noqa: PLC0415
 
             onnx_file.load(path)
         elif reader == "split":

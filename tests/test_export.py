@@ -23,9 +23,9 @@ from mbn.cli import compile as compile_command
 from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root, find_board
-from mbn.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 from mbn.emulator import qemu_command
 from mbn.export.library import FORMS, Library, exported
+from mbn.passes.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 
 SCHEMAS = Path(__file__).parent / "schemas"
 NAME = "blobs"

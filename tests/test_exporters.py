@@ -28,8 +28,8 @@ import test_kernels
 from mbn import agreement
 from mbn.core import ir
 from mbn.core.target import find_board
-from mbn.frontend import lower
-from mbn.quantise.static import quantise
+from mbn.passes.frontend import lower
+from mbn.passes.quantise.static import quantise
 from test_network import MODEL
 
 SIDE = 24

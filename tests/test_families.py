@@ -31,7 +31,7 @@ from mbn.core.errors import PlanError
 from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 from mbn.core.uf2 import family_id
 from mbn.device import check, open_device
-from mbn.predict import family_network
+from mbn.passes.predict import family_network
 
 
 @pytest.fixture(scope="session")

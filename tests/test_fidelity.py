@@ -15,7 +15,7 @@ from rich.console import Console
 from mbn import fidelity, sources
 from mbn.cli.compile import main
 from mbn.core.errors import QuantiseError
-from mbn.frontend import lower
+from mbn.passes.frontend import lower
 
 QUIET = Console(quiet=True)
 

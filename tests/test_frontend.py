@@ -21,8 +21,8 @@ from mbn import agreement
 from mbn.arithmetic.single import derive
 from mbn.core import ir, network_file
 from mbn.core.errors import ModelError, OverflowRisk, UnsupportedError
-from mbn.frontend import lower
-from mbn.frontend.stages import group_stages
+from mbn.passes.frontend import lower
+from mbn.passes.frontend.stages import group_stages
 
 
 def agree(graph: qdq.Graph, folder: Path) -> ir.Network:

@@ -24,7 +24,7 @@ from mbn.cli import compile as compile_command
 from mbn.core import ir, network_file
 from mbn.core.errors import UsageError
 from mbn.core.target import Board
-from mbn.frontend.stages import group_stages
+from mbn.passes.frontend.stages import group_stages
 
 GOLDEN = Path(__file__).parent / "golden"
 SETS = ("scalar", "dsp")

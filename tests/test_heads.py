@@ -18,7 +18,6 @@ import torch
 from mbn.cli import paper as paper_command
 from mbn.cli import paper_heads
 from mbn.core.ir import Op
-from mbn.frontend import lower
 from mbn.heads.graph import head_graph
 from mbn.heads.networks import Ssd, flat, head_network
 from mbn.heads.run import int8_network
@@ -27,6 +26,7 @@ from mbn.heads.spec import HEADS
 from mbn.heads.training import as_tensor, train_head
 from mbn.model.accuracy import Runner
 from mbn.model.images import normalise
+from mbn.passes.frontend import lower
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -26,7 +26,7 @@ from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.ir import InputMode
-from mbn.frontend import lower
+from mbn.passes.frontend import lower
 from mbn.reference import Reference
 
 ROOT = Path(__file__).parents[1]

@@ -28,7 +28,7 @@ from mbn.core.target import Board, find_board
 from mbn.device import open_device
 from mbn.device.check import explain
 from mbn.device.protocol import Watch
-from mbn.frontend.stages import group_stages
+from mbn.passes.frontend.stages import group_stages
 from mbn.reference import Reference
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))

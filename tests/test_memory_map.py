@@ -18,9 +18,9 @@ from mbn import inspecting, lowering, pipeline
 from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.target import boards, find_board
-from mbn.plan.lifetimes import lifetimes, live_bytes
+from mbn.passes.plan.lifetimes import lifetimes, live_bytes
+from mbn.passes.predict import family_network
 from mbn.planning import costs
-from mbn.predict import family_network
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
 from mbn.sources import Request
 

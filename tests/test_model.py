@@ -145,7 +145,7 @@ def test_bundle_and_random_weights_need_neither_torch_nor_sklearn() -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['sklearn'] = None\n"
         "from mbn.model import bundled, accuracy, random_weights\n"
-        "import mbn.quantise.static, mbn.cli.train\n"
+        "import mbn.passes.quantise.static, mbn.cli.train\n"
         "bundled.find(0.25); bundled.calibration_samples(); bundled.heldout_samples()\n"
         "random_weights.random_qdq(0.25, 32, 2)\n"
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import networks
 from mbn.core import ir
 from mbn.core.target import find_board
-from mbn.kernels import mve
+from mbn.passes.kernels import mve
 from networks import Spec, conv, depthwise, make_network
 from test_kernels import compare
 

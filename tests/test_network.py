@@ -27,9 +27,9 @@ from mbn.cli import check as check_command
 from mbn.core import ir, network_file
 from mbn.core.target import Board, find_board
 from mbn.device import check, open_device
-from mbn.frontend import lower
 from mbn.model import accuracy
 from mbn.model import bundled as bundled_model
+from mbn.passes.frontend import lower
 from mbn.reference import Reference
 
 Int8 = NDArray[np.int8]

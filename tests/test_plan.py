@@ -21,8 +21,8 @@ import networks
 from mbn import fit, lowering
 from mbn.core import ir
 from mbn.core.errors import PlanError
-from mbn.plan import check_plan, make_plan, plan_bands, planner
-from mbn.plan.replay import INPUT, Band, replay
+from mbn.passes.plan import check_plan, make_plan, plan_bands, planner
+from mbn.passes.plan.replay import INPUT, Band, replay
 
 Chain = tuple[tuple[ir.StageNeeds, ...], tuple[ir.RowShape, ...]]
 MODES = tuple(ir.InputMode)

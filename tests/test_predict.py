@@ -19,8 +19,8 @@ from mbn.core import ir
 from mbn.core.family import shape
 from mbn.core.ir import InputMode, StageKind
 from mbn.core.target import CORES, Board, Memory, find_board
-from mbn.predict import family_network, load, milliseconds, predict
-from mbn.predict.features import stage_features
+from mbn.passes.predict import family_network, load, milliseconds, predict
+from mbn.passes.predict.features import stage_features
 
 MOST_PERCENT = 3.0
 REFIT = "the kernels changed: ./dev python benchmarks/predict.py --fit"

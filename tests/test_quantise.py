@@ -12,7 +12,7 @@ from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
 from mbn.model import accuracy, bundled
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.random_weights import random_qdq
-from mbn.quantise.static import is_quantised, quantise
+from mbn.passes.quantise.static import is_quantised, quantise
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from mbn.core import ir, network_file
 from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.target import find_board
 from mbn.export.library import exported
-from mbn.frontend import lower
-from mbn.plan import check_plan
+from mbn.passes.frontend import lower
+from mbn.passes.plan import check_plan
 from mbn.reference import Reference
 from mbn.report import load_report
 from test_frontend import agree

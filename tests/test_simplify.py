@@ -17,9 +17,9 @@ from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.exact.integer import Addition, Arithmetic
+from mbn.passes.simplify import remove_constants
+from mbn.passes.simplify.intervals import ranges_of
 from mbn.reference import Reference
-from mbn.simplify import remove_constants
-from mbn.simplify.intervals import ranges_of
 
 SEEDS = range(2000, 2120)
 Draw = Callable[[int], ir.Network]

@@ -33,10 +33,10 @@ from mbn.core.errors import OverflowRisk, UnsupportedError
 from mbn.core.target import Board, find_board
 from mbn.device import check, open_device
 from mbn.device.protocol import Watch
-from mbn.frontend import lower
-from mbn.frontend.stages import group_stages
+from mbn.passes.frontend import lower
+from mbn.passes.frontend.stages import group_stages
+from mbn.passes.simplify import remove_constants
 from mbn.reference import Reference
-from mbn.simplify import remove_constants
 from test_kernels import FRESH, SEEDS, compare, fuzzed
 from test_network import EMULATED_COUNT, MODEL, SHARED, load_photographs, need
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 import networks
-from mbn import lowering, tuner, tuning
+from mbn import lowering, tuner
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
 from mbn.core import ir
@@ -23,9 +23,10 @@ from mbn.core.errors import BoardError
 from mbn.core.target import find_board
 from mbn.device.session import Device
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.kernels import VERSIONS, candidates
-from mbn.predict import family_network
-from mbn.tuning import Point, Records, options, signature
+from mbn.passes import tuning
+from mbn.passes.kernels import VERSIONS, candidates
+from mbn.passes.predict import family_network
+from mbn.passes.tuning import Point, Records, options, signature
 from networks import conv, depthwise
 from test_kernels import compare
 

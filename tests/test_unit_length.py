@@ -21,7 +21,7 @@ from mbn.core import ir
 from mbn.core.errors import UnsupportedError
 from mbn.core.target import find_board
 from mbn.exact.integer import normalise
-from mbn.frontend import lower
+from mbn.passes.frontend import lower
 from test_frontend import agree
 from test_kernels import compare
 

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from mbn.core import ir
 from mbn.core.errors import ModelError
-from mbn.frontend import Lowered, lower_graph
+from mbn.passes.frontend import Lowered, lower_graph
 from mbn.reference import Reference
 from mbn.report.table import titled
 

@@ -19,8 +19,8 @@ from mbn.build.link import OVERREAD_BYTES
 from mbn.core import ir
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root
-from mbn.emit.names import check_prefix, prefix_of
 from mbn.export.library import CAMERA, Example, Library, exported
+from mbn.passes.emit.names import check_prefix, prefix_of
 from mbn.pipeline import Job, Planned, judge_quantised, plan_network
 from mbn.reference import Reference
 

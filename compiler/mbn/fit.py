@@ -18,7 +18,7 @@ from mbn.core import ir
 from mbn.core.errors import PlanError
 from mbn.core.family import Kind, LayerShape, shape
 from mbn.core.target import Board, Memory
-from mbn.plan import make_plan
+from mbn.passes.plan import make_plan
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128, 96)

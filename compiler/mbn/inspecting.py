@@ -21,9 +21,9 @@ from mbn import fit, lowering, sources
 from mbn.core import ir
 from mbn.core.errors import MbnError, UnsupportedError
 from mbn.core.target import Board, boards
-from mbn.frontend import lower, onnx_file
-from mbn.frontend.lower import all_refusals
-from mbn.quantise.static import quantise
+from mbn.passes.frontend import lower, onnx_file
+from mbn.passes.frontend.lower import all_refusals
+from mbn.passes.quantise.static import quantise
 
 CALIBRATION_IMAGES = 4
 

@@ -15,15 +15,15 @@ from functools import cache, partial
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
 from mbn.core.target import Core
-from mbn.emit import GeneratedNetwork, emit
-from mbn.emit.files import KernelCode
-from mbn.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
-from mbn.kernels.layout import row_layout
-from mbn.kernels.stage_builder import PLACEHOLDER
-from mbn.plan import check_plan, plan_bands
-from mbn.simplify import remove_constants
-from mbn.tuning import Records, Tuned, bundled, signature
-from mbn.tuning import options as tuned_options
+from mbn.passes.emit import GeneratedNetwork, emit
+from mbn.passes.emit.files import KernelCode
+from mbn.passes.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
+from mbn.passes.kernels.layout import row_layout
+from mbn.passes.kernels.stage_builder import PLACEHOLDER
+from mbn.passes.plan import check_plan, plan_bands
+from mbn.passes.simplify import remove_constants
+from mbn.passes.tuning import Records, Tuned, bundled, signature
+from mbn.passes.tuning import options as tuned_options
 
 # Times the least arena: what taller bands may take
 SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}

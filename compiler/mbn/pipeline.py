@@ -17,17 +17,18 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from mbn import checking, cost, fidelity, fit, mlperf, sources, tuning
+from mbn import checking, cost, fidelity, fit, mlperf, sources
 from mbn.build import build_image
 from mbn.build.estimate import code_bytes
 from mbn.core import ir, network_file
 from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.target import Board, Image
-from mbn.frontend import lower
-from mbn.kernels import VERSIONS
 from mbn.lowering import Built, Generated, generate, tuned_of
-from mbn.plan.lifetimes import Piece, lifetimes, live_bytes
-from mbn.predict import Prediction, predict
+from mbn.passes import tuning
+from mbn.passes.frontend import lower
+from mbn.passes.kernels import VERSIONS
+from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
+from mbn.passes.predict import Prediction, predict
 from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map

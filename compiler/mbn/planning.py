@@ -15,8 +15,8 @@ from mbn.core import ir
 from mbn.core.errors import BoardError
 from mbn.core.target import FIRMWARE_BYTES, Board, Core
 from mbn.lowering import bundled_tuning, planned
-from mbn.predict import Prediction, Times, family_network, predict
-from mbn.tuning import signature
+from mbn.passes.predict import Prediction, Times, family_network, predict
+from mbn.passes.tuning import signature
 
 
 @dataclass(frozen=True)

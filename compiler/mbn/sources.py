@@ -21,14 +21,14 @@ from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
-from mbn.emit.names import ascii_name
-from mbn.frontend import onnx_file
 from mbn.model import bundled
 from mbn.model.accuracy import measure
 from mbn.model.data import folder_images
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.random_weights import random_qdq
-from mbn.quantise.static import quantise
+from mbn.passes.emit.names import ascii_name
+from mbn.passes.frontend import onnx_file
+from mbn.passes.quantise.static import quantise
 
 Int8 = NDArray[np.int8]
 UInt8 = NDArray[np.uint8]

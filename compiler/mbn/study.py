@@ -24,13 +24,13 @@ from mbn.core import ir
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.target import find_board
-from mbn.frontend import lower
 from mbn.model.data import Dataset
 from mbn.model.images import INPUT_RANGE, normalise
 from mbn.model.train import Settings, train
 from mbn.paper.results import LOG, Epoch, Result, append
+from mbn.passes.frontend import lower
+from mbn.passes.quantise.static import quantise
 from mbn.pipeline import Job, check_image, compile_image
-from mbn.quantise.static import quantise
 from mbn.reference import Reference
 
 CALIBRATION_IMAGES = 256

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console
 
-from mbn import checking, cost, flashing, lowering, pipeline, sources, tuning
+from mbn import checking, cost, flashing, lowering, pipeline, sources
 from mbn.build import build_image
 from mbn.core import elf, ir
 from mbn.core.errors import BoardError
@@ -26,9 +26,10 @@ from mbn.core.target import Board, Image
 from mbn.device.open import open_device
 from mbn.device.protocol import Watch
 from mbn.flash.find import Place
-from mbn.frontend import lower
-from mbn.kernels import VERSIONS, candidates
-from mbn.tuning import Point, Records, signature
+from mbn.passes import tuning
+from mbn.passes.frontend import lower
+from mbn.passes.kernels import VERSIONS, candidates
+from mbn.passes.tuning import Point, Records, signature
 
 Progress = Callable[[int, int], None]  # runs done, of
 

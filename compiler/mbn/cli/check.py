@@ -85,7 +85,7 @@ def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
         )
     # ONNX and TVM, which a check of a board does without
     from mbn import agreement, sources  # noqa: PLC0415
-    from mbn.frontend import lower  # noqa: PLC0415
+    from mbn.passes.frontend import lower  # noqa: PLC0415
 
     network = lower(arguments.onnx, arguments.onnx.stem)
     images, what = sources.images_for(network, arguments.images, arguments.samples or 100)

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mbn import pipeline, tuner, tuning
+from mbn import pipeline, tuner
 from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
@@ -25,10 +25,11 @@ from mbn.core.errors import UsageError, exit_codes
 from mbn.core.ir import InputMode, Rounding, Sharing, Variant
 from mbn.core.target import Board, find_board
 from mbn.fit import ALPHAS, RESOLUTIONS
-from mbn.kernels import VERSIONS
-from mbn.predict import family_network
+from mbn.passes import tuning
+from mbn.passes.kernels import VERSIONS
+from mbn.passes.predict import family_network
+from mbn.passes.tuning import Point, Records
 from mbn.report.table import titled
-from mbn.tuning import Point, Records
 
 CLASSES = 1000  # the family's, as in the paper
 

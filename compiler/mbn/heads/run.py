@@ -28,7 +28,7 @@ from mbn.heads.scenes import Pictures, Scenes
 from mbn.heads.spec import Head
 from mbn.heads.training import Network, Progress, as_tensor, train_head
 from mbn.model.images import INPUT_RANGE, normalise
-from mbn.quantise.static import quantise
+from mbn.passes.quantise.static import quantise
 from mbn.reference import Reference
 
 BATCH = 32

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from mbn.page import plots
 from mbn.page.content import Figure
-from mbn.predict.model import MACS_PER_CYCLE
+from mbn.passes.predict.model import MACS_PER_CYCLE
 from mbn.report import StageFacts
 
 # Bytes that a load brings in a cycle: the width of the data bus (M7: AXI and TCM, DDI 0489, 1.3;

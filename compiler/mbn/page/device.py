@@ -20,7 +20,7 @@ from mbn.page.memory import memory_figure
 from mbn.paper import device_cells
 from mbn.paper.device import CoreRow, Device
 from mbn.paper.device_runs import CLASSES
-from mbn.predict import family_network
+from mbn.passes.predict import family_network
 from mbn.report import StageFacts
 from mbn.report.table import UNKNOWN
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
-from mbn.kernels import VERSIONS
 from mbn.page import compiled as compiled_part
 from mbn.page import device as device_part
 from mbn.page import paper as paper_part
@@ -23,6 +22,7 @@ from mbn.page.content import Page
 from mbn.page.render import render
 from mbn.paper.device import Device
 from mbn.paper.results import Epoch, Result
+from mbn.passes.kernels import VERSIONS
 
 if TYPE_CHECKING:  # torch, which only counting needs
     from mbn.paper.tables import Table

@@ -17,8 +17,8 @@ from mbn.core.ir import InputMode
 from mbn.core.target import Board, boards
 from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
+from mbn.passes.predict import Times
 from mbn.planning import Cost
-from mbn.predict import Times
 
 EMULATED = "emulated"  # what such a board says of how it was tested: it has a made-up clock
 OPTIMISE = ("speed", "size")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mbn.core.target import Board
 from mbn.paper.device import BoardRow, CoreRow, Device
-from mbn.predict import Times
+from mbn.passes.predict import Times
 from mbn.report.table import UNKNOWN, number
 
 CORE_COLUMNS = (

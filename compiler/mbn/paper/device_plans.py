@@ -18,8 +18,8 @@ import mbn
 from mbn import fit, planning
 from mbn.core.ir import InputMode
 from mbn.core.target import Board, data_root
+from mbn.passes.predict import Prediction, StagePrediction
 from mbn.planning import Cost
-from mbn.predict import Prediction, StagePrediction
 
 
 class Plans:

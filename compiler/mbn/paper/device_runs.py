@@ -24,7 +24,7 @@ from mbn import pipeline
 from mbn.core.errors import UsageError
 from mbn.core.ir import InputMode
 from mbn.core.target import Board, data_root
-from mbn.kernels import VERSIONS
+from mbn.passes.kernels import VERSIONS
 from mbn.report.record import Report, of_json, schema, to_json
 from mbn.sources import Request
 

@@ -1,5 +1,0 @@
-"""Kernels, plan and tables in; network.h, network.c and weights.c out."""
-
-from mbn.emit.files import GeneratedNetwork, emit
-
-__all__ = ["GeneratedNetwork", "emit"]

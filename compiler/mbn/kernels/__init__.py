@@ -1,6 +1,0 @@
-"""A stage and a core in, one kernel in C and its packed weights out."""
-
-from mbn.kernels.build import VERSIONS, build_stage, candidates, preferred
-from mbn.kernels.stage_builder import StageCode
-
-__all__ = ["VERSIONS", "StageCode", "build_stage", "candidates", "preferred"]

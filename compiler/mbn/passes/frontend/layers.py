@@ -1,0 +1,193 @@
+"""Layers from what the integer pass found of them, with the limits of the kernels.
+
+What enters: a packed call's constants and the maps that it reads. What leaves: an `ir.Layer`.
+Always holds: what the kernels can't do is refused with the node's name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
+from mbn.passes.frontend.matcher import NoMatch, scalar_parameters
+from mbn.passes.frontend.unit_length import UnitLength
+
+LARGEST_KERNEL = 7
+LARGEST_POOL = 255  # rows of a window are counted in 8 bits
+MAX_MAP_SIDE = 4096
+MAX_CHANNELS = 65535
+FORMS = ("nchw", "nhwc", "flat", "flat_hwc")
+
+
+@dataclass(frozen=True)
+class Value:
+    """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""
+
+    tensor: ir.Tensor
+    form: str  # nchw, nhwc; flat (channel, height, width) or flat_hwc; else how it was moved
+
+    @property
+    def is_vector(self) -> bool:
+        """One pixel: all forms are the same."""
+        return (self.tensor.height, self.tensor.width) == (1, 1)
+
+
+def chw(tensor: ir.Tensor) -> tuple[int, int, int]:
+    return (tensor.channels, tensor.height, tensor.width)
+
+
+def real_scale(value: float, node: str) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise UnsupportedError(f"scale {value}", node=f"node {node}", wanted="finite and above 0")
+    return value
+
+
+def short(node: str, taken: set[str]) -> str:
+    """A tf2onnx node lists every op that was folded into it, `;` between: the first is enough."""
+    name = node.split(";", maxsplit=1)[0]
+    if name not in taken:
+        return name
+    return next(f"{name}_{i}" for i in range(2, 10_000) if f"{name}_{i}" not in taken)
+
+
+def made_layer(
+    node: str,
+    packed: str,
+    fields: dict[str, NDArray[Any]],
+    sources: Sequence[Value],
+    out: ir.Tensor,
+) -> ir.Layer:
+    window = [int(v) for v in fields["window"]]
+    low, high = (float(v) for v in fields["clamp"])
+    source, tensor = sources[0], sources[0].tensor
+    bare = ir.Layer(
+        name=node,
+        op=ir.Op.ADD if packed == "mbn.add" else ir.Op.POOL,
+        input=tensor.name,
+        output=out.name,
+        kernel=(window[0], window[1]),
+        stride=(window[2], window[3]),
+        pads=(window[4], window[5], window[6], window[7]),
+        clamp=(None if low == -np.inf else low, None if high == np.inf else high),
+    )
+    _check_window(bare, tensor, out, LARGEST_POOL if packed == "mbn.pool" else LARGEST_KERNEL)
+    _check_form(node, packed, sources)
+    if packed == "mbn.add":
+        return replace(bare, second=sources[1].tensor.name)
+    if packed == "mbn.pool":
+        return bare
+    weights, op = fields["weights"], ir.Op.CONV
+    if packed == "mbn.dense":
+        op = ir.Op.DENSE
+        if tensor.height > LARGEST_POOL:
+            raise UnsupportedError(
+                f"a product over a map of {tensor.height} rows",
+                node=f"node {node}",
+                wanted=f"at most {LARGEST_POOL}",
+            )
+        if weights.shape[1] != tensor.size_bytes:
+            raise UnsupportedError(
+                f"{weights.shape[1]} weights an output for a map of {tensor.shape}",
+                node=f"node {node}",
+                wanted=f"{tensor.size_bytes}",
+            )
+        if source.form == "flat" and not source.is_vector:
+            # ONNX flattens channel, height, width; a map's canonical order has channels last
+            weights = weights.reshape(-1, *chw(tensor)).transpose(0, 2, 3, 1)
+        weights = weights.reshape(weights.shape[0], 1, 1, -1)
+    elif weights.shape[3] == 1 and tensor.channels > 1:
+        op = ir.Op.DEPTHWISE
+    if not weights.size:
+        raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
+    return replace(
+        bare,
+        op=op,
+        weights=np.ascontiguousarray(weights).astype(np.int8),
+        weight_scales=fields["scales"].astype(np.float32),
+        bias=fields["bias"].astype(np.int32),
+    )
+
+
+def _check_form(node: str, packed: str, sources: Sequence[Value]) -> None:
+    """Whether the maps lie as the operator takes them."""
+    forms = {source.form for source in sources if not source.is_vector}
+    wanted = {"mbn.dense": {"flat", "flat_hwc"}, "mbn.add": None}.get(packed, {"nchw"})
+    if len(forms) > 1 or (wanted is not None and not forms <= wanted):
+        raise UnsupportedError(
+            f"its input lies as {' and '.join(sorted(forms))}",
+            node=f"node {node}",
+            wanted="channels first" if wanted == {"nchw"} else "one order, flattened for a product",
+        )
+
+
+def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int) -> None:
+    kernel, pads = layer.kernel, layer.pads
+    facts = (
+        (
+            any(p < 0 or p >= k for p, k in zip(pads, (*kernel, *kernel), strict=True) if k > 1)
+            or any(p != 0 for p, k in zip(pads, (*kernel, *kernel), strict=True) if k == 1),
+            f"padding {pads} with kernel {kernel}",
+            "padding from 0 to kernel - 1",
+        ),
+        (max(kernel) > limit or min(kernel) < 1, f"kernel {kernel}", f"at most {limit} x {limit}"),
+        (
+            max(layer.stride) > LARGEST_POOL or min(layer.stride) < 1,
+            f"stride {layer.stride}",
+            f"1 to {LARGEST_POOL}",
+        ),
+        (
+            max(source.height, source.width) > MAX_MAP_SIDE or min(out.shape) < 1,
+            f"a map of {source.height} x {source.width} that becomes {out.height} x {out.width}",
+            f"1 to {MAX_MAP_SIDE} a side",
+        ),
+        (
+            max(source.channels, out.channels) > MAX_CHANNELS,
+            f"{max(source.channels, out.channels)} channels",
+            f"at most {MAX_CHANNELS}",
+        ),
+    )
+    for wrong, found, wanted in facts:
+        if wrong:
+            raise UnsupportedError(found, node=f"node {layer.name}", wanted=wanted)
+
+
+def unit_length_layer(division: UnitLength, source: ir.Tensor) -> tuple[ir.Layer, ir.Tensor]:
+    """The division of a vector by its length, as a layer with its result."""
+    node = f"node {division.node}"
+    if (source.height, source.width) != (1, 1):
+        raise UnsupportedError(
+            f"a map of {source.shape} is divided by its length", node=node, wanted="a vector"
+        )
+    try:
+        scale, zero = scalar_parameters(
+            division.scale, division.zero_point, str(division.zero_point.dtype)
+        )
+    except NoMatch as error:
+        raise UnsupportedError(str(error), node=node) from error
+    if (float(scale), zero) != (ir.UNIT_SCALE, 0):
+        raise UnsupportedError(
+            f"a vector of unit length with scale {float(scale)!r} and zero point {zero}",
+            node=node,
+            wanted="scale 1/128 and zero point 0 (uint8: 128)",
+            advice="quantise it so, or leave it float: the host divides then",
+        )
+    name = f"{division.node}:out"
+    out = ir.Tensor(name, 1, 1, source.channels, ir.UNIT_SCALE, 0)
+    layer = ir.Layer(
+        name=division.node,
+        op=ir.Op.NORMALISE,
+        input=source.name,
+        output=name,
+        kernel=(1, 1),
+        stride=(1, 1),
+        pads=(0, 0, 0, 0),
+        clamp=(None, None),
+    )
+    return layer, out

@@ -1,0 +1,427 @@
+"""ONNX in, `ir.Network` out.
+
+What enters: a QDQ int8 ONNX file. What leaves: a network of integer layers grouped in stages.
+Always holds: every operator between the image and a result is an integer layer; a softmax and
+dequantisation after it stay on the host and are named in `host_ops`, reshapes and transpositions
+after it are left out (a result is stored height, width, channel); whatever else is left in float is
+refused with its node's name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.core.errors import UnsupportedError
+from mbn.passes.frontend import onnx_file, relax_module
+from mbn.passes.frontend.integer_pass import FIELDS, Problem, find_integer_stages
+from mbn.passes.frontend.layers import (
+    FORMS,
+    Value,
+    chw,
+    made_layer,
+    real_scale,
+    short,
+    unit_length_layer,
+)
+from mbn.passes.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
+from mbn.passes.frontend.stages import group_stages
+from mbn.passes.frontend.tflite_form import in_tflite
+from mbn.passes.frontend.unit_length import UnitLength
+
+HOST_OPERATORS = {"relax.nn.softmax": "softmax", "relax.sigmoid": "sigmoid"}
+TO_CHANNELS_FIRST = (0, 3, 1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A network, and where its maps are in the graph that it comes from."""
+
+    network: ir.Network
+    ends: dict[str, onnx_file.QuantisedEnd]  # by layer name, where known
+    channels_last: bool  # of the graph's input
+
+
+def lower(
+    path: Path,
+    name: str,
+    *,
+    fused: bool = True,
+    rounding: ir.Rounding = ir.Rounding.SINGLE,
+) -> ir.Network:
+    """The network alone; see `lower_graph`."""
+    return lower_graph(path, name, fused=fused, rounding=rounding).network
+
+
+def lower_graph(
+    path: Path,
+    name: str,
+    *,
+    fused: bool = True,
+    rounding: ir.Rounding = ir.Rounding.SINGLE,
+) -> Lowered:
+    """Compiles an ONNX file's graph to integer layers.
+
+    `fused` groups each depthwise layer with the pointwise that follows it into one block stage.
+    Raises ModelError or UnsupportedError with the node's name.
+    """
+    graph = onnx_file.prepare(onnx_file.load(path))
+    if not onnx_file.is_quantised(graph.model):
+        raise UnsupportedError(
+            f"{path.name} is a float network",
+            wanted="QDQ int8",
+            advice="give calibration images with --calibrate DIR",
+        )
+    module, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
+    reader = Reader(module["main"], graph, problems)
+    network = reader.read(name)
+    if rounding is ir.Rounding.TFLITE:
+        network = in_tflite(network, reader.softmax_result)
+    network = group_stages(network, fused=fused)
+    return Lowered(network, reader.ends, reader.channels_last)
+
+
+def all_refusals(path: Path) -> list[UnsupportedError]:
+    """Everything in a QDQ graph that would be refused for its operator or its form, not the first
+    alone; empty where `lower` would raise something else, or nothing."""
+    graph = onnx_file.prepare(onnx_file.load(path))
+    _, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
+    return refusals(graph, problems)
+
+
+@dataclass(frozen=True)
+class _Host:
+    """A result, and what the host does with it."""
+
+    tensor: ir.Tensor
+    ops: tuple[str, ...] = ()
+
+
+@dataclass
+class _Input:
+    """The image before the first layer says how it lies."""
+
+    var: Any
+    is_float: bool
+    quant: tuple[float, int] | None = None
+    channels_last: Any = None  # the variable that was transposed to channels first
+
+
+class Reader:
+    """Walks the rewritten `main`, once, in order."""
+
+    def __init__(
+        self, function: Any, graph: onnx_file.OnnxGraph, problems: Sequence[Problem] = ()
+    ) -> None:
+        self.function = function
+        self.graph = graph
+        self.problems = problems
+        self.values: dict[Any, Value] = {}
+        self.tensors: list[ir.Tensor] = []
+        self.layers: list[ir.Layer] = []
+        self.host_vars: dict[Any, _Host] = {}
+        self.softmax_result: tuple[float, int] | None = None  # scale and zero point, if quantised
+        self.image: _Input | None = None
+        self.channels_last = False
+        self.ends: dict[str, onnx_file.QuantisedEnd] = {}
+        self.tuples: dict[Any, list[Any]] = {}
+
+    def read(self, name: str) -> ir.Network:
+        param = self.function.params[0]
+        kind = relax_module.dtype_of(param)
+        self.image = _Input(param, is_float=kind not in ("int8", "uint8"))
+        for block in self.function.body.blocks:
+            for binding in block.bindings:
+                self._read_binding(binding)
+        if not self.layers:
+            raise UnsupportedError(
+                "no integer layer found",
+                wanted="DequantizeLinear, Conv and QuantizeLinear around each layer",
+                advice="quantise the network in QDQ form",
+            )
+        results, host_ops = self._results()
+        return ir.Network(
+            name, tuple(self.tensors), tuple(self.layers), (), host_ops=host_ops, results=results
+        )
+
+    def _results(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The results' names, none where the last layer's is the only one, and what the host does
+        with them."""
+        body = self.function.body.body
+        found = [
+            self._result(one) for one in self.tuples.get(body, getattr(body, "fields", [body]))
+        ]
+        for at, division in self.graph.divided.items():
+            found[at] = self._divided(found[at], division)
+        names = tuple(one.tensor.name for one in found)
+        if len(set(names)) != len(names):
+            raise UnsupportedError(
+                "two of the graph's outputs are one result",
+                wanted="outputs that differ",
+                advice="remove one, or what only the host would do with it",
+            )
+        if names == (self.tensors[-1].name,):
+            return (), found[0].ops
+        if len(names) == 1:
+            return names, found[0].ops
+        ops = (f"{op} of {one.tensor.name}" for one in found for op in one.ops)
+        return names, tuple(ops)
+
+    def _divided(self, result: _Host, division: UnitLength) -> _Host:
+        """A vector divided by its length: a layer where the graph quantises it, else the host's."""
+        if division.codes is None:
+            return replace(result, ops=(*result.ops, "division by the length"))
+        layer, out = unit_length_layer(division, result.tensor)
+        self.layers.append(layer)
+        self.tensors.append(out)
+        self.ends[layer.name] = onnx_file.QuantisedEnd(layer.name, None, division.codes, False)
+        return _Host(out)
+
+    def _result(self, var: Any) -> _Host:
+        if var in self.host_vars:
+            return self.host_vars[var]
+        if var not in self.values or self.values[var].tensor == self.tensors[0]:
+            raise UnsupportedError(
+                "one of the graph's outputs is no layer's result", wanted="what a layer makes"
+            )
+        return _Host(self.values[var].tensor)
+
+    def _read_binding(self, binding: Any) -> None:
+        call, var = binding.value, binding.var
+        name = _packed_name(call)
+        if name:
+            self._read_layer(call, var, name)
+            return
+        operator = relax_module.op_name(call)
+        source = call.args[0] if hasattr(call, "args") and len(call.args) else None
+        if source in self.values and operator in MOVES:
+            move = move_of(call)
+            value = self.values[source]
+            self.values[var] = self._moved(value, move)
+        elif operator == "relax.permute_dims" and self._is_image(source):
+            self._permute_image(call, var)
+        elif operator == "relax.quantize" and self._is_image(source):
+            self._quantize_image(call, var)
+        elif source in self.values or source in self.host_vars:
+            self._host(call, var, source, operator)
+        elif operator == "" and hasattr(call, "fields"):
+            self.tuples[var] = list(call.fields)
+        elif operator == "" and call in self.tuples:
+            self.tuples[var] = self.tuples[call]
+        elif operator == "" and call in self.values:
+            self.values[var] = self.values[call]
+        elif operator == "" and call in self.host_vars:
+            self.host_vars[var] = self.host_vars[call]
+        else:
+            raise self._refusal(operator)
+
+    # -- the input -------------------------------------------------------------------------
+
+    def _is_image(self, expr: Any) -> bool:
+        return self.image is not None and expr is not None and expr.same_as(self.image.var)
+
+    def _permute_image(self, call: Any, var: Any) -> None:
+        assert self.image is not None
+        axes = move_of(call).axes
+        if axes != TO_CHANNELS_FIRST or self.image.channels_last is not None:
+            raise UnsupportedError(
+                f"the input is transposed by {axes}", wanted="(0, 3, 1, 2), that is NHWC to NCHW"
+            )
+        self.image.channels_last, self.image.var = self.image.var, var
+
+    def _quantize_image(self, call: Any, var: Any) -> None:
+        assert self.image is not None
+        scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
+        if scale is None or zero is None:
+            raise self._refusal("relax.quantize")
+        try:
+            value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
+        except NoMatch as error:
+            raise UnsupportedError(str(error), node="the input") from error
+        self.image.quant, self.image.is_float = (float(value), point), False
+        self.image.var = var
+
+    def _add_image(self, quant: tuple[float, int]) -> None:
+        assert self.image is not None
+        image, self.image = self.image, None
+        _, channels, height, width = relax_module.shape_of(image.var)
+        scale, zero_point = image.quant or quant
+        tensor = ir.Tensor(
+            self.graph.input_name, height, width, channels, real_scale(scale, "input"), zero_point
+        )
+        self.tensors.append(tensor)
+        self.values[image.var] = Value(tensor, "nchw")
+        if image.channels_last is not None:
+            self.channels_last = True
+            self.values[image.channels_last] = Value(tensor, "nhwc")
+
+    # -- layers ----------------------------------------------------------------------------
+
+    def _read_layer(self, call: Any, var: Any, packed: str) -> None:
+        fields, data = _arguments(call)
+        at = int(fields["end"][0])
+        end = self.graph.ends[at] if at >= 0 else None
+        node = short(
+            end.node if end is not None else f"{packed[4:]}_{len(self.layers)}",
+            {layer.name for layer in self.layers},
+        )
+        if end is not None:
+            self.ends[node] = end
+        sources = [
+            self._source(one, fields["quant"][2 * at : 2 * at + 2], node)
+            for at, one in enumerate(data)
+        ]
+        shape = relax_module.shape_of(var)
+        height, width = shape[2:] if len(shape) == 4 else (1, 1)
+        scale, zero = fields["quant"][2 * len(data) :]
+        out = ir.Tensor(
+            f"{node}:out", height, width, shape[1], real_scale(float(scale), node), int(zero)
+        )
+        layer = made_layer(node, packed, fields, sources, out)
+        self.layers.append(layer)
+        self.tensors.append(out)
+        self.values[var] = Value(out, "nchw" if len(shape) == 4 else "flat")
+
+    def _source(self, data: Any, quant: NDArray[Any], node: str) -> Value:
+        wanted = (float(quant[0]), int(quant[1]))
+        if self._is_image(data):
+            assert self.image is not None
+            if self.image.is_float or len(relax_module.shape_of(data)) != 4:
+                raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
+            self._add_image(wanted)
+        if data not in self.values:
+            raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
+        value = self.values[data]
+        if value.form not in FORMS:
+            raise self._moved_refusal(value.tensor, value.form)
+        if (value.tensor.scale, value.tensor.zero_point) != wanted:
+            raise UnsupportedError(
+                "its input is dequantised with another scale than it was quantised with",
+                node=f"node {node}",
+                wanted="one scale and zero point a tensor",
+            )
+        return value
+
+    def _moved(self, value: Value, move: Move) -> Value:
+        """What a reshape or a transposition makes of a map: the same bytes in another form."""
+        tensor, shape = value.tensor, move.shape
+        planes, hwc = chw(tensor), tensor.shape
+        if math.prod(shape) != tensor.size_bytes:
+            raise self._refusal("relax.reshape")
+        if value.form not in FORMS:
+            return Value(tensor, str(shape))
+        if value.is_vector:
+            return Value(tensor, "nchw" if len(shape) == 4 else "flat")
+        if move.axes is not None:
+            turned: dict[tuple[str, tuple[int, ...]], str] = {
+                ("nchw", (0, 2, 3, 1)): "nhwc",
+                ("nhwc", TO_CHANNELS_FIRST): "nchw",
+            }
+            form = turned.get((value.form, move.axes))
+            form = value.form if move.axes == tuple(range(len(shape))) else form
+        elif len(shape) == 2 and shape[0] == 1:
+            form = "flat_hwc" if value.form in ("nhwc", "flat_hwc") else "flat"
+        else:
+            kept: dict[tuple[str, tuple[int, ...]], str] = {
+                ("nchw", (1, *planes)): "nchw",
+                ("flat", (1, *planes)): "nchw",
+                ("nhwc", (1, *hwc)): "nhwc",
+                ("flat_hwc", (1, *hwc)): "nhwc",
+            }
+            form = kept.get((value.form, shape))
+        # any other is good for a result alone
+        return Value(tensor, form or str(shape))
+
+    def _moved_refusal(self, tensor: ir.Tensor, shape: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"a map of {tensor.shape} (height, width, channels) is reshaped or transposed to "
+            f"{shape}",
+            node=f"near node {self.layers[-1].name if self.layers else tensor.name}",
+            wanted="a flattened map, or NCHW to NHWC and back",
+        )
+
+    # -- after the results -------------------------------------------------------------------
+
+    def _host(self, call: Any, var: Any, source: Any, operator: str) -> None:
+        if not self.layers:
+            raise self._refusal(operator)
+        before = self.host_vars.get(source) or _Host(self.values[source].tensor)
+        if operator not in ("relax.dequantize", "relax.quantize", *MOVES, *HOST_OPERATORS):
+            raise self._refusal(operator)
+        if operator in HOST_OPERATORS:
+            before = replace(before, ops=(*before.ops, HOST_OPERATORS[operator]))
+        elif operator == "relax.quantize" and before.ops[-1:] == ("softmax",):
+            self.softmax_result = self._quantised_softmax(call, var)
+        elif operator == "relax.quantize" and before.ops[-1:] != ("sigmoid",):
+            raise self._refusal(operator)
+        self.host_vars[var] = before
+
+    def _quantised_softmax(self, call: Any, var: Any) -> tuple[float, int]:
+        scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
+        if scale is None or zero is None:
+            raise self._refusal("relax.quantize")
+        try:
+            value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
+        except NoMatch as error:
+            raise UnsupportedError(str(error), node="the softmax") from error
+        return float(value), point
+
+    def _refusal(self, operator: str) -> UnsupportedError:
+        found = refusals(self.graph, self.problems)
+        if found:
+            return found[0]
+        what = operator.removeprefix("relax.") or "an expression"
+        return _unsupported(self.graph.last_layer, f"{what} stays in float", near=True)
+
+
+def refusals(graph: onnx_file.OnnxGraph, problems: Sequence[Problem]) -> list[UnsupportedError]:
+    """One error for each quantised value that no integer layer makes."""
+    found = []
+    for problem in problems:
+        if problem.reason.startswith("softmax"):
+            continue  # stays on the host
+        end = graph.ends[problem.end] if problem.end >= 0 else None
+        before = end.left_float if end is not None else None
+        if before is not None:
+            found.append(
+                _unsupported(before, "no QuantizeLinear comes after it: it stays in float")
+            )
+        else:
+            found.append(_unsupported(end.node if end else graph.last_layer, problem.reason))
+    return found
+
+
+def _unsupported(node: str, reason: str, *, near: bool = False) -> UnsupportedError:
+    return UnsupportedError(
+        reason or "it stays in float or is not of a form that has integer kernels",
+        node=f"{'near ' if near else ''}node {node}",
+        wanted="QDQ in int8 or uint8 around convolutions (groups 1 or depthwise, dilation 1), "
+        "average pools without padding, additions and dense layers, with weights of zero point 0",
+    )
+
+
+def _arguments(call: Any) -> tuple[dict[str, NDArray[Any]], list[Any]]:
+    """A packed call's constants by field, and its int8 inputs."""
+    arguments = list(call.args)[1:]
+    values: list[NDArray[Any]] = []
+    for argument in arguments[-len(FIELDS) :]:
+        value = relax_module.constant(argument)
+        assert value is not None
+        values.append(value)
+    return dict(zip(FIELDS, values, strict=True)), arguments[: -len(FIELDS)]
+
+
+def _packed_name(call: Any) -> str:
+    from tvm import relax  # noqa: PLC0415
+
+    if relax_module.op_name(call) == "relax.call_pure_packed" and isinstance(
+        call.args[0], relax.ExternFunc
+    ):
+        return str(call.args[0].global_symbol)
+    return ""

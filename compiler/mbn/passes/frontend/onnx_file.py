@@ -1,0 +1,314 @@
+"""Reads an ONNX file and says early, by name, what can't be compiled.
+
+What enters: a path. What leaves: a checked ModelProto with batch 1, static shapes, and the
+names of the nodes whose operators become layers. Always holds: every operator in the returned
+graph is one that the integer pass knows; whatever ONNX or protobuf raise is an MbnError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto, shape_inference
+
+from mbn.core.errors import MbnError, ModelError, UnsupportedError
+from mbn.core.files import open_regular
+from mbn.passes.frontend.padding import make_padding_explicit
+from mbn.passes.frontend.unit_length import UnitLength, without_divisions
+
+MOST_ONNX_BYTES = 1 << 31  # protobuf takes no larger message
+# Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
+LAYER_OPERATORS = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "AveragePool",
+    "GlobalAveragePool",
+    "ReduceMean",
+)
+SUPPORTED_OPERATORS = frozenset(
+    (
+        *LAYER_OPERATORS,
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "Relu",
+        "Clip",
+        "BatchNormalization",
+        "Add",
+        "Transpose",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Softmax",
+        "Identity",
+        "Constant",
+    )
+)
+# What may stand between a sigmoid and an output for it to be the host's
+AFTER_ALL = frozenset(
+    ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
+)
+OLDEST_OPSET = 11
+MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller has
+MAX_WEIGHTS = 2**25
+
+
+@dataclass(frozen=True)
+class QuantisedEnd:
+    """What a QuantizeLinear quantises."""
+
+    node: str  # the name of the operator that computes it
+    left_float: str | None  # the operator before that, if no QuantizeLinear stands between
+    codes: str  # the name of the quantised tensor
+    channels_last: bool  # it was transposed to that between the operator and here
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """A graph ready for Relax: one input, one output or more, static shapes."""
+
+    model: Any  # onnx.ModelProto
+    input_name: str
+    input_shape: tuple[int, ...]
+    ends: tuple[QuantisedEnd, ...]  # one for each QuantizeLinear, in order
+    last_layer: str  # the name of the last node that computes
+    divided: Mapping[int, UnitLength]  # outputs that go on to be divided by their length
+
+
+def load(path: Path) -> Any:
+    """The ModelProto at `path`; ModelError if it is missing, truncated or no ONNX."""
+    if not path.exists() or path.is_dir():
+        raise ModelError(
+            f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
+        )
+    try:
+        open_regular(path, MOST_ONNX_BYTES).close()
+        model = onnx.load(str(path))  # by its name: weights may lie in files beside it
+        onnx.checker.check_model(model)
+        make_padding_explicit(model)
+    except MbnError:
+        raise
+    except Exception as error:  # protobuf and the checker raise many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{path.name} is not a valid ONNX file ({reason})",
+            wanted="a whole file that onnx.checker accepts",
+            advice="export or copy it again",
+        ) from error
+    if not model.graph.node:
+        raise ModelError(f"{path.name} has no nodes", wanted="a network", advice="export it again")
+    return model
+
+
+def _check_sizes(model: Any) -> None:
+    """Refuses shapes that no microcontroller holds, before anything is allocated for them."""
+    for constant in model.graph.initializer:
+        count = math.prod(max(0, size) for size in constant.dims)
+        if any(size < 0 for size in constant.dims) or count > MAX_WEIGHTS:
+            raise UnsupportedError(
+                f"constant {constant.name} has shape {list(constant.dims)}",
+                wanted=f"at most {MAX_WEIGHTS:,} elements",
+            )
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_MAP_BYTES:
+            raise UnsupportedError(
+                f"map {value.name} has shape {sizes}",
+                wanted=f"at most {MAX_MAP_BYTES:,} values",
+            )
+
+
+def _check_quantisers(model: Any) -> None:
+    """Refuses what ONNX's checker lets pass and ONNX Runtime does not: a name of two nodes, scales
+    of more than one dimension, an axis outside the tensor."""
+    names: set[str] = set()
+    ranks = {constant.name: len(constant.dims) for constant in model.graph.initializer}
+    for node in model.graph.node:
+        if node.name and node.name in names:
+            raise UnsupportedError(
+                "two nodes have this name", node=f"node {node.name}", wanted="a name for each"
+            )
+        names.add(node.name)
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        for name in node.input[1:]:
+            if ranks.get(name, 0) > 1:
+                raise UnsupportedError(
+                    f"{name} has {ranks[name]} dimensions",
+                    node=f"node {node_label(node)}",
+                    wanted="one scale and zero point, or one a channel",
+                )
+        per_channel = ranks.get(node.input[1], 0) == 1
+        rank = ranks.get(node.input[0], 4)  # of a map: 4 at most
+        axis = next((one.i for one in node.attribute if one.name == "axis"), None)
+        if per_channel and axis is not None and not -rank <= axis < rank:
+            raise UnsupportedError(
+                f"axis {axis} of {rank} dimensions",
+                node=f"node {node_label(node)}",
+                wanted=f"{-rank} to {rank - 1}",
+            )
+
+
+def is_quantised(model: Any) -> bool:
+    """Whether the graph carries DequantizeLinear nodes, that is, is QDQ already."""
+    return any(node.op_type == "DequantizeLinear" for node in model.graph.node)
+
+
+def node_label(node: Any) -> str:
+    return str(node.name or (node.output[0] if node.output else node.op_type))
+
+
+def prepare(model: Any) -> OnnxGraph:
+    """Checks opset, operators and shapes; fixes a dynamic batch to 1.
+
+    Raises UnsupportedError that names the operator and its node, or the dimension at fault.
+    """
+    _check_opset(model)
+    model, divided = without_divisions(model)
+    refused = unsupported_operators(model)
+    if refused:
+        raise refused[0]
+    _check_quantisers(model)
+    weights = {initialiser.name for initialiser in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1 or not model.graph.output:
+        raise UnsupportedError(
+            f"the graph has {len(inputs)} inputs and {len(model.graph.output)} outputs",
+            wanted="one image in, one result or more out",
+        )
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    shape = _fix_shape(fixed, inputs[0].name)
+    try:
+        fixed = shape_inference.infer_shapes(fixed)
+    except Exception as error:
+        raise ModelError(
+            f"shapes can't be inferred ({str(error).strip().splitlines()[0]})",
+            wanted="a graph whose shapes fit together",
+        ) from error
+    _check_sizes(fixed)
+    walk = _Walk(fixed)
+    ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
+    named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
+    last = named[-1] if named else "none"
+    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided)
+
+
+class _Walk:
+    """Follows values back to the nodes that compute them."""
+
+    def __init__(self, model: Any) -> None:
+        self.made_by = {output: node for node in model.graph.node for output in node.output}
+        self.constants = {initialiser.name for initialiser in model.graph.initializer} | {""}
+        for node in model.graph.node:  # in topological order: the checker has seen to it
+            if all(name in self.constants for name in node.input):
+                self.constants.update(node.output)
+
+    def end(self, quantize: Any) -> QuantisedEnd:
+        node = self._layer(quantize)
+        before = self._layer(node) if self._computes(node) else None
+        left = before if before is not None and self._computes(before) else None
+        value, turned = quantize, False
+        while value is not node:
+            value = self.made_by[next(n for n in value.input if n not in self.constants)]
+            turned ^= value.op_type == "Transpose" and value is not node
+        return QuantisedEnd(
+            node_label(node),
+            None if left is None else node_label(left),
+            quantize.output[0],
+            turned,
+        )
+
+    def _layer(self, node: Any) -> Any:
+        """The nearest node before `node` that computes; else the last one that is not a
+        DequantizeLinear."""
+        for _ in range(len(self.made_by)):
+            maps = [name for name in node.input if name not in self.constants]
+            following = self.made_by.get(maps[0]) if maps else None
+            if following is None or following.op_type in ("DequantizeLinear", "QuantizeLinear"):
+                return node
+            node = following
+            if self._computes(node):
+                return node
+        return node
+
+    def _computes(self, node: Any) -> bool:
+        if node.op_type == "Add":
+            return sum(name not in self.constants for name in node.input) > 1
+        return node.op_type in LAYER_OPERATORS
+
+
+def _check_opset(model: Any) -> None:
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx") and entry.version < OLDEST_OPSET:
+            raise UnsupportedError(
+                f"opset {entry.version}",
+                wanted=f"opset {OLDEST_OPSET} or later",
+                advice="convert it with onnx.version_converter",
+            )
+
+
+def unsupported_operators(model: Any) -> list[UnsupportedError]:
+    """One error for each node that no integer stage can come from."""
+    model, _ = without_divisions(model)
+    at_the_end = _sigmoids_at_the_end(model)
+    return [
+        UnsupportedError(
+            f"operator {node.op_type} is not supported",
+            node=f"node {node_label(node)}",
+            wanted="one of " + ", ".join(sorted(SUPPORTED_OPERATORS)),
+            advice="remove it from the graph, or keep it on the host",
+        )
+        for node in model.graph.node
+        if (node.op_type not in SUPPORTED_OPERATORS and node.output[0] not in at_the_end)
+        or node.domain not in ("", "ai.onnx")
+    ]
+
+
+def _sigmoids_at_the_end(model: Any) -> set[str]:
+    """The results of sigmoids behind which nothing is computed."""
+    computed: set[str] = set()  # values that some operator computes with
+    found: set[str] = set()
+    for node in reversed(model.graph.node):
+        if node.op_type not in AFTER_ALL or computed.intersection(node.output):
+            computed.update(node.input)
+        if node.op_type == "Sigmoid" and not computed.intersection(node.output):
+            found.update(node.output)
+    return found
+
+
+def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
+    value = next(value for value in model.graph.input if value.name == name)
+    dims = value.type.tensor_type.shape.dim
+    if len(dims) != 4:
+        raise UnsupportedError(
+            f"input {name} has {len(dims)} dimensions",
+            wanted="4: batch, and height, width, channels in either order",
+        )
+    if not (dims[0].HasField("dim_value") and dims[0].dim_value > 0):
+        dims[0].dim_value = 1
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims)
+    if any(size <= 0 for size in shape[1:]):
+        raise UnsupportedError(
+            f"input {name} has the dynamic shape "
+            + str([dim.dim_param or dim.dim_value for dim in dims]),
+            wanted="fixed height, width and channels (a dynamic batch is taken as 1)",
+            advice="export with fixed sizes, or run onnxruntime.tools.make_dynamic_shape_fixed",
+        )
+    if shape[0] != 1:
+        raise UnsupportedError(f"input {name} has batch {shape[0]}", wanted="batch 1")
+    for info in (*model.graph.value_info, *model.graph.output):
+        info_dims = info.type.tensor_type.shape.dim
+        if info_dims and not info_dims[0].HasField("dim_value"):
+            info_dims[0].dim_value = 1
+    kind = value.type.tensor_type.elem_type
+    if kind not in (TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8):
+        found = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else kind
+        raise UnsupportedError(f"input {name} has type {found}", wanted="FLOAT, INT8 or UINT8")
+    return shape

@@ -1,0 +1,96 @@
+"""The typed boundary around Relax: importing a graph, and the few questions asked of it.
+
+What enters: an OnnxGraph. What leaves: an IRModule whose `main` is in A-normal form.
+Always holds: nothing else in the frontend touches TVM's untyped surface except through these
+functions and the pass; what TVM raises on import is a ModelError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core.errors import ModelError
+from mbn.passes.frontend.onnx_file import OnnxGraph, node_label
+
+
+def import_graph(graph: OnnxGraph) -> Any:
+    """The Relax module of the graph, float operators between quantize and dequantize."""
+    try:
+        return _import(graph, graph.model)
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        raise ModelError(
+            f"TVM can't import the graph ({lines[-1] if lines else type(error).__name__})",
+            node=_first_refused(graph),
+            wanted="a graph of convolutions, pools, dense layers and their quantisation",
+        ) from error
+
+
+def _import(graph: OnnxGraph, model: Any) -> Any:
+    from tvm.relax.frontend.onnx import from_onnx  # noqa: PLC0415  (TVM takes seconds to import)
+
+    # TVM prints and warns of what it then raises
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return from_onnx(
+            model,
+            shape_dict={graph.input_name: list(graph.input_shape)},
+            keep_params_in_input=False,
+        )
+
+
+def _first_refused(graph: OnnxGraph) -> str | None:
+    """The first node that can't be imported, by bisection: TVM does not say which it was."""
+    nodes = graph.model.graph.node
+    good, bad = 0, len(nodes)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        part = type(graph.model)()
+        part.CopyFrom(graph.model)
+        del part.graph.node[middle:], part.graph.output[:], part.graph.value_info[:]
+        part.graph.output.add().name = nodes[middle - 1].output[0]
+        try:
+            _import(graph, part)
+        except Exception:  # any kind: it is the same refusal
+            bad = middle
+        else:
+            good = middle
+    # a file that fails at once may do so for a constant, which no node stands for
+    return None if bad <= 1 else f"node {node_label(nodes[bad - 1])}"
+
+
+def op_name(expr: Any) -> str:
+    """`relax.nn.conv2d` for a call of that operator, '' for anything else."""
+    from tvm import relax  # noqa: PLC0415
+    from tvm.ir import Op  # noqa: PLC0415
+
+    if isinstance(expr, relax.Call) and isinstance(expr.op, Op):
+        return str(expr.op.name)
+    return ""
+
+
+def shape_of(expr: Any) -> tuple[int, ...]:
+    return tuple(int(size) for size in expr.ty.shape)
+
+
+def dtype_of(expr: Any) -> str:
+    return str(expr.ty.dtype)
+
+
+def constant(expr: Any) -> NDArray[Any] | None:
+    """The value of a Relax constant, or None for anything else."""
+    from tvm.ir import GenericConst  # noqa: PLC0415
+
+    if isinstance(expr, GenericConst):
+        return np.asarray(expr.value.numpy())
+    return None
+
+
+def ints(values: Any) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)

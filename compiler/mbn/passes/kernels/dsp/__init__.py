@@ -1,0 +1,6 @@
+"""The DSP kernel set (M4, M7, M33): SMLAD bodies inside TIR's loops; see stages.py."""
+
+from mbn.passes.kernels.dsp.stages import band_cycles, block, convolution, pool
+from mbn.passes.kernels.dsp.variants import offered, preferred
+
+__all__ = ["band_cycles", "block", "convolution", "offered", "pool", "preferred"]

@@ -1,0 +1,185 @@
+"""The depthwise 3x3 of a block, into the pointwise's tile.
+
+What enters: a StageBuilder, its rows, the tile. What leaves: S-TIR. Always holds: strips.h and
+strips2.h serve what saturates and has the usual padding; depthwise.h serves any other 3x3 whose
+strips of words end where the row does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.layout import WORD
+from mbn.passes.kernels.stage_builder import StageBuilder
+
+SMALL_PIXELS = 36
+MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
+
+
+def fast_depthwise(b: StageBuilder) -> bool:
+    layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
+    if layer.kernel != (3, 3) or tensor.channels != b.source.channels or b.source.width == 1:
+        return False
+    if b.in_layout().strides[1] != 1:
+        return False  # the image's pixels are interleaved
+    left, width, outputs = layer.pads[1], b.source.width, tensor.width
+    if layer.stride[1] == 1:
+        return left == 1 and outputs == width
+    # every strip of two outputs begins with a word of the row, and the last reaches its end
+    return (
+        layer.stride[1] == 2
+        and left in (0, 1)
+        and 4 * up(outputs, 2)
+        in (
+            up(width, WORD) * WORD,
+            up(width - 1, WORD) * WORD if left == 0 else -1,
+        )
+    )
+
+
+def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
+    layer, derived = b.layers[0], _unshifted(b.derived[0])
+    tensor = b.network.tensor(layer.output)
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 to 9 words a channel")
+    call = (
+        pairs * SLOTS * 2,
+        b.source.width,
+        tensor.width,
+        layer.stride[1],
+        layer.pads[1],
+        b.source.zero_point,
+        derived.shift,
+        derived.low,
+        derived.high,
+    )
+    groups = int(tile.ty.shape[0])
+    for half, first, stop in ((0, 0, pairs), (1, pairs, tensor.channels)):
+        if stop <= first:
+            continue
+        with b.loop(stop - first, "j") as j:
+            reads = [row[first : first + pairs, 0 : b.source.width] for row in rows]
+            writes = [tile[0:groups, 0:pairs, 0:SLOTS, half]]
+            for line in range(b.band_rows):
+                window = rows[line * layer.stride[0] : line * layer.stride[0] + 3]
+                pixel = line * row_pixels(b, tensor.width, b.band_rows)
+                with b.block(f"depthwise{half}_{line}", reads, writes) as axis:
+                    pair = axis.spatial(stop - first, j)
+                    channel = pair + first
+                    b.call(
+                        "mbn_dsp_depthwise3x3",
+                        *(b.address(row, channel, 0) for row in window),
+                        b.address(words, channel, 0),
+                        b.address(tile, pixel // pixels_of(b), pair, 0, half),
+                        pixel % pixels_of(b),
+                        *call,
+                    )
+
+
+def serves_strips(b: StageBuilder) -> bool:
+    """Whether the bodies of strips.h and strips2.h serve."""
+    layer, derived, width = b.layers[0], _unshifted(b.derived[0]), b.source.width
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
+    within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
+    if not saturates or not within_reach or not fast_depthwise(b):
+        return False
+    if layer.stride == (1, 1):
+        return width >= 3
+    return width % 2 == 0 and width >= 6 and b.network.tensor(layer.output).width == width // 2
+
+
+def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
+    """All channels of the band: in one call where the stride is 1, otherwise a row a call."""
+    layer, width, channels = b.layers[0], b.source.width, b.source.channels
+    outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
+    derived = _unshifted(b.derived[0])
+    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 words a channel")
+    groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
+    reads = [row[0:channels, 0:width] for row in rows]
+    writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
+    shape = [channels, pairs, plane, width]
+    addresses = [b.address(row, 0, 0) for row in rows]
+    pixels = row_pixels(b, outputs, b.band_rows)
+    prefix = "mbn_dsp" if pixels_of(b) == SLOTS else "mbn_m7"
+    if stride == 1 and not by_rows(b):
+        addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
+        with b.block("depthwise", reads, writes):
+            b.call(
+                f"{prefix}_depthwise_s1",
+                *addresses,
+                b.band_rows,
+                b.address(words, 0, 0),
+                b.address(tile, 0, 0, 0, 0),
+                *shape,
+                pixels,
+                b.source.zero_point,
+            )
+        return
+    left = layer.pads[1]
+    function, ends = f"{prefix}_depthwise_s2", [left, b.source.zero_point]
+    if by_rows(b):
+        function = "mbn_dsp_any_s1" if stride == 1 else f"mbn_dsp_any_s2_left{left}"
+        ends = [b.source.zero_point]
+    for line in range(b.band_rows):
+        group, phase = divmod(line * pixels, pixels_of(b))
+        with b.block(f"depthwise{line}", reads, writes):
+            b.call(
+                function,
+                *addresses[line * stride : line * stride + 3],
+                b.address(words, 0, 0),
+                b.address(tile, group, 0, 0, 0),
+                phase,
+                *shape,
+                *ends,
+            )
+
+
+def by_rows(b: StageBuilder) -> bool:
+    """Whether the one body for all shapes takes a row at a time."""
+    return b.variant.shared is ir.Sharing.ALL and goes_by_rows(b)
+
+
+def goes_by_rows(b: StageBuilder) -> bool:
+    """Whether there is such a body: not for small maps, whose straight one several stages share."""
+    if pixels_of(b) != SLOTS or not serves_strips(b):
+        return False
+    small = b.source.width * b.source.height <= SMALL_PIXELS
+    return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
+
+
+def _unshifted(derived: ir.IntegerConstants) -> ir.IntegerConstants:
+    """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
+    biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
+    that none is lost; arithmetic.py proves that no accumulator overflows."""
+    if not 0 < derived.shift <= ir.FOLDED_SHIFT["dsp"]:
+        return derived
+    bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset
+    return replace(
+        derived,
+        weights=derived.weights.astype(np.int16) << derived.shift,
+        bias=bias.astype(np.int32),
+        offset=np.zeros_like(derived.offset),
+        shift=0,
+    )
+
+
+def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+    """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
+    taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
+
+    def halves(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (low & 0xFFFF) | (high & 0xFFFF) << 16
+
+    none = np.zeros(len(taps), np.int64)
+    columns = [halves(taps[:, row, 0], taps[:, row, 2]) for row in range(3)]
+    columns.append(halves(taps[:, 0, 1], taps[:, 1, 1]))
+    columns.append(halves(taps[:, 2, 1], none))
+    columns += [derived.bias.astype(np.int64), derived.doubled.astype(np.int64)]
+    columns += [word.astype(np.int64) for word in derived.words]
+    return np.stack(columns, axis=1).astype(np.uint32, casting="unsafe").view(np.int32)

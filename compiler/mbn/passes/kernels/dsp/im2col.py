@@ -1,0 +1,187 @@
+"""How a convolution's windows come into the pointwise's tile.
+
+What enters: a StageBuilder, input rows, the tile of one group. What leaves: S-TIR. Always holds:
+from the interleaved image, runs of bytes become pairs by the word (fill.h), so that the tile's
+places are not in the order of the weights (`patch_order` says which is where); from planar maps
+places are in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, up
+from mbn.passes.kernels.layout import WORD
+from mbn.passes.kernels.stage_builder import Span, StageBuilder
+
+MOST_RUN = 28  # bytes of a kernel row that the patch body takes: MBN_DSP_MOST_RUN
+SHARED_WINDOW = (3, 9)  # rows, and bytes of one: three pixels of a colour image
+
+
+def patch_order(layer: ir.Layer, channels: int) -> NDArray[np.intp]:
+    """Which tap each place of the tile holds, low halves first; -1: none.
+
+    A kernel row is a run of bytes: each of its words makes the pairs (b0, b2) and (b1, b3), and
+    the bytes behind its last word make pairs in order, behind all others.
+    """
+    run = layer.kernel[1] * channels
+    pairs: list[tuple[int, int]] = []
+    left: list[int] = []
+    for ky in range(layer.kernel[0]):
+        start = ky * run
+        for word in range(start, start + run // WORD * WORD, WORD):
+            pairs += [(word, word + 2), (word + 1, word + 3)]
+        left += range(start + run // WORD * WORD, start + run)
+    left += [-1] * (len(left) % 2)
+    pairs += zip(left[::2], left[1::2], strict=True)
+    low, high = zip(*pairs, strict=True)
+    return np.array([*low, *high], np.intp)
+
+
+def patches(
+    b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, pixels: int, name: str
+) -> None:
+    """The windows of a group's pixels, a kernel row a call."""
+    layer, channels = b.layers[0], b.source.channels
+    run, pairs = layer.kernel[1] * channels, int(tile.ty.shape[1])
+    words, left = divmod(run, WORD)
+    behind = layer.kernel[0] * words * 2  # pairs
+    for pixel in range(pixels):
+        if patch_is_shared(b, len(rows), run) and span.interior:
+            _shared_patch(b, rows, tile, group, pixel, name)
+            continue
+        for ky, row in enumerate(rows):
+            offset = pixel * layer.stride[1] - layer.pads[1]
+            before = after = 0
+            if not span.interior:
+                first = span.start * pixels_of(b) * layer.stride[1] + offset
+                before = min(max(0, -first), layer.kernel[1]) * channels
+                after = max(0, first + layer.kernel[1] - b.source.width) * channels
+            reads = [row[0:channels, 0 : b.source.width]]
+            writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
+            with b.block(f"{name}_{pixel}_{ky}", reads, writes):
+                column = group * (pixels_of(b) * layer.stride[1]) + (offset + before // channels)
+                spill = ky * left
+                where = [
+                    b.address(row, 0, column),
+                    b.address(tile, 0, ky * words * 2, pixel, 0),
+                    b.address(tile, 0, min(behind, pairs - 1), pixel, 0),
+                ]
+                shape = [run, spill, before, after, b.source.zero_point]
+                b.call("mbn_dsp_patch", *where, *shape)
+
+
+def patch_is_shared(b: StageBuilder, rows: int, run: int) -> bool:
+    """Whether the body that all groups share gathers windows inside the map."""
+    return b.variant.shared is ir.Sharing.ALL and (rows, run) == SHARED_WINDOW
+
+
+def _shared_patch(
+    b: StageBuilder, rows: list[Any], tile: Any, group: Any, pixel: int, name: str
+) -> None:
+    """A window inside the map by the body that all groups share."""
+    layer, pairs = b.layers[0], int(tile.ty.shape[1])
+    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
+    writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
+    with b.block(f"{name}_{pixel}", reads, writes):
+        column = (group * pixels_of(b) + pixel) * layer.stride[1] - layer.pads[1]
+        windows = [b.address(row, 0, column) for row in rows]
+        b.call("mbn_dsp_any_patch", *windows, b.address(tile, 0, 0, pixel, 0))
+
+
+def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, name: str) -> None:
+    """Four pixels of all channels of a planar row."""
+    channels, width = b.source.channels, b.source.width
+    for start, stop, both in ((0, channels - pairs, 1), (channels - pairs, pairs, 0)):
+        if start == stop:
+            continue
+        reads = [row[0:channels, 0:width]]
+        writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
+        with b.loop(stop - start, "j") as j, b.block(f"{name}_{both}", reads, writes) as axis:
+            pair = axis.spatial(pairs, j + start)
+            x = axis.spatial(up(width, pixels_of(b)), group) * pixels_of(b)
+            b.call(
+                "mbn_dsp_interleave",
+                b.address(row, pair, x),
+                b.address(row, pair + pairs * both, x),
+                b.address(tile, 0, pair, 0, 0),
+                both,
+            )
+
+
+def group_spans(b: StageBuilder) -> list[Span]:
+    """Groups of four pixels: edge groups one by one, the run inside the map together."""
+    layer, count = b.layers[0], up(b.out.width, pixels_of(b))
+    if layer.op is ir.Op.DENSE:
+        return [Span(0, 1, True)]
+
+    def inside(group: int) -> bool:
+        first = group * pixels_of(b) * layer.stride[1] - layer.pads[1]
+        last = (
+            (group * pixels_of(b) + pixels_of(b) - 1) * layer.stride[1]
+            - layer.pads[1]
+            + layer.kernel[1]
+        )
+        return (
+            first >= 0
+            and last <= b.source.width
+            and group * pixels_of(b) + pixels_of(b) <= b.out.width
+        )
+
+    result: list[Span] = []
+    group = 0
+    while group < count:
+        stop = group + 1
+        while inside(group) and stop < count and inside(stop):
+            stop += 1
+        result.append(Span(group, stop, inside(group)))
+        group = stop
+    return result
+
+
+def gather(
+    b: StageBuilder,
+    rows: list[Any],
+    tile: Any,
+    span: Span,
+    group: Any,
+    pixel: int,
+    pairs: int,
+    name: str,
+) -> None:
+    """One pixel's window into the tile; runs of channels that stay in one half are loops."""
+    layer = b.layers[0]
+    dense = layer.op is ir.Op.DENSE
+    window = (len(rows), 1) if dense else layer.kernel
+    channels = b.source.channels * (b.source.width if dense else 1)
+    for ky in range(window[0]):
+        for kx in range(window[1]):
+            offset = 0 if dense else pixel * layer.stride[1] + kx - layer.pads[1]
+            edge = span.start * pixels_of(b) * layer.stride[1] + offset
+            outside = not dense and not span.interior and not 0 <= edge < b.source.width
+            column = group * (pixels_of(b) * layer.stride[1]) + offset
+            start = (ky * window[1] + kx) * channels
+            for half in (0, 1):
+                low, high = max(start, half * pairs), min(start + channels, (half + 1) * pairs)
+                if low >= high:
+                    continue
+                with (
+                    b.loop(high - low, "c") as c,
+                    b.block(f"{name}_{ky}_{kx}_{half}") as axis,
+                ):
+                    at = axis.spatial(high - low, c)
+                    channel = at + (low - start)
+                    if outside:
+                        value = b.script.int8(b.source.zero_point)
+                    elif dense:
+                        inner = b.source.channels
+                        value = rows[ky][channel % inner, channel // inner]
+                    else:
+                        value = rows[ky][channel, axis.spatial(b.source.width, column)]
+                    wide = b.script.cast(value, "int16")
+                    where = [0, at + (low - half * pairs), pixel, half]
+                    b.script.buffer_store(tile, wide, where)

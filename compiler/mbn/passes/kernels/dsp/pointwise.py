@@ -1,0 +1,199 @@
+"""The pointwise: weight streams, and the bodies that run through them.
+
+What enters: a StageBuilder, a filled tile, the output. What leaves: S-TIR, packed weights. Always
+holds: weights are one stream for each two output channels (runtime/kernels/dsp/pointwise.h).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.stage_builder import StageBuilder
+
+MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
+
+
+def pointwise_stream(
+    derived: ir.IntegerConstants, wide: bool = False, order: NDArray[np.intp] | None = None
+) -> NDArray[np.int32]:
+    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
+    last channel is paired with zeros. `wide`: weights as halfwords, two words a pair of input
+    channels. `order`: the input of each place of the tile, -1 for none. See
+    runtime/kernels/dsp/pointwise.h.
+    """
+    count = len(derived.weights)
+    weights = derived.weights.reshape(count, -1)
+    pairs, couples = up(weights.shape[1], 2), up(count, 2)
+    if order is not None:
+        weights = np.where(order >= 0, weights[:, order], 0)
+        pairs = len(order) // 2
+    padded = np.zeros((2 * couples, 2 * pairs), np.int8)
+    padded[:count, : weights.shape[1]] = weights
+    grouped = padded.reshape(couples, 2, 2, pairs)  # couple, n, half, j
+    if wide:
+        halves = np.ascontiguousarray(grouped.transpose(0, 3, 1, 2)).astype("<i2")
+        words = halves.reshape(couples, pairs * 4).view("<i4")
+    else:
+        quads = np.ascontiguousarray(grouped.transpose(0, 3, 2, 1)).reshape(couples, pairs * 4)
+        words = quads.view("<i4")
+
+    def table(values: NDArray[np.int32]) -> NDArray[np.int32]:
+        full = np.zeros(2 * couples, np.int32)
+        full[:count] = values
+        return full.reshape(couples, 2)
+
+    parts = [table(derived.bias), words, table(derived.doubled)]
+    parts += [table(word) for word in derived.words]
+    return np.concatenate(parts, axis=1).astype(np.int32)
+
+
+def straight(b: StageBuilder, index: int) -> bool:
+    """Whether one asm statement can run through a layer's couples: see couples.h."""
+    derived = b.derived[index]
+    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    deep = pixels_of(b) == SLOTS or derived.weights[0].size > 2  # the M7's begins with two pairs
+    return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
+
+
+def widens(b: StageBuilder, index: int) -> bool:
+    """Whether weights may be halfwords, one cycle less for 16 products: no body but the straight
+    ones reads them so."""
+    rest = b.band_rows * b.out.width % pixels_of(b)
+    alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
+    return pixels_of(b) == SLOTS and not alone and straight(b, index)
+
+
+def shared(b: StageBuilder, pixels: int) -> bool:
+    """Whether the one body for all shapes is called, instead of straight code for this one."""
+    least = ir.Sharing.POINTWISE if pixels == pixels_of(b) else ir.Sharing.REST
+    return b.variant.shared >= least
+
+
+class Pointwise:
+    """A layer's pointwise: its stream, and calls for groups of pixels.
+
+    tile: int16 [group][pair][pixel][half]; out: the band's rows, [row][channel][pixel]. `order`:
+    the input of each of the tile's places, low halves first, -1 for none (default: as they are).
+    """
+
+    def __init__(
+        self,
+        b: StageBuilder,
+        index: int,
+        tile: Any,
+        out: Any,
+        order: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.b, self.tile, self.out = b, tile, out
+        self.derived, self.index = b.derived[index], index
+        self.wide = b.variant.wide and widens(b, index)
+        self.stream = b.const(
+            "pointwise",
+            pointwise_stream(self.derived, self.wide, order),
+            "pointwise streams, two channels each",
+        )
+        self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
+        couples, words = (int(size) for size in self.stream.ty.shape)
+        self.couples = couples
+        self.reads = [tile[0 : self.groups, 0 : self.pairs, 0:SLOTS, 0:2]]
+        self.reads.append(self.stream[0:couples, 0:words])
+        self.writes = [out[0 : b.band_rows, 0 : b.out.channels, 0 : b.out.width]]
+
+    def band(self) -> None:
+        """All groups of the band."""
+        b, width, rows = self.b, self.b.out.width, self.b.band_rows
+        if row_pixels(b, width, rows) == width:
+            self._run(0, rows * width)
+            return
+        with b.loop(rows, "y") as y:  # each row ends in a group of its own width
+            self._run(y * up(width, pixels_of(self.b)), width)
+
+    def _run(self, start: Any, count: int) -> None:
+        """Groups from `start` on, of `count` pixels in all."""
+        full, rest = divmod(count, pixels_of(self.b))
+        if full:
+            with self.b.loop(full, "g") as g:
+                self.group(start + g, pixels_of(self.b))
+        if rest:
+            self.group(start + full, rest)
+
+    def group(self, number: Any, pixels: int) -> None:
+        """Group `number` of the band, of `pixels` pixels."""
+        count = self.b.out.channels
+        alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
+        first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0
+        if first:
+            self._straight(number, pixels, first)
+        for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
+            if start < stop:
+                with self.b.loop(stop - start, "n") as n:
+                    self._couple(n + start, number, pixels, channels)
+
+    def _place(self, number: Any) -> tuple[Any, Any, bool]:
+        """Row and column of a group's first pixel, and whether it may end in the next row."""
+        b, rows, width = self.b, self.b.band_rows, self.b.out.width
+        group = pixels_of(b)
+        if rows == 1:
+            return 0, number * group, False
+        pixel, of_row = number * group, row_pixels(b, width, rows)
+        return pixel // of_row, pixel % of_row, of_row == width and width % group != 0
+
+    def _bound(self, axis: Any, number: Any) -> tuple[Any, Any]:
+        """A group's number as an axis of the block, and its place in the tile."""
+        rows = self.b.band_rows
+        extent = up(rows * row_pixels(self.b, self.b.out.width, rows), pixels_of(self.b))
+        at = number if isinstance(number, int) else axis.spatial(extent, number)
+        return at, at if self.groups > 1 else 0
+
+    def _straight(self, number: Any, pixels: int, couples: int) -> None:
+        b, width = self.b, self.b.out.width
+        with b.block(f"couples{pixels}", self.reads, self.writes) as axis:
+            at, group = self._bound(axis, number)
+            row, x, crosses = self._place(at)
+            jump: Any = 0
+            if crosses and pixels == SLOTS:
+                ends_in_next = b.script.cast(x + SLOTS > width, "int32")
+                jump = ends_in_next * (b.out_row_bytes() - width)
+            where = [
+                b.address(self.tile, group, 0, 0, 0),
+                b.address(self.stream, 0, 0),
+                b.address(self.out, row, 0, x),
+            ]
+            if pixels_of(b) == 3 and not shared(b, pixels):
+                shape = [pixels, self.pairs, couples, b.out_plane_bytes()]
+                b.call("mbn_m7_couples", *where, *shape)
+                return
+            if shared(b, pixels):
+                shape = [self.pairs, couples, b.out_plane_bytes()]
+                b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == SLOTS))
+                return
+            shape = [self.pairs, int(self.wide), couples, b.out_plane_bytes()]
+            ends = [int(crosses), jump] if pixels == SLOTS else []
+            b.call(f"mbn_dsp_couples{pixels}", *where, *shape, *ends)
+
+    def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
+        b, derived, width = self.b, self.derived, self.b.out.width
+        with b.block(f"pointwise{pixels}x{channels}", self.reads, self.writes) as axis:
+            couple = axis.spatial(self.couples, n)
+            at, group = self._bound(axis, number)
+            row, x, crosses = self._place(at)
+            b.call(
+                "mbn_dsp_pointwise",
+                b.address(self.tile, group, 0, 0, 0),
+                b.address(self.stream, couple, 0),
+                b.address(self.out, row, couple * 2, x),
+                b.out_plane_bytes(),
+                self.pairs,
+                pixels,
+                channels,
+                width - x if crosses else pixels,
+                b.out_row_bytes() - width,
+                derived.shift,
+                derived.low,
+                derived.high,
+            )

@@ -1,0 +1,199 @@
+"""The DSP kernel set's stages.
+
+What enters: a StageBuilder. What leaves: S-TIR in it. Always holds: whatever fills the tile (a
+depthwise, im2col), the pointwise reads it; what the fast bodies can't express (other kernels than
+3x3, unusual padding, depth multipliers) fills the same tile by portable loops.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mbn.core import ir
+from mbn.passes.kernels import scalar
+from mbn.passes.kernels.dsp.depthwise import (
+    by_rows,
+    depthwise3x3,
+    depthwise_strips,
+    fast_depthwise,
+    serves_strips,
+)
+from mbn.passes.kernels.dsp.im2col import (
+    MOST_RUN,
+    gather,
+    group_spans,
+    interleave,
+    patch_order,
+    patches,
+)
+from mbn.passes.kernels.dsp.pointwise import Pointwise
+from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.stage_builder import Span, StageBuilder
+
+
+def block(b: StageBuilder) -> bool:
+    """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
+    depth = len(b.derived[0].weights)
+    groups = up(b.band_rows * row_pixels(b, b.out.width, b.band_rows), pixels_of(b))
+    pairs = up(depth, 2)
+    rows, out = b.in_rows(), b.out_band()
+    tile = b.scratch("tile", "int16", (groups, pairs, SLOTS, 2))
+    if serves_strips(b):
+        depthwise_strips(b, rows, tile, pairs)
+        how = "3x3 strips of half-aligned words, all channels"
+    elif fast_depthwise(b):
+        depthwise3x3(b, rows, tile, pairs)
+        how = "3x3 strips of aligned words"
+    else:
+        scalar.depthwise_row(
+            b, rows, lambda channel, x, value: _store_half(b, tile, channel, x, value, pairs)
+        )
+        how = "portable loops"
+    Pointwise(b, 1, tile, out).band()
+    b.reads_before_writing = True
+    b.decision = (
+        f"dsp: depthwise by {how}; pointwise {pixels_of(b)} pixels x 2 channels, {pairs} pairs; "
+        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels{_variant(b)}"
+    )
+    return True
+
+
+def _variant(b: StageBuilder) -> str:
+    """The variant in words, for the generated C."""
+    wide = "; weights as halfwords" if b.variant.wide else ""
+    shared = b.variant.shared is not ir.Sharing.NONE
+    return wide + (f"; shared bodies: {b.variant.shared.name.lower()}" if shared else "")
+
+
+def band_cycles(b: StageBuilder) -> dict[int, int]:
+    """Heights of a block's bands that the bodies serve, with estimated cycles of its map."""
+    return {rows: _cycles(b, rows) for rows in _heights(b)}
+
+
+def _heights(b: StageBuilder) -> list[int]:
+    """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
+    share groups two by two."""
+    height, width = b.out.height, b.out.width
+    rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
+    fills = width % SLOTS == 2
+    if pixels_of(b) != SLOTS:
+        fills = False  # every row begins a group, so that any number goes together
+    elif not fast_depthwise(b) or width % SLOTS == 1:
+        return [1]
+    tall = {2, height} if rolls else {2} if fills else set()
+    return [
+        1,
+        *(
+            rows
+            for rows in sorted(tall)
+            if 1 < rows <= MOST_LINES and height % rows == 0 and (rows % 2 == 0 or not fills)
+        ),
+    ]
+
+
+def _cycles(b: StageBuilder, rows: int) -> int:
+    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels. On
+    the M7, what a channel's rows share is all that differs."""
+    height, width = b.out.height, b.out.width
+    if pixels_of(b) != SLOTS:
+        return len(b.derived[0].weights) * height // rows * 30
+    depthwise = 19.0
+    if serves_strips(b):
+        depthwise = 21.0 if b.layers[0].stride != (1, 1) else {1: 18.5, 2: 15.5}.get(rows, 14.8)
+    pairs, couples = up(len(b.derived[0].weights), 2), up(b.out.channels, 2)
+    at_once = rows * width if row_pixels(b, width, rows) == width else width
+    full, rest = divmod(at_once, pixels_of(b))
+    left = {0: 0, 1: 7 * pairs + 60, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
+    groups = height * width // at_once * (full * (17 * pairs + 40) + left)
+    return int(height * width * len(b.derived[0].weights) * depthwise) + couples * groups
+
+
+def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pairs: int) -> None:
+    wide = b.script.cast(value, "int16")
+    at = [x // pixels_of(b), channel % pairs, x % pixels_of(b), channel // pairs]
+    b.script.buffer_store(tile, wide, at)
+
+
+def convolution(b: StageBuilder) -> bool:
+    """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    if not b.short_rounding:
+        return False
+    layer = b.layers[0]
+    taps = int(np.prod(b.derived[0].weights.shape[1:]))
+    image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE
+    image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
+    order = patch_order(layer, b.source.channels) if image else None
+    pairs = up(taps, 2) if order is None else len(order) // 2
+    rows, out = b.in_rows(), b.out_band()
+    tile = b.scratch("tile", "int16", (1, pairs, SLOTS, 2))
+    pointwise = Pointwise(b, 0, tile, out, order)
+    full = b.out.width // pixels_of(b)
+
+    def fill(number: int, span: Span, group: Any, pixels: int) -> None:
+        if image:
+            patches(b, rows, tile, span, group, pixels, f"patch{number}")
+        elif (
+            pixels_of(b) == SLOTS
+            and b.stage.kind is ir.StageKind.POINTWISE
+            and layer.stride[1] == 1
+        ):
+            interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
+        else:
+            for pixel in range(pixels):
+                gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
+
+    spans = group_spans(b)
+    whole = [span for span in spans if span.stop <= full]
+    if whole:
+        with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
+            for number, span in enumerate(whole):
+                with b.when(*span_test(span, g, full)):
+                    fill(number, span, g, pixels_of(b))
+            pointwise.group(g, pixels_of(b))
+    if full * pixels_of(b) < b.out.width:
+        fill(len(whole), spans[-1], full, b.out.width - full * pixels_of(b))
+        pointwise.group(full, b.out.width - full * pixels_of(b))
+    b.decision = (
+        f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
+        f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
+    )
+    return layer.op is not ir.Op.DEPTHWISE
+
+
+def span_test(span: Span, group: Any, count: int) -> list[Any]:
+    """Conditions under which a group is one of the span's."""
+    tests = []
+    if span.start > 0:
+        tests.append(group >= span.start)
+    if span.stop < count:
+        tests.append(group < span.stop)
+    return tests
+
+
+def pool(b: StageBuilder) -> bool:
+    """The average of whole maps, by the word."""
+    layer, derived = b.layers[0], b.derived[0]
+    whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
+    if not whole or derived.shift < 0:
+        return False
+    rows, out = b.in_rows(), b.out_row()
+    tables = b.requantiser(0, "pool")
+    channels, width = b.out.channels, b.source.width
+    sum_ = b.script.sblock_alloc_buffer((1,), "int32")
+    with b.loop(channels, "c") as c:
+        with b.block("bias"):
+            b.script.buffer_store(sum_, tables.bias[0], [0])
+        reads = [sum_[0:1], *(row[0:channels, 0:width] for row in rows)]
+        with b.block("sum", reads, [sum_[0:1]]) as axis:
+            channel = axis.spatial(channels, c)
+            for row in rows:
+                b.call("mbn_dsp_row_sum", b.address(sum_, 0), b.address(row, channel, 0), width)
+        with b.block("store") as axis:
+            channel = axis.spatial(channels, c)
+            b.script.buffer_store(out, b.requantised(sum_[0], tables, 0), [channel, 0])
+    b.decision = "dsp: sums of whole maps, two values an instruction"
+    return True

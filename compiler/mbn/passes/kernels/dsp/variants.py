@@ -1,0 +1,77 @@
+"""Which variants the DSP kernel set offers for a stage, and which of them goes unmeasured.
+
+What enters: a StageBuilder. What leaves: variants. Always holds: every variant offered makes other
+code than the plain one, and the same bits; `TABLE` is what is believed of them without a
+measurement.
+"""
+
+from __future__ import annotations
+
+from mbn.core import ir
+from mbn.passes.kernels.dsp.depthwise import goes_by_rows
+from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
+from mbn.passes.kernels.dsp.pointwise import straight, widens
+from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
+
+# Of each way to optimise: cycles that a byte of widened weights must save in an inference, and what
+# is shared. Deep sums lose least by a shared body, and groups of three pixels are few.
+TABLE = {
+    "speed": (6, ir.Sharing.NONE),
+    "balanced": (9, ir.Sharing.REST),
+    "size": (1 << 30, ir.Sharing.ALL),
+}
+DEEP_PAIRS = 64
+
+
+def offered(b: StageBuilder) -> list[ir.Variant]:
+    """The plain one first."""
+    index = len(b.derived) - 1
+    if b.stage.kind is ir.StageKind.POOL or not straight(b, index):
+        return [PLAIN]
+    sizes = group_sizes(b)
+    found = [PLAIN]
+    if widens(b, index):
+        found.append(ir.Variant(wide=True))
+    if len(sizes) > 1 and (3 in sizes or pixels_of(b) != SLOTS):
+        found.append(ir.Variant(shared=ir.Sharing.REST))
+    if max(sizes) >= 3:
+        found.append(ir.Variant(shared=ir.Sharing.POINTWISE))
+    if _all_is_more(b):
+        found.append(ir.Variant(shared=ir.Sharing.ALL))
+    return found
+
+
+def preferred(b: StageBuilder, optimise: str) -> ir.Variant:
+    """One of those offered, unmeasured."""
+    index = len(b.derived) - 1
+    gain, sharing = TABLE[optimise]
+    given = offered(b)
+    if sharing is ir.Sharing.REST:
+        deep = up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
+        threes = 3 in group_sizes(b) and SLOTS not in group_sizes(b)
+        sharing = ir.Sharing.NONE if not deep else ir.Sharing.POINTWISE if threes else sharing
+    shared = [one for one in given if one.shared <= sharing and not one.wide]
+    variant = max(shared, key=lambda one: one.shared)
+    if variant == PLAIN and b.out.height * b.out.width // 16 >= gain:
+        return next((one for one in given if one.wide), variant)
+    return variant
+
+
+def group_sizes(b: StageBuilder) -> set[int]:
+    """Pixels of the groups that a band falls into."""
+    width, rows = b.out.width, b.band_rows
+    full, rest = divmod(
+        rows * width if row_pixels(b, width, rows) == width else width, pixels_of(b)
+    )
+    return ({pixels_of(b)} if full else set()) | ({rest} if rest else set())
+
+
+def _all_is_more(b: StageBuilder) -> bool:
+    """Whether sharing all shares more than the pointwise."""
+    if b.stage.kind is ir.StageKind.BLOCK:
+        return goes_by_rows(b)
+    layer = b.layers[0]
+    image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE
+    run = layer.kernel[1] * b.source.channels
+    return image and (layer.kernel[0], run) == SHARED_WINDOW

@@ -1,0 +1,426 @@
+"""The portable kernel set: every kind of stage, any shape, any core, and the host.
+
+What enters: a StageBuilder. What leaves: S-TIR in it. Always holds: a convolution is taken in
+blocks of up to three pixels by two channels (runtime/kernels/scalar/blocked.h), whose bytes it
+finds in the input rows themselves (1x1), in gathered windows, or in the tile of one row that a
+block's depthwise fills; windows and tiles are [group of pixels][tap][pixel], without gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.core import ir
+from mbn.passes.kernels.stage_builder import Requantiser, Span, StageBuilder, spans
+
+Store = Callable[[Any, Any, Any], None]  # channel, pixel, int8 value
+
+PIXELS, CHANNELS = 3, 2  # of one block: six sums, and what they need, fit the registers
+
+
+@dataclass(frozen=True)
+class Run:
+    """Groups of `pixels` neighbouring output pixels that see the map's edges alike."""
+
+    start: int  # the first group's first pixel
+    count: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Where a group's values are: of tap k and pixel p at byte k * step + p * across from `at`,
+    which takes the group's first pixel."""
+
+    buffer: Any
+    at: Callable[[Any], tuple[Any, ...]]
+    step: int
+    across: int
+
+
+def groups(width: int) -> list[tuple[int, int]]:
+    """Start and size of each group of a row; four pixels are two and two, not three and one."""
+    found, start = [], 0
+    while start < width:
+        left = width - start
+        size = 2 if left in (2, 4) else min(PIXELS, left)
+        found.append((start, size))
+        start += size
+    return found
+
+
+def runs(b: StageBuilder, width: int, kernel: int) -> list[Run]:
+    """The groups of the first layer's output row, equal neighbours inside the map as one run."""
+    result: list[Run] = []
+    alike = False
+    for start, size in groups(width):
+        inside = kernel == 1 or not any(_outside(b, start, size, kernel))
+        last = result[-1] if result else None
+        if last and alike and inside and last.pixels == size:
+            result[-1] = Run(last.start, last.count + 1, size)
+        else:
+            result.append(Run(start, 1, size))
+        alike = inside
+    return result
+
+
+def _outside(b: StageBuilder, start: int, pixels: int, kernel: int) -> tuple[int, int]:
+    """How many of the columns that a group sees lie left and right of the map."""
+    layer = b.layers[0]
+    first = start * layer.stride[1] - layer.pads[1]
+    stop = first + (pixels - 1) * layer.stride[1] + kernel
+    columns = stop - first
+    return min(columns, max(0, -first)), min(columns, max(0, stop - b.source.width))
+
+
+def convolution(b: StageBuilder) -> bool:
+    """Any convolution with groups 1, pointwise and dense included."""
+    layer = b.layers[0]
+    rows, out = b.in_rows(), b.out_row()
+    taps = b.derived[0].weights[0].size
+    dense = layer.op is ir.Op.DENSE
+    direct = b.source.width == 1 == len(rows) if dense else layer.kernel == (1, 1)
+    direct = direct and not any(layer.pads)
+    if direct:
+        between, beside = b.in_layout().strides
+        stride = layer.stride[1]
+        source = Taps(rows[0], lambda x: (0, x * stride), between, beside * stride)
+        body = Blocks(b, 0, "conv", out, source)
+        for run in runs(b, b.out.width, 1):
+            body.run(run)
+        b.decision = f"scalar: {PIXELS} pixels x {CHANNELS} channels, {taps} taps in place"
+        return True
+    patch = b.scratch("patch", "int8", (taps * min(PIXELS, b.out.width),))
+    kernel = 1 if dense else layer.kernel[1]
+    body = Blocks(b, 0, "conv", out, Taps(patch, lambda _x: (0,), 0, 1))
+    for run in runs(b, b.out.width, kernel):
+        with b.loop(run.count, "g") as g:
+            start = run.start + g * run.pixels
+            if dense:
+                _gather_map(b, rows, patch)
+            else:
+                _gather_group(b, rows, patch, run, start)
+            body.group(run, start)
+    b.decision = f"scalar: {PIXELS} pixels x {CHANNELS} channels, windows of {taps} gathered"
+    return True
+
+
+def _gather_map(b: StageBuilder, rows: list[Any], patch: Any) -> None:
+    """A dense layer's input in the canonical order: row, pixel, channel."""
+    width, channels = b.source.width, b.source.channels
+    for y, row in enumerate(rows):
+        with b.loop(width, "x") as x, b.loop(channels, "c") as c, b.block(f"map{y}") as axis:
+            at, channel = axis.spatial(width, x), axis.spatial(channels, c)
+            b.script.buffer_store(patch, row[channel, at], [(y * width + at) * channels + channel])
+
+
+def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start: Any) -> None:
+    """Copies a group's windows: kernel row, column, channel, pixel."""
+    layer, width, channels = b.layers[0], b.source.width, b.source.channels
+    between, beside = b.in_layout().strides
+    across = layer.kernel[1]
+    for ky, row in enumerate(rows):
+        reads, writes = [row[0:channels, 0:width]], [patch[0 : int(patch.ty.shape[0])]]
+        with b.block(f"gather{run.start}_{ky}", reads, writes) as axis:
+            first = axis.spatial(b.out.width, start)
+            for pixel in range(run.pixels):
+                left, right = _outside(b, run.start + pixel, 1, across)
+                inside = across - left - right
+
+                def place(kx: int, ky: int = ky, pixel: int = pixel) -> Any:
+                    tap = (ky * across + kx) * channels
+                    return b.address(patch, tap * run.pixels + pixel)
+
+                for kx, count in ((0, left), (across - right, right)):
+                    if count:
+                        zero = b.source.zero_point
+                        b.call("mbn_scalar_fill", place(kx), count * channels, run.pixels, zero)
+                column = (first + pixel) * layer.stride[1] - layer.pads[1]
+                # an interleaved row is one run of bytes, of a planar one each column is
+                whole = between == 1 and beside == channels
+                for kx in range(left, left + max(0, inside), inside if whole else 1):
+                    count = inside * channels if whole else channels
+                    where = b.address(row, 0, column + kx)
+                    b.call("mbn_scalar_gather", where, place(kx), count, between, run.pixels)
+
+
+class Blocks:
+    """A layer of groups 1 as blocks of pixels by channels: its weights, and calls for groups."""
+
+    def __init__(self, b: StageBuilder, index: int, prefix: str, out: Any, taps: Taps) -> None:
+        self.b, self.out, self.source = b, out, taps
+        weights = b.derived[index].weights
+        self.taps = weights[0].size
+        self.table = b.const("weights", in_couples(weights), "pairs of channels, (kh, kw, C) x 2")
+        self.tables = b.requantiser(index, prefix)
+
+    def run(self, run: Run) -> None:
+        """All groups of a run."""
+        with self.b.loop(run.count, "g") as g:
+            self.group(run, run.start + g * run.pixels)
+
+    def group(self, run: Run, start: Any) -> None:
+        """All channels of the group that begins at pixel `start`."""
+        count = self.b.out.channels
+        if count >= CHANNELS:
+            with self.b.loop(count // CHANNELS, "n") as n:
+                self._block(run, start, n * CHANNELS, CHANNELS)
+        if count % CHANNELS:
+            self._block(run, start, count - 1, 1)
+
+    def _block(self, run: Run, start: Any, channel: Any, channels: int) -> None:
+        b, source, out = self.b, self.source, self.out
+        reads = [whole(each) for each in (source.buffer, self.table, self.tables.bias)]
+        reads += [whole(word) for word in self.tables.words]
+        with b.block(f"block{run.start}_{channels}", reads, [whole(out)]) as axis:
+            x = axis.spatial(b.out.width, start)
+            n = axis.spatial(b.out.channels, channel)
+            step, across = source.step or run.pixels, source.across
+            b.call(
+                "mbn_scalar_block",
+                b.address(source.buffer, *source.at(x)),
+                b.address(self.table, n * self.taps),
+                *requantising(b, self.tables, n),
+                b.address(out, n, x),
+                *(self.taps, step, across, run.pixels, channels, b.out_plane_bytes()),
+                *ends(self.tables.derived),
+            )
+
+
+def in_couples(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weights of two channels side by side, tap by tap; a last odd channel as it is. Flat."""
+    rows = weights.reshape(len(weights), -1)
+    even = len(rows) // CHANNELS * CHANNELS
+    couples = rows[:even].reshape(-1, CHANNELS, rows.shape[1]).transpose(0, 2, 1)
+    return np.concatenate([couples.reshape(-1), rows[even:].reshape(-1)])
+
+
+def whole(buffer: Any) -> Any:
+    """The region of all of a buffer."""
+    return buffer[tuple(slice(0, int(size)) for size in buffer.ty.shape)]
+
+
+def requantising(b: StageBuilder, tables: Requantiser, channel: Any) -> tuple[Any, ...]:
+    """Addresses of bias, multiplier and two more words (any, where the rounding has fewer)."""
+    words = (tables.bias, *tables.words, *tables.words[:1] * (3 - len(tables.words)))
+    return tuple(b.address(word, channel) for word in words)
+
+
+def ends(derived: ir.IntegerConstants) -> tuple[int, int, int]:
+    """The constants of a body's end: shift, low, high."""
+    return int(derived.shift), int(derived.low), int(derived.high)
+
+
+def block(b: StageBuilder) -> bool:
+    """The paper's unit: depthwise into a tile of one row, pointwise out of it."""
+    depth = len(b.derived[0].weights)
+    rows, out = b.in_rows(), b.out_row()
+    tile = b.scratch("tile", "int8", (b.out.width * depth,))
+    if b.layers[0].kernel == (3, 3):
+        depthwise3x3(b, rows, tile, lambda run, c, x: (x * depth + c * run.pixels,))
+        how, taps = f"depthwise by {PIXELS} pixels", Taps(tile, lambda x: (x * depth,), 0, 1)
+    else:
+
+        def store(channel: Any, x: Any, value: Any) -> None:
+            b.script.buffer_store(tile, value, [x * depth + channel])
+
+        depthwise_row(b, rows, store)
+        how, taps = "depthwise by portable loops", Taps(tile, lambda x: (x * depth,), 1, depth)
+    body = Blocks(b, 1, "pointwise", out, taps)
+    for run in runs(b, b.out.width, 1):
+        body.run(run)
+    b.reads_before_writing = True
+    b.decision = (
+        f"scalar: {how}, tile of {b.out.width} pixels x {depth} channels, "
+        f"pointwise {PIXELS} pixels x {CHANNELS} channels"
+    )
+    return True
+
+
+def depthwise(b: StageBuilder) -> bool:
+    """A depthwise layer that stands alone, any kernel, stride, padding and multiplier."""
+    rows, out = b.in_rows(), b.out_row()
+    if b.layers[0].kernel == (3, 3):
+        depthwise3x3(b, rows, out, lambda _run, channel, x: (channel, x))
+        b.decision = f"scalar: {PIXELS} pixels of a channel at a time"
+        return True
+    depthwise_row(
+        b, rows, lambda channel, x, value: b.script.buffer_store(out, value, [channel, x])
+    )
+    b.decision = "scalar: channel by channel, taps unrolled"
+    return True
+
+
+def depthwise3x3(
+    b: StageBuilder, rows: list[Any], to: Any, place: Callable[[Run, Any, Any], tuple[Any, ...]]
+) -> None:
+    """One output row of the first layer, 3x3, by groups of pixels. `place`: of a run's group, by
+    channel and first pixel, the index in `to` from where its pixels lie side by side."""
+    layer, count = b.layers[0], len(b.derived[0].weights)
+    multiplier = count // b.source.channels
+    table = b.const("depthwise", b.derived[0].weights.reshape(-1), "depthwise, C x (kh, kw)")
+    tables = b.requantiser(0, "depthwise")
+    width = b.network.tensor(layer.output).width
+    reads = [whole(each) for each in (*rows, table, tables.bias, *tables.words)]
+    with b.loop(count, "c") as c:
+        for run in runs(b, width, 3):
+            left, right = _outside(b, run.start, run.pixels, 3)
+            name = f"depthwise{run.start}"
+            with b.loop(run.count, "g") as g, b.block(name, reads, [whole(to)]) as axis:
+                channel = axis.spatial(count, c)
+                x = axis.spatial(width, run.start + g * run.pixels)
+                first = x * layer.stride[1] + (left - layer.pads[1])
+                if left + right >= (run.pixels - 1) * layer.stride[1] + 3:
+                    first = 0  # nothing is read
+                b.call(
+                    "mbn_scalar_depthwise",
+                    *(b.address(row, channel // multiplier, first) for row in rows),
+                    b.address(table, channel * 9),
+                    *requantising(b, tables, channel),
+                    b.address(to, *place(run, channel, x)),
+                    *(layer.stride[1], b.in_layout().strides[1], run.pixels, left, right),
+                    b.source.zero_point,
+                    *ends(tables.derived),
+                )
+
+
+def depthwise_row(b: StageBuilder, rows: list[Any], store: Store) -> None:
+    """One output row of the stage's first layer, given to `store` value by value."""
+    layer = b.layers[0]
+    weights = b.derived[0].weights
+    count, (height, width) = len(weights), layer.kernel
+    multiplier = count // b.source.channels
+    table = b.const("depthwise", weights.reshape(count, height * width), "depthwise, C x (kh, kw)")
+    tables = b.requantiser(0, "depthwise")
+    row = spans(
+        b.network.tensor(layer.output).width,
+        b.source.width,
+        width,
+        layer.stride[1],
+        layer.pads[1],
+    )
+    with b.loop(count, "c") as c:
+        for index, span in enumerate(row):
+            with b.loop(span.stop - span.start, "x") as x, b.block(f"depthwise{index}") as axis:
+                channel = axis.spatial(count, c)
+                at = axis.spatial(span.stop, x + span.start)
+                total = tables.bias[channel]
+                for ky in range(height):
+                    for kx in range(width):
+                        value = _tap(b, rows[ky], channel // multiplier, at, span, kx)
+                        weight = b.script.cast(table[channel, ky * width + kx], "int32")
+                        total = total + value * weight
+                store(channel, at, b.requantised(total, tables, channel))
+
+
+def _edge(span: Span, layer: ir.Layer, kx: int) -> int:
+    """The input column of tap kx at an edge pixel (whose span is one wide)."""
+    return span.start * layer.stride[1] + kx - layer.pads[1]
+
+
+def _tap(b: StageBuilder, row: Any, channel: Any, at: Any, span: Span, kx: int) -> Any:
+    layer = b.layers[0]
+    if not span.interior and not 0 <= _edge(span, layer, kx) < b.source.width:
+        return b.script.int32(b.source.zero_point)
+    return b.script.cast(row[channel, at * layer.stride[1] + (kx - layer.pads[1])], "int32")
+
+
+def addition(b: StageBuilder) -> bool:
+    """Two maps of one shape, value by value."""
+    derived = b.addition()
+    if isinstance(derived, ir.TfliteAddition):
+        function, meaning = "mbn_scalar_add_tflite", "zero points, multipliers, shifts, clamp"
+        words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
+        words += [derived.low, derived.high]
+        numbers: tuple[int, ...] = ()
+    else:
+        function, meaning = "mbn_scalar_add", "m_a, m_b, C + half (low, high word)"
+        words = [derived.first, derived.second]
+        words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
+        numbers = (derived.shift, derived.low, derived.high)
+    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
+    (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
+    table = b.const("addition", packed, meaning)
+    width, channels = b.out.width, b.out.channels
+    strips = all(layout.strides[1] == 1 for layout in b.addend_layouts())  # not of the image
+    extents = (1, width) if strips else (width, 1)
+    with b.loop(channels, "c") as c, b.loop(extents[0], "x") as x:
+        reads = [row[0:channels, 0:width] for row in (first, second)]
+        with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
+            channel, at = axis.spatial(channels, c), axis.spatial(width, x)
+            rows = (b.address(row, channel, at) for row in (first, second, out))
+            b.call(function, *rows, extents[1], b.address(table, 0), *numbers)
+    b.decision = "scalar: sums in 64 bits, channel by channel"
+    return True
+
+
+def pool(b: StageBuilder) -> bool:
+    """Average pool without padding."""
+    layer = b.layers[0]
+    rows, out = b.in_rows(), b.out_row()
+    derived = b.derived[0]
+    tables = b.requantiser(0, "pool") if derived.shift >= 0 else None
+    channels, width = b.out.channels, b.out.width
+    sum_ = b.script.sblock_alloc_buffer((1,), "int32")
+    with b.loop(channels, "c") as c, b.loop(width, "x") as x:
+        with b.block("bias"):
+            b.script.buffer_store(sum_, tables.bias[0] if tables else b.script.int32(0), [0])
+        with b.loop(layer.kernel[1], "k") as k, b.block("sum") as axis:
+            channel, at = axis.spatial(channels, c), axis.spatial(width, x)
+            tap = axis.reduce(layer.kernel[1], k)
+            total = sum_[0]
+            for row in rows:
+                column = at * layer.stride[1] + tap
+                total = total + b.script.cast(row[channel, column], "int32")
+            b.script.buffer_store(sum_, total, [0])
+        with b.block("store") as axis:
+            channel, at = axis.spatial(channels, c), axis.spatial(width, x)
+            if tables:
+                value = b.requantised(sum_[0], tables, 0)
+            else:
+                count = b.script.int32(int(derived.offset[0]))
+                average = b.script.call_extern("int32", "mbn_average", sum_[0], count)
+                value = b.clamped(average, derived)
+            b.script.buffer_store(out, value, [channel, at])
+    b.decision = "scalar: sums in int32, channel by channel"
+    return True
+
+
+def softmax(b: StageBuilder) -> bool:
+    """Rounding `tflite`'s, over the channels of one pixel."""
+    derived, count = b.derived[0], b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    assert derived.exponent is not None
+    with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            "mbn_softmax",
+            b.address(row, 0, 0),
+            b.address(out, 0, 0),
+            count,
+            int(derived.multiplier[0]),
+            int(derived.exponent[0]),
+            int(derived.offset[0]),
+        )
+    b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
+    return True
+
+
+def normalise(b: StageBuilder) -> bool:
+    """One pixel's channels divided by their length."""
+    count = b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    with b.block("normalise", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            "mbn_normalise",
+            b.address(row, 0, 0),
+            b.address(out, 0, 0),
+            count,
+            b.source.zero_point,
+        )
+    b.decision = "scalar: a division and a square root a value, in 32 bits"
+    return True

@@ -1,0 +1,278 @@
+"""What every kernel builder is given: a stage's rows, scratch, constants and arithmetic.
+
+What enters: a stage and what a builder emits. What leaves: `StageCode`: C text, packed constants,
+and which argument each C parameter takes. Always holds: rows are logical (channel, pixel) buffers
+whose strides are the layout's; all values that shape the code (sizes, clamps, shifts, the zero
+point of the padding) are constants in it, so that equal code may serve several stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.arithmetic import single as arithmetic
+from mbn.core import ir
+from mbn.passes.kernels import tir
+from mbn.passes.kernels.layout import RowLayout, row_layout
+
+PLAIN = ir.Variant()
+PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A table in flash. `meaning` becomes its comment."""
+
+    name: str
+    values: NDArray[Any]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a C parameter is given: row `index` of in/out, scratch at byte `index`, or a table."""
+
+    role: str  # in, out, scratch, const
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class StageCode:
+    """One stage's kernel. Bytes are of the target."""
+
+    stage: ir.Stage
+    function: tir.CFunction
+    arguments: tuple[Argument, ...]
+    constants: tuple[Constant, ...]
+    scratch_bytes: int
+    decision: str  # which kernel and schedule, for people
+
+    @property
+    def weights_bytes(self) -> int:
+        return sum(int(constant.values.nbytes) for constant in self.constants)
+
+
+class StageBuilder(tir.Builder):
+    """Emits one stage's kernel; see the head of this file."""
+
+    def __init__(
+        self,
+        network: ir.Network,
+        stage: ir.Stage,
+        kernel_set: str,
+        variant: ir.Variant = PLAIN,
+        band_rows: int = 1,
+    ) -> None:
+        super().__init__()
+        self.network, self.stage = network, stage
+        self.kernel_set, self.variant = kernel_set, variant
+        self.layers = [network.layers[index] for index in stage.layers]
+        self.source = network.stage_input(stage)
+        self.out = network.stage_output(stage)
+        self.constants: list[Constant] = []
+        self.arguments: list[Argument] = []
+        self.scratch_bytes = 0
+        self.band_rows = band_rows  # output rows of one call; divides the output's height
+        self.reads_before_writing = False
+        self.decision = ""
+        self.schedule: Callable[[Any], None] = lambda _schedule: None
+        self.derived = [
+            layer.constants or arithmetic.derive_in(network, layer)
+            for layer in self.layers
+            if layer.second is None
+        ]
+
+    @property
+    def short_rounding(self) -> bool:
+        """Whether the fast sets' bodies can requantise: not in `tflite` where a multiplier is
+        half or more, or a sum too large."""
+        return all(derived.shift != ir.TFLITE_ANY for derived in self.derived)
+
+    # -- parameters --------------------------------------------------------------------------
+
+    @property
+    def kernel_rows(self) -> int:
+        """Input rows of one output row; a dense layer reads the whole map."""
+        first = self.layers[0]
+        return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
+
+    def addition(self) -> ir.AdditionConstants | ir.TfliteAddition:
+        """The integers of the stage's addition."""
+        layer = self.layers[0]
+        return layer.addition or arithmetic.derive_addition_in(self.network, layer)
+
+    def in_layout(self) -> RowLayout:
+        return self._layout(self.source)
+
+    def addend_layouts(self) -> tuple[RowLayout, ...]:
+        return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
+
+    def _layout(self, tensor: ir.Tensor) -> RowLayout:
+        return row_layout(tensor, is_input=tensor is self.network.input)
+
+    def second_row(self) -> Any:
+        """An addition's other row; the driver puts it behind the window."""
+        layout = self.addend_layouts()[1]
+        self.arguments.append(Argument("in", self.kernel_rows))
+        return self.arg("second", "int8", (layout.channels, layout.width), layout.strides)
+
+    def in_rows(self) -> list[Any]:
+        """The window's rows, each a (channel, pixel) buffer."""
+        layout = self.in_layout()
+        rows = []
+        for index in range((self.band_rows - 1) * self.layers[0].stride[0] + self.kernel_rows):
+            self.arguments.append(Argument("in", index))
+            rows.append(
+                self.arg(f"in{index}", "int8", (layout.channels, layout.width), layout.strides)
+            )
+        return rows
+
+    def out_row(self) -> Any:
+        """The output row as a (channel, pixel) buffer."""
+        layout = row_layout(self.out, is_input=False)
+        self.arguments.append(Argument("out", 0))
+        shape = (layout.channels, layout.width)
+        return self.arg("out", "int8", shape, layout.strides, writable=True)
+
+    def out_band(self) -> Any:
+        """The band's output rows, (row, channel, pixel): the plan keeps them together."""
+        layout = row_layout(self.out, is_input=False)
+        self.arguments.append(Argument("out", 0))
+        shape = (self.band_rows, layout.channels, layout.width)
+        strides = (layout.row_bytes, *layout.strides)
+        return self.arg("out", "int8", shape, strides, writable=True)
+
+    def out_row_bytes(self) -> int:
+        return row_layout(self.out, is_input=False).row_bytes
+
+    def out_plane_bytes(self) -> int:
+        return row_layout(self.out, is_input=False).plane_bytes
+
+    def scratch(self, name: str, dtype: str, shape: Sequence[int]) -> Any:
+        """A buffer in the stage's scratch, 8-byte aligned; lives for one call."""
+        size_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.arguments.append(Argument("scratch", self.scratch_bytes))
+        self.scratch_bytes += (size_bytes + 7) // 8 * 8
+        return self.arg(name, dtype, shape, writable=True)
+
+    def const(self, name: str, values: NDArray[Any], meaning: str) -> Any:
+        """A table in flash; one parameter of the kernel."""
+        self.arguments.append(Argument("const", len(self.constants)))
+        self.constants.append(Constant(name, np.ascontiguousarray(values), meaning))
+        return self.arg(name, str(values.dtype), values.shape)
+
+    # -- statements --------------------------------------------------------------------------
+
+    def loop(self, extent: int, name: str) -> Any:
+        """A serial loop over 0 .. extent - 1, as a context manager that yields its variable."""
+        return tir.named_loop(self.script, extent, name)
+
+    def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
+        """The int8 expression of an accumulator of `channel`."""
+        script, derived = self.script, tables.derived
+        function, arguments = "mbn_requantise", [word[channel] for word in tables.words]
+        if derived.shift > 0:
+            function = "mbn_requantise_shift"
+            arguments.append(script.int32(derived.shift))
+        elif derived.shift < 0:
+            short = derived.shift == ir.TFLITE
+            function = "mbn_requantise_tflite" if short else "mbn_requantise_tflite_any"
+        value = script.call_extern("int32", function, accumulator, *arguments)
+        return self.clamped(value, derived)
+
+    def clamped(self, value: Any, derived: ir.IntegerConstants) -> Any:
+        """The int8 expression of a rounded value."""
+        script = self.script
+        low, high = script.int32(derived.low), script.int32(derived.high)
+        return script.cast(script.max(script.min(value, high), low), "int8")
+
+    def requantiser(self, index: int, prefix: str) -> Requantiser:
+        """Declares the tables of layer `index`: bias, multipliers, what else its rounding takes."""
+        derived = self.derived[index]
+        bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
+        if derived.exponent is None:
+            names = [("doubled", derived.doubled, "2 m, the multiplier doubled")]
+            names += [("offset", word, "Z, added after the shift") for word in derived.words]
+        else:
+            about = ("zero points, and halves where they fit", "right shifts + 256 * left ones")
+            names = [("multiplier", derived.multiplier, "Q31 multipliers")]
+            names += [
+                (name, word, meaning)
+                for name, word, meaning in zip(
+                    ("offset", "exponent"), derived.words, about, strict=True
+                )
+            ]
+        words = [self.const(f"{prefix}_{name}", word, about) for name, word, about in names]
+        return Requantiser(derived, bias, tuple(words))
+
+    # -- result ------------------------------------------------------------------------------
+
+    def emitted(self, emit: Callable[[StageBuilder], bool]) -> Any:
+        """Runs a builder: the S-TIR function, or None if it does not serve this shape."""
+        served = True
+
+        def body(_builder: tir.Builder) -> None:
+            nonlocal served
+            served = emit(self)
+
+        function = tir.build_with(self, body)
+        return function if served else None
+
+    def build(self, emit: Callable[[StageBuilder], bool]) -> StageCode | None:
+        """Runs a builder and lowers what it emits; None if it does not serve this shape."""
+        function = self.emitted(emit)
+        if function is None:
+            return None
+        scheduled = tir.schedule_of(function)
+        self.schedule(scheduled)
+        text = tir.to_c(scheduled.mod["main"], tuple(self.params), PLACEHOLDER)
+        return StageCode(
+            stage=self.stage,
+            function=text,
+            arguments=tuple(self.arguments),
+            constants=tuple(self.constants),
+            scratch_bytes=self.scratch_bytes,
+            decision=self.decision,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Requantiser:
+    """The buffers that turn a layer's accumulators into int8."""
+
+    derived: ir.IntegerConstants
+    bias: Any
+    words: tuple[Any, ...]  # one value a channel each
+
+
+@dataclass(frozen=True)
+class Span:
+    """Output pixels start .. stop - 1 that see the map's edges alike."""
+
+    start: int
+    stop: int
+    interior: bool
+
+
+def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int) -> list[Span]:
+    """Splits a row into edge pixels, one by one, and the run whose windows lie in the map."""
+
+    def inside(x: int) -> bool:
+        first = x * stride - pad_left
+        return first >= 0 and first + kernel <= in_width
+
+    result: list[Span] = []
+    x = 0
+    while x < out_width:
+        stop = x + 1
+        if inside(x):
+            while stop < out_width and inside(stop):
+                stop += 1
+        result.append(Span(x, stop, inside(x)))
+        x = stop
+    return result

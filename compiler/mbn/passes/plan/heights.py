@@ -1,0 +1,110 @@
+"""Chooses the height of each stage's bands: taller ones are faster and take more memory.
+
+What enters: stages' needs with the options that their kernels have, row shapes, the input mode, a
+budget. What leaves: the needs with chosen heights, and their plan. Always holds: the arena is
+within the budget; without one, it is the least that the search finds, or `slack` times that. An
+option is taken only if the plan search still finds room: the largest savings are tried first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mbn.core import ir
+from mbn.core.errors import PlanError
+from mbn.passes.plan.lifetimes import lifetimes, live_bytes
+from mbn.passes.plan.planner import ALIGN, make_plan, plan_within
+from mbn.passes.plan.replay import replay
+
+Needs = tuple[ir.StageNeeds, ...]
+
+
+def plan_bands(
+    stages: Sequence[ir.StageNeeds],
+    options: Sequence[Sequence[ir.BandOption]],
+    shapes: Sequence[ir.RowShape],
+    mode: ir.InputMode,
+    *,
+    budget_bytes: int | None = None,
+    slack: float = 1.0,
+    memories: tuple[int, ...] = (),
+) -> tuple[Needs, ir.Plan]:
+    """The fastest plan within the budget, or within `slack` times the least arena.
+
+    options: of each stage, one or more. memories: the sizes of one or two in which the arena may
+    lie; the second is used only where the first is too small (an arena that fits neither is still
+    planned: it is for others to refuse). A budget of 0 asks for the least arena. Raises PlanError
+    where the budget is below the least.
+    """
+    chosen = tuple(
+        _with(stage, min(of_stage, key=lambda option: (option.scratch_bytes, option.rows)))
+        for stage, of_stage in zip(stages, options, strict=True)
+    )
+    plan = make_plan(chosen, shapes, mode)
+    if budget_bytes and budget_bytes < plan.arena_bytes:
+        raise _below_least(budget_bytes, plan, chosen, shapes)
+    if len(memories) == 2 and plan.arena_bytes > memories[0]:
+        near, both = memories[0] // ALIGN * ALIGN, sum(memories)
+        split = plan_within(chosen, shapes, mode, both, near)
+        if split is not None:
+            plan = make_plan(chosen, shapes, mode, at_most=both, near_bytes=near)
+            if budget_bytes and budget_bytes < plan.arena_bytes:
+                raise _below_least(budget_bytes, plan, chosen, shapes)
+            return chosen, plan
+    limit = budget_bytes or int(plan.arena_bytes * (1 if budget_bytes == 0 else slack))
+    if memories and plan.arena_bytes <= memories[0]:
+        limit = min(limit, memories[0])
+    for index, option in _upgrades(chosen, options):
+        if option.rows == chosen[index].band_rows:
+            continue
+        taller = (*chosen[:index], _with(chosen[index], option), *chosen[index + 1 :])
+        if plan_within(taller, shapes, mode, limit) is not None:
+            chosen = taller
+    return chosen, make_plan(chosen, shapes, mode, at_most=limit)
+
+
+def _with(stage: ir.StageNeeds, option: ir.BandOption) -> ir.StageNeeds:
+    return replace(
+        stage,
+        band_rows=option.rows,
+        scratch_bytes=option.scratch_bytes,
+        reads_before_writing=option.reads_before_writing,
+    )
+
+
+def _upgrades(
+    chosen: Needs, options: Sequence[Sequence[ir.BandOption]]
+) -> list[tuple[int, ir.BandOption]]:
+    """Faster options than the chosen ones: stages in the order of what their fastest saves, of a
+    stage the slower ones first (the last that fits stays)."""
+    saved: list[tuple[float, int, list[ir.BandOption]]] = []
+    for index, (stage, of_stage) in enumerate(zip(chosen, options, strict=True)):
+        now = next(option for option in of_stage if option.rows == stage.band_rows)
+        faster = [option for option in of_stage if option.cost < now.cost]
+        faster.sort(key=lambda option: (-option.cost, option.rows))
+        if faster:
+            saved.append((now.cost - faster[-1].cost, index, faster))
+    saved.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [(index, option) for _, index, faster in saved for option in faster]
+
+
+def _below_least(
+    budget_bytes: int, plan: ir.Plan, stages: Needs, shapes: Sequence[ir.RowShape]
+) -> PlanError:
+    """Says the least arena, and what lives at its peak."""
+    pieces, count = lifetimes(plan, stages, shapes)
+    live = live_bytes(pieces, count)
+    peak = live.index(max(live))
+    bands = list(replay(stages, shapes, plan.segments, plan.mode))
+    there = sorted(
+        (piece for piece in pieces if piece.first <= peak <= piece.last),
+        key=lambda piece: -piece.size_bytes,
+    )
+    parts = ", ".join(f"{piece.kind} {piece.index}: {piece.size_bytes:,}" for piece in there[:4])
+    return PlanError(
+        f"no plan within {budget_bytes:,} bytes: the least arena is {plan.arena_bytes:,} bytes, "
+        f"set by stage {max(0, bands[peak].stage)} ({parts} bytes)",
+        wanted=f"--ram-budget {plan.arena_bytes} or more",
+        advice="A smaller --alpha or --resolution needs less",
+    )

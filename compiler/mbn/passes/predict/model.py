@@ -1,0 +1,110 @@
+"""Cycles by stage from the fitted coefficients, and each stage's floor.
+
+What enters: coefficients.json (benchmarks/predict.py --fit writes it), a core, a network, its
+bands. What leaves: a `Prediction`, or None where the core was not fitted, or with other kernels.
+Always holds: cycles are those that emulation would model for zero-wait memory, with the error that
+the file states, as measured on networks that were not used for the fit; a kind of stage that was
+not fitted has none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from mbn.core import ir
+from mbn.core.target import Board, Core
+from mbn.passes.predict.features import Features, driver_features, stage_features
+from mbn.passes.predict.waits import Times, milliseconds
+
+FILE_NAME = "coefficients.json"
+DRIVER = "driver"
+# Multiply-accumulates a cycle at best. M0+ and M3: MUL and ADD, or MLA in two cycles. M4, M33
+# (DDI 0439) and M7: one SMLAD of two products. M55: VMLADAV of 16 products in two beats (101051).
+MACS_PER_CYCLE = {
+    "cortex-m0plus": 0.5,
+    "cortex-m3": 0.5,
+    "cortex-m4f": 2.0,
+    "cortex-m33": 2.0,
+    "cortex-m7": 2.0,
+    "cortex-m55": 8.0,
+}
+
+
+@dataclass(frozen=True)
+class StagePrediction:
+    """`cycles`: None where the kind was not fitted. `floor`: no kernel can be faster. `measured`:
+    by the tuner, in emulation or on a board; otherwise by the fitted model."""
+
+    cycles: int | None
+    floor: int
+    measured: bool = False
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One inference. `total` has the driver, and the stages that are known (`unknown` are not).
+    `error_percent` is the largest of a whole network among those not used for the fit."""
+
+    stages: tuple[StagePrediction, ...]
+    total: int
+    unknown: int
+    mean_error_percent: float
+    error_percent: float
+    instructions_per_cycle: float
+
+    def times(self, macs: int, board: Board) -> Times | None:
+        """Milliseconds on the board; None without a clock."""
+        instructions = self.total * self.instructions_per_cycle
+        return milliseconds(self.total, macs, instructions, board)
+
+
+@cache
+def load() -> Mapping[str, Any]:
+    """coefficients.json by core."""
+    text = resources.files("mbn.passes.predict").joinpath(FILE_NAME).read_text(encoding="utf-8")
+    cores: dict[str, Any] = json.loads(text)["cores"]
+    return cores
+
+
+def predict(
+    core: Core,
+    network: ir.Network,
+    options: Sequence[ir.BandOption],
+    fitted: Mapping[str, Any] | None = None,
+) -> Prediction | None:
+    """Predicts one inference, image rows streamed. `network` as it is computed (constant channels
+    removed or not), `options` how its stages are built: those that were measured are taken by it.
+    `fitted`: other coefficients."""
+    found = (load() if fitted is None else fitted).get(core.name)
+    if found is None or found["kernels"] != core.kernels:
+        return None
+    known: dict[str, dict[str, float]] = found["coefficients"]
+    stages = []
+    for stage, option in zip(network.stages, options, strict=True):
+        counts = stage_features(network, stage, option.rows, core.kernels)
+        fit = _cycles(known, str(stage.kind), counts)
+        cycles = option.cycles if option.measured else fit
+        floor = math.ceil(network.stage_macs(stage) / MACS_PER_CYCLE[core.name])
+        stages.append(StagePrediction(cycles, floor, option.measured))
+    bands = [option.rows for option in options]
+    driver = _cycles(known, DRIVER, driver_features(network, bands)) or 0
+    return Prediction(
+        tuple(stages),
+        driver + sum(stage.cycles or 0 for stage in stages),
+        sum(stage.cycles is None for stage in stages),
+        found["held_out"]["mean_percent"],
+        found["held_out"]["largest_percent"],
+        found["instructions_per_cycle"],
+    )
+
+
+def _cycles(known: Mapping[str, Mapping[str, float]], kind: str, counts: Features) -> int | None:
+    if kind not in known:
+        return None
+    return round(sum(known[kind].get(name, 0.0) * count for name, count in counts.items()))

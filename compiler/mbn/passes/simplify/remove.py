@@ -1,0 +1,135 @@
+"""Removes channels that are constant, or that nobody reads, exactly.
+
+What enters: a network with derived constants. What leaves: a smaller network and, for each stage,
+which channels of its full output are kept and what the others hold. Always holds: every value
+that remains is the same integer as before; a removed constant's products are in its readers'
+biases; the network's results keep all their channels. A constant that a padded window reads stays
+unless it equals the zero point: at the border its products would differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.arithmetic.single import resettled
+from mbn.core import ir
+from mbn.passes.simplify.intervals import Ranges, ranges_of
+
+Kept = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Simplified:
+    """The smaller network, and `channels` for each of its stages."""
+
+    network: ir.Network
+    channels: tuple[ir.StageChannels, ...]
+
+
+def remove_constants(network: ir.Network) -> Simplified:
+    """The pass; see the head of this file. Layers must carry their constants."""
+    ranges = ranges_of(network)
+    kept = _live(network, ranges)
+    layers = tuple(_smaller(network, layer, ranges, kept) for layer in network.layers)
+    tensors = tuple(
+        replace(tensor, channels=int(kept[tensor.name].sum())) for tensor in network.tensors
+    )
+    smaller = replace(network, tensors=tensors, layers=layers)
+    channels = tuple(
+        ir.StageChannels(
+            np.flatnonzero(kept[name]),
+            np.where(ranges[name].constant, ranges[name].low, ir.UNREAD).astype(np.int16),
+        )
+        for name in (network.layers[stage.layers[-1]].output for stage in network.stages)
+    )
+    return Simplified(smaller, channels)
+
+
+def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
+    """Channels that must be computed: what the result needs, and what comes with it."""
+    kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
+    kept[network.input.name][:] = True  # the caller brings whole pixels
+    for output in network.outputs:
+        kept[output.name][:] = True
+    while True:  # what one reader adds, another one's siblings may need: only ever more
+        before = sum(int(channels.sum()) for channels in kept.values())
+        for layer in reversed(network.layers):
+            for name in layer.inputs:
+                tensor = network.tensor(name)
+                read = _read(layer, tensor, kept[layer.output])
+                kept[name] |= read & ~_foldable(layer, tensor, ranges[name])
+                if not kept[name].any():
+                    kept[name][0] = True  # a map has at least one channel
+        for layer in network.layers:
+            for name in layer.inputs:
+                kept[layer.output] |= _with_siblings(layer, kept[name], kept[layer.output])
+        if sum(int(channels.sum()) for channels in kept.values()) == before:
+            return kept
+
+
+def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
+    """Input channels that some kept output channel depends on."""
+    if layer.op in (ir.Op.POOL, ir.Op.ADD):
+        return out.copy()
+    constants = layer.constants
+    assert constants is not None
+    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
+        return np.ones(tensor.channels, np.bool_)
+    if layer.op is ir.Op.DEPTHWISE:
+        return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
+    reads = (constants.weights[out] != 0).any(axis=(0, 1, 2))
+    return np.asarray(reads.reshape(-1, tensor.channels).any(axis=0))
+
+
+def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
+    """Constant input channels whose products are the same at every position."""
+    if layer.weights is None or layer.op is ir.Op.DEPTHWISE:
+        return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
+    if any(layer.pads) and layer.op is not ir.Op.DENSE:
+        return np.asarray(source.constant & (source.low == tensor.zero_point))
+    return np.asarray(source.constant)
+
+
+def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
+    """Output channels that come with the kept inputs of a one-to-one layer."""
+    if layer.op is ir.Op.DEPTHWISE:
+        return np.repeat(needed, len(out) // len(needed))
+    return needed if layer.op in (ir.Op.POOL, ir.Op.ADD) else out
+
+
+def _smaller(
+    network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
+) -> ir.Layer:
+    if layer.weights is None:
+        return layer
+    constants = layer.constants
+    assert constants is not None
+    inputs, out = kept[layer.input], kept[layer.output]
+    weights, bias = constants.weights[out], constants.bias[out].astype(np.int64)
+    if layer.op is not ir.Op.DEPTHWISE:
+        source = ranges[layer.input]
+        pixels = weights.shape[3] // len(inputs)
+        removed = np.tile(~inputs & source.constant, pixels)
+        values = np.tile(source.low, pixels)[removed]
+        bias = bias + (weights[..., removed].astype(np.int64) * values).sum(axis=(1, 2, 3))
+        weights = weights[..., np.tile(inputs, pixels)]
+    smaller = replace(
+        constants,
+        weights=np.ascontiguousarray(weights),
+        bias=bias.astype(np.int32),
+        doubled=constants.doubled[out],
+        offset=constants.offset[out],
+        exponent=None if constants.exponent is None else constants.exponent[out],
+    )
+    smaller = resettled(smaller)
+    scales = layer.weight_scales
+    return replace(
+        layer,
+        weights=smaller.weights,
+        weight_scales=None if scales is None else scales[out],
+        bias=None if layer.bias is None else layer.bias[out],
+        constants=smaller,
+    )

@@ -1,0 +1,55 @@
+"""Which variant a stage takes at each height of its bands.
+
+What enters: a stage's candidates, what was measured of them, how to optimise. What leaves: one
+option a height. Always holds: measured and estimated cycles are never compared; only candidates
+are taken, so that a record can't ask for code that the kernels don't offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from mbn.core import ir
+from mbn.passes.tuning.records import Point
+
+# Cycles of an inference that a byte of flash is worth: of tables, and of code. Where flash has wait
+# states, each byte of tables is read in every inference, often several times; code is in a cache.
+RATES = {"speed": (4.2, 3), "balanced": (8.5, 8.5), "size": (120, 120)}
+
+
+def options(
+    candidates: Sequence[ir.BandOption],
+    points: Mapping[ir.Way, Point],
+    optimise: str,
+    preferred: Callable[[int], ir.Variant],
+    copies: int = 1,
+) -> tuple[ir.BandOption, ...]:
+    """Of each height one option: the best by the points where each height has one, and taller ones
+    only if they are worth their flash; otherwise the variant that `preferred` names for it, if it
+    is a candidate there. copies: stages that share this one's code."""
+    heights = list(dict.fromkeys(one.rows for one in candidates))
+    measured = {one.rows for one in candidates if one.way in points}
+    if measured != set(heights):
+        found = [one for one in candidates if one.variant == preferred(one.rows)]
+        return tuple(found or candidates[:1])
+
+    def built(option: ir.BandOption) -> ir.BandOption:
+        point = points[option.way]
+        tables, code = RATES[optimise]
+        flash = tables * point.tables_bytes + code * point.code_bytes / copies
+        return replace(option, cycles=point.cycles, measured=True, flash_cycles=flash)
+
+    best = [
+        min(
+            (built(one) for one in candidates if one.rows == rows and one.way in points),
+            key=lambda one: one.cost,
+        )
+        for rows in heights
+    ]
+    best.sort(key=lambda one: (one.scratch_bytes, one.rows))
+    return tuple(
+        one
+        for index, one in enumerate(best)
+        if all(one.cost < shorter.cost for shorter in best[:index])
+    )
