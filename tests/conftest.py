@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mbn.build import build_image
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.core.target import Board, Image, find_board
 from mbn.device import Device, open_device
 from mbn.flash.find import Place
 from mbn.flashing import Wanted, flashed, wanted_from, wanted_of
+from mbn.image.build import build_image
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]

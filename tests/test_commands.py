@@ -24,13 +24,13 @@ from serial import Serial
 
 import qdq
 from conftest import Builder, Compiled
-from mbn.build import build_image
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import train as train_command
 from mbn.core import network_file
 from mbn.core.target import Board
 from mbn.device.emulated import native, qemu
+from mbn.image.build import build_image
 from mbn.model import bundled as bundled_model
 from mbn.report.record import schema
 from test_link import far_side

@@ -24,7 +24,7 @@ from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root, find_board
 from mbn.emulator import qemu_command
-from mbn.export.library import FORMS, Library, exported
+from mbn.image.export.library import FORMS, Library, exported
 from mbn.passes.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 
 SCHEMAS = Path(__file__).parent / "schemas"

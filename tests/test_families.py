@@ -23,14 +23,14 @@ import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
 from mbn import fit, lowering
-from mbn.build import build_image
-from mbn.build.boot import crc32_boot2
 from mbn.core import ir
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
 from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 from mbn.core.uf2 import family_id
 from mbn.device import check, open_device
+from mbn.image.build import build_image
+from mbn.image.build.boot import crc32_boot2
 from mbn.passes.predict import family_network
 
 

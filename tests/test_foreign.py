@@ -20,7 +20,7 @@ from mbn import exporting
 from mbn.cli import compile as compile_command
 from mbn.core.target import find_board
 from mbn.emulator import qemu_command
-from mbn.export.library import Library
+from mbn.image.export.library import Library
 from test_export import SCRIPT, START
 
 BOARDS = ("qemu", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-m3", "qemu-m0")

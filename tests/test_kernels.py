@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 import networks
 from mbn import checking, lowering
-from mbn.build import build_image
 from mbn.core import ir
 from mbn.core.target import Board, find_board
 from mbn.device import open_device
 from mbn.device.check import explain
 from mbn.device.protocol import Watch
+from mbn.image.build import build_image
 from mbn.passes.frontend.stages import group_stages
 from mbn.reference import Reference
 

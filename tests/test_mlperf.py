@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 import networks
 from mbn import checking, lowering, mlperf, sources
-from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
 from mbn.core import ir, network_file
@@ -31,6 +30,7 @@ from mbn.core.errors import LinkError
 from mbn.core.target import Board, find_board
 from mbn.device.emulated import ICOUNT_SHIFT, native
 from mbn.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
+from mbn.image.build import build_image
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")

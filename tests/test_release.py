@@ -23,7 +23,6 @@ import pytest
 
 import tiny
 from conftest import Builder
-from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.cli import verify as verify_command
 from mbn.core.elf import Contents as Elf
@@ -31,10 +30,11 @@ from mbn.core.errors import ReleaseError, UsageError
 from mbn.core.target import Emulator, Image, data_root, find_board
 from mbn.core.uf2 import to_uf2
 from mbn.device import open_device
-from mbn.release.folder import Facts, Files, Slot, write_release
-from mbn.release.linked import linked
-from mbn.release.signing import load_key, refuse_untrusted, sign_bytes
-from mbn.release.verify import Verdict, verify_image, verify_release
+from mbn.image.build import build_image
+from mbn.image.release.folder import Facts, Files, Slot, write_release
+from mbn.image.release.linked import linked
+from mbn.image.release.signing import load_key, refuse_untrusted, sign_bytes
+from mbn.image.release.verify import Verdict, verify_image, verify_release
 from mbn.releasing import HEADER_BYTES, check_version
 
 pytest.importorskip("imgtool", reason="pip install 'mbn-edge[release]'")
@@ -451,7 +451,7 @@ def test_same_bytes_from_another_checkout(
         shutil.copytree(data_root() / name, root / name)
     shutil.copy(data_root() / "CMakeLists.txt", root / "CMakeLists.txt")
     first = build(find_board("qemu"))
-    monkeypatch.setattr("mbn.build.image.data_root", lambda: root)
+    monkeypatch.setattr("mbn.image.build.image.data_root", lambda: root)
     second = build_image(tiny.FOLDER, find_board("qemu", root), "check", tmp_path / "o")
     assert second.board.sources[0].is_relative_to(root)
     assert second.elf.read_bytes() == first.elf.read_bytes()

@@ -23,7 +23,7 @@ from mbn.cli import inspect as inspect_command
 from mbn.core import ir, network_file
 from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.target import find_board
-from mbn.export.library import exported
+from mbn.image.export.library import exported
 from mbn.passes.frontend import lower
 from mbn.passes.plan import check_plan
 from mbn.reference import Reference

@@ -26,13 +26,13 @@ import qdq
 import tflite_files
 from mbn import checking, lowering
 from mbn.arithmetic import single as arithmetic
-from mbn.build import build_image
 from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.errors import OverflowRisk, UnsupportedError
 from mbn.core.target import Board, find_board
 from mbn.device import check, open_device
 from mbn.device.protocol import Watch
+from mbn.image.build import build_image
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants

@@ -2,7 +2,7 @@
  * up for execution in place ("Boot stage 2", RP2040 datasheet).
  *
  * What enters: the boot ROM's jump, with the first 252 bytes proved by the CRC-32 in the last four, which the
- * build writes (compiler/mbn/build/boot.py). What leaves: the image started by its vector table behind this
+ * build writes (compiler/mbn/image/build/boot.py). What leaves: the image started by its vector table behind this
  * block, the flash in continuous quad reads (EBh) at a half of the core's clock. Always holds:
  * position-independent, no stack; every wait has a bound. The flash's quad-enable bit is set only if it
  * is not, and only until power-off (50h, 31h: Winbond W25Q16JV and its siblings, as on the Pico).

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn.build import build_image, tools
 from mbn.core.elf import Contents as Elf
 from mbn.core.errors import PlanError, ReleaseError, UsageError
 from mbn.core.target import Board, Image
 from mbn.core.uf2 import family_id, to_uf2
+from mbn.image.build import build_image, tools
+from mbn.image.release.folder import Facts, Files, Slot, write_release
+from mbn.image.release.linked import linked
+from mbn.image.release.signing import load_key
 from mbn.pipeline import FLAGS, Compiled, app_defines
-from mbn.release.folder import Facts, Files, Slot, write_release
-from mbn.release.linked import linked
-from mbn.release.signing import load_key
 from mbn.report.record import FILE_NAME
 
 HEADER_BYTES = 0x200  # a power of two not less than the largest vector table that VTOR aligns to

@@ -19,13 +19,13 @@ import numpy as np
 from rich.console import Console
 
 from mbn import checking, cost, flashing, lowering, pipeline, sources
-from mbn.build import build_image
 from mbn.core import elf, ir
 from mbn.core.errors import BoardError
 from mbn.core.target import Board, Image
 from mbn.device.open import open_device
 from mbn.device.protocol import Watch
 from mbn.flash.find import Place
+from mbn.image.build import build_image
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
 from mbn.passes.kernels import VERSIONS, candidates

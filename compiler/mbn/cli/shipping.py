@@ -27,7 +27,7 @@ def check(arguments: argparse.Namespace) -> None:
             raise UsageError("--sign or --slot alone", wanted="--release VERSION with them")
         return
     # its packages are an extra
-    from mbn.release.signing import KEY_ADVICE, load_key  # noqa: PLC0415
+    from mbn.image.release.signing import KEY_ADVICE, load_key  # noqa: PLC0415
     from mbn.releasing import check_version  # noqa: PLC0415
 
     check_version(arguments.release)

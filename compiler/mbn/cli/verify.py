@@ -18,8 +18,8 @@ from rich.table import Table
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import exit_codes
-from mbn.release.signing import load_key
-from mbn.release.verify import Verdict, verify_image, verify_release
+from mbn.image.release.signing import load_key
+from mbn.image.release.verify import Verdict, verify_image, verify_release
 
 EXAMPLES = """examples:
   mbn-verify out/stm32f405/mine/release-1.2.3 --key public.pem

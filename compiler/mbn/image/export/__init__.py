@@ -5,6 +5,6 @@ leaves: files by path. Always holds: the C is that of the firmware, bit for bit,
 names; a form is a folder of templates, and nothing else knows it but its row in `FORMS`.
 """
 
-from mbn.export.library import FORMS, Example, Library, exported
+from mbn.image.export.library import FORMS, Example, Library, exported
 
 __all__ = ["FORMS", "Example", "Library", "exported"]

@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mbn.build import tools
 from mbn.core import elf
 from mbn.core.target import Board, data_root
+from mbn.image.build import tools
 
 COMPILER = "arm-none-eabi-gcc"
 # Check firmware, runtime, start-up and C library of any board, at most (see the test)

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.build import boot, tools
-from mbn.build.link import Placement, does_not_fit, first_placement, overflows
-from mbn.build.seal import seal
 from mbn.core.elf import Section, sections
 from mbn.core.errors import ToolError, UsageError
 from mbn.core.target import Board, Image, data_root
+from mbn.image.build import boot, tools
+from mbn.image.build.link import Placement, does_not_fit, first_placement, overflows
+from mbn.image.build.seal import seal
 
 OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
 _STACK_SECTION = ".stack"

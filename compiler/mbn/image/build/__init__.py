@@ -4,6 +4,6 @@ What enters: a folder of generated C, a board, an app of firmware/. What leaves:
 Always holds: same input, same bytes, in whatever folder it is built.
 """
 
-from mbn.build.image import build_image
+from mbn.image.build.image import build_image
 
 __all__ = ["build_image"]

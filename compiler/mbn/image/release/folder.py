@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mbn.core.errors import ReleaseError
-from mbn.release import licences, sbom
-from mbn.release.signing import Key, sign_bytes, sign_image
+from mbn.image.release import licences, sbom
+from mbn.image.release.signing import Key, sign_bytes, sign_image
 
 FORMAT = 1
 MANIFEST, SIGNATURE, REPORT, SBOM = "manifest.json", "manifest.sig", "report.json", "sbom.cdx.json"

@@ -20,9 +20,9 @@ from mbn.core.elf import Contents as Elf
 from mbn.core.errors import MbnError, ReleaseError
 from mbn.core.files import read_regular
 from mbn.core.uf2 import from_uf2
-from mbn.release import sbom
-from mbn.release.folder import FORMAT, MANIFEST, REPORT, SBOM, SIGNATURE, Contents
-from mbn.release.signing import Key, refuse_untrusted, signed_by
+from mbn.image.release import sbom
+from mbn.image.release.folder import FORMAT, MANIFEST, REPORT, SBOM, SIGNATURE, Contents
+from mbn.image.release.signing import Key, refuse_untrusted, signed_by
 
 _MOST_BYTES = 1 << 24  # of a manifest, report or SBOM
 _MOST_FILES = 1000

@@ -5,8 +5,8 @@ one. Always holds: the same inputs give the same bytes of every file (no time, n
 signatures, which are not randomised); nothing here builds anything.
 """
 
-from mbn.release.folder import Contents, Facts, Files, write_release
-from mbn.release.verify import Verdict, verify_image, verify_release
+from mbn.image.release.folder import Contents, Facts, Files, write_release
+from mbn.image.release.verify import Verdict, verify_image, verify_release
 
 __all__ = [
     "Contents",
