@@ -24,9 +24,9 @@ from rich.console import Console
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.core.target import Board, Image, find_board
-from mbn.device import Device, open_device
-from mbn.flash.find import Place
 from mbn.flashing import Wanted, flashed, wanted_from, wanted_of
+from mbn.harness.device import Device, open_device
+from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mbn.device import protocol
+from mbn.harness.device import protocol
 
 FLOODS = {
     "noise": lambda: random.randbytes(4096),

@@ -339,7 +339,7 @@ class Judge:
         import networks  # noqa: PLC0415
         from mbn import lowering  # noqa: PLC0415
         from mbn.core.target import find_board  # noqa: PLC0415
-        from mbn.device import open_device  # noqa: PLC0415
+        from mbn.harness.device import open_device  # noqa: PLC0415
         from mbn.image.build import build_image  # noqa: PLC0415
         from mbn.reference import Reference  # noqa: PLC0415
 

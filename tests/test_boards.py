@@ -15,7 +15,7 @@ from families import PARTS
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, boards, find_board, load_board
-from mbn.emulator import qemu_command
+from mbn.harness.host.emulator import qemu_command
 from mbn.image.build import build_image
 
 CORTEX = ["qemu", "qemu-m0", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]

@@ -16,11 +16,11 @@ from mbn.core import network_file
 from mbn.core.errors import BoardError, LinkError, MbnError, ModelError
 from mbn.core.files import read_regular, read_text
 from mbn.core.target import find_board, load_board
-from mbn.flash.find import lab_place
+from mbn.harness.flash.find import lab_place
+from mbn.harness.host.port import open_port
 from mbn.model import pictures
 from mbn.paper import results
 from mbn.passes.tuning import records
-from mbn.port import open_port
 from mbn.report import load_report
 
 

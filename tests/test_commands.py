@@ -29,7 +29,7 @@ from mbn.cli import compile as compile_command
 from mbn.cli import train as train_command
 from mbn.core import network_file
 from mbn.core.target import Board
-from mbn.device.emulated import native, qemu
+from mbn.harness.device.emulated import native, qemu
 from mbn.image.build import build_image
 from mbn.model import bundled as bundled_model
 from mbn.report.record import schema

@@ -14,11 +14,20 @@ import pytest
 from mbn.core import elf
 from mbn.core.errors import BoardError, ToolError
 from mbn.core.target import Board, Image, find_board
-from mbn.cost import Cost, CostResult, disassembly, llvm, m_profile, measure, pipeline_model, plugin
-from mbn.cost.count import Execution, count
-from mbn.cost.disassembly import Instruction
-from mbn.cost.measurement import branches_taken
-from mbn.emulator import qemu_command
+from mbn.harness.cost import (
+    Cost,
+    CostResult,
+    disassembly,
+    llvm,
+    m_profile,
+    measure,
+    pipeline_model,
+    plugin,
+)
+from mbn.harness.cost.count import Execution, count
+from mbn.harness.cost.disassembly import Instruction
+from mbn.harness.cost.measurement import branches_taken
+from mbn.harness.host.emulator import qemu_command
 
 Builder = Callable[..., Image]
 STAGES = 2  # of the hand-made network

@@ -23,9 +23,9 @@ from mbn.checking import _tell_health
 from mbn.core.elf import Contents, sections, symbols
 from mbn.core.errors import CheckError, LinkError
 from mbn.core.target import Board, Image, find_board
-from mbn.device import Device, open_device
-from mbn.device.protocol import Health, Start
-from mbn.device.session import RefusedError
+from mbn.harness.device import Device, open_device
+from mbn.harness.device.protocol import Health, Start
+from mbn.harness.device.session import RefusedError
 from mbn.image.build import build_image
 from mbn.image.build.seal import SECTION, seal
 from test_memories import FLASH, RAM, cut, job

@@ -17,8 +17,8 @@ import tiny
 from conftest import Builder
 from mbn.core.errors import CheckError, LinkError, MbnError, UsageError
 from mbn.core.target import Board, Image, find_board
-from mbn.device import Device, check, open_device
-from mbn.device.protocol import Watch
+from mbn.harness.device import Device, check, open_device
+from mbn.harness.device.protocol import Watch
 
 EVERY = ["host", "qemu", "qemu-m0", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]
 

@@ -14,14 +14,14 @@ import pytest
 
 from fake_device import MODES, SHAPE, fake_device
 from mbn.core.errors import CheckError, LinkError
-from mbn.device import mlperf as mlperf_device
-from mbn.device import session
-from mbn.device.check import check
-from mbn.device.link import Link
-from mbn.device.mlperf import Runner
-from mbn.device.protocol import Watch
-from mbn.device.session import Device
-from mbn.port import open_port
+from mbn.harness.device import mlperf as mlperf_device
+from mbn.harness.device import session
+from mbn.harness.device.check import check
+from mbn.harness.device.link import Link
+from mbn.harness.device.mlperf import Runner
+from mbn.harness.device.protocol import Watch
+from mbn.harness.device.session import Device
+from mbn.harness.host.port import open_port
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
 from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 from mbn.core.uf2 import family_id
-from mbn.device import check, open_device
+from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.image.build.boot import crc32_boot2
 from mbn.passes.predict import family_network

@@ -25,14 +25,14 @@ from conftest import Builder
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, Image, find_board
 from mbn.core.uf2 import from_uf2
-from mbn.device.emulated import qemu
-from mbn.flash import Deadline, find, flash, read_payload, swd
-from mbn.flash.drive import DriveFlasher, drives
-from mbn.flash.find import Place
-from mbn.flash.payload import pages
-from mbn.flash.qemu import QemuFlasher
 from mbn.flashing import Wanted, flashed, flasher_for, steps_text, wanted_of
-from mbn.port import open_port
+from mbn.harness.device.emulated import qemu
+from mbn.harness.flash import Deadline, find, flash, read_payload, swd
+from mbn.harness.flash.drive import DriveFlasher, drives
+from mbn.harness.flash.find import Place
+from mbn.harness.flash.payload import pages
+from mbn.harness.flash.qemu import QemuFlasher
+from mbn.harness.host.port import open_port
 
 ROOT = Path(__file__).parents[1]
 QUIET = Console(quiet=True)
@@ -393,7 +393,7 @@ def test_uf2_drive_takes_the_file_and_vanishes(pico: Wanted, tmp_path: Path) -> 
 def test_uf2_drive_that_does_not_take_it(
     pico: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mbn.flash.drive._MARGIN_S", 0.5)
+    monkeypatch.setattr("mbn.harness.flash.drive._MARGIN_S", 0.5)
     drive = uf2_drive(tmp_path / "drive")
     with pytest.raises(FlashError, match="the boot loader did not take the file"):
         run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico)
@@ -427,7 +427,7 @@ def test_a_probes_drive_takes_the_hex_file(
     drive = tmp_path / "NODE_F446RE"
     drive.mkdir()
     (drive / "MBED.HTM").touch()
-    monkeypatch.setattr("mbn.flash.drive._VERDICT_S", 0.2)
+    monkeypatch.setattr("mbn.harness.flash.drive._VERDICT_S", 0.2)
     assert drives(nucleo(wanted).board, "copy", [tmp_path, drive]) == (drive,)
     assert run(DriveFlasher(nucleo(wanted).board, "copy", drive, wanted.hex), wanted) == []
     assert (drive / "mbn.hex").read_bytes() == wanted.hex.read_bytes()
@@ -444,8 +444,8 @@ def test_a_drive_that_vanishes_half_way(
     pico: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pipe that nobody empties stands for a mount whose device is gone: the copy is ended."""
-    monkeypatch.setattr("mbn.flash.drive._MARGIN_S", 0.5)
-    monkeypatch.setattr("mbn.flash.drive._BYTES_PER_S", 1e6)
+    monkeypatch.setattr("mbn.harness.flash.drive._MARGIN_S", 0.5)
+    monkeypatch.setattr("mbn.harness.flash.drive._BYTES_PER_S", 1e6)
     drive = uf2_drive(tmp_path / "drive")
     os.mkfifo(drive / "mbn.uf2")
     with pytest.raises(FlashError, match="write did not end within"):

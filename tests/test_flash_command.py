@@ -77,7 +77,7 @@ def test_a_failed_flash_is_exit_code_3(
     compiled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens at the other end: silence, not a bootloader."""
-    monkeypatch.setattr("mbn.flash.uart.ANSWER_S", 0.1)
+    monkeypatch.setattr("mbn.harness.flash.uart.ANSWER_S", 0.1)
     master, slave = os.openpty()
     tty.setraw(slave)
     arguments = ["--board", "stm32", "--output", str(compiled), "--port", os.ttyname(slave)]

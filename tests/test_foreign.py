@@ -19,7 +19,7 @@ from rich.console import Console
 from mbn import exporting
 from mbn.cli import compile as compile_command
 from mbn.core.target import find_board
-from mbn.emulator import qemu_command
+from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import Library
 from test_export import SCRIPT, START
 

@@ -19,7 +19,7 @@ import tiny
 from mbn.cli import compile as compile_command
 from mbn.core.process import clean_environment
 from mbn.core.target import find_board
-from mbn.cost.count import count
+from mbn.harness.cost.count import count
 from mbn.image.build import build_image
 
 EVIL = 'x*/ __attribute__((constructor)) static void h5(void) { } /*??/\n"\\'

@@ -24,9 +24,9 @@ import networks
 from mbn import checking, lowering
 from mbn.core import ir
 from mbn.core.target import Board, find_board
-from mbn.device import open_device
-from mbn.device.check import explain
-from mbn.device.protocol import Watch
+from mbn.harness.device import open_device
+from mbn.harness.device.check import explain
+from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
 from mbn.passes.frontend.stages import group_stages
 from mbn.reference import Reference

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 import tiny
 from mbn.core.errors import LinkError
 from mbn.core.target import Board, Image, find_board
-from mbn.device import Device, open_device
-from mbn.device import protocol as wire
-from mbn.device.link import Link
+from mbn.harness.device import Device, open_device
+from mbn.harness.device import protocol as wire
+from mbn.harness.device.link import Link
 
 
 @given(st.binary(min_size=2, max_size=1200))

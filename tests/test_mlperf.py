@@ -28,8 +28,8 @@ from mbn.core import ir, network_file
 from mbn.core.elf import sections
 from mbn.core.errors import LinkError
 from mbn.core.target import Board, find_board
-from mbn.device.emulated import ICOUNT_SHIFT, native
-from mbn.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
+from mbn.harness.device.emulated import ICOUNT_SHIFT, native
+from mbn.harness.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
 from test_network import MODEL, need
 

@@ -25,7 +25,7 @@ from mbn import checking, lowering, sources
 from mbn.cli import check as check_command
 from mbn.core import ir, network_file
 from mbn.core.target import Board, find_board
-from mbn.device import check, open_device
+from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.model import accuracy
 from mbn.model import bundled as bundled_model

@@ -29,7 +29,7 @@ from mbn.core.elf import Contents as Elf
 from mbn.core.errors import ReleaseError, UsageError
 from mbn.core.target import Emulator, Image, data_root, find_board
 from mbn.core.uf2 import to_uf2
-from mbn.device import open_device
+from mbn.harness.device import open_device
 from mbn.image.build import build_image
 from mbn.image.release.folder import Facts, Files, Slot, write_release
 from mbn.image.release.linked import linked

@@ -22,11 +22,11 @@ from line_servers import rfc2217_server, socket_server
 from mbn.core.errors import FlashError, LinkError
 from mbn.core.process import Child
 from mbn.core.target import Board, Image, find_board
-from mbn.device import open_device
-from mbn.emulator import qemu_command
-from mbn.flash import Deadline, flash, read_payload
-from mbn.flash.rom_uart import _FILL, LONGEST_FRAME_BYTES, RomUart, checksum
-from mbn.flash.uart import UartFlasher, needed_sectors
+from mbn.harness.device import open_device
+from mbn.harness.flash import Deadline, flash, read_payload
+from mbn.harness.flash.rom_uart import _FILL, LONGEST_FRAME_BYTES, RomUart, checksum
+from mbn.harness.flash.uart import UartFlasher, needed_sectors
+from mbn.harness.host.emulator import qemu_command
 from rom_bootloader import Faults, RomBootloader
 
 ANSWER_S = 0.05
@@ -168,8 +168,8 @@ def test_power_lost_in_the_middle(board: Board, image: Image) -> None:
 def test_an_erase_that_never_ends(
     board: Board, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mbn.flash.uart._MARGIN_S", 0.5)
-    monkeypatch.setattr("mbn.flash.uart._SECTOR_SMALL_S", 0.1)
+    monkeypatch.setattr("mbn.harness.flash.uart._MARGIN_S", 0.5)
+    monkeypatch.setattr("mbn.harness.flash.uart._SECTOR_SMALL_S", 0.1)
     with (
         RomBootloader(SECTORS, faults=Faults(erase_never_ends=True)) as model,
         pytest.raises(FlashError, match=r"erase by uart failed.*silent"),

@@ -17,8 +17,8 @@ import pytest
 
 import tiny
 from mbn.core.target import data_root, find_board
-from mbn.device import open_device
-from mbn.device import protocol as wire
+from mbn.harness.device import open_device
+from mbn.harness.device import protocol as wire
 from mbn.image.build import build_image
 
 SANITIZED = ["-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -30,8 +30,8 @@ from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.errors import OverflowRisk, UnsupportedError
 from mbn.core.target import Board, find_board
-from mbn.device import check, open_device
-from mbn.device.protocol import Watch
+from mbn.harness.device import check, open_device
+from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages

@@ -21,8 +21,8 @@ from mbn.cli import tune as tune_command
 from mbn.core import ir
 from mbn.core.errors import BoardError
 from mbn.core.target import find_board
-from mbn.device.session import Device
 from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.harness.device.session import Device
 from mbn.passes import tuning
 from mbn.passes.kernels import VERSIONS, candidates
 from mbn.passes.predict import family_network

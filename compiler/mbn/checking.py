@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mbn import cost
 from mbn.core import ir, network_file
 from mbn.core.errors import CheckError, ModelError
 from mbn.core.files import read_regular
 from mbn.core.target import Board
-from mbn.device.check import CheckResult, check
-from mbn.device.open import open_device, where
-from mbn.device.protocol import Health
+from mbn.harness import cost
+from mbn.harness.device.check import CheckResult, check
+from mbn.harness.device.open import open_device, where
+from mbn.harness.device.protocol import Health
 from mbn.reference import Reference
 from mbn.report import Check, Report, StageFacts, load_report, save
 

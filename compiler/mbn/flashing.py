@@ -20,14 +20,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from mbn.checking import IMAGE_NAME
 from mbn.core.errors import CheckError, FlashError, LinkError, UsageError
 from mbn.core.target import Board, Image
-from mbn.device.link import Link
-from mbn.device.session import Device
-from mbn.flash import STEPS, Flasher, Payload, flash, read_payload
-from mbn.flash.drive import DriveFlasher
-from mbn.flash.find import Place, drive_of, port_of, probe_of
-from mbn.flash.qemu import QemuFlasher
-from mbn.flash.swd import SwdFlasher
-from mbn.flash.uart import UartFlasher
+from mbn.harness.device.link import Link
+from mbn.harness.device.session import Device
+from mbn.harness.flash import STEPS, Flasher, Payload, flash, read_payload
+from mbn.harness.flash.drive import DriveFlasher
+from mbn.harness.flash.find import Place, drive_of, port_of, probe_of
+from mbn.harness.flash.qemu import QemuFlasher
+from mbn.harness.flash.swd import SwdFlasher
+from mbn.harness.flash.uart import UartFlasher
 from mbn.report import load_report
 
 _ANSWER_S = 15.0  # from the reset to the first answer; a probe's port may go and come

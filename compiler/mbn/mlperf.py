@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
-from mbn.device.mlperf import Runner
 from mbn.exact.tflite import exp_on_negative_values
+from mbn.harness.device.mlperf import Runner
 from mbn.reference import Reference
 
 APP = "mlperf"

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from mbn import checking, cost, fidelity, fit, mlperf, sources
+from mbn import checking, fidelity, fit, mlperf, sources
 from mbn.core import ir, network_file
 from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.target import Board, Image
+from mbn.harness import cost
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.lowering import Built, Generated, generate, tuned_of

@@ -18,13 +18,14 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console
 
-from mbn import checking, cost, flashing, lowering, pipeline, sources
+from mbn import checking, flashing, lowering, pipeline, sources
 from mbn.core import elf, ir
 from mbn.core.errors import BoardError
 from mbn.core.target import Board, Image
-from mbn.device.open import open_device
-from mbn.device.protocol import Watch
-from mbn.flash.find import Place
+from mbn.harness import cost
+from mbn.harness.device.open import open_device
+from mbn.harness.device.protocol import Watch
+from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
 from mbn.passes import tuning
 from mbn.passes.frontend import lower

@@ -4,7 +4,7 @@
  * a request: type | 0x80, the same sequence, status i8, results; besides those, unasked: trace rows
  * while an inference runs, damage, faults. Numbers are little-endian. Always holds: a request may
  * be repeated when its answer was lost; repeating changes nothing. The Python side is
- * compiler/mbn/device/protocol.py.
+ * compiler/mbn/harness/device/protocol.py.
  */
 #ifndef MBN_CHECK_PROTOCOL_H
 #define MBN_CHECK_PROTOCOL_H

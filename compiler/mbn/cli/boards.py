@@ -19,7 +19,7 @@ from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.installing import advice
 from mbn.core.target import Board, boards
-from mbn.flash.find import all_probes, ports
+from mbn.harness.flash.find import all_probes, ports
 from mbn.report.table import titled
 
 EXAMPLES = """examples:

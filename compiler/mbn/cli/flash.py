@@ -19,8 +19,8 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.target import find_board
-from mbn.flash import read_payload
 from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
+from mbn.harness.flash import read_payload
 from mbn.report.table import print_check
 
 EXAMPLES = """examples:

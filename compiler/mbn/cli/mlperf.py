@@ -19,9 +19,9 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.target import find_board
-from mbn.device.emulated import ICOUNT_SHIFT
-from mbn.device.mlperf import Runner, open_runner
-from mbn.device.open import where
+from mbn.harness.device.emulated import ICOUNT_SHIFT
+from mbn.harness.device.mlperf import Runner, open_runner
+from mbn.harness.device.open import where
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf

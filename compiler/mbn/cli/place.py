@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from mbn.core.target import METHODS, Board
-from mbn.flash.find import LAB, Place, lab_place
+from mbn.harness.flash.find import LAB, Place, lab_place
 
 
 def add_place(made: argparse._ActionsContainer) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mbn.core.errors import FlashError, PlanError
 from mbn.core.target import Board
-from mbn.flash.interface import Part
+from mbn.harness.flash.interface import Part
 
 _DATA, _END, _SEGMENT, _START_SEGMENT, _LINEAR, _START = range(6)
 

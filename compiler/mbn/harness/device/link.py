@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from mbn.core.errors import LinkError
-from mbn.device import protocol
-from mbn.port import GONE, POLL_S, open_port
+from mbn.harness.device import protocol
+from mbn.harness.host.port import GONE, POLL_S, open_port
 
 _READ_BYTES = 65536
 _SHOWN_BYTES = 48

@@ -20,8 +20,8 @@ import serial  # type: ignore[import-untyped]
 
 from mbn.core.errors import BoardError, LinkError
 from mbn.core.target import Board
-from mbn.device.emulated import native_pty, qemu_pty
-from mbn.port import open_port
+from mbn.harness.device.emulated import native_pty, qemu_pty
+from mbn.harness.host.port import open_port
 
 LINE_S, INFER_S = 5.0, 30.0
 BYTES_A_COMMAND = 31

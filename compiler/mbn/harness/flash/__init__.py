@@ -5,8 +5,8 @@ read back where that can be done, and reset. Always holds: every step has a hard
 retry; no TVM and no model is needed here.
 """
 
-from mbn.flash.interface import Deadline, Flasher, Part
-from mbn.flash.payload import Payload, read_payload
-from mbn.flash.steps import STEPS, flash
+from mbn.harness.flash.interface import Deadline, Flasher, Part
+from mbn.harness.flash.payload import Payload, read_payload
+from mbn.harness.flash.steps import STEPS, flash
 
 __all__ = ["STEPS", "Deadline", "Flasher", "Part", "Payload", "flash", "read_payload"]

@@ -4,7 +4,7 @@ What enters: an image of the bench app and its board. What leaves: a `CostResult
 what is not known is None with a note that says why, never 0.
 """
 
-from mbn.cost.measurement import measure
-from mbn.cost.result import Cost, CostResult
+from mbn.harness.cost.measurement import measure
+from mbn.harness.cost.result import Cost, CostResult
 
 __all__ = ["Cost", "CostResult", "measure"]

@@ -14,10 +14,10 @@ import serial  # type: ignore[import-untyped]
 
 from mbn.core.errors import BoardError, FlashError
 from mbn.core.target import Board
-from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
-from mbn.flash.payload import pages
-from mbn.flash.rom_uart import BLOCK_BYTES, RomUart
-from mbn.port import open_port
+from mbn.harness.flash.interface import Deadline, Flasher, Part, Tick, differs
+from mbn.harness.flash.payload import pages
+from mbn.harness.flash.rom_uart import BLOCK_BYTES, RomUart
+from mbn.harness.host.port import open_port
 
 BAUD = 115200  # what every version detects reliably (AN3155, "Choosing the USARTx baud rate")
 # Of the largest sector, 128 or 256 KB, at most (datasheets, "Flash memory programming"), in seconds

@@ -14,8 +14,8 @@ from pathlib import Path
 from mbn.core.errors import FlashError, ToolError
 from mbn.core.process import Child
 from mbn.core.target import Board
-from mbn.emulator import NO_ESCAPE, Monitor, monitor, qemu_command
-from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
+from mbn.harness.flash.interface import Deadline, Flasher, Part, Tick, differs
+from mbn.harness.host.emulator import NO_ESCAPE, Monitor, monitor, qemu_command
 
 _STEP_S = 30.0
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from mbn.core.errors import BoardError, LinkError, UsageError
 from mbn.core.process import Child
 from mbn.core.target import Board, Image
-from mbn.device.emulated import native, qemu
-from mbn.device.link import Link
-from mbn.device.session import Device
+from mbn.harness.device.emulated import native, qemu
+from mbn.harness.device.link import Link
+from mbn.harness.device.session import Device
 
 _READY_S = 10.0
 

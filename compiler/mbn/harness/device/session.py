@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.errors import CheckError, LinkError, UsageError
-from mbn.device import protocol
-from mbn.device.link import Link, SilenceError
-from mbn.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
+from mbn.harness.device import protocol
+from mbn.harness.device.link import Link, SilenceError
+from mbn.harness.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
 
 Int8 = NDArray[np.int8]
 Item = TypeVar("Item")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mbn.core.errors import FlashError
-from mbn.flash.interface import Deadline, Flasher, Tick
-from mbn.flash.payload import Payload
+from mbn.harness.flash.interface import Deadline, Flasher, Tick
+from mbn.harness.flash.payload import Payload
 
 STEPS = ("connect", "erase", "write", "verify", "reset")
 # What is done for a step that failed. Half a write may have left anything: flash must be erased.

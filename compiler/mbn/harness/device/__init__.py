@@ -4,8 +4,8 @@ What enters: an image, a board, perhaps a port. What leaves: a `Device`, and wha
 found. Always holds: everything goes through pyserial; an emulator started here ends here.
 """
 
-from mbn.device.check import CheckResult, check
-from mbn.device.open import open_device
-from mbn.device.session import Device
+from mbn.harness.device.check import CheckResult, check
+from mbn.harness.device.open import open_device
+from mbn.harness.device.session import Device
 
 __all__ = ["CheckResult", "Device", "check", "open_device"]

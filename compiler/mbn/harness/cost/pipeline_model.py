@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from mbn.core.errors import ToolError
-from mbn.cost import llvm
-from mbn.cost.disassembly import Instruction
+from mbn.harness.cost import llvm
+from mbn.harness.cost.disassembly import Instruction
 
 REFILL = 1
 _ITERATIONS = 20

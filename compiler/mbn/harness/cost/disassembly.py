@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mbn.cost import llvm
+from mbn.harness.cost import llvm
 
 # Behind a predicate, up to four: LLVM would print what follows as predicated.
 _NOPS = b"\x00\xbf" * 4

@@ -21,8 +21,8 @@ from mbn.core.errors import BoardError, FlashError, ToolError
 from mbn.core.installing import advice
 from mbn.core.process import Child
 from mbn.core.target import Board
-from mbn.flash.interface import Deadline, Flasher, Part, Tick, differs
-from mbn.port import RULES
+from mbn.harness.flash.interface import Deadline, Flasher, Part, Tick, differs
+from mbn.harness.host.port import RULES
 
 PYOCD = (sys.executable, "-m", "pyocd")
 UNKNOWN = "cortex_m"

@@ -17,8 +17,8 @@ from mbn.core import elf
 from mbn.core.errors import ToolError
 from mbn.core.process import Child
 from mbn.core.target import Board
-from mbn.cost import plugin
-from mbn.emulator import qemu_command
+from mbn.harness.cost import plugin
+from mbn.harness.host.emulator import qemu_command
 
 TIMEOUT_S = 1800.0
 MAX_STAGES = 256  # the bench app's marks

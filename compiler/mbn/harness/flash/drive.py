@@ -17,7 +17,7 @@ from mbn.core.errors import BoardError, FlashError
 from mbn.core.process import Child
 from mbn.core.target import Board
 from mbn.core.uf2 import family_id, to_uf2
-from mbn.flash.interface import Deadline, Flasher, Part, Tick
+from mbn.harness.flash.interface import Deadline, Flasher, Part, Tick
 
 INFO = "INFO_UF2.TXT"
 DETAILS = ("DETAILS.TXT", "MBED.HTM")  # DAPLink's and ST-LINK's

@@ -19,7 +19,7 @@ from pathlib import Path
 from mbn.core.errors import LinkError, ToolError
 from mbn.core.process import Child
 from mbn.core.target import Board
-from mbn.emulator import NO_ESCAPE, START_S, Monitor, monitor, qemu_command
+from mbn.harness.host.emulator import NO_ESCAPE, START_S, Monitor, monitor, qemu_command
 
 _LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)")
 

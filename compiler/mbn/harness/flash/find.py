@@ -16,8 +16,8 @@ from serial.tools import list_ports  # type: ignore[import-untyped]
 from mbn.core.errors import ToolError, UsageError
 from mbn.core.files import read_text
 from mbn.core.target import MOST_TOML_BYTES, Board
-from mbn.flash.drive import drives, mounted
-from mbn.flash.swd import Probe, probes, require_pyocd
+from mbn.harness.flash.drive import drives, mounted
+from mbn.harness.flash.swd import Probe, probes, require_pyocd
 
 LAB = "lab.toml"
 _HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for all"

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mbn.core.errors import FlashError
-from mbn.flash.interface import Deadline
-from mbn.port import GONE, POLL_S
+from mbn.harness.flash.interface import Deadline
+from mbn.harness.host.port import GONE, POLL_S
 
 START = 0x7F
 ACK, NACK = 0x79, 0x1F

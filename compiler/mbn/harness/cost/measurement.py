@@ -14,10 +14,10 @@ from pathlib import Path
 
 from mbn.core.errors import ToolError
 from mbn.core.target import Board, Core
-from mbn.cost import llvm, m_profile, pipeline_model
-from mbn.cost.count import TIMEOUT_S, Execution, Progress, count, count_unaligned
-from mbn.cost.disassembly import Instruction, disassemble
-from mbn.cost.result import LABEL, Cost, CostResult
+from mbn.harness.cost import llvm, m_profile, pipeline_model
+from mbn.harness.cost.count import TIMEOUT_S, Execution, Progress, count, count_unaligned
+from mbn.harness.cost.disassembly import Instruction, disassemble
+from mbn.harness.cost.result import LABEL, Cost, CostResult
 
 _NEVER_FALLS_THROUGH = frozenset(("b", "bl", "bx", "blx", "bxns", "blxns", "tbb", "tbh"))
 _NO_REFILL = frozenset(("le", "letp"))  # the low-overhead loop remembers where it begins

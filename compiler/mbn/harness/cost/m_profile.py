@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mbn.cost.disassembly import Instruction
+from mbn.harness.cost.disassembly import Instruction
 
 _DIVIDE = 7
 _MULTIPLE = re.compile(r"v?(ldm|stm)(ia|db)?|v?push|v?pop")

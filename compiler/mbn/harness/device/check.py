@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mbn.core import ir
 from mbn.core.errors import CheckError, UsageError
-from mbn.device.protocol import Memory, Watch
-from mbn.device.session import Device
+from mbn.harness.device.protocol import Memory, Watch
+from mbn.harness.device.session import Device
 
 Int8 = NDArray[np.int8]
 
