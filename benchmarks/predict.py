@@ -33,10 +33,10 @@ from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.target import Board, find_board
-from mbn.model.random_weights import random_qdq
 from mbn.passes.predict import load, predict
 from mbn.passes.predict.features import Features, driver_features, stage_features
 from mbn.passes.predict.model import DRIVER
+from mbn.train.random_weights import random_qdq
 
 ROOT = Path(__file__).parents[1]
 COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"

@@ -53,9 +53,9 @@ class Verdict:
 def bases() -> dict[str, bytes]:
     """The bundled network, float and quantised, and hand-made ones in several spellings."""
     import qdq  # noqa: PLC0415
-    from mbn.model import bundled  # noqa: PLC0415
-    from mbn.model.images import INPUT_RANGE, normalise  # noqa: PLC0415
     from mbn.passes.quantise.static import quantise  # noqa: PLC0415
+    from mbn.train import bundled  # noqa: PLC0415
+    from mbn.train.images import INPUT_RANGE, normalise  # noqa: PLC0415
 
     found = {
         "qdq": qdq.mobile().model(),

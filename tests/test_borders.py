@@ -18,10 +18,10 @@ from mbn.core.files import read_regular, read_text
 from mbn.core.target import find_board, load_board
 from mbn.harness.flash.find import lab_place
 from mbn.harness.host.port import open_port
-from mbn.model import pictures
 from mbn.paper import results
 from mbn.passes.tuning import records
 from mbn.report import load_report
+from mbn.train import pictures
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_no_reader_waits_for_what_is_no_file(tmp_path: Path, what: str, reader: 
         elif reader == "study":
             results.read(path)
         else:
-            from mbn.model import optimising  # noqa: PLC0415
+            from mbn.train import optimising  # noqa: PLC0415
 
             optimising.restore(path, "s", network, optimiser, otherwise="x")
 

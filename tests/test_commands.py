@@ -31,8 +31,8 @@ from mbn.core import network_file
 from mbn.core.target import Board
 from mbn.harness.device.emulated import native, qemu
 from mbn.image.build import build_image
-from mbn.model import bundled as bundled_model
 from mbn.report.record import schema
+from mbn.train import bundled as bundled_model
 from test_link import far_side
 
 ROOT = Path(__file__).parents[1]

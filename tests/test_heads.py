@@ -24,9 +24,9 @@ from mbn.heads.run import int8_network
 from mbn.heads.scenes import ATTRIBUTES, MOST_DIGITS, Scenes
 from mbn.heads.spec import HEADS
 from mbn.heads.training import as_tensor, train_head
-from mbn.model.accuracy import Runner
-from mbn.model.images import normalise
 from mbn.passes.frontend import lower
+from mbn.train.accuracy import Runner
+from mbn.train.images import normalise
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -15,10 +15,10 @@ from PIL import Image
 
 from mbn.core.errors import ModelError, QuantiseError, UsageError
 from mbn.core.family import Kind, shape
-from mbn.model import accuracy, bundled, data
-from mbn.model.digits import draw, split
-from mbn.model.images import normalise
-from mbn.model.random_weights import random_qdq
+from mbn.train import accuracy, bundled, data
+from mbn.train.digits import draw, split
+from mbn.train.images import normalise
+from mbn.train.random_weights import random_qdq
 
 # Of the paper: table 6 (width) and table 7 (resolution), in millions.
 PAPER = [
@@ -144,7 +144,7 @@ def test_a_size_that_is_not_bundled_names_the_command() -> None:
 def test_bundle_and_random_weights_need_neither_torch_nor_sklearn() -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['sklearn'] = None\n"
-        "from mbn.model import bundled, accuracy, random_weights\n"
+        "from mbn.train import bundled, accuracy, random_weights\n"
         "import mbn.passes.quantise.static, mbn.cli.train\n"
         "bundled.find(0.25); bundled.calibration_samples(); bundled.heldout_samples()\n"
         "random_weights.random_qdq(0.25, 32, 2)\n"
@@ -289,7 +289,7 @@ def test_folders_that_are_no_data(photos: Path, tmp_path_factory: pytest.TempPat
 
 def test_torch_module_has_the_shape() -> None:
     torch = pytest.importorskip("torch", reason="needs the extra `train`")
-    from mbn.model.mobilenet import MobileNet  # noqa: PLC0415
+    from mbn.train.mobilenet import MobileNet  # noqa: PLC0415
 
     for alpha, resolution, channels in [(0.25, 96, 3), (0.3, 45, 1), (0.05, 32, 3)]:
         network = MobileNet(alpha, resolution, 7, channels).eval()

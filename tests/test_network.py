@@ -27,10 +27,10 @@ from mbn.core import ir, network_file
 from mbn.core.target import Board, find_board
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
-from mbn.model import accuracy
-from mbn.model import bundled as bundled_model
 from mbn.passes.frontend import lower
 from mbn.reference import Reference
+from mbn.train import accuracy
+from mbn.train import bundled as bundled_model
 
 Int8 = NDArray[np.int8]
 SHARED = Path(os.environ.get("MBN_SHARED") or Path(__file__).parents[2] / "shared")

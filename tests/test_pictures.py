@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from mbn.core.errors import MbnError, QuantiseError, UsageError
-from mbn.model import data
-from mbn.model.picture_file import read_picture
-from mbn.model.pictures import read_split
+from mbn.train import data
+from mbn.train.picture_file import read_picture
+from mbn.train.pictures import read_split
 
 RAMP = np.arange(64, dtype=np.uint8)[None, :].repeat(48, 0) * 4
 COLOURS = np.dstack([RAMP, RAMP[:, ::-1], np.arange(48, dtype=np.uint8)[:, None].repeat(64, 1)])

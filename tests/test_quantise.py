@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
-from mbn.model import accuracy, bundled
-from mbn.model.images import INPUT_RANGE, normalise
-from mbn.model.random_weights import random_qdq
 from mbn.passes.quantise.static import is_quantised, quantise
+from mbn.train import accuracy, bundled
+from mbn.train.images import INPUT_RANGE, normalise
+from mbn.train.random_weights import random_qdq
 
 
 @pytest.fixture(scope="module")

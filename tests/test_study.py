@@ -20,10 +20,10 @@ from PIL import Image
 from mbn.cli.paper import main
 from mbn.core.errors import ModelError, UsageError
 from mbn.core.family import Form, Kind, shape
-from mbn.model.data import load
-from mbn.model.pictures import Pictures, moved, read_split
 from mbn.paper import results
 from mbn.paper.findings import findings, spread
+from mbn.train.data import load
+from mbn.train.pictures import Pictures, moved, read_split
 
 QUICK = ["study", "--data", "digits", "--quick"]
 

@@ -53,8 +53,8 @@ def test_trains_exports_and_resumes_to_the_same_network(
 def interrupted_after_one_epoch(digits: list[str], folder: Path) -> None:
     """Leaves the checkpoint that Ctrl-C in the second epoch leaves."""
     from mbn.cli import train as command  # noqa: PLC0415
-    from mbn.model.data import load  # noqa: PLC0415
-    from mbn.model.train import train  # noqa: PLC0415
+    from mbn.train.data import load  # noqa: PLC0415
+    from mbn.train.training import train  # noqa: PLC0415
 
     settings = command.settings_of(command.parser().parse_args(digits))
 
@@ -67,8 +67,8 @@ def interrupted_after_one_epoch(digits: list[str], folder: Path) -> None:
 
 
 def test_learns(digits: list[str], tmp_path: Path) -> None:
-    from mbn.model.data import load  # noqa: PLC0415
-    from mbn.model.train import Settings, train  # noqa: PLC0415
+    from mbn.train.data import load  # noqa: PLC0415
+    from mbn.train.training import Settings, train  # noqa: PLC0415
 
     losses: list[float] = []
     settings = Settings(0.25, "digits", resolution=32, epochs=3, batch=32)
@@ -84,8 +84,8 @@ def test_learns(digits: list[str], tmp_path: Path) -> None:
 
 def test_weight_decay_spares_depthwise_filters() -> None:
     pytest.importorskip("torch", reason="needs the extra `train`")
-    from mbn.model.mobilenet import MobileNet  # noqa: PLC0415
-    from mbn.model.optimising import rmsprop  # noqa: PLC0415
+    from mbn.train.mobilenet import MobileNet  # noqa: PLC0415
+    from mbn.train.optimising import rmsprop  # noqa: PLC0415
 
     network = MobileNet(0.25, 32, 4)
     decayed, free = rmsprop(network, 1e-3).param_groups
@@ -96,9 +96,9 @@ def test_weight_decay_spares_depthwise_filters() -> None:
 
 
 def test_compare_catches_a_wrong_export(digits: list[str], tmp_path: Path) -> None:
-    from mbn.model.data import load  # noqa: PLC0415
-    from mbn.model.mobilenet import MobileNet  # noqa: PLC0415
-    from mbn.model.train import Settings, compare, export  # noqa: PLC0415
+    from mbn.train.data import load  # noqa: PLC0415
+    from mbn.train.mobilenet import MobileNet  # noqa: PLC0415
+    from mbn.train.training import Settings, compare, export  # noqa: PLC0415
 
     dataset = load("digits", 32)
     trained = export(MobileNet(0.25, 32, 10), Settings(0.25, "digits", 32), dataset, tmp_path)
@@ -173,8 +173,8 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_too_few_images_for_a_batch(digits: list[str], tmp_path: Path) -> None:
-    from mbn.model.data import load  # noqa: PLC0415
-    from mbn.model.train import Settings, train  # noqa: PLC0415
+    from mbn.train.data import load  # noqa: PLC0415
+    from mbn.train.training import Settings, train  # noqa: PLC0415
 
     settings = Settings(0.1, "digits", resolution=32, batch=5000)
     with pytest.raises(UsageError, match="--batch"):

@@ -21,14 +21,14 @@ from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
-from mbn.model import bundled
-from mbn.model.accuracy import measure
-from mbn.model.data import folder_images
-from mbn.model.images import INPUT_RANGE, normalise
-from mbn.model.random_weights import random_qdq
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import onnx_file
 from mbn.passes.quantise.static import quantise
+from mbn.train import bundled
+from mbn.train.accuracy import measure
+from mbn.train.data import folder_images
+from mbn.train.images import INPUT_RANGE, normalise
+from mbn.train.random_weights import random_qdq
 
 Int8 = NDArray[np.int8]
 UInt8 = NDArray[np.uint8]

@@ -24,14 +24,14 @@ from mbn.core import ir
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.target import find_board
-from mbn.model.data import Dataset
-from mbn.model.images import INPUT_RANGE, normalise
-from mbn.model.train import Settings, train
 from mbn.paper.results import LOG, Epoch, Result, append
 from mbn.passes.frontend import lower
 from mbn.passes.quantise.static import quantise
 from mbn.pipeline import Job, check_image, compile_image
 from mbn.reference import Reference
+from mbn.train.data import Dataset
+from mbn.train.images import INPUT_RANGE, normalise
+from mbn.train.training import Settings, train
 
 CALIBRATION_IMAGES = 256
 REFERENCE_BATCH = 50
@@ -95,7 +95,7 @@ class Run:
     """One training of a study."""
 
     study: str
-    data: str  # as mbn.model.data.load takes it
+    data: str  # as mbn.train.data.load takes it
     design: Design
     variant: Variant
     seed: int

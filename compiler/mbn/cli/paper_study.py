@@ -28,8 +28,8 @@ from mbn.paper.findings import findings
 from mbn.report.table import titled
 
 if TYPE_CHECKING:
-    from mbn.model.data import Dataset
     from mbn.study import Run
+    from mbn.train.data import Dataset
 
 EXAMPLES = """examples:
   mbn-paper study --data split:cifar10.zip --jobs 2     # train/CLASS/*.jpg, test/CLASS/*.jpg
@@ -229,8 +229,8 @@ def load_data(
     spec: str, resolution: int, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Dataset:
     """The data, from what was decoded where it is a split."""
-    from mbn.model.data import load  # noqa: PLC0415
-    from mbn.model.pictures import read_split  # noqa: PLC0415
+    from mbn.train.data import load  # noqa: PLC0415
+    from mbn.train.pictures import read_split  # noqa: PLC0415
 
     kind, _, path = spec.partition(":")
     if kind == "split" and path:

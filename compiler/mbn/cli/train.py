@@ -19,11 +19,11 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, not_installed, progress_of
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.family import check, network_name
-from mbn.model.bundled import write_digits
-from mbn.model.data import Dataset, load
+from mbn.train.bundled import write_digits
+from mbn.train.data import Dataset, load
 
 if TYPE_CHECKING:
-    from mbn.model.train import Settings, Trained
+    from mbn.train.training import Settings, Trained
 
 EXAMPLES = """examples:
   mbn-train --alpha 0.25 --data digits            # the bundled network, made again
@@ -106,7 +106,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     try:
         import torch  # noqa: PLC0415 - an extra, which the arguments' mistakes must not need
 
-        from mbn.model.train import Settings  # noqa: PLC0415
+        from mbn.train.training import Settings  # noqa: PLC0415
     except ImportError as error:
         raise not_installed("torch", "which trains networks", "train") from error
     torch.set_num_threads(arguments.threads)
@@ -126,7 +126,7 @@ def train_with_bar(
     settings: Settings, data: Dataset, folder: Path, resume: bool, console: Console
 ) -> Trained:
     """Trains under a progress bar that shows the epoch and a running mean of the loss."""
-    from mbn.model.train import train  # noqa: PLC0415
+    from mbn.train.training import train  # noqa: PLC0415
 
     steps = data.train_count // settings.batch
     with progress_of(console) as bar:

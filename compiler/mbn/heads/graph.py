@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from mbn.heads.networks import Ssd
 from mbn.heads.spec import Head
-from mbn.model.graph import INPUT, checked_model, conv_attributes, float_graph
-from mbn.model.graph import LOGITS as VECTOR
-from mbn.model.mobilenet import ConvNormClamp, MobileNet, folded, folded_layer
+from mbn.train.graph import INPUT, checked_model, conv_attributes, float_graph
+from mbn.train.graph import LOGITS as VECTOR
+from mbn.train.mobilenet import ConvNormClamp, MobileNet, folded, folded_layer
 
 SHORTEST = 1e-12  # a vector's length, torch's own bound
 

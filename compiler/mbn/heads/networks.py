@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mbn.core.family import Kind, LayerShape, shape, width
 from mbn.detect.boxes import MORE_RATIOS, RATIOS, Anchors, anchors
 from mbn.heads.spec import Head
-from mbn.model.mobilenet import ConvNormClamp, MobileNet
+from mbn.train.mobilenet import ConvNormClamp, MobileNet
 
 # Channels of each extra layer's 1x1 and 3x3, at alpha 1 (arXiv 1512.02325 for VGG, halved where
 # TensorFlow's detection API halves them).

@@ -27,9 +27,9 @@ from mbn.heads.networks import Ssd, flat
 from mbn.heads.scenes import Pictures, Scenes
 from mbn.heads.spec import Head
 from mbn.heads.training import Network, Progress, as_tensor, train_head
-from mbn.model.images import INPUT_RANGE, normalise
 from mbn.passes.quantise.static import quantise
 from mbn.reference import Reference
+from mbn.train.images import INPUT_RANGE, normalise
 
 BATCH = 32
 

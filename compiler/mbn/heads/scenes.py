@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.model.data import source_digits
-from mbn.model.digits import colours, grain, placed, split, within
-from mbn.model.images import Int64, UInt8
+from mbn.train.data import source_digits
+from mbn.train.digits import colours, grain, placed, split, within
+from mbn.train.images import Int64, UInt8
 
 Float32 = NDArray[np.float32]
 

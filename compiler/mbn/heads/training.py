@@ -23,10 +23,10 @@ from mbn.detect.boxes import Anchors, matched
 from mbn.heads.networks import Ssd, flat, head_network
 from mbn.heads.scenes import Pictures, Scenes
 from mbn.heads.spec import Head
-from mbn.model.images import normalise
-from mbn.model.mobilenet import MobileNet
-from mbn.model.optimising import restore, rmsprop, save, set_rate
-from mbn.model.train import LABEL_SMOOTHING
+from mbn.train.images import normalise
+from mbn.train.mobilenet import MobileNet
+from mbn.train.optimising import restore, rmsprop, save, set_rate
+from mbn.train.training import LABEL_SMOOTHING
 
 EVERY = 100  # steps between checkpoints
 LARGEST_GRADIENT = 4.0  # its norm

@@ -17,9 +17,9 @@ from functools import cache
 from torch import nn
 
 from mbn.heads.networks import paper_ssd
-from mbn.model.mobilenet import MobileNet
 from mbn.paper.counting import Count, count
 from mbn.paper.tables import CUT, MACS_PARAMS, MILLION, Figure, Row, Table
+from mbn.train.mobilenet import MobileNet
 
 BILLION = 1e9
 BREEDS = 120

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mbn.core.family import Form, shape
-from mbn.model.mobilenet import MobileNet, Shaped
+from mbn.train.mobilenet import MobileNet, Shaped
 
 
 def mobilenet(alpha: float = 1.0, resolution: int = 224, classes: int = 1000) -> nn.Module:

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 
 from mbn.core.errors import ModelError
-from mbn.model.images import Float32, Int64, UInt8, normalise
+from mbn.train.images import Float32, Int64, UInt8, normalise
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 
 from mbn.core.errors import ModelError
 from mbn.core.family import check, network_name
-from mbn.model.data import CALIBRATION_SEED, HELD_OUT_SEED, source_digits
-from mbn.model.digits import draw, split
-from mbn.model.images import Int64, UInt8
+from mbn.train.data import CALIBRATION_SEED, HELD_OUT_SEED, source_digits
+from mbn.train.digits import draw, split
+from mbn.train.images import Int64, UInt8
 
 FOLDER = Path(__file__).parent
 RESOLUTION = 96

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.model.images import UInt8
+from mbn.train.images import UInt8
 
 Int32 = NDArray[np.int32]
 Ints = NDArray[np.int64]

@@ -23,8 +23,8 @@ from PIL import Image
 
 from mbn.core.errors import UsageError
 from mbn.core.files import open_regular
-from mbn.model.images import Int64, UInt8
-from mbn.model.picture_file import is_picture, read_picture, tell_left_out
+from mbn.train.images import Int64, UInt8
+from mbn.train.picture_file import is_picture, read_picture, tell_left_out
 
 SPLITS = ("train", "test")
 _SHIFT_SEED = 5

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from mbn.core.errors import ModelError, UsageError
 from mbn.core.family import Form, network_name, shape
-from mbn.model.accuracy import Accuracy, Runner, measure
-from mbn.model.data import Dataset
-from mbn.model.graph import float_graph
-from mbn.model.images import normalise
-from mbn.model.mobilenet import Shaped, folded
-from mbn.model.optimising import restore, rmsprop, save, set_rate
+from mbn.train.accuracy import Accuracy, Runner, measure
+from mbn.train.data import Dataset
+from mbn.train.graph import float_graph
+from mbn.train.images import normalise
+from mbn.train.mobilenet import Shaped, folded
+from mbn.train.optimising import restore, rmsprop, save, set_rate
 
 LABEL_SMOOTHING = 0.05
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.installing import advice
-from mbn.model.digits import draw, split
-from mbn.model.images import Int64, UInt8
-from mbn.model.picture_file import is_picture, read_picture, tell_left_out
-from mbn.model.pictures import fitted, read_split, scaled, shuffled
+from mbn.train.digits import draw, split
+from mbn.train.images import Int64, UInt8
+from mbn.train.picture_file import is_picture, read_picture, tell_left_out
+from mbn.train.pictures import fitted, read_split, scaled, shuffled
 
 HELD_OUT_SEED = (0x64696769, 1)  # the first word is "digi"
 CALIBRATION_SEED = (0x64696769, 2)

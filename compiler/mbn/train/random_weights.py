@@ -22,7 +22,7 @@ from onnx import helper, numpy_helper
 
 from mbn.core.errors import UsageError
 from mbn.core.family import Kind, LayerShape, Shape, shape
-from mbn.model.graph import INPUT, LOGITS, conv_attributes, model, pool_nodes
+from mbn.train.graph import INPUT, LOGITS, conv_attributes, model, pool_nodes
 
 Float64 = NDArray[np.float64]
 Int8 = NDArray[np.int8]
