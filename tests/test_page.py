@@ -21,14 +21,15 @@ from mbn.cli import paper_device
 from mbn.cli import report as report_command
 from mbn.core.errors import ModelError, UsageError
 from mbn.core.target import find_board
-from mbn.page import compiled, costs, whole
 from mbn.page import paper as paper_page
+from mbn.page import whole
 from mbn.page.whole import Paper
 from mbn.paper import device_cells, device_runs
 from mbn.paper.device import Device, Size, device
 from mbn.paper.findings import spread
 from mbn.paper.results import Epoch, Result
 from mbn.paper.tables import TABLES
+from mbn.report.page import compiled, costs
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 PLOTS = {"accuracy-toy", "loss-toy", "growth", "ram", "roofline", "share-0-25-96"}

@@ -92,7 +92,8 @@ def page_of(
     study's folder; None: the bundled one."""
     try:
         # matplotlib, Jinja2 and torch, which the other commands do without
-        from mbn.page import compiled, whole  # noqa: PLC0415
+        from mbn.page import whole  # noqa: PLC0415
+        from mbn.report.page import compiled  # noqa: PLC0415
 
         found = compiled.find(folders)
         return whole.page(found, None if sizes is None else paper_of(sizes, study, console))

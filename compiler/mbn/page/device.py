@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from mbn import lowering, pipeline
 from mbn.core import ir
 from mbn.core.target import find_board
-from mbn.page import costs, plots
-from mbn.page.content import Figure, Section, Table, table
-from mbn.page.memory import memory_figure
 from mbn.paper import device_cells
 from mbn.paper.device import CoreRow, Device
 from mbn.paper.device_runs import CLASSES
 from mbn.passes.predict import family_network
 from mbn.report import StageFacts
+from mbn.report.page import costs, plots
+from mbn.report.page.content import Figure, Section, Table, table
+from mbn.report.page.memory import memory_figure
 from mbn.report.table import UNKNOWN
 
 RUN = "Counted instructions, modelled cycles for zero-wait memory, of runs in emulation."

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mbn.core.errors import ModelError
-from mbn.page.content import Section, Table, table
 from mbn.paper import table_cells
+from mbn.report.page.content import Section, Table, table
 from mbn.report.table import UNKNOWN, number
 
 if TYPE_CHECKING:  # torch, which only counting needs

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
-from mbn.page import plots
-from mbn.page.content import Figure, Section, Table, table
 from mbn.paper.findings import Spread, findings, grouped, spread
 from mbn.paper.results import Epoch, Result
+from mbn.report.page import plots
+from mbn.report.page.content import Figure, Section, Table, table
 
 CLOCK_MHZ = 168  # of the STM32F405, a Cortex-M4
 NAMES = {"separable": "depthwise separable", "conv": "full convolutions", "shallow": "shallow"}

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
-from mbn.page import compiled as compiled_part
 from mbn.page import device as device_part
 from mbn.page import paper as paper_part
 from mbn.page import study as study_part
-from mbn.page.compiled import Compiled
-from mbn.page.content import Page
-from mbn.page.render import render
 from mbn.paper.device import Device
 from mbn.paper.results import Epoch, Result
 from mbn.passes.kernels import VERSIONS
+from mbn.report.page import compiled as compiled_part
+from mbn.report.page.compiled import Compiled
+from mbn.report.page.content import Page
+from mbn.report.page.render import render
 
 if TYPE_CHECKING:  # torch, which only counting needs
     from mbn.paper.tables import Table

@@ -10,7 +10,7 @@ from importlib import resources
 
 import jinja2
 
-from mbn.page.content import Figure, Page
+from mbn.report.page.content import Figure, Page
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"
 

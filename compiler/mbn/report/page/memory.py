@@ -6,9 +6,9 @@ What enters: a `MemoryMap`. What leaves: a figure. Always holds: it is the pictu
 
 from __future__ import annotations
 
-from mbn.page.content import Figure
-from mbn.page.plots import themed
 from mbn.report.memory_map import MemoryMap, to_svg
+from mbn.report.page.content import Figure
+from mbn.report.page.plots import themed
 
 
 def memory_figure(name: str, memory: MemoryMap) -> Figure:

@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from mbn.page import plots
-from mbn.page.content import Figure
 from mbn.passes.predict.model import MACS_PER_CYCLE
 from mbn.report import StageFacts
+from mbn.report.page import plots
+from mbn.report.page.content import Figure
 
 # Bytes that a load brings in a cycle: the width of the data bus (M7: AXI and TCM, DDI 0489, 1.3;
 # M55: 101051, A2), and whether loads run beside multiplies: M7 issues two instructions a cycle,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbn.core.errors import UsageError
-from mbn.page import costs
-from mbn.page.content import Figure, Section, Table, table
-from mbn.page.memory import memory_figure
 from mbn.report import Report, load_report
 from mbn.report.memory_map import MemoryMap, load_map
+from mbn.report.page import costs
+from mbn.report.page.content import Figure, Section, Table, table
+from mbn.report.page.memory import memory_figure
 from mbn.report.record import FILE_NAME
 from mbn.report.table import UNKNOWN, number
 
