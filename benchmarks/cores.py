@@ -18,11 +18,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.ir import InputMode, Rounding
 from mbn.core.target import boards, find_board
+from mbn.jobs import compile as pipeline
 from mbn.report import Report
 
 HEADER = (

@@ -18,14 +18,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import lowering, pipeline
 from mbn.arithmetic import single as arithmetic
 from mbn.cli.run import guarded
 from mbn.core import ir
 from mbn.core.target import find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower import lowering
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs.lower.sources import Request, find_network
 from mbn.passes.frontend import lower
-from mbn.sources import Request, find_network
 
 # A prefix in rings of three rows, one whole map, then maps laid over each other (bytes, stream).
 ESTIMATES = {

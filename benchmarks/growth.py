@@ -22,12 +22,12 @@ from pathlib import Path
 
 import predict as fitting
 
-from mbn import lowering
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError
 from mbn.core.ir import InputMode, Network, StageKind
 from mbn.core.target import Board, find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs.lower import lowering
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes.predict import family_network, predict
 
 PLOT = fitting.ROOT / "docs" / "growth.svg"

@@ -29,10 +29,10 @@ from onnx import numpy_helper
 from rich.console import Console
 from scipy.optimize import nnls
 
-from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.target import Board, find_board
+from mbn.jobs import compile as pipeline
 from mbn.passes.predict import load, predict
 from mbn.passes.predict.features import Features, driver_features, stage_features
 from mbn.passes.predict.model import DRIVER

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import pipeline
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError
 from mbn.core.target import find_board
 from mbn.image.build.tools import compiler_version
+from mbn.jobs import compile as pipeline
 
 RECORD = Path(__file__).with_name("record.json")
 NETWORKS = {

@@ -24,10 +24,10 @@ from rich.console import Console
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.core.target import Board, Image, find_board
-from mbn.flashing import Wanted, flashed, wanted_from, wanted_of
 from mbn.harness.device import Device, open_device
 from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
+from mbn.jobs.flash import Wanted, flashed, wanted_from, wanted_of
 
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]

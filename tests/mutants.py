@@ -316,9 +316,9 @@ class Judge:
             Photograph.fromarray(pixels).save(self.photographs / f"{number}.png")
 
     def judge(self, seed: int, data: bytes) -> tuple[str, str]:
-        from mbn import sources  # noqa: PLC0415
         from mbn.core import ir  # noqa: PLC0415
         from mbn.core.errors import MbnError  # noqa: PLC0415
+        from mbn.jobs.lower import sources  # noqa: PLC0415
         from mbn.passes.frontend import lower  # noqa: PLC0415
 
         path = self.folder / "mutant.onnx"
@@ -337,10 +337,10 @@ class Judge:
 
     def _exact(self, network: Any, kernels: str, mode: Any, simplify: bool) -> tuple[str, str]:
         import networks  # noqa: PLC0415
-        from mbn import lowering  # noqa: PLC0415
         from mbn.core.target import find_board  # noqa: PLC0415
         from mbn.harness.device import open_device  # noqa: PLC0415
         from mbn.image.build import build_image  # noqa: PLC0415
+        from mbn.jobs.lower import lowering  # noqa: PLC0415
         from mbn.reference import Reference  # noqa: PLC0415
 
         generated = lowering.generate(network, kernels, mode, simplify=simplify)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mbn.agreement import Agreement, at_most
+from mbn.jobs.agreement import Agreement, at_most
 
 
 @pytest.mark.parametrize(

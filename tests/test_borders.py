@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbn import checking
 from mbn.core import network_file
 from mbn.core.errors import BoardError, LinkError, MbnError, ModelError
 from mbn.core.files import read_regular, read_text
 from mbn.core.target import find_board, load_board
 from mbn.harness.flash.find import lab_place
 from mbn.harness.host.port import open_port
+from mbn.jobs import check as checking
 from mbn.paper import results
 from mbn.passes.tuning import records
 from mbn.report import load_report

@@ -18,8 +18,6 @@ from rich.console import Console
 
 import tiny
 from conftest import Builder
-from mbn import pipeline
-from mbn.checking import _tell_health
 from mbn.core.elf import Contents, sections, symbols
 from mbn.core.errors import CheckError, LinkError
 from mbn.core.target import Board, Image, find_board
@@ -28,6 +26,8 @@ from mbn.harness.device.protocol import Health, Start
 from mbn.harness.device.session import RefusedError
 from mbn.image.build import build_image
 from mbn.image.build.seal import SECTION, seal
+from mbn.jobs import compile as pipeline
+from mbn.jobs.check import _tell_health
 from test_memories import FLASH, RAM, cut, job
 
 MAINLINE = ["qemu", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "stm32f405"]

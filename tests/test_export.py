@@ -18,13 +18,13 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from mbn import exporting
 from mbn.cli import compile as compile_command
 from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root, find_board
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import FORMS, Library, exported
+from mbn.jobs import export as exporting
 from mbn.passes.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -25,9 +25,9 @@ from torch import nn
 
 import networks
 import test_kernels
-from mbn import agreement
 from mbn.core import ir
 from mbn.core.target import find_board
+from mbn.jobs import agreement
 from mbn.passes.frontend import lower
 from mbn.passes.quantise.static import quantise
 from test_network import MODEL

@@ -22,7 +22,6 @@ import pytest
 import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
-from mbn import fit, lowering
 from mbn.core import ir
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
@@ -31,6 +30,7 @@ from mbn.core.uf2 import family_id
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.image.build.boot import crc32_boot2
+from mbn.jobs.lower import fit, lowering
 from mbn.passes.predict import family_network
 
 

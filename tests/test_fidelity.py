@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from rich.console import Console
 
-from mbn import fidelity, sources
 from mbn.cli.compile import main
 from mbn.core.errors import QuantiseError
+from mbn.jobs.lower import fidelity, sources
 from mbn.passes.frontend import lower
 
 QUIET = Console(quiet=True)

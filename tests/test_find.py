@@ -13,9 +13,9 @@ import pytest
 
 from mbn.core.errors import BoardError, UsageError
 from mbn.core.target import Board, find_board
-from mbn.flashing import choose_method
 from mbn.harness.flash import find, swd
 from mbn.harness.flash.find import Place
+from mbn.jobs.flash import choose_method
 
 
 @pytest.fixture(scope="module")

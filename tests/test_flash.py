@@ -25,7 +25,6 @@ from conftest import Builder
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, Image, find_board
 from mbn.core.uf2 import from_uf2
-from mbn.flashing import Wanted, flashed, flasher_for, steps_text, wanted_of
 from mbn.harness.device.emulated import qemu
 from mbn.harness.flash import Deadline, find, flash, read_payload, swd
 from mbn.harness.flash.drive import DriveFlasher, drives
@@ -33,6 +32,7 @@ from mbn.harness.flash.find import Place
 from mbn.harness.flash.payload import pages
 from mbn.harness.flash.qemu import QemuFlasher
 from mbn.harness.host.port import open_port
+from mbn.jobs.flash import Wanted, flashed, flasher_for, steps_text, wanted_of
 
 ROOT = Path(__file__).parents[1]
 QUIET = Console(quiet=True)
@@ -191,7 +191,7 @@ def test_another_board_or_image_answers(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mbn.flashing._ANSWER_S", 1.5)
+    monkeypatch.setattr("mbn.jobs.flash._ANSWER_S", 1.5)
     board = find_board(name)
     with qemu(board, build(board, MBN_SOMETHING="1").elf) as (port, _):
         place = Place(port=port, probe="PROBE1")
@@ -206,7 +206,7 @@ def test_another_board_or_image_answers(
 def test_nothing_answers_after_all_was_written(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mbn.flashing._ANSWER_S", 0.3)
+    monkeypatch.setattr("mbn.jobs.flash._ANSWER_S", 0.3)
     master, slave = os.openpty()
     port = os.ttyname(slave)
     place = Place(port=port, probe="PROBE1")
@@ -222,7 +222,7 @@ def test_nothing_answers_after_all_was_written(
 
 @pytest.mark.usefixtures("probe")
 def test_a_port_in_use(wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbn.flashing._ANSWER_S", 0.3)
+    monkeypatch.setattr("mbn.jobs.flash._ANSWER_S", 0.3)
     master, slave = os.openpty()
     port = os.ttyname(slave)
     place = Place(port=port, probe="PROBE1")

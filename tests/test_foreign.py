@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mbn import exporting
 from mbn.cli import compile as compile_command
 from mbn.core.target import find_board
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import Library
+from mbn.jobs import export as exporting
 from test_export import SCRIPT, START
 
 BOARDS = ("qemu", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-m3", "qemu-m0")

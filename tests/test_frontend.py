@@ -17,10 +17,10 @@ from onnx import TensorProto
 
 import networks
 import qdq
-from mbn import agreement
 from mbn.arithmetic.single import derive
 from mbn.core import ir, network_file
 from mbn.core.errors import ModelError, OverflowRisk, UnsupportedError
+from mbn.jobs import agreement
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import lowering
 from mbn.cli import compile as compile_command
 from mbn.core import ir, network_file
 from mbn.core.errors import UsageError
 from mbn.core.target import Board
+from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
 
 GOLDEN = Path(__file__).parent / "golden"

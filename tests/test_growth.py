@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import growth
 
 from mbn.core.target import find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 
 
 def test_large_networks_cost_less_a_multiply() -> None:

@@ -19,13 +19,13 @@ import pytest
 
 import networks
 import qdq
-from mbn import lowering, sources
 from mbn.arithmetic import single as arithmetic
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.ir import InputMode
+from mbn.jobs.lower import lowering, sources
 from mbn.passes.frontend import lower
 from mbn.reference import Reference
 

@@ -21,13 +21,14 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn import checking, lowering
 from mbn.core import ir
 from mbn.core.target import Board, find_board
 from mbn.harness.device import open_device
 from mbn.harness.device.check import explain
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
+from mbn.jobs import check as checking
+from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
 from mbn.reference import Reference
 

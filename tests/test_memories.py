@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mbn import pipeline
 from mbn.core import ir
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError
 from mbn.core.target import Board, Memory, find_board
-from mbn.sources import Request
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower.sources import Request
 
 FLASH = Memory("flash", 0x00000000, 0x400000, ("code", "weights"))
 RAM = Memory("ram", 0x20000000, 0x100000, ("data", "stack"))

@@ -14,15 +14,17 @@ import pytest
 from rich.console import Console
 
 import networks
-from mbn import inspecting, lowering, pipeline
 from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.target import boards, find_board
+from mbn.jobs import compile as pipeline
+from mbn.jobs import inspect as inspecting
+from mbn.jobs.lower import lowering
+from mbn.jobs.lower.sources import Request
+from mbn.jobs.suggest import costs
 from mbn.passes.plan.lifetimes import lifetimes, live_bytes
 from mbn.passes.predict import family_network
-from mbn.planning import costs
 from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
-from mbn.sources import Request
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -21,7 +21,6 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
-from mbn import checking, lowering, mlperf, sources
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
 from mbn.core import ir, network_file
@@ -31,6 +30,9 @@ from mbn.core.target import Board, find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT, native
 from mbn.harness.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
+from mbn.jobs import check as checking
+from mbn.jobs import mlperf
+from mbn.jobs.lower import lowering, sources
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image as Photograph
 
 from conftest import Compiled
-from mbn import checking, lowering, sources
 from mbn.cli import check as check_command
 from mbn.core import ir, network_file
 from mbn.core.target import Board, find_board
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
+from mbn.jobs import check as checking
+from mbn.jobs.lower import lowering, sources
 from mbn.passes.frontend import lower
 from mbn.reference import Reference
 from mbn.train import accuracy

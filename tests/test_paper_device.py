@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mbn import planning
 from mbn.cli import paper as paper_command
 from mbn.cli import paper_device
 from mbn.cli.run import console
 from mbn.core.ir import InputMode
 from mbn.core.target import find_board
+from mbn.jobs import suggest as planning
 from mbn.paper import device_cells, device_plans, device_runs
 from mbn.paper.device import SIZES, Device, Size, device, real_boards
 from mbn.paper.device_plans import Plans

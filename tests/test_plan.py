@@ -18,9 +18,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn import fit, lowering
 from mbn.core import ir
 from mbn.core.errors import PlanError
+from mbn.jobs.lower import fit, lowering
 from mbn.passes.plan import check_plan, make_plan, plan_bands, planner
 from mbn.passes.plan.replay import INPUT, Band, replay
 

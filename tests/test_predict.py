@@ -13,12 +13,13 @@ from dataclasses import replace
 import pytest
 
 from conftest import Compiled
-from mbn import pipeline, planning
 from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.family import shape
 from mbn.core.ir import InputMode, StageKind
 from mbn.core.target import CORES, Board, Memory, find_board
+from mbn.jobs import compile as pipeline
+from mbn.jobs import suggest as planning
 from mbn.passes.predict import family_network, load, milliseconds, predict
 from mbn.passes.predict.features import stage_features
 

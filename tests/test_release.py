@@ -35,7 +35,7 @@ from mbn.image.release.folder import Facts, Files, Slot, write_release
 from mbn.image.release.linked import linked
 from mbn.image.release.signing import load_key, refuse_untrusted, sign_bytes
 from mbn.image.release.verify import Verdict, verify_image, verify_release
-from mbn.releasing import HEADER_BYTES, check_version
+from mbn.jobs.release import HEADER_BYTES, check_version
 
 pytest.importorskip("imgtool", reason="pip install 'mbn-edge[release]'")
 pytest.importorskip("cyclonedx", reason="pip install 'mbn-edge[release]'")

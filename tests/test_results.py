@@ -17,13 +17,14 @@ from rich.console import Console
 
 import networks
 import qdq
-from mbn import exporting, lowering
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import ir, network_file
 from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.target import find_board
 from mbn.image.export.library import exported
+from mbn.jobs import export as exporting
+from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.plan import check_plan
 from mbn.reference import Reference

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import networks
-from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.exact.integer import Addition, Arithmetic
+from mbn.jobs import check as checking
 from mbn.passes.simplify import remove_constants
 from mbn.passes.simplify.intervals import ranges_of
 from mbn.reference import Reference

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 import networks
 import qdq
 import tflite_files
-from mbn import checking, lowering
 from mbn.arithmetic import single as arithmetic
 from mbn.cli import compile as compile_command
 from mbn.core import ir
@@ -33,6 +32,8 @@ from mbn.core.target import Board, find_board
 from mbn.harness.device import check, open_device
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
+from mbn.jobs import check as checking
+from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants

@@ -15,14 +15,15 @@ import pytest
 from rich.console import Console
 
 import networks
-from mbn import lowering, tuner
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
 from mbn.core import ir
 from mbn.core.errors import BoardError
 from mbn.core.target import find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
 from mbn.harness.device.session import Device
+from mbn.jobs import tune as tuner
+from mbn.jobs.lower import lowering
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes import tuning
 from mbn.passes.kernels import VERSIONS, candidates
 from mbn.passes.predict import family_network

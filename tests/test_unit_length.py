@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qdq
-from mbn import lowering
 from mbn.core import ir
 from mbn.core.errors import UnsupportedError
 from mbn.core.target import find_board
 from mbn.exact.integer import normalise
+from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from test_frontend import agree
 from test_kernels import compare

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from mbn import sources
 from mbn.core import ir
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.target import find_board
+from mbn.jobs.compile import Job, check_image, compile_image
+from mbn.jobs.lower import sources
 from mbn.paper.results import LOG, Epoch, Result, append
 from mbn.passes.frontend import lower
 from mbn.passes.quantise.static import quantise
-from mbn.pipeline import Job, check_image, compile_image
 from mbn.reference import Reference
 from mbn.train.data import Dataset
 from mbn.train.images import INPUT_RANGE, normalise

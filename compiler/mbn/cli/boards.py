@@ -129,7 +129,7 @@ def plugged_table(known: Sequence[Board]) -> Table:
 def network_table(alpha: float, resolution: int, classes: int, console: Console) -> int:
     """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
     # TVM, which the other tables do without
-    from mbn import planning  # noqa: PLC0415
+    from mbn.jobs import suggest as planning  # noqa: PLC0415
 
     rows = planning.costs(alpha, resolution, classes, [b for b in boards().values() if b.memories])
     table = _table(

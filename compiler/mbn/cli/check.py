@@ -16,11 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from mbn.checking import run_check
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.target import Board, find_board
+from mbn.jobs.check import run_check
 from mbn.report.record import FILE_NAME
 from mbn.report.table import memory_lines, print_check
 
@@ -84,7 +84,8 @@ def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
             "--against onnxruntime", wanted="--onnx FILE with it, and neither --board nor --port"
         )
     # ONNX and TVM, which a check of a board does without
-    from mbn import agreement, sources  # noqa: PLC0415
+    from mbn.jobs import agreement  # noqa: PLC0415
+    from mbn.jobs.lower import sources  # noqa: PLC0415
     from mbn.passes.frontend import lower  # noqa: PLC0415
 
     network = lower(arguments.onnx, arguments.onnx.stem)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import pipeline
 from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
@@ -22,10 +21,11 @@ from mbn.core import ir
 from mbn.core.errors import PlanError, UsageError, exit_codes
 from mbn.core.ir import InputMode, Rounding
 from mbn.core.target import Board, boards, find_board
-from mbn.fit import fit_table, fits
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower.fit import fit_table, fits
+from mbn.jobs.lower.sources import Request
 from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
-from mbn.sources import Request
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation

@@ -12,15 +12,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mbn.checking import run_check
 from mbn.cli.check import compiled_folder
 from mbn.cli.place import add_place, place_of
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.target import find_board
-from mbn.flashing import flashed, flasher_for, steps_text, wanted_from
 from mbn.harness.flash import read_payload
+from mbn.jobs.check import run_check
+from mbn.jobs.flash import flashed, flasher_for, steps_text, wanted_from
 from mbn.report.table import print_check
 
 EXAMPLES = """examples:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import inspecting
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core import ir
 from mbn.core.errors import MbnError, PlanError, exit_codes
-from mbn.fit import fit_table, fits
+from mbn.jobs import inspect as inspecting
+from mbn.jobs.lower.fit import fit_table, fits
 
 EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards

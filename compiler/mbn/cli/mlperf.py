@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn import mlperf
 from mbn.cli.check import compiled_folder
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
@@ -22,6 +21,7 @@ from mbn.core.target import find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT
 from mbn.harness.device.mlperf import Runner, open_runner
 from mbn.harness.device.open import where
+from mbn.jobs import mlperf
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf

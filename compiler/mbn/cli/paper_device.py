@@ -22,7 +22,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import progress_of
 from mbn.core.errors import UsageError
 from mbn.core.target import Board, find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.paper import device_cells, device_runs
 from mbn.paper.device import SIZES, BoardRow, CoreRow, Device, Size, device, real_boards
 from mbn.paper.device_plans import Plans

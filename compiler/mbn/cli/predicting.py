@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from mbn import checking, lowering, pipeline, planning
 from mbn.core.errors import PlanError
 from mbn.core.ir import InputMode
 from mbn.core.target import Board
+from mbn.jobs import check as checking
+from mbn.jobs import compile as pipeline
+from mbn.jobs import suggest as planning
+from mbn.jobs.lower import lowering
 from mbn.report.table import prediction_table, titled
 
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")

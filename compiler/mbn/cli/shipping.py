@@ -11,7 +11,7 @@ import argparse
 from rich.console import Console
 
 from mbn.core.errors import ReleaseError, UsageError
-from mbn.pipeline import Compiled, Job
+from mbn.jobs.compile import Compiled, Job
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def check(arguments: argparse.Namespace) -> None:
         return
     # its packages are an extra
     from mbn.image.release.signing import KEY_ADVICE, load_key  # noqa: PLC0415
-    from mbn.releasing import check_version  # noqa: PLC0415
+    from mbn.jobs.release import check_version  # noqa: PLC0415
 
     check_version(arguments.release)
     if arguments.sign is None:
@@ -43,7 +43,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def export_library(job: Job, arguments: argparse.Namespace, console: Console) -> None:
     """Writes the library and says where."""
-    from mbn.exporting import export  # noqa: PLC0415
+    from mbn.jobs.export import export  # noqa: PLC0415
 
     folder = export(job, arguments.export, console, arguments.name)
     console.print(f"wrote  {folder}: README.md tells how a project takes it")
@@ -51,7 +51,7 @@ def export_library(job: Job, arguments: argparse.Namespace, console: Console) ->
 
 def ship(compiled: Compiled, arguments: argparse.Namespace, console: Console) -> None:
     """Writes the release and says where."""
-    from mbn.releasing import release  # noqa: PLC0415
+    from mbn.jobs.release import release  # noqa: PLC0415
 
     slot = None if arguments.slot is None else (arguments.slot[0], arguments.slot[1])
     folder = release(compiled, arguments.release, arguments.sign, console, slot=slot)

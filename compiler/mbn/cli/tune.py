@@ -15,7 +15,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mbn import pipeline, tuner
 from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
@@ -24,7 +23,9 @@ from mbn.core import ir
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.ir import InputMode, Rounding, Sharing, Variant
 from mbn.core.target import Board, find_board
-from mbn.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs import compile as pipeline
+from mbn.jobs import tune as tuner
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes import tuning
 from mbn.passes.kernels import VERSIONS
 from mbn.passes.predict import family_network

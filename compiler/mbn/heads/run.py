@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
-from mbn import checking, pipeline, sources
 from mbn.core import ir
 from mbn.core.target import Board
 from mbn.heads import measure
@@ -27,6 +26,9 @@ from mbn.heads.networks import Ssd, flat
 from mbn.heads.scenes import Pictures, Scenes
 from mbn.heads.spec import Head
 from mbn.heads.training import Network, Progress, as_tensor, train_head
+from mbn.jobs import check as checking
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower import sources
 from mbn.passes.quantise.static import quantise
 from mbn.reference import Reference
 from mbn.train.images import INPUT_RANGE, normalise

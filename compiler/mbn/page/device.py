@@ -11,9 +11,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from mbn import lowering, pipeline
 from mbn.core import ir
 from mbn.core.target import find_board
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower import lowering
 from mbn.paper import device_cells
 from mbn.paper.device import CoreRow, Device
 from mbn.paper.device_runs import CLASSES

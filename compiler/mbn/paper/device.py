@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mbn import fit
 from mbn.core.family import Shape, shape
 from mbn.core.ir import InputMode
 from mbn.core.target import Board, boards
+from mbn.jobs.lower import fit
+from mbn.jobs.suggest import Cost
 from mbn.paper.device_plans import Plans
 from mbn.paper.device_runs import CLASSES, Key, Run
 from mbn.passes.predict import Times
-from mbn.planning import Cost
 
 EMULATED = "emulated"  # what such a board says of how it was tested: it has a made-up clock
 OPTIMISE = ("speed", "size")

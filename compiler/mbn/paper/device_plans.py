@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import mbn
-from mbn import fit, planning
 from mbn.core.ir import InputMode
 from mbn.core.target import Board, data_root
+from mbn.jobs import suggest as planning
+from mbn.jobs.lower import fit
+from mbn.jobs.suggest import Cost
 from mbn.passes.predict import Prediction, StagePrediction
-from mbn.planning import Cost
 
 
 class Plans:

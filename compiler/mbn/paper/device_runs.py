@@ -20,13 +20,13 @@ from typing import Any
 import jsonschema
 from rich.console import Console
 
-from mbn import pipeline
 from mbn.core.errors import UsageError
 from mbn.core.ir import InputMode
 from mbn.core.target import Board, data_root
+from mbn.jobs import compile as pipeline
+from mbn.jobs.lower.sources import Request
 from mbn.passes.kernels import VERSIONS
 from mbn.report.record import Report, of_json, schema, to_json
-from mbn.sources import Request
 
 FILE_NAME = "device.jsonl"
 CLASSES = 1000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from mbn.core.family import Kind, shape
-from mbn.fit import ALPHAS
+from mbn.jobs.lower.fit import ALPHAS
 from mbn.paper import networks
 from mbn.paper.counting import Count, count
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import checking
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
 from mbn.exact.tflite import exp_on_negative_values
 from mbn.harness.device.mlperf import Runner
+from mbn.jobs import check as checking
 from mbn.reference import Reference
 
 APP = "mlperf"

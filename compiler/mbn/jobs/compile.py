@@ -17,14 +17,16 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from mbn import checking, fidelity, fit, mlperf, sources
 from mbn.core import ir, network_file
 from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.target import Board, Image
 from mbn.harness import cost
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
-from mbn.lowering import Built, Generated, generate, tuned_of
+from mbn.jobs import check as checking
+from mbn.jobs import mlperf
+from mbn.jobs.lower import fidelity, fit, sources
+from mbn.jobs.lower.lowering import Built, Generated, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
 from mbn.passes.kernels import VERSIONS

@@ -17,10 +17,10 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn import fit, lowering, sources
 from mbn.core import ir
 from mbn.core.errors import MbnError, UnsupportedError
 from mbn.core.target import Board, boards
+from mbn.jobs.lower import fit, lowering, sources
 from mbn.passes.frontend import lower, onnx_file
 from mbn.passes.frontend.lower import all_refusals
 from mbn.passes.quantise.static import quantise

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mbn import fit
 from mbn.core import ir
 from mbn.core.errors import BoardError
 from mbn.core.target import FIRMWARE_BYTES, Board, Core
-from mbn.lowering import bundled_tuning, planned
+from mbn.jobs.lower import fit
+from mbn.jobs.lower.lowering import bundled_tuning, planned
 from mbn.passes.predict import Prediction, Times, family_network, predict
 from mbn.passes.tuning import signature
 

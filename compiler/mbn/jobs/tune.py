@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console
 
-from mbn import checking, flashing, lowering, pipeline, sources
 from mbn.core import elf, ir
 from mbn.core.errors import BoardError
 from mbn.core.target import Board, Image
@@ -27,6 +26,10 @@ from mbn.harness.device.open import open_device
 from mbn.harness.device.protocol import Watch
 from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
+from mbn.jobs import check as checking
+from mbn.jobs import compile as pipeline
+from mbn.jobs import flash as flashing
+from mbn.jobs.lower import lowering, sources
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
 from mbn.passes.kernels import VERSIONS, candidates

@@ -17,7 +17,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from mbn.checking import IMAGE_NAME
 from mbn.core.errors import CheckError, FlashError, LinkError, UsageError
 from mbn.core.target import Board, Image
 from mbn.harness.device.link import Link
@@ -28,6 +27,7 @@ from mbn.harness.flash.find import Place, drive_of, port_of, probe_of
 from mbn.harness.flash.qemu import QemuFlasher
 from mbn.harness.flash.swd import SwdFlasher
 from mbn.harness.flash.uart import UartFlasher
+from mbn.jobs.check import IMAGE_NAME
 from mbn.report import load_report
 
 _ANSWER_S = 15.0  # from the reset to the first answer; a probe's port may go and come

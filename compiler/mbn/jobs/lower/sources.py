@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn import fidelity
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
+from mbn.jobs.lower import fidelity
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import onnx_file
 from mbn.passes.quantise.static import quantise

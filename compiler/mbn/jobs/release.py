@@ -23,7 +23,7 @@ from mbn.image.build import build_image, tools
 from mbn.image.release.folder import Facts, Files, Slot, write_release
 from mbn.image.release.linked import linked
 from mbn.image.release.signing import load_key
-from mbn.pipeline import FLAGS, Compiled, app_defines
+from mbn.jobs.compile import FLAGS, Compiled, app_defines
 from mbn.report.record import FILE_NAME
 
 HEADER_BYTES = 0x200  # a power of two not less than the largest vector table that VTOR aligns to
