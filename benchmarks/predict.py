@@ -3,12 +3,11 @@
 What enters: networks of the family with drawn weights, counted in emulation. What leaves:
 compiler/mbn/passes/predict/coefficients.json (--fit), and a table of predicted against counted
 cycles for ten networks that were not used for the fit. Always holds: the ten share no size with the
-fit's; every sample is a count of this working tree's own kernels (kept in out/predict, keyed by what
-generates code, so that a second run is quick); coefficients are not negative.
-
-    ./dev python benchmarks/predict.py --fit      # fit, measure the error, write both
-    ./dev python benchmarks/predict.py            # measure the error of what is in the repository
-    ./dev python benchmarks/predict.py --boards qemu --networks 3
+fit's; every sample is a count of this working tree's own kernels (kept in out/predict, keyed by
+what generates code, so that a second run is quick); coefficients are not negative. ./dev python
+benchmarks/predict.py --fit # fit, measure the error, write both ./dev python benchmarks/predict.py
+# measure the error of what is in the repository ./dev python benchmarks/predict.py --boards qemu
+--networks 3
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 What enters: a linked ELF file whose section .seal lists (address, size, 0) of what may not change.
 What leaves: the same file with the CRCs in it. Always holds: nothing else of the file changes; an
-image that was not sealed refuses to infer. `python -m mbn.image.build.seal IMAGE.elf` does it after a
-build by hand.
+image that was not sealed refuses to infer. `python -m mbn.image.build.seal IMAGE.elf` does it after
+a build by hand.
 """
 
 from __future__ import annotations
