@@ -38,7 +38,7 @@ from mbn.passes.predict.model import DRIVER
 from mbn.train.random_weights import random_qdq
 
 ROOT = Path(__file__).parents[1]
-COEFFICIENTS = ROOT / "compiler" / "mbn" / "predict" / "coefficients.json"
+COEFFICIENTS = ROOT / "compiler" / "mbn" / "passes" / "predict" / "coefficients.json"
 BOARDS = ("qemu", "qemu-m33", "qemu-m7", "qemu-m55", "qemu-m3", "qemu-m0")
 RANDOM = "--weights random:1 --keep-constant --classes"
 SHIFTED = "--shifted"  # small depthwise weights, so multipliers above one half, as if trained

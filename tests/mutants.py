@@ -338,10 +338,10 @@ class Judge:
     def _exact(self, network: Any, kernels: str, mode: Any, simplify: bool) -> tuple[str, str]:
         import networks  # noqa: PLC0415
         from mbn.core.target import find_board  # noqa: PLC0415
+        from mbn.exact import Reference  # noqa: PLC0415
         from mbn.harness.device import open_device  # noqa: PLC0415
         from mbn.image.build import build_image  # noqa: PLC0415
         from mbn.jobs.lower import lowering  # noqa: PLC0415
-        from mbn.reference import Reference  # noqa: PLC0415
 
         generated = lowering.generate(network, kernels, mode, simplify=simplify)
         text = "".join(generated.files.files.values())

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core import ir
+from mbn.exact import Reference
 from mbn.passes.frontend.stages import group_stages
-from mbn.reference import Reference
 
 Int8 = NDArray[np.int8]
 Item = TypeVar("Item")

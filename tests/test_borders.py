@@ -18,10 +18,10 @@ from mbn.core.target import find_board, load_board
 from mbn.harness.flash.find import lab_place
 from mbn.harness.host.port import open_port
 from mbn.jobs import check as checking
-from mbn.paper import results
 from mbn.passes.tuning import records
 from mbn.report import load_report
 from mbn.train import pictures
+from mbn_paper.study import results
 
 
 @pytest.mark.parametrize(

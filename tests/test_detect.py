@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbn.detect import Detection, Detector, MapCode, anchors
-from mbn.detect.boxes import MORE_RATIOS, VARIANCES, corners, matched, overlaps
-from mbn.detect.decode import SIDE
-from mbn.heads import measure
-from mbn.heads.scenes import Pictures, Scenes
+from mbn_paper.detect import Detection, Detector, MapCode, anchors
+from mbn_paper.detect.boxes import MORE_RATIOS, VARIANCES, corners, matched, overlaps
+from mbn_paper.detect.decode import SIDE
+from mbn_paper.heads import measure
+from mbn_paper.heads.scenes import Pictures, Scenes
 
 CLASSES = 3
 SIDES = (4, 2, 1)

@@ -186,8 +186,8 @@ def _ends(pid: int) -> bool:
 _HOLDER = """
 import signal, sys, time
 from pathlib import Path
-from mbn.device.emulated import native, qemu
-from mbn.target import find_board
+from mbn.harness.device.emulated import native, qemu
+from mbn.core.target import find_board
 # a shell starts what runs in its background with SIGINT ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
 board = find_board(sys.argv[1])

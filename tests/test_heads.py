@@ -15,18 +15,18 @@ import onnx
 import pytest
 import torch
 
-from mbn.cli import paper as paper_command
-from mbn.cli import paper_heads
 from mbn.core.ir import Op
-from mbn.heads.graph import head_graph
-from mbn.heads.networks import Ssd, flat, head_network
-from mbn.heads.run import int8_network
-from mbn.heads.scenes import ATTRIBUTES, MOST_DIGITS, Scenes
-from mbn.heads.spec import HEADS
-from mbn.heads.training import as_tensor, train_head
 from mbn.passes.frontend import lower
 from mbn.train.accuracy import Runner
 from mbn.train.images import normalise
+from mbn_paper.cli import heads as paper_heads
+from mbn_paper.cli import main as paper_command
+from mbn_paper.heads.graph import head_graph
+from mbn_paper.heads.networks import Ssd, flat, head_network
+from mbn_paper.heads.run import int8_network
+from mbn_paper.heads.scenes import ATTRIBUTES, MOST_DIGITS, Scenes
+from mbn_paper.heads.spec import HEADS
+from mbn_paper.heads.training import as_tensor, train_head
 
 
 @pytest.mark.parametrize("name", HEADS)

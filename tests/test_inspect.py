@@ -25,9 +25,9 @@ from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.ir import InputMode
+from mbn.exact import Reference
 from mbn.jobs.lower import lowering, sources
 from mbn.passes.frontend import lower
-from mbn.reference import Reference
 
 ROOT = Path(__file__).parents[1]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import networks
 from mbn.core import ir
 from mbn.core.target import Board, find_board
+from mbn.exact import Reference
 from mbn.harness.device import open_device
 from mbn.harness.device.check import explain
 from mbn.harness.device.protocol import Watch
@@ -30,7 +31,6 @@ from mbn.image.build import build_image
 from mbn.jobs import check as checking
 from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
-from mbn.reference import Reference
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each

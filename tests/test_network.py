@@ -24,12 +24,12 @@ from conftest import Compiled
 from mbn.cli import check as check_command
 from mbn.core import ir, network_file
 from mbn.core.target import Board, find_board
+from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
 from mbn.jobs.lower import lowering, sources
 from mbn.passes.frontend import lower
-from mbn.reference import Reference
 from mbn.train import accuracy
 from mbn.train import bundled as bundled_model
 

@@ -17,19 +17,21 @@ from pathlib import Path
 import pytest
 
 from conftest import Compiled
-from mbn.cli import paper_device
 from mbn.cli import report as report_command
 from mbn.core.errors import ModelError, UsageError
 from mbn.core.target import find_board
-from mbn.page import paper as paper_page
-from mbn.page import whole
-from mbn.page.whole import Paper
-from mbn.paper import device_cells, device_runs
-from mbn.paper.device import Device, Size, device
-from mbn.paper.findings import spread
-from mbn.paper.results import Epoch, Result
-from mbn.paper.tables import TABLES
 from mbn.report.page import compiled, costs
+from mbn_paper.cli import device as paper_device
+from mbn_paper.cli import main as paper_main
+from mbn_paper.counts.tables import TABLES
+from mbn_paper.device import cells as device_cells
+from mbn_paper.device import runs as device_runs
+from mbn_paper.device.entries import Device, Size, device
+from mbn_paper.page import paper as paper_page
+from mbn_paper.page import whole
+from mbn_paper.page.whole import Paper
+from mbn_paper.study.findings import spread
+from mbn_paper.study.results import Epoch, Result
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 PLOTS = {"accuracy-toy", "loss-toy", "growth", "ram", "roofline", "share-0-25-96"}
@@ -304,21 +306,23 @@ def test_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Folders alone; the paper where there is no out/; both where there is one."""
+    """Folders alone, by default out/; the paper alone; the paper and folders."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(paper_device, "planned", lambda *_: planned)
-    monkeypatch.setattr("mbn.paper.tables.TABLES", {"2": TABLES["2"]})
+    monkeypatch.setattr("mbn_paper.counts.tables.TABLES", {"2": TABLES["2"]})
     assert report_command.main([str(folder), "--output", "one.html"]) == 0
     page = Path("one.html")
     assert f"wrote  one.html ({page.stat().st_size:,} bytes)" in capsys.readouterr().out
     assert set(Parsed(page.read_text()).figures) == COMPILED_PLOTS
-    assert report_command.main(["--quiet"]) == 0
-    assert COMPILED_PLOTS.isdisjoint(Parsed(Path("out/report.html").read_text()).figures)
+    assert paper_main.main(["page", "--quiet"]) == 0
+    assert COMPILED_PLOTS.isdisjoint(Parsed(Path("out/paper.html").read_text()).figures)
     inside = Path("out/qemu/network")
     inside.mkdir(parents=True)
     (inside / "report.json").write_bytes((folder / "report.json").read_bytes())
     assert report_command.main([]) == 0
-    both = Parsed(Path("out/report.html").read_text())
+    assert set(Parsed(Path("out/report.html").read_text()).figures) == {"roof-1", "share-1"}
+    assert paper_main.main(["page", "--compiled", "out", "--output", "both.html"]) == 0
+    both = Parsed(Path("both.html").read_text())
     assert {"roof-1", "growth"} <= set(both.figures) and "memory-1" not in both.figures
 
 
@@ -348,8 +352,9 @@ def test_what_is_wrong_is_said(
     (broken / "report.json").write_bytes((folder / "report.json").read_bytes())
     (broken / "memory_map.json").write_text('{"rectangles": 3}')
     assert "is not a memory map" in said(broken)
-    assert "no size 2-96" in said("--paper", "2-96")
-    for name in [name for name in sys.modules if name.startswith("mbn.page")]:
+    assert paper_main.main(["page", "2-96", "--output", str(tmp_path / "x")]) == 2
+    assert not (tmp_path / "x").exists() and "no size 2-96" in capsys.readouterr().err
+    for name in [name for name in sys.modules if name.startswith("mbn.report.page")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "matplotlib is not installed" in said(folder)

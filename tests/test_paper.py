@@ -1,6 +1,6 @@
 """The paper's tables: what is printed there is met, or the reason of a difference is counted too.
 
-What enters: mbn.paper. What leaves: failures. Always holds: nothing is trained or run.
+What enters: mbn_paper. What leaves: failures. Always holds: nothing is trained or run.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 import pytest
 from torch import nn
 
-from mbn.cli import paper as paper_command
 from mbn.core.errors import UnsupportedError
 from mbn.core.family import shape
-from mbn.paper import networks
-from mbn.paper.counting import count
-from mbn.paper.tables import TABLES
+from mbn_paper.cli import main as paper_command
+from mbn_paper.counts import networks
+from mbn_paper.counts.counting import count
+from mbn_paper.counts.tables import TABLES
 
 # Rows whose printed figures are not met; True: another way of counting gives them.
 DIFFERENT = {
@@ -92,7 +92,7 @@ def test_without_torch() -> None:
     """What is known is shown without torch; what needs it says so."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from mbn.cli.paper import main\n"
+        "from mbn_paper.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     for arguments, said in (

@@ -1,7 +1,7 @@
 """mbn-paper device: the runs that come with the compiler hold, and the plans agree with them.
 
-What enters: mbn.paper.device, its runs, emulation. What leaves: failures. Always holds: one run is
-made again here; no figure of the others is taken on trust where planning tells it too.
+What enters: mbn_paper.device.entries, its runs, emulation. What leaves: failures. Always holds: one
+run is made again here; no figure of the others is taken on trust where planning tells it too.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mbn.cli import paper as paper_command
-from mbn.cli import paper_device
 from mbn.cli.run import console
 from mbn.core.ir import InputMode
 from mbn.core.target import find_board
 from mbn.jobs import suggest as planning
-from mbn.paper import device_cells, device_plans, device_runs
-from mbn.paper.device import SIZES, Device, Size, device, real_boards
-from mbn.paper.device_plans import Plans
+from mbn_paper.cli import device as paper_device
+from mbn_paper.cli import main as paper_command
+from mbn_paper.device import cells as device_cells
+from mbn_paper.device import plans as device_plans
+from mbn_paper.device import runs as device_runs
+from mbn_paper.device.entries import SIZES, Device, Size, device, real_boards
+from mbn_paper.device.plans import Plans
 
 CORES = ("qemu", "qemu-m7", "qemu-m55")
 SMALL, LARGE = Size(0.25, 96), Size(1.0, 224)

@@ -22,12 +22,12 @@ from mbn.cli import inspect as inspect_command
 from mbn.core import ir, network_file
 from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.target import find_board
+from mbn.exact import Reference
 from mbn.image.export.library import exported
 from mbn.jobs import export as exporting
 from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.plan import check_plan
-from mbn.reference import Reference
 from mbn.report import load_report
 from test_frontend import agree
 from test_kernels import compare

@@ -15,11 +15,11 @@ import pytest
 import networks
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
+from mbn.exact import Reference
 from mbn.exact.integer import Addition, Arithmetic
 from mbn.jobs import check as checking
 from mbn.passes.simplify import remove_constants
 from mbn.passes.simplify.intervals import ranges_of
-from mbn.reference import Reference
 
 SEEDS = range(2000, 2120)
 Draw = Callable[[int], ir.Network]

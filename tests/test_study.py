@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbn.cli.paper import main
 from mbn.core.errors import ModelError, UsageError
 from mbn.core.family import Form, Kind, shape
-from mbn.paper import results
-from mbn.paper.findings import findings, spread
 from mbn.train.data import load
 from mbn.train.pictures import Pictures, moved, read_split
+from mbn_paper.cli.main import main
+from mbn_paper.study import results
+from mbn_paper.study.findings import findings, spread
 
 QUICK = ["study", "--data", "digits", "--quick"]
 

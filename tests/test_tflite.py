@@ -29,6 +29,7 @@ from mbn.cli import compile as compile_command
 from mbn.core import ir
 from mbn.core.errors import OverflowRisk, UnsupportedError
 from mbn.core.target import Board, find_board
+from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
@@ -37,7 +38,6 @@ from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants
-from mbn.reference import Reference
 from test_kernels import FRESH, SEEDS, compare, fuzzed
 from test_network import EMULATED_COUNT, MODEL, SHARED, load_photographs, need
 

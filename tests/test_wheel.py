@@ -24,15 +24,16 @@ import sys
 from pathlib import Path
 import numpy as np
 import mbn
-from mbn.build import build_image
-from mbn.device import open_device
-from mbn.target import data_root, find_board
+from mbn.image.build import build_image
+from mbn.harness.device import open_device
+from mbn.core.target import data_root, find_board
 
 assert data_root().name == "_data", data_root()
 package = Path(mbn.__file__).parent
-for name in ("export/templates/common/LICENSE", "export/templates/zephyr/zephyr/Kconfig"):
-    assert (package / name).is_file(), name
-assert len(list((package / "release" / "texts").glob("*.txt"))) == 4
+templates = package / "image" / "export" / "templates"
+for name in ("common/LICENSE", "zephyr/zephyr/Kconfig"):
+    assert (templates / name).is_file(), name
+assert len(list((package / "image" / "release" / "texts").glob("*.txt"))) == 4
 board = find_board("host")
 image = build_image(Path(sys.argv[1]), board, "check", Path("out"))
 with open_device(board, image, log_path=Path("out/serial.log")) as device:

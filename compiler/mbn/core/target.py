@@ -24,12 +24,33 @@ GUARD_BYTES = 64  # guard words and alignment beside a part of the arena
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What no kernel exceeds on a core: multiply-accumulates a cycle, bytes that loads bring in a
+    cycle, and whether loads run beside multiplies or in turn with them."""
+
+    macs_per_cycle: float
+    load_bytes: int
+    loads_beside: bool
+
+
+# M0+ and M3: MUL and ADD, or MLA in two cycles, a 32-bit bus
+_MUL = Limits(0.5, 4, False)
+# M4, M33 (DDI 0439): one SMLAD of two products, one instruction a cycle
+_SMLAD = Limits(2.0, 4, False)
+# M7: the same beside a load; AXI and TCM are 64 bits wide (DDI 0489, 1.3)
+_SMLAD_DUAL = Limits(2.0, 8, True)
+# M55: VMLADAV of 16 products in two beats, which overlap with loads of 64 bits (101051, A2)
+_VMLADAV = Limits(8.0, 8, True)
+
+
+@dataclass(frozen=True)
 class Core:
-    """A processor core: how GCC is told of it, and which kernels it runs."""
+    """A processor core: how GCC is told of it, which kernels it runs, what limits them."""
 
     name: str
     gcc_flags: tuple[str, ...]
-    kernels: str  # a kernel set: "scalar", "dsp", "m7" or "mve"
+    kernels: str  # the name of a kernel set, a row of passes/kernels/sets.py
+    limits: Limits | None = None  # None: no limit is known here
 
     @property
     def native(self) -> bool:
@@ -41,23 +62,23 @@ class Core:
 _CPUS = {"cortex-m4f": "cortex-m4", "cortex-m85": "cortex-m55"}
 
 
-def _core(name: str, kernels: str, *float_flags: str) -> Core:
+def _core(name: str, kernels: str, limits: Limits | None, *float_flags: str) -> Core:
     cpu = _CPUS.get(name, name)
     flags = (f"-mcpu={cpu}", "-mthumb", *(float_flags or ("-mfloat-abi=soft",)))
-    return Core(name, flags, kernels)
+    return Core(name, flags, kernels, limits)
 
 
 CORES: Mapping[str, Core] = {
     core.name: core
     for core in (
         Core("host", (), "scalar"),
-        _core("cortex-m0plus", "scalar"),
-        _core("cortex-m3", "scalar"),
-        _core("cortex-m4f", "dsp", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m7", "m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m33", "dsp", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m55", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
-        _core("cortex-m85", "mve", "-mfpu=auto", "-mfloat-abi=hard"),
+        _core("cortex-m0plus", "scalar", _MUL),
+        _core("cortex-m3", "scalar", _MUL),
+        _core("cortex-m4f", "dsp", _SMLAD, "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m7", "m7", _SMLAD_DUAL, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m33", "dsp", _SMLAD, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m55", "mve", _VMLADAV, "-mfpu=auto", "-mfloat-abi=hard"),
+        _core("cortex-m85", "mve", None, "-mfpu=auto", "-mfloat-abi=hard"),
     )
 }
 

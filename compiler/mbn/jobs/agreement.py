@@ -24,8 +24,8 @@ from rich.table import Table
 
 from mbn.core import ir
 from mbn.core.errors import ModelError
+from mbn.exact import Reference
 from mbn.passes.frontend import Lowered, lower_graph
-from mbn.reference import Reference
 from mbn.report.table import titled
 
 Int8 = NDArray[np.int8]

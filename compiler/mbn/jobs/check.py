@@ -23,11 +23,11 @@ from mbn.core import ir, network_file
 from mbn.core.errors import CheckError, ModelError
 from mbn.core.files import read_regular
 from mbn.core.target import Board
+from mbn.exact import Reference
 from mbn.harness import cost
 from mbn.harness.device.check import CheckResult, check
 from mbn.harness.device.open import open_device, where
 from mbn.harness.device.protocol import Health
-from mbn.reference import Reference
 from mbn.report import Check, Report, StageFacts, load_report, save
 
 Int8 = NDArray[np.int8]

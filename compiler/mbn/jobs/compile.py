@@ -20,6 +20,7 @@ from rich.progress import TaskID
 from mbn.core import ir, network_file
 from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.target import Board, Image
+from mbn.exact import Reference
 from mbn.harness import cost
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
@@ -32,7 +33,6 @@ from mbn.passes.frontend import lower
 from mbn.passes.kernels import VERSIONS
 from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.passes.predict import Prediction, predict
-from mbn.reference import Reference
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy

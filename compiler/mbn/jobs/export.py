@@ -17,13 +17,13 @@ from rich.console import Console
 from mbn.core import ir
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root
+from mbn.exact import Reference
 from mbn.image.build.link import OVERREAD_BYTES
 from mbn.image.export import owned
 from mbn.image.export.library import CAMERA, Example, Library, exported
 from mbn.jobs.compile import Job, Planned, judge_quantised, plan_network
 from mbn.jobs.lower import sources
 from mbn.passes.emit.names import check_prefix, prefix_of
-from mbn.reference import Reference
 
 _MARK = ".mbn-export"  # lists what an export wrote
 

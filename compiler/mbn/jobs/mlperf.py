@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir, network_file
+from mbn.exact import Reference
 from mbn.exact.tflite import exp_on_negative_values
 from mbn.harness.device.mlperf import Runner
 from mbn.jobs import check as checking
-from mbn.reference import Reference
 
 APP = "mlperf"
 BAUD = 115200  # the runner's, for accuracy and performance

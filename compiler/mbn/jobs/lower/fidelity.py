@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mbn.arithmetic import single as arithmetic
 from mbn.core import ir
 from mbn.core.errors import ModelError, QuantiseError
-from mbn.reference import Reference
+from mbn.exact import Reference
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]

@@ -24,16 +24,6 @@ from mbn.passes.predict.waits import Times, milliseconds
 
 FILE_NAME = "coefficients.json"
 DRIVER = "driver"
-# Multiply-accumulates a cycle at best. M0+ and M3: MUL and ADD, or MLA in two cycles. M4, M33
-# (DDI 0439) and M7: one SMLAD of two products. M55: VMLADAV of 16 products in two beats (101051).
-MACS_PER_CYCLE = {
-    "cortex-m0plus": 0.5,
-    "cortex-m3": 0.5,
-    "cortex-m4f": 2.0,
-    "cortex-m33": 2.0,
-    "cortex-m7": 2.0,
-    "cortex-m55": 8.0,
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +72,7 @@ def predict(
     removed or not), `options` how its stages are built: those that were measured are taken by it.
     `fitted`: other coefficients."""
     found = (load() if fitted is None else fitted).get(core.name)
-    if found is None or found["kernels"] != core.kernels:
+    if found is None or found["kernels"] != core.kernels or core.limits is None:
         return None
     known: dict[str, dict[str, float]] = found["coefficients"]
     stages = []
@@ -90,7 +80,7 @@ def predict(
         counts = stage_features(network, stage, option.rows, core.kernels)
         fit = _cycles(known, str(stage.kind), counts)
         cycles = option.cycles if option.measured else fit
-        floor = math.ceil(network.stage_macs(stage) / MACS_PER_CYCLE[core.name])
+        floor = math.ceil(network.stage_macs(stage) / core.limits.macs_per_cycle)
         stages.append(StagePrediction(cycles, floor, option.measured))
     bands = [option.rows for option in options]
     driver = _cycles(known, DRIVER, driver_features(network, bands)) or 0

@@ -17,22 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from mbn.passes.predict.model import MACS_PER_CYCLE
+from mbn.core.target import CORES, Limits
 from mbn.report import StageFacts
 from mbn.report.page import plots
 from mbn.report.page.content import Figure
 
-# Bytes that a load brings in a cycle: the width of the data bus (M7: AXI and TCM, DDI 0489, 1.3;
-# M55: 101051, A2), and whether loads run beside multiplies: M7 issues two instructions a cycle,
-# M55's loads and multiplies overlap by beats; the others issue one.
-LOADS: Mapping[str, tuple[int, bool]] = {
-    "cortex-m0plus": (4, False),
-    "cortex-m3": (4, False),
-    "cortex-m4f": (4, False),
-    "cortex-m33": (4, False),
-    "cortex-m7": (8, True),
-    "cortex-m55": (8, True),
-}
 LIMIT_NOTE = (
     "Line: the core's limit, from its multiply-accumulates a cycle (M0+, M3: one in two cycles; M4,"
     " M33, M7: two by SMLAD; M55: eight by VMLADAV) and its data bus (M7, M55: 8 bytes a cycle"
@@ -82,9 +71,15 @@ def intensity(stage: StageFacts) -> float:
 
 def limit(core: str, macs_per_byte: float) -> float:
     """Multiply-accumulates a cycle that no kernel exceeds."""
-    most, (bus_bytes, beside) = MACS_PER_CYCLE[core], LOADS[core]
-    loaded = bus_bytes * macs_per_byte
-    return min(most, loaded) if beside else 1 / (1 / most + 1 / loaded)
+    limits = limits_of(core)
+    assert limits is not None, core
+    most, loaded = limits.macs_per_cycle, limits.load_bytes * macs_per_byte
+    return min(most, loaded) if limits.loads_beside else 1 / (1 / most + 1 / loaded)
+
+
+def limits_of(core: str) -> Limits | None:
+    """What limits a core; None where that is not known, or for a core that is none."""
+    return CORES[core].limits if core in CORES else None
 
 
 def roofline(
@@ -92,7 +87,7 @@ def roofline(
 ) -> Figure | None:
     """A panel a core: stages by multiply-accumulates a byte and a cycle; colours are kinds, markers
     networks. None where no panel's core has a limit here or nothing is known."""
-    shown = [(core, series) for core, series in panels if core in LOADS and _known(series)]
+    shown = [(core, series) for core, series in panels if limits_of(core) and _known(series)]
     if not shown:
         return None
     with plots.style():
@@ -111,7 +106,7 @@ def _known(series: Sequence[Series]) -> bool:
 
 
 def _roof(axes: Axes, core: str, series: Sequence[Series]) -> None:
-    low, high, most = math.inf, 0.0, MACS_PER_CYCLE[core]
+    low, high, most = math.inf, 0.0, limit(core, math.inf)
     for number, one in enumerate(series):
         for stage, cycles in zip(one.stages, one.cycles(), strict=True):
             if cycles and stage.macs:

@@ -17,7 +17,7 @@ TEMPLATE, STYLE = "page.html.j2", "page.css"
 
 def render(page: Page) -> str:
     """The HTML of a page; raises jinja2's errors for a template that is wrong."""
-    here = resources.files("mbn.page")
+    here = resources.files("mbn.report.page")
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
