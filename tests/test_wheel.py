@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,15 +46,24 @@ def _copy(target: Path) -> None:
     for folder in ("compiler", "runtime", "boards", "firmware", "cmake"):
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
-    for name in ("pyproject.toml", "setup.py", "CMakeLists.txt", "MANIFEST.in", "README.md"):
-        if (ROOT / name).exists():
-            shutil.copy2(ROOT / name, target / name)
-    (target / "README.md").touch()
+    names = ("pyproject.toml", "setup.py", "CMakeLists.txt", "MANIFEST.in", "README.md", "LICENSE")
+    for name in names:
+        shutil.copy2(ROOT / name, target / name)
+
+
+def _check_contents(wheel: Path) -> None:
+    """The licence and the marker of types are in the wheel, the paper's study is not."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert "mbn/py.typed" in names
+        assert not [name for name in names if name.startswith("mbn_paper")]
+        (licence,) = [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
 def test_wheel_builds_and_runs_an_image(tmp_path: Path) -> None:
-    if int(version("setuptools").split(".")[0]) < 71:
-        pytest.skip("needs setuptools 71 or later in this environment")
+    if int(version("setuptools").split(".")[0]) < 77:
+        pytest.skip("needs setuptools 77 or later in this environment")
     source = tmp_path / "source"
     source.mkdir()
     _copy(source)
@@ -61,6 +71,7 @@ def test_wheel_builds_and_runs_an_image(tmp_path: Path) -> None:
     options = ["--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "wheel", *options, "-w", str(tmp_path), str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
+    _check_contents(wheel)
     site = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
     empty = tmp_path / "empty"
