@@ -1,7 +1,8 @@
 """Fixtures: which board the tests run on, an app built for it, the device, the transport.
 
 What enters: --board NAME (default qemu), --port PORT (default: the board's emulator), --flash
-(write the image into the board first), --probe ID. What leaves: `board`, `build` (a builder of the
+(write the image into the board first), --probe ID, --full or --share K/N (see shares.py). What
+leaves: `board`, `build` (a builder of the
 hand-made network's images), `app` (its check image), `transport` (the port's name, or None),
 `flash`, `device` (running, identified), `bundled` (the folder that mbn-compile --check made of the
 bundled network). Always holds: an image is built once a session; an emulator ends with its fixture.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import signal
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -21,6 +24,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import shares
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.core.target import Board, Image, find_board
@@ -32,6 +36,8 @@ from mbn.jobs.flash import Wanted, flashed, wanted_from, wanted_of
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]
 Flash = Callable[[Wanted, Path], AbstractContextManager[str | None]]
+_SHARE = pytest.StashKey[shares.Share]()
+_workers: list[int] = []  # the processes of pytest-xdist's workers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +45,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--port", default=None, help="its serial port; without: its emulator")
     parser.addoption("--flash", action="store_true", help="flash the board with each image first")
     parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
+    shares.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SHARE] = shares.chosen(config)
+    if hasattr(config, "workerinput"):
+        os.setpgid(0, 0)  # Ctrl-C reaches the first process only, and that one ends this one
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return config.stash[_SHARE].header()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    shares.deselect(config, config.stash[_SHARE], items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: Any) -> None:
+    """Notes the process of a worker. (execnet has no public name for it.)"""
+    _workers.append(node.gateway._io.popen.pid)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Ends the workers and what they started at once: a test that goes on would fail, since what
+    it waits for has been interrupted as well, and an emulator would outlive it."""
+    for pid in _workers:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 @pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed
