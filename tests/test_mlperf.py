@@ -28,7 +28,7 @@ from mbn.core.elf import sections
 from mbn.core.errors import LinkError
 from mbn.core.target import Board, find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT, native
-from mbn.harness.device.mlperf import BYTES_A_COMMAND, Runner, open_runner
+from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
 from mbn.jobs import mlperf
@@ -60,7 +60,7 @@ class App:
 
     @contextmanager
     def runner(self) -> Iterator[Runner]:
-        with open_runner(self.board, self.folder / "mlperf.elf", None, mlperf.BAUD) as runner:
+        with open_runner(self.board, self.folder / "mlperf.elf", None, BAUD) as runner:
             yield runner
 
 
@@ -135,7 +135,7 @@ def test_a_device_that_runs_already(app: App) -> None:
     if not app.board.native:
         pytest.skip("one way to a port is enough")
     elf = app.folder / "mlperf.elf"
-    with native(elf) as (port, _), open_runner(app.board, elf, port, mlperf.BAUD) as runner:
+    with native(elf) as (port, _), open_runner(app.board, elf, port, BAUD) as runner:
         assert runner.ask("name") == ["m-name-dut-[mbn]"]
         assert mlperf.accuracy(runner, app.folder, 2).exact == 2
 
@@ -174,7 +174,7 @@ def test_damaged_weights_are_refused(app: App, tmp_path: Path) -> None:
     data[part.offset + part.size_bytes // 2] ^= 1
     damaged = tmp_path / "damaged.elf"
     damaged.write_bytes(data)
-    with open_runner(app.board, damaged, None, mlperf.BAUD) as runner:
+    with open_runner(app.board, damaged, None, BAUD) as runner:
         assert runner.ask("infer 1 0") == [
             "e-[Weights or other constants are damaged: program the image again]"
         ]

@@ -19,7 +19,7 @@ from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.target import find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT
-from mbn.harness.device.mlperf import Runner, open_runner
+from mbn.harness.device.mlperf import APP, BAUD, Runner, open_runner
 from mbn.harness.device.open import where
 from mbn.jobs import mlperf
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--samples", type=int, default=10, help="of accuracy (default 10)")
     made.add_argument("--runs", type=int, default=10, help="inferences a window (default 10)")
     made.add_argument("--warmup", type=int, default=10, help="unmeasured before it (default 10)")
-    made.add_argument("--baud", type=int, default=mlperf.BAUD, help="default 115200")
+    made.add_argument("--baud", type=int, default=BAUD, help="default 115200")
     made.add_argument("--transcript", type=Path, metavar="FILE", help="write all that was said")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = run_console(quiet=arguments.quiet)
     board = find_board(arguments.board)
     folder = arguments.output or compiled_folder(board)
-    elf = folder / f"{mlperf.APP}.elf"
+    elf = folder / f"{APP}.elf"
     if arguments.port is None and not elf.is_file():
         raise UsageError(
             f"{folder} holds no {elf.name}", advice="compile with mbn-compile --app mlperf"

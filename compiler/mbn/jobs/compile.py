@@ -22,10 +22,10 @@ from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.target import Board, Image
 from mbn.exact import Reference
 from mbn.harness import cost
+from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as checking
-from mbn.jobs import mlperf
 from mbn.jobs.lower import fidelity, fit, sources
 from mbn.jobs.lower.lowering import Built, Generated, generate, tuned_of
 from mbn.passes import tuning

@@ -23,8 +23,6 @@ from mbn.exact.tflite import exp_on_negative_values
 from mbn.harness.device.mlperf import Runner
 from mbn.jobs import check as checking
 
-APP = "mlperf"
-BAUD = 115200  # the runner's, for accuracy and performance
 WINDOWS = 5  # of a performance session; the median counts
 
 Int8 = NDArray[np.int8]

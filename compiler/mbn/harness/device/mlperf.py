@@ -23,6 +23,8 @@ from mbn.core.target import Board
 from mbn.harness.device.emulated import native_pty, qemu_pty
 from mbn.harness.host.port import open_port
 
+APP = "mlperf"  # the folder of firmware/ that answers the runner
+BAUD = 115200  # the runner's, for accuracy and performance
 LINE_S, INFER_S = 5.0, 30.0
 BYTES_A_COMMAND = 31
 _QUIET_S = 0.2
