@@ -1,11 +1,11 @@
 """Fixtures: which board the tests run on, an app built for it, the device, the transport.
 
 What enters: --board NAME (default qemu), --port PORT (default: the board's emulator), --flash
-(write the image into the board first), --probe ID, --full or --share K/N (see shares.py). What
-leaves: `board`, `build` (a builder of the
-hand-made network's images), `app` (its check image), `transport` (the port's name, or None),
-`flash`, `device` (running, identified), `bundled` (the folder that mbn-compile --check made of the
-bundled network). Always holds: an image is built once a session; an emulator ends with its fixture.
+(write the image into the board first), --probe ID, --full or --share K/N (see shares.py),
+--no-object-cache. What leaves: `board`, `build` (a builder of the hand-made network's images),
+`app` (its check image), `transport` (the port's name, or None), `flash`, `device` (running,
+identified), `bundled` (the folder that mbn-compile --check made of the bundled network). Always
+holds: an image is built once a session; an emulator ends with its fixture.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import signal
+import tempfile
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -24,6 +26,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import object_cache
 import shares
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
@@ -36,6 +39,7 @@ from mbn.jobs.flash import Wanted, flashed, wanted_from, wanted_of
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]
 Flash = Callable[[Wanted, Path], AbstractContextManager[str | None]]
+_OBJECTS = "MBN_TEST_OBJECTS"  # where this session's objects are; its processes use them too
 _SHARE = pytest.StashKey[shares.Share]()
 _workers: list[int] = []  # the processes of pytest-xdist's workers
 
@@ -46,12 +50,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--flash", action="store_true", help="flash the board with each image first")
     parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
     shares.add_options(parser)
+    parser.addoption(
+        "--no-object-cache",
+        action="store_true",
+        help="compile each C file anew; without: a session keeps the objects that it has made",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SHARE] = shares.chosen(config)
     if hasattr(config, "workerinput"):
         os.setpgid(0, 0)  # Ctrl-C reaches the first process only, and that one ends this one
+    elif not (_OBJECTS in os.environ or config.getoption("--no-object-cache") or _lists(config)):
+        folder = Path(tempfile.mkdtemp(prefix="mbn-objects-"))
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ[_OBJECTS] = str(folder)
+        if object_cache.set_up(folder):
+            object_cache.prepend(folder)
+
+
+def _lists(config: pytest.Config) -> bool:
+    """Whether no test runs."""
+    return bool(config.option.collectonly or config.option.help)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
