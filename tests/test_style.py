@@ -1,4 +1,5 @@
-"""The tree's style: ruff (lint and format) everywhere, mypy --strict on the package.
+"""The tree's style: ruff (lint and format) everywhere, mypy --strict on the package,
+clang-format on C.
 
 What enters: the repository's files and pyproject.toml. What leaves: nothing but failures, with the
 tools' own words. Always holds: a tool that is not installed is a skip that says so.
@@ -16,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("compiler", "tests", "benchmarks", "setup.py")
-C_FOLDERS = ("runtime", "firmware", "boards", "compiler")
+C_FOLDERS = ("runtime", "firmware", "boards", "compiler/mbn")
+MARKS = "@PREFIX@"  # in C that is a template, which is C once the marks in it are replaced
 
 
 def _clean(tool: str, *arguments: str) -> None:
@@ -61,14 +63,34 @@ def test_text_files_are_utf8_in_every_locale() -> None:
     assert not found, "\n".join(found)
 
 
-def test_c_lines() -> None:
-    """No tab and no blank at a line's end in C."""
+def _c_files() -> list[Path]:
     files = [path for folder in C_FOLDERS for path in sorted((ROOT / folder).rglob("*.[ch]"))]
     assert len(files) > 40
+    return files
+
+
+def test_c_format() -> None:
+    if importlib.util.find_spec("clang_format") is None:
+        pytest.skip("clang-format is not installed (pip install 'mbn-edge[test]')")
+    clang_format = Path(sys.executable).with_name("clang-format")
+    files = [path for path in _c_files() if MARKS not in path.read_text(encoding="utf-8")]
+    done = subprocess.run(
+        [clang_format, "--dry-run", "--Werror", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_c_lines() -> None:
+    """In C no tab, no blank at a line's end, and at most 100 columns: comments and the bodies of
+    macros, which clang-format leaves alone, too."""
     wrong = [
         f"{path.relative_to(ROOT)}:{number}"
-        for path in files
+        for path in _c_files()
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if "\t" in line or line != line.rstrip()
+        if "\t" in line or line != line.rstrip() or len(line) > 100
     ]
     assert not wrong

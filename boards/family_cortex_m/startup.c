@@ -1,10 +1,11 @@
-/* Start-up of every Cortex-M: vector table, memory, FPU, guarded stack, faults that survive a reset,
- * cycle counter.
+/* Start-up of every Cortex-M: vector table, memory, FPU, guarded stack, faults that survive a
+ * reset, cycle counter.
  *
  * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
- * mbn_app_fault with the registers, which the next start finds. Always holds: interrupts are masked,
- * so the only exceptions are faults and a watchdog's warning (NMI); below the stack the MPU, where
- * the core has one, lets nothing be written, and in any case an overflow destroys the paint.
+ * mbn_app_fault with the registers, which the next start finds. Always holds: interrupts are
+ * masked, so the only exceptions are faults and a watchdog's warning (NMI); below the stack the
+ * MPU, where the core has one, lets nothing be written, and in any case an overflow destroys the
+ * paint.
  */
 #include "cortex_m.h"
 #include "mbn/port.h"
@@ -35,7 +36,7 @@
 #define DWT_LAR (*(volatile uint32_t *)0xE0001FB0u)
 #define CORESIGHT_UNLOCK 0xC5ACCE55u
 
-/* Memory protection unit: ARMv7-M B3.5, ARMv8-M (DDI 0553) D1.2.170 ff.; CTRL is the same in both. */
+/* Memory protection unit: ARMv7-M B3.5, ARMv8-M (DDI 0553) D1.2.170 ff.; the same CTRL in both. */
 #define MPU_TYPE (*(volatile uint32_t *)0xE000ED90u)
 #define MPU_CTRL (*(volatile uint32_t *)0xE000ED94u)
 #define MPU_RNR (*(volatile uint32_t *)0xE000ED98u)
@@ -104,11 +105,21 @@ __attribute__((naked, used)) static void fault_handler(void)
 
 /* ARMv7-M B1.5.3: initial stack pointer, reset, then the system exceptions 2 to 15. */
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    mbn_ld_stack_top, (const void *)mbn_reset,     (const void *)fault_handler,
-    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
-    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
-    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
-    (const void *)fault_handler, (const void *)fault_handler, (const void *)fault_handler,
+    mbn_ld_stack_top,
+    (const void *)mbn_reset,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
+    (const void *)fault_handler,
     (const void *)fault_handler,
 };
 

@@ -1,11 +1,11 @@
-/* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1, polled; the
- * watchdog.
+/* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1,
+ * polled; the watchdog.
  *
  * What enters, from board.toml: MBN_TX_PIN, MBN_RX_PIN (of port 0), MBN_BAUD. What leaves: port.h's
  * serial line and clock. Always holds: every wait has a bound; without the crystal the internal
  * oscillator gives the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a FIFO of six
- * bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840 Product Specification
- * v1.7. Untested on hardware.
+ * bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840 Product
+ * Specification v1.7. Untested on hardware.
  */
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
@@ -54,8 +54,8 @@
 #define BITMODE_32 3u
 #define PRESCALER_1_MHZ 4u
 
-/* "WDT - Watchdog timer", registers: counts at 32,768 Hz, also while the core sleeps, and not while a
- * debugger halts it; once started it keeps its settings. */
+/* "WDT - Watchdog timer", registers: counts at 32,768 Hz, also while the core sleeps, and not while
+ * a debugger halts it; once started it keeps its settings. */
 #define WDT_TASKS_START REGISTER(0x40010000u)
 #define WDT_CRV REGISTER(0x40010504u)
 #define WDT_CONFIG REGISTER(0x4001050Cu)

@@ -1,11 +1,12 @@
 /* Renesas RA8 (RA8M1): the rated clock from a crystal and the PLL, flash and core caches, SCI9 as
  * UART, 8N1, polled.
  *
- * What enters, from board.toml: MBN_PLL_MUL (of the crystal over 4), MBN_CORE_HZ, MBN_TX_PORT, MBN_TX_PIN,
- * MBN_RX_PORT, MBN_RX_PIN, MBN_BAUD. What leaves: port.h's serial line and clock. Always holds: every
- * wait has a bound; without the crystal or the PLL the core stays at 8 MHz, where the line can't
- * reach its rate. Option-setting memory is left as it is: what a part ships with starts no watchdog
- * and this code. Sections, by title: RA8M1 Group User's Manual (R01UH0994). Untested on hardware.
+ * What enters, from board.toml: MBN_PLL_MUL (of the crystal over 4), MBN_CORE_HZ, MBN_TX_PORT,
+ * MBN_TX_PIN, MBN_RX_PORT, MBN_RX_PIN, MBN_BAUD. What leaves: port.h's serial line and clock.
+ * Always holds: every wait has a bound; without the crystal or the PLL the core stays at 8 MHz,
+ * where the line can't reach its rate. Option-setting memory is left as it is: what a part ships
+ * with starts no watchdog and this code. Sections, by title: RA8M1 Group User's Manual (R01UH0994).
+ * Untested on hardware.
  */
 #include "../family_cortex_m/caches.h"
 #include "mbn/port.h"
@@ -169,8 +170,8 @@ static void serial_start(void)
     (void)MSTPCRB;
     SCI_CCR0 = CCR0_IDSEL_TE_RE & ~0x11u;
     SCI_CCR3 = CCR3_8_BITS_LSB_FIRST;
-    SCI_CCR2 = CCR2_BGDM | ((divider - 1u) << 8) |
-               (duty < MODULATION ? CCR2_BRME | (duty << 24) : 0u);
+    SCI_CCR2 =
+        CCR2_BGDM | ((divider - 1u) << 8) | (duty < MODULATION ? CCR2_BRME | (duty << 24) : 0u);
     SCI_CCR1 = CCR1_IDLE_HIGH;
     SCI_CCR4 = 0;
     SCI_CFCLR = CFCLR_ALL;

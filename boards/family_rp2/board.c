@@ -1,10 +1,11 @@
-/* Raspberry Pi RP2040 and RP2350: the rated clock from a crystal of 12 MHz, UART0 on pins 0 (TX) and 1
- * (RX), 8N1, polled from its FIFO of 32 bytes; the other core stays in the boot ROM.
+/* Raspberry Pi RP2040 and RP2350: the rated clock from a crystal of 12 MHz, UART0 on pins 0 (TX)
+ * and 1 (RX), 8N1, polled from its FIFO of 32 bytes; the other core stays in the boot ROM.
  *
- * What enters, from board.toml: MBN_XOSC_HZ, MBN_PLL_FBDIV, MBN_PLL_POST1, MBN_PLL_POST2, MBN_CORE_HZ,
- * MBN_BAUD, MBN_RP2350. What leaves: port.h's serial line and clocks; on the RP2040, which has no
- * cycle counter, cycles by SysTick. Always holds: every wait has a bound; without the PLL the core
- * runs from the crystal. Sections, by title, are cited in chip.h. Untested on hardware.
+ * What enters, from board.toml: MBN_XOSC_HZ, MBN_PLL_FBDIV, MBN_PLL_POST1, MBN_PLL_POST2,
+ * MBN_CORE_HZ, MBN_BAUD, MBN_RP2350. What leaves: port.h's serial line and clocks; on the RP2040,
+ * which has no cycle counter, cycles by SysTick. Always holds: every wait has a bound; without the
+ * PLL the core runs from the crystal. Sections, by title, are cited in chip.h. Untested on
+ * hardware.
  */
 #include "chip.h"
 #include "cycles.h"
@@ -102,7 +103,7 @@ static void uart_start(void)
 }
 
 #if !defined(MBN_RP2350)
-/* SysTick, ARMv6-M Architecture Reference Manual B3.3; nothing here may nap, which takes it away. */
+/* SysTick, ARMv6-M Architecture Reference Manual B3.3; nothing here may nap: it stops then. */
 #define SYST_CSR REGISTER(0xE000E010u)
 #define SYST_RVR REGISTER(0xE000E014u)
 #define SYST_CVR REGISTER(0xE000E018u)

@@ -1,5 +1,5 @@
-/* Where the RP2040 and the RP2350 differ: addresses and bit positions. Sections: RP2040 datasheet, RP2350
- * datasheet (MBN_RP2350), by title. */
+/* Where the RP2040 and the RP2350 differ: addresses and bit positions. Sections: RP2040 datasheet,
+ * RP2350 datasheet (MBN_RP2350), by title. */
 #ifndef MBN_RP2_CHIP_H
 #define MBN_RP2_CHIP_H
 
@@ -42,8 +42,8 @@
 /* "Watchdog", "Tick generation": cycles of clk_ref in the low bits */
 #define TICK_CTRL REGISTER(0x4005802Cu)
 #define TICK_ENABLE (1u << 9)
-/* "Watchdog", list of registers: 24 bits of the ticks above, and two down for one (erratum RP2040-E1);
- * what it resets is the power-on state machine's choice */
+/* "Watchdog", list of registers: 24 bits of the ticks above, and two down for one (erratum
+ * RP2040-E1); what it resets is the power-on state machine's choice */
 #define WATCHDOG_CTRL REGISTER(0x40058000u)
 #define WATCHDOG_LOAD REGISTER(0x40058004u)
 #define WATCHDOG_REASON REGISTER(0x40058008u)

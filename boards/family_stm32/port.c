@@ -2,11 +2,11 @@
  * watchdog.
  *
  * What enters, from board.toml: MBN_GPIO_BASE (port A's), MBN_TX_PORT and MBN_RX_PORT (0 is A),
- * MBN_TX_PIN, MBN_RX_PIN, MBN_PIN_FUNCTION, MBN_USART_BASE, MBN_BAUD; MBN_USART_OLD for the USART of
- * F1 to F4, MBN_LPUART for a low-power one. What leaves: port.h's serial line and clock. Always
+ * MBN_TX_PIN, MBN_RX_PIN, MBN_PIN_FUNCTION, MBN_USART_BASE, MBN_BAUD; MBN_USART_OLD for the USART
+ * of F1 to F4, MBN_LPUART for a low-power one. What leaves: port.h's serial line and clock. Always
  * holds: every wait has a bound; the rates follow the clocks that the family really reached.
- * Sections are cited by title, since numbers differ between the manuals: RM0090 (F405), RM0390 (F446),
- * RM0385 (F746), RM0433 (H743), RM0455 (H7A3), RM0432 (L4R5), RM0456 (U575).
+ * Sections are cited by title, since numbers differ between the manuals: RM0090 (F405), RM0390
+ * (F446), RM0385 (F746), RM0433 (H743), RM0455 (H7A3), RM0432 (L4R5), RM0456 (U575).
  */
 #include "stm32.h"
 
@@ -54,8 +54,8 @@
 #define TIM_EGR_UG 1u /* takes the prescaler over */
 #define HZ_PER_MHZ 1000000u
 
-/* "Independent watchdog (IWDG)": the same registers in all families, at another place in the H7. Its
- * oscillator of 32 kHz is a rough one (17 to 47 kHz on an F4), so that 4 s may be 2.7 s. */
+/* "Independent watchdog (IWDG)": the same registers in all families, at another place in the H7.
+ * Its oscillator of 32 kHz is a rough one (17 to 47 kHz on an F4), so that 4 s may be 2.7 s. */
 #if !defined(MBN_IWDG_BASE)
 #define MBN_IWDG_BASE 0x40003000u
 #endif
@@ -134,8 +134,8 @@ size_t mbn_port_read(uint8_t *data, size_t capacity)
 {
     size_t size = 0;
     mbn_cortex_m_nap(clocks.core_hz / (MBN_BAUD / BITS_PER_BYTE) / NAPS_PER_BYTE);
-    /* the old USART clears an overrun by reading the state, then the data ("Status register (USART_SR)"), the new
-     * one on demand; the frame's CRC tells the loss */
+    /* the old USART clears an overrun by reading the state, then the data ("Status register
+     * (USART_SR)"), the new one on demand; the frame's CRC tells the loss */
     while (size < capacity && (USART_STATE & STATE_RXNE) != 0u) {
         data[size++] = (uint8_t)USART_RECEIVED;
     }

@@ -22,8 +22,8 @@ void mbn_stm32_serial_on(void);
 /* The family's: clocks TIM5; at which rate it counts, in Hz. */
 uint32_t mbn_stm32_timer_on(void);
 
-/* The family's: the register of reset flags, its flag of the independent watchdog, the bit that clears
- * them. */
+/* The family's: the register of reset flags, its flag of the independent watchdog, the bit that
+ * clears them. */
 typedef struct mbn_stm32_reset {
     volatile uint32_t *flags;
     uint32_t watchdog;

@@ -3,10 +3,10 @@
  * What enters, from board.toml: MBN_HSE_HZ (an oscillator: MBN_HSE_BYPASS), MBN_PLL_INPUT_HZ,
  * MBN_PLL_N, MBN_PLL_P, MBN_PLL_Q, MBN_CORE_HZ, MBN_VOS, MBN_OVERDRIVE, MBN_FLASH_ACR,
  * MBN_APB1_DIVIDER and MBN_APB2_DIVIDER, the USART's bus (MBN_USART_APB: 1 or 2) and its bit there.
- * What leaves: the clocks of stm32.h. Always holds: every wait has a bound and a fallback: crystal ->
- * PLL from the internal oscillator (1 %) -> internal oscillator alone (16 MHz). That is also how
- * the STM32F405's image boots on QEMU's netduinoplus2, where RCC reads 0. Sections, by title: RM0090 rev 19
- * (F405), RM0390 (F446), RM0385 (F746).
+ * What leaves: the clocks of stm32.h. Always holds: every wait has a bound and a fallback: crystal
+ * -> PLL from the internal oscillator (1 %) -> internal oscillator alone (16 MHz). That is also how
+ * the STM32F405's image boots on QEMU's netduinoplus2, where RCC reads 0. Sections, by title:
+ * RM0090 rev 19 (F405), RM0390 (F446), RM0385 (F746).
  */
 #include "../family_stm32/stm32.h"
 
@@ -66,8 +66,7 @@ static bool pll_start(uint32_t source, uint32_t source_hz)
     RCC_CR &= ~CR_PLLON;
     (void)mbn_stm32_wait(&RCC_CR, CR_PLLRDY, 0u); /* its factors may only change while it is off */
     RCC_PLLCFGR = (source_hz / MBN_PLL_INPUT_HZ) | (MBN_PLL_N << 6) |
-                  ((MBN_PLL_P / 2u - 1u) << 16) | source | (MBN_PLL_Q << 24) |
-                  PLLCFGR_AS_RESET;
+                  ((MBN_PLL_P / 2u - 1u) << 16) | source | (MBN_PLL_Q << 24) | PLLCFGR_AS_RESET;
     RCC_CR |= CR_PLLON;
     return mbn_stm32_wait(&RCC_CR, CR_PLLRDY, CR_PLLRDY);
 }
@@ -113,8 +112,8 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
     RCC_CR |= CR_HSEBYP;
 #endif
     RCC_CR |= CR_HSEON;
-    bool locked = mbn_stm32_wait(&RCC_CR, CR_HSERDY, CR_HSERDY) &&
-                  pll_start(PLLCFGR_SOURCE_HSE, MBN_HSE_HZ);
+    bool locked =
+        mbn_stm32_wait(&RCC_CR, CR_HSERDY, CR_HSERDY) && pll_start(PLLCFGR_SOURCE_HSE, MBN_HSE_HZ);
     if (!locked) {
         locked = pll_start(0u, HSI_HZ);
     }

@@ -1,11 +1,11 @@
 /* STM32H7: the rated clock from PLL1, voltage scale 0, flash wait states, caches.
  *
- * What enters, from board.toml: MBN_HSE_HZ (an oscillator from the probe: bypass), MBN_PLL_INPUT_HZ (4 to
- * 8 MHz), MBN_PLL_N, MBN_PLL_P, MBN_CORE_HZ, MBN_BUS_DIVIDER (AXI and AHB), MBN_FLASH_ACR, and
- * MBN_H7A3 for the parts with one CPU domain less (H7A3, H7B3, H7B0). What leaves: the clocks of
- * stm32.h. Always holds: every wait has a bound and a fallback: external clock -> PLL from the internal
- * oscillator -> internal oscillator alone (64 MHz). Sections, by title: RM0433 rev 8 (H743), RM0455
- * (H7A3). Untested on hardware.
+ * What enters, from board.toml: MBN_HSE_HZ (an oscillator from the probe: bypass), MBN_PLL_INPUT_HZ
+ * (4 to 8 MHz), MBN_PLL_N, MBN_PLL_P, MBN_CORE_HZ, MBN_BUS_DIVIDER (AXI and AHB), MBN_FLASH_ACR,
+ * and MBN_H7A3 for the parts with one CPU domain less (H7A3, H7B3, H7B0). What leaves: the clocks
+ * of stm32.h. Always holds: every wait has a bound and a fallback: external clock -> PLL from the
+ * internal oscillator -> internal oscillator alone (64 MHz). Sections, by title: RM0433 rev 8
+ * (H743), RM0455 (H7A3). Untested on hardware.
  */
 #include "../family_cortex_m/caches.h"
 #include "../family_stm32/stm32.h"
@@ -63,12 +63,13 @@
 
 static bool at_rate;
 
-/* The supply must be said once after power-on, before the voltage is scaled ("System supply startup"). H743:
- * scale 1, then the overdrive makes it scale 0 ("Voltage scaling"). */
+/* The supply must be said once after power-on, before the voltage is scaled ("System supply
+ * startup"). H743: scale 1, then the overdrive makes it scale 0 ("Voltage scaling"). */
 static bool voltage_start(void)
 {
 #if defined(MBN_H7A3)
-    PWR_CR3 = (PWR_CR3 & ~CR3_SUPPLY_MASK) | CR3_SMPSEN; /* direct SMPS, as the -Q Nucleo is wired */
+    /* direct SMPS, as the -Q Nucleo is wired */
+    PWR_CR3 = (PWR_CR3 & ~CR3_SUPPLY_MASK) | CR3_SMPSEN;
 #else
     PWR_CR3 = (PWR_CR3 & ~CR3_SUPPLY_MASK) | CR3_LDOEN;
 #endif
@@ -146,7 +147,7 @@ void mbn_stm32_serial_on(void)
     (void)RCC_APB1LENR; /* the clock is on after a read ("Peripheral clock enabling delays") */
 }
 
-/* Timers run at twice their APB's clock where that is halved ("RCC clock configuration": TIMPRE). */
+/* Timers run at twice their APB's clock where it is halved ("RCC clock configuration": TIMPRE). */
 uint32_t mbn_stm32_timer_on(void)
 {
     RCC_APB1LENR |= APB1LENR_TIM5;

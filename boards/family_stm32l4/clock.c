@@ -1,9 +1,10 @@
 /* STM32L4+: 120 MHz from the PLL on the internal oscillator of 16 MHz, boost range, caches.
  *
- * What enters, from board.toml: MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_PORT_G_POWERED
- * where the serial line's pins are on VDDIO2. What leaves: the clocks of stm32.h. Always holds: every wait has a
- * bound; without the PLL the core runs from the internal oscillator (16 MHz, 1 %: no crystal is
- * needed). Sections, by title: RM0432 rev 9. Untested on hardware.
+ * What enters, from board.toml: MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR,
+ * MBN_PORT_G_POWERED where the serial line's pins are on VDDIO2. What leaves: the clocks of
+ * stm32.h. Always holds: every wait has a bound; without the PLL the core runs from the internal
+ * oscillator (16 MHz, 1 %: no crystal is needed). Sections, by title: RM0432 rev 9. Untested on
+ * hardware.
  */
 #include "../family_stm32/stm32.h"
 
@@ -71,8 +72,7 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
     (void)mbn_stm32_wait(&RCC_CR, CR_HSIRDY, CR_HSIRDY);
     RCC_CR &= ~CR_PLLON;
     (void)mbn_stm32_wait(&RCC_CR, CR_PLLRDY, 0u); /* its factors may only change while it is off */
-    RCC_PLLCFGR =
-        PLLCFGR_SOURCE_HSI | ((MBN_PLL_M - 1u) << 4) | (MBN_PLL_N << 8) | PLLCFGR_PLLREN;
+    RCC_PLLCFGR = PLLCFGR_SOURCE_HSI | ((MBN_PLL_M - 1u) << 4) | (MBN_PLL_N << 8) | PLLCFGR_PLLREN;
     RCC_CR |= CR_PLLON;
     if (mbn_stm32_wait(&RCC_CR, CR_PLLRDY, CR_PLLRDY) && pll_take()) {
         core_hz = MBN_CORE_HZ;

@@ -20,7 +20,7 @@
 #define MARKS 256u /* stages that have a mark of their own */
 
 static mbn_model_state model;
-volatile int8_t mbn_bench_sink; /* so that the result is used */
+volatile int8_t mbn_bench_sink;                          /* so that the result is used */
 const volatile uint32_t mbn_bench_runs = MBN_BENCH_RUNS; /* volatile: the same code for any value */
 
 #if defined(__arm__)

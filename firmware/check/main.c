@@ -37,7 +37,7 @@ static alignas(4) uint8_t received[MBN_CHECK_REQUEST_BYTES + CRC_BYTES];
 _Static_assert(sizeof received >= 4u * MBN_DEFENCE_WORDS, "a table at the start");
 static uint32_t loaded_bytes;
 static uint64_t inference_cycles;
-static mbn_status finished; /* what mbn_finish said of this image; MBN_ERR_STATE: nothing yet */
+static mbn_status finished;     /* what mbn_finish said of this image; MBN_ERR_STATE: nothing yet */
 static const mbn_range *damage; /* of constants, as found at the start */
 
 static uint16_t get_u16(const uint8_t *bytes)

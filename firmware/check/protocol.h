@@ -39,8 +39,8 @@ enum {
     MBN_ASK_MEMORY = 0x09,
     /* -> nothing; then the board starts anew */
     MBN_ASK_RESET = 0x0A,
-    /* -> constants whole u8, start and size of the damaged ones 2 x u32, then mbn_start_info (port.h):
-     *    why the board started u32, the words of mbn_fault 15 x u32 */
+    /* -> constants whole u8, start and size of the damaged ones 2 x u32, then mbn_start_info
+     * (port.h): why the board started u32, the words of mbn_fault 15 x u32 */
     MBN_ASK_HEALTH = 0x0B,
 
     MBN_ANSWER = 0x80,
@@ -61,8 +61,8 @@ enum {
 
 /* Statuses beyond mbn_status. */
 enum {
-    MBN_STATUS_UNKNOWN = -64,  /* no such request */
-    MBN_STATUS_SHORT = -65,    /* arguments missing or of the wrong size */
+    MBN_STATUS_UNKNOWN = -64,   /* no such request */
+    MBN_STATUS_SHORT = -65,     /* arguments missing or of the wrong size */
     MBN_STATUS_UNWATCHED = -66, /* nothing was recorded: BEGIN did not ask for it */
     MBN_STATUS_DAMAGED = -67    /* weights or other constants are not what was linked */
 };

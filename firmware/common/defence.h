@@ -1,7 +1,7 @@
 /* What an app does against damage: constants checked at the start, a watchdog fed band by band.
  *
- * What enters: the table of constants that the linker made and mbn.image.build.seal filled in. What leaves:
- * the first range that is damaged. Always holds: an app that finds one infers nothing.
+ * What enters: the table of constants that the linker made and mbn.image.build.seal filled in. What
+ * leaves: the first range that is damaged. Always holds: an app that finds one infers nothing.
  */
 #ifndef MBN_DEFENCE_H
 #define MBN_DEFENCE_H

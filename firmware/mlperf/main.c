@@ -269,8 +269,8 @@ static void obey(void)
         const char *name;
         void (*run)(void);
     } commands[] = {
-        {"name", name},   {"profile", profile}, {"timestamp", timestamp},  {"help", help},
-        {"db", db},       {"infer", infer},     {"results", put_results},
+        {"name", name}, {"profile", profile}, {"timestamp", timestamp}, {"help", help},
+        {"db", db},     {"infer", infer},     {"results", put_results},
     };
     const char *word = mbn_commands_next();
     for (size_t k = 0; word != NULL && k < sizeof commands / sizeof commands[0]; k++) {

@@ -41,8 +41,7 @@ static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
     if (need > in->height) {
         need = in->height;
     }
-    if (stage->second != MBN_NO_TENSOR &&
-        state->rows_done[stage->second] < y + stage->band_rows) {
+    if (stage->second != MBN_NO_TENSOR && state->rows_done[stage->second] < y + stage->band_rows) {
         return false;
     }
     return state->rows_done[stage->input] >= need;
@@ -70,8 +69,7 @@ static void stage_run(mbn_state *state, uint16_t index)
     for (uint32_t k = 0; k < stage->band_rows; k++) {
         state->band[k] = row_slot(state, out, y + k);
         if (stage->second != MBN_NO_TENSOR) {
-            state->window[window + k] =
-                row_slot(state, &network->tensors[stage->second], y + k);
+            state->window[window + k] = row_slot(state, &network->tensors[stage->second], y + k);
         }
     }
     const mbn_observer *observer = state->observer;
@@ -99,8 +97,7 @@ static void segment_run(mbn_state *state, const mbn_segment *segment, uint16_t d
     for (;;) {
         if (stage_ready(state, &state->network->stages[index])) {
             stage_run(state, index);
-            uint16_t reader =
-                state->network->tensors[state->network->stages[index].output].reader;
+            uint16_t reader = state->network->tensors[state->network->stages[index].output].reader;
             index = reader < segment->last ? reader : segment->last;
         } else if (index > segment->first) {
             index--;
@@ -125,7 +122,8 @@ static bool input_complete(const mbn_state *state)
 /* Whether the FPU may be used: CPACR.CP10 (ARMv7-M: DDI 0403, B3.2.20; ARMv8-M: DDI 0553). */
 static bool fpu_is_on(void)
 {
-#if (defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#if (defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)) && defined(__ARM_ARCH_PROFILE) &&            \
+    __ARM_ARCH_PROFILE == 'M'
     uint32_t control, exception;
     __asm volatile("mrs %0, control" : "=r"(control));
     __asm volatile("mrs %0, ipsr" : "=r"(exception));

@@ -115,14 +115,14 @@ typedef struct mbn_network {
     uint16_t tensor_count;
     uint16_t stage_count;
     uint16_t segment_count;
-    uint16_t input;        /* tensor index */
-    uint16_t output;       /* tensor index: the first result */
-    uint16_t result_count; /* 0: `output` is the only one */
+    uint16_t input;          /* tensor index */
+    uint16_t output;         /* tensor index: the first result */
+    uint16_t result_count;   /* 0: `output` is the only one */
     const uint16_t *results; /* tensor indices, the first is `output`; null: that is all */
-    uint16_t window_rows;  /* longest list of input rows of any stage */
-    uint16_t band_rows;    /* longest list of output rows of any stage */
-    uint16_t input_mode;   /* mbn_input_mode */
-    const int8_t *pixels;  /* [channel][256]: what pixels are stored as; null: p as p - 128 */
+    uint16_t window_rows;    /* longest list of input rows of any stage */
+    uint16_t band_rows;      /* longest list of output rows of any stage */
+    uint16_t input_mode;     /* mbn_input_mode */
+    const int8_t *pixels;    /* [channel][256]: what pixels are stored as; null: p as p - 128 */
     uint32_t arena_bytes;
     uint32_t near_bytes; /* of the arena, where a second memory holds the rest; 0: it is one */
     uint32_t weights_bytes;
@@ -154,7 +154,7 @@ typedef struct mbn_state {
     uint8_t *far_arena;           /* the arena from near_bytes on; null: it is one */
     uint32_t *far_guard_low;
     uint32_t *far_guard_high;
-    uint16_t segment;             /* the segment that runs now */
+    uint16_t segment; /* the segment that runs now */
 } mbn_state;
 
 /* Forgets what came and is ready for the first row of an image. Checks what it can: pointers, the

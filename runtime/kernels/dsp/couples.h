@@ -42,13 +42,13 @@
 #define MBN_C_HELD2(K, S0, S1, S2, S3, S4, S5, S6, S7, O0, O1, O2, O3)                            \
     ".if %c[held] > " #K "\n\t"                                                                   \
     ".if %c[wide]\n\t"                                                                            \
-    "ldr.w %[w0], [%[w], #mbn_w+8+8*" #K "]\n\t"                                                        \
-    "ldr.w %[w1], [%[w], #mbn_w+12+8*" #K "]\n\t" MBN_C_PAIR(S0, S1, S2, S3, O0, O1, O2, O3)            \
-    "ldr.w %[w0], [%[w], #mbn_w+16+8*" #K "]\n\t"                                                       \
-    "ldr.w %[w1], [%[w], #mbn_w+20+8*" #K "]\n\t" MBN_C_PAIR(S4, S5, S6, S7, 0, 1, 2, 3)                \
+    "ldr.w %[w0], [%[w], #mbn_w+8+8*" #K "]\n\t"                                                  \
+    "ldr.w %[w1], [%[w], #mbn_w+12+8*" #K "]\n\t" MBN_C_PAIR(S0, S1, S2, S3, O0, O1, O2, O3)      \
+    "ldr.w %[w0], [%[w], #mbn_w+16+8*" #K "]\n\t"                                                 \
+    "ldr.w %[w1], [%[w], #mbn_w+20+8*" #K "]\n\t" MBN_C_PAIR(S4, S5, S6, S7, 0, 1, 2, 3)          \
     ".else\n\t"                                                                                   \
-    "ldr.w %[w1], [%[w], #mbn_w+8+4*" #K "]\n\t"                                                        \
-    "ldr.w %[t1], [%[w], #mbn_w+12+4*" #K "]\n\t" MBN_C_UNPACK("w1")                                    \
+    "ldr.w %[w1], [%[w], #mbn_w+8+4*" #K "]\n\t"                                                  \
+    "ldr.w %[t1], [%[w], #mbn_w+12+4*" #K "]\n\t" MBN_C_UNPACK("w1")                              \
     MBN_C_PAIR(S0, S1, S2, S3, O0, O1, O2, O3) MBN_C_UNPACK("t1")                                 \
     MBN_C_PAIR(S4, S5, S6, S7, 0, 1, 2, 3)                                                        \
     ".endif\n\t"                                                                                  \
@@ -60,22 +60,22 @@
     MBN_C_HELD2(4, "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", 0, 1, 2, 3)            \
     ".if %c[held] > 6\n\t"                                                                        \
     ".if %c[wide]\n\t"                                                                            \
-    "ldr.w %[w0], [%[w], #mbn_w+8+48]\n\t"                                                              \
-    "ldr.w %[w1], [%[w], #mbn_w+12+48]\n\t"                                                             \
+    "ldr.w %[w0], [%[w], #mbn_w+8+48]\n\t"                                                        \
+    "ldr.w %[w1], [%[w], #mbn_w+12+48]\n\t"                                                       \
     ".else\n\t"                                                                                   \
-    "ldr.w %[w1], [%[w], #mbn_w+8+24]\n\t" MBN_C_UNPACK("w1")                                           \
+    "ldr.w %[w1], [%[w], #mbn_w+8+24]\n\t" MBN_C_UNPACK("w1")                                     \
     ".endif\n\t" MBN_C_PAIR("s24", "s25", "s26", "s27", 0, 1, 2, 3) ".endif\n\t"
 
 /* A pair whose pixels 2 and 3 wait in S2 and S3: one run of loads instead of two. */
 #define MBN_C_HALF(K, S2, S3, O0, O1, O2, O3)                                                     \
     ".if %c[half] > " #K "\n\t"                                                                   \
     ".if %c[wide]\n\t"                                                                            \
-    "ldr.w %[w0], [%[w], #mbn_w+8+8*" #K "]\n\t"                                                        \
-    "ldr.w %[w1], [%[w], #mbn_w+12+8*" #K "]\n\t"                                                       \
+    "ldr.w %[w0], [%[w], #mbn_w+8+8*" #K "]\n\t"                                                  \
+    "ldr.w %[w1], [%[w], #mbn_w+12+8*" #K "]\n\t"                                                 \
     "ldr.w %[t0], [%[t], #16*" #K "]\n\t"                                                         \
     "ldr.w %[t1], [%[t], #16*" #K "+4]\n\t"                                                       \
     ".else\n\t"                                                                                   \
-    "ldr.w %[w1], [%[w], #mbn_w+8+4*" #K "]\n\t"                                                        \
+    "ldr.w %[w1], [%[w], #mbn_w+8+4*" #K "]\n\t"                                                  \
     "ldr.w %[t0], [%[t], #16*" #K "]\n\t"                                                         \
     "ldr.w %[t1], [%[t], #16*" #K "+4]\n\t" MBN_C_UNPACK("w1")                                    \
     ".endif\n\t" MBN_PW_PIXELS2(0, 1, O0, O1)                                                     \
@@ -168,7 +168,7 @@
     MBN_C_STORE("a31", "w1", TO, "%c[plane]+3")
 
 #define MBN_C_TAIL4                                                                               \
-    "ldr.w %[w0], " MBN_CW "ldr.w %[w1], [%[w], #mbn_w+12+4*mbn_k]\n\t"                                 \
+    "ldr.w %[w0], " MBN_CW "ldr.w %[w1], [%[w], #mbn_w+12+4*mbn_k]\n\t"                           \
     "vmov %[t0], %[out]\n\t"                                                                      \
     ".if %c[crosses]\n\t"                                                                         \
     "vmov %[t1], %[jump]\n\t"                                                                     \
@@ -185,7 +185,7 @@
     "bne.w 1b\n\t"
 
 #define MBN_C_TAIL3                                                                               \
-    "ldr.w %[w0], " MBN_CW "ldr.w %[w1], [%[w], #mbn_w+12+4*mbn_k]\n\t"                                 \
+    "ldr.w %[w0], " MBN_CW "ldr.w %[w1], [%[w], #mbn_w+12+4*mbn_k]\n\t"                           \
     MBN_C_STORE("a00", "w0", "out", "0")                                                          \
     MBN_C_STORE("a10", "w0", "out", "1")                                                          \
     MBN_C_STORE("a20", "w0", "out", "2")                                                          \
@@ -221,8 +221,8 @@ MBN_INLINE float mbn_dsp_wait(uintptr_t value)
     ".set mbn_w, 0\n\t.set mbn_o, 0\n\t"                                                          \
     ".rept %c[copies]\n\t"                                                                        \
     "ldr.w %[a30], [%[w], #mbn_w]\n\t"                                                            \
-    "ldr.w %[a31], [%[w], #mbn_w+4]\n\t" MBN_C_HELD_PAIRS MBN_C_HALF_PAIRS                              \
-    ".set mbn_k, %c[held]+%c[half]\n\t"                                                                    \
+    "ldr.w %[a31], [%[w], #mbn_w+4]\n\t" MBN_C_HELD_PAIRS MBN_C_HALF_PAIRS                        \
+    ".set mbn_k, %c[held]+%c[half]\n\t"                                                           \
     ".ifeq mbn_k\n\t" MBN_C_STEP4(3, 3, 3, 3) MBN_PW_NEXT ".endif\n\t"                            \
     MBN_C_PAIRS(MBN_C_STEP4(0, 1, 2, 3)) MBN_C_TAIL4 ".endr\n\t" MBN_C_NEXT4 MBN_C_LINES
 
@@ -245,9 +245,9 @@ MBN_INLINE float mbn_dsp_wait(uintptr_t value)
 /* Four pixels of 2 * couples planes. All but the pointers and jump are constants; `crosses`:
  * pixels 2 and 3 lie `jump` bytes further. */
 MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                    const int32_t pairs, const int32_t wide,
-                                    const int32_t couples, const int32_t plane_bytes,
-                                    const int32_t crosses, const int32_t jump)
+                                    const int32_t pairs, const int32_t wide, const int32_t couples,
+                                    const int32_t plane_bytes, const int32_t crosses,
+                                    const int32_t jump)
 {
     const int32_t run = (pairs - 1) % MBN_DSP_RUN + 1, turns = (pairs - 1) / MBN_DSP_RUN;
     const int32_t words = (wide ? 2 : 1) * pairs + 4;
@@ -269,14 +269,14 @@ MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, 
     if (turns > 0) {
         __asm__ volatile(MBN_C_TEXT4
                          : MBN_C_OUT4, [turn] "=&t"(turn), [start] "=&t"(start)
-                         : MBN_C_CONSTANTS, [held] "i"(held), [half] "i"(half), [crosses] "i"(crosses), [jump] "t"(far),
-                           [copies] "i"(1)
+                         : MBN_C_CONSTANTS, [held] "i"(held), [half] "i"(half),
+                           [crosses] "i"(crosses), [jump] "t"(far), [copies] "i"(1)
                          : MBN_C_CLOBBERS);
     } else {
         __asm__ volatile(MBN_C_TEXT4
                          : MBN_C_OUT4, [turn] "=X"(turn), [start] "=X"(start)
-                         : MBN_C_CONSTANTS, [held] "i"(held), [half] "i"(half), [crosses] "i"(crosses), [jump] "t"(far),
-                           [copies] "i"(copies)
+                         : MBN_C_CONSTANTS, [held] "i"(held), [half] "i"(half),
+                           [crosses] "i"(crosses), [jump] "t"(far), [copies] "i"(copies)
                          : MBN_C_CLOBBERS, "s24", "s25", "s26", "s27");
     }
     return 0;
@@ -284,8 +284,8 @@ MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, 
 
 /* The same of three pixels: maps of 3 x 3, and what is left over of a row. */
 MBN_INLINE int32_t mbn_dsp_couples3(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                    const int32_t pairs, const int32_t wide,
-                                    const int32_t couples, const int32_t plane_bytes)
+                                    const int32_t pairs, const int32_t wide, const int32_t couples,
+                                    const int32_t plane_bytes)
 {
     const int32_t run = (pairs - 1) % MBN_DSP_RUN + 1, turns = (pairs - 1) / MBN_DSP_RUN;
     const int32_t words = (wide ? 2 : 1) * pairs + 4;
@@ -307,10 +307,9 @@ MBN_INLINE int32_t mbn_dsp_couples3(const int16_t *tile, const int32_t *stream, 
 
 /* The same in C, for the host. */
 MBN_INLINE int32_t mbn_dsp_couples_c(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                     const int32_t pairs, const int32_t wide,
-                                     const int32_t couples, const int32_t plane_bytes,
-                                     const int32_t pixels, const int32_t split,
-                                     const int32_t jump)
+                                     const int32_t pairs, const int32_t wide, const int32_t couples,
+                                     const int32_t plane_bytes, const int32_t pixels,
+                                     const int32_t split, const int32_t jump)
 {
     for (int32_t n = 0; n < couples; n++) {
         int32_t acc[8];
@@ -326,17 +325,17 @@ MBN_INLINE int32_t mbn_dsp_couples_c(const int16_t *tile, const int32_t *stream,
 }
 
 MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                    const int32_t pairs, const int32_t wide,
-                                    const int32_t couples, const int32_t plane_bytes,
-                                    const int32_t crosses, const int32_t jump)
+                                    const int32_t pairs, const int32_t wide, const int32_t couples,
+                                    const int32_t plane_bytes, const int32_t crosses,
+                                    const int32_t jump)
 {
     return mbn_dsp_couples_c(tile, stream, out, pairs, wide, couples, plane_bytes, 4,
                              crosses ? 2 : 4, jump);
 }
 
 MBN_INLINE int32_t mbn_dsp_couples3(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                    const int32_t pairs, const int32_t wide,
-                                    const int32_t couples, const int32_t plane_bytes)
+                                    const int32_t pairs, const int32_t wide, const int32_t couples,
+                                    const int32_t plane_bytes)
 {
     return mbn_dsp_couples_c(tile, stream, out, pairs, wide, couples, plane_bytes, 3, 3, 0);
 }

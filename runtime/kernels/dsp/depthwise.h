@@ -3,10 +3,10 @@
  * What enters: three rows of one plane (4-byte aligned, readable up to the next multiple of 4),
  * and the channel's seven words: (w0, w2) of each kernel row as halfwords, (w1 of row 0, w1 of
  * row 1), (w1 of row 2, 0), bias, and what requantises (dsp/requantise.h).
- * What leaves: int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase + x
- * and goes to halfword (p / group) * group_halves + (p % group) * 2. Always holds: every word of input is loaded aligned;
- * positions outside the map read as the zero point (the constants `first` and `valid`, how many
- * bytes from the strip's word on are in the map, say where that can happen).
+ * What leaves: int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase +
+ * x and goes to halfword (p / group) * group_halves + (p % group) * 2. Always holds: every word of
+ * input is loaded aligned; positions outside the map read as the zero point (the constants `first`
+ * and `valid`, how many bytes from the strip's word on are in the map, say where that can happen).
  *
  * With a word x0..x3 of a row, E = (x0, x2) and O = (x1, x3) are one SXTB16 each; then
  * SMLAD(E, (w0, w2)) + SMLABB(O, w1) is the output centred on x1, and so on.
@@ -49,8 +49,9 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
 
 /* One kernel row of a strip of up to four outputs. ROW: its pointer; MASK: sets bytes beyond the
  * map; LEFT, RIGHT: the neighbours' loads, or the zero point; H: the half of the middle weights;
- * TWO, THREE: what outputs 2 and 3 add, nothing where the map ends before them; Y0 to Y2: the accumulator
- * that each output begins from. Weights wait in FPU registers, because 14 are not enough. */
+ * TWO, THREE: what outputs 2 and 3 add, nothing where the map ends before them; Y0 to Y2: the
+ * accumulator that each output begins from. Weights wait in FPU registers, because 14 are not
+ * enough. */
 #define MBN_DW_ROW(ROW, W02, W1, H, LEFT, MASK, RIGHT, TWO, THREE, Y0, Y1, Y2)                    \
     "ldr.w %[e], [%[" ROW "]]\n\t" LEFT(ROW) "vmov %[w0], %[" W02 "]\n\t"                         \
     "vmov %[w1], %[" W1 "]\n\t" MASK "sxtb16 %[o], %[e], ror #8\n\t"                             \
@@ -89,7 +90,7 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
               [r1] "+r"(rows[1]), [r2] "+r"(rows[2])                                              \
             : [f0] "t"(taps->w02[0]), [f1] "t"(taps->w02[1]), [f2] "t"(taps->w02[2]),             \
               [f3] "t"(taps->w1_low), [f4] "t"(taps->w1_high), [b] "t"(taps->bias),               \
-              [zp] "i"(zero_point), [zp1] "i"((uint32_t)(zero_point & 255) << 24),                          \
+              [zp] "i"(zero_point), [zp1] "i"((uint32_t)(zero_point & 255) << 24),                \
               [zp2] "i"((zero_point & 255) * 0x101)                                               \
             : "memory")
 
@@ -147,9 +148,8 @@ MBN_INLINE int32_t mbn_dsp_place(int32_t pixel, const int32_t group_halves)
 MBN_INLINE void mbn_dsp_strip_s1(const int8_t *const rows[3], int32_t x, int16_t *tile,
                                  const int32_t phase, const int32_t group_halves,
                                  const mbn_dsp_taps *taps, const int32_t *words,
-                                 const int32_t zero_point, const int first,
-                                 const int32_t valid, const int32_t shift, const int32_t low,
-                                 const int32_t high)
+                                 const int32_t zero_point, const int first, const int32_t valid,
+                                 const int32_t shift, const int32_t low, const int32_t high)
 {
     int32_t y[4] = {words[5], words[5], words[5], words[5]};
     MBN_UNROLL
@@ -186,8 +186,8 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
                                  const int32_t phase, const int32_t group_halves,
                                  const mbn_dsp_taps *taps, const int32_t *words,
                                  const int32_t padding_left, const int32_t zero_point,
-                                 const int first, const int32_t valid, const int32_t count, const int32_t shift, const int32_t low,
-                                 const int32_t high)
+                                 const int first, const int32_t valid, const int32_t count,
+                                 const int32_t shift, const int32_t low, const int32_t high)
 {
     int32_t y[2] = {words[5], words[5]};
     MBN_UNROLL
@@ -237,9 +237,9 @@ MBN_INLINE void mbn_dsp_store_s1(const int32_t y[4], int16_t *tile, const int32_
 
 /* A row, stride 1, padding 1. */
 MBN_INLINE void mbn_dsp_row_s1(const int8_t *const from[3], const int32_t *words, int16_t *tile,
-                               const int32_t phase, const int32_t group_halves,
-                               const int32_t width, const int32_t zero_point, const int32_t shift,
-                               const int32_t low, const int32_t high)
+                               const int32_t phase, const int32_t group_halves, const int32_t width,
+                               const int32_t zero_point, const int32_t shift, const int32_t low,
+                               const int32_t high)
 {
     const int8_t *rows[3] = {from[0], from[1], from[2]};
     const int32_t end = (width - 1) / 4 * 4;
@@ -257,7 +257,8 @@ MBN_INLINE void mbn_dsp_row_s1(const int8_t *const from[3], const int32_t *words
     if (end != 0) {
         MBN_DSP_STEP(tile, group_halves);
         mbn_dsp_sums_s1(rows, y, &taps, zero_point, 0, width - end);
-        mbn_dsp_store_s1(y, tile, width - end, MBN_DSP_PHASE(phase, end), group_halves, words, shift, low, high);
+        mbn_dsp_store_s1(y, tile, width - end, MBN_DSP_PHASE(phase, end), group_halves, words,
+                         shift, low, high);
     }
 }
 
@@ -274,7 +275,8 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
 {
     const int8_t *const rows[3] = {row0, row1, row2};
     const mbn_dsp_taps taps = {{(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2]},
-                               (uint32_t)words[3], (uint32_t)words[4]};
+                               (uint32_t)words[3],
+                               (uint32_t)words[4]};
     if (stride == 1) {
         const int32_t end = (width - 1) / 4 * 4; /* the last strip */
 #if MBN_DSP && defined(__ARM_FP)
@@ -288,17 +290,17 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
                          end == 0 ? width : 5, shift, low, high);
         for (int32_t x = 4; x < end; x += 4) {
             MBN_DSP_STEP(tile, group_halves);
-            mbn_dsp_strip_s1(rows, x, tile, MBN_DSP_PHASE(phase, x), group_halves, &taps, words, zero_point, 0, 5,
-                             shift, low, high);
+            mbn_dsp_strip_s1(rows, x, tile, MBN_DSP_PHASE(phase, x), group_halves, &taps, words,
+                             zero_point, 0, 5, shift, low, high);
         }
         if (end != 0) {
             MBN_DSP_STEP(tile, group_halves);
-            mbn_dsp_strip_s1(rows, end, tile, MBN_DSP_PHASE(phase, end), group_halves, &taps, words, zero_point, 0,
-                             width - end, shift, low, high);
+            mbn_dsp_strip_s1(rows, end, tile, MBN_DSP_PHASE(phase, end), group_halves, &taps, words,
+                             zero_point, 0, width - end, shift, low, high);
         }
         return 0;
     }
-    const int32_t end = (outputs - 1) / 2 * 4;       /* the last strip */
+    const int32_t end = (outputs - 1) / 2 * 4;     /* the last strip */
     const int32_t tail = outputs % 2 != 0 ? 1 : 2; /* its outputs */
     mbn_dsp_strip_s2(rows, 0, tile, phase, group_halves, &taps, words, padding_left, zero_point, 1,
                      end == 0 ? width : 5, end == 0 ? tail : 2, shift, low, high);

@@ -32,19 +32,19 @@
 /* Loads grouped: on M3 and M4 only the first of a run of loads costs two cycles
  * (DDI 0439, 3.3.1). */
 #define MBN_PW_LOAD                                                                               \
-    "ldr.w %[w1], [%[w], #4*mbn_k]\n\t"                                                             \
-    "ldr.w %[t0], [%[t], #16*mbn_k]\n\t"                                                            \
-    "ldr.w %[t1], [%[t], #16*mbn_k+4]\n\t"                                                          \
+    "ldr.w %[w1], [%[w], #4*mbn_k]\n\t"                                                           \
+    "ldr.w %[t0], [%[t], #16*mbn_k]\n\t"                                                          \
+    "ldr.w %[t1], [%[t], #16*mbn_k+4]\n\t"                                                        \
     "sxtb16 %[w0], %[w1]\n\t"                                                                     \
     "sxtb16 %[w1], %[w1], ror #8\n\t"
 
 #define MBN_PW_STEP4(O0, O1, O2, O3)                                                              \
-    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
-                                             "ldr.w %[t1], [%[t], #16*mbn_k+12]\n\t"                \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"               \
+                                             "ldr.w %[t1], [%[t], #16*mbn_k+12]\n\t"              \
     MBN_PW_PIXELS2(2, 3, O2, O3)
 
 #define MBN_PW_STEP3(O0, O1, O2)                                                                  \
-    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"                 \
+    MBN_PW_LOAD MBN_PW_PIXELS2(0, 1, O0, O1) "ldr.w %[t0], [%[t], #16*mbn_k+8]\n\t"               \
     MBN_PW_PIXEL(2, O2)
 
 #define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
@@ -99,11 +99,11 @@
     if (turns > 0) {                                                                              \
         ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP), , [turns] "+m"(turns));                            \
     } else if (run > 17) {                                                                        \
-        ASM(MBN_LINES_1024, "", );                                                                  \
+        ASM(MBN_LINES_1024, "", );                                                                \
     } else if (run > 5) {                                                                         \
-        ASM(MBN_LINES_256, "", );                                                                   \
+        ASM(MBN_LINES_256, "", );                                                                 \
     } else {                                                                                      \
-        ASM(MBN_LINES_64, "", );                                                                    \
+        ASM(MBN_LINES_64, "", );                                                                  \
     }
 
 /* The sum over `pairs` (a constant), four pixels by two channels. */
@@ -197,8 +197,8 @@ MBN_INLINE void mbn_dsp_store_tile(const int32_t acc[8], const int32_t *tail, in
 MBN_INLINE int32_t mbn_dsp_pointwise(const int16_t *tile, const int32_t *stream, int8_t *out,
                                      const int32_t plane_bytes, const int32_t pairs,
                                      const int32_t pixels, const int32_t channels,
-                                     const int32_t split, const int32_t jump,
-                                     const int32_t shift, const int32_t low, const int32_t high)
+                                     const int32_t split, const int32_t jump, const int32_t shift,
+                                     const int32_t low, const int32_t high)
 {
     int32_t acc[8];
     acc[6] = stream[0];

@@ -1,5 +1,5 @@
-/* The fast path for any shape, out of line: one body an image instead of one a shape, where flash is
- * short.
+/* The fast path for any shape, out of line: one body an image instead of one a shape, where flash
+ * is short.
  *
  * What enters and leaves: as couples.h, strips.h and strips2.h, one output row of the depthwise a
  * call. Always holds: the same instructions as there in the inner loops, but sums run in turns of
@@ -105,24 +105,24 @@ MBN_INLINE int32_t mbn_dsp_any(const int16_t *tile, const int32_t *stream, int8_
     int32_t a00, a01, a10, a11, a20, a21, a30, a31;
     uint32_t w0, w1, t0, t1, t2;
     if (pixels == 4) {
-        __asm__ volatile(MBN_H_TEXT4
-                         : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-                           [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "=&r"(a30), [a31] "=&r"(a31),
-                           [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1),
-                           [t] "+r"(tile), [w] "+r"(stream), [out] "+t"(at)
-                         : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop),
-                           [tile] "t"(start), [plane] "t"(plane), [end] "t"(end),
-                           [jump] "t"(far), [wide] "i"(0)
-                         : "memory", "cc");
+        __asm__ volatile(
+            MBN_H_TEXT4
+            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
+              [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "=&r"(a30), [a31] "=&r"(a31),
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),
+              [w] "+r"(stream), [out] "+t"(at)
+            : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop), [tile] "t"(start),
+              [plane] "t"(plane), [end] "t"(end), [jump] "t"(far), [wide] "i"(0)
+            : "memory", "cc");
     } else {
-        __asm__ volatile(MBN_H_TEXT3
-                         : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-                           [a20] "=&r"(a20), [a21] "=&r"(a21), [w0] "=&r"(w0), [w1] "=&r"(w1),
-                           [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t] "+r"(tile),
-                           [w] "+r"(stream), [out] "+t"(at)
-                         : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop),
-                           [tile] "t"(start), [plane] "t"(plane), [end] "t"(end), [wide] "i"(0)
-                         : "memory", "cc");
+        __asm__ volatile(
+            MBN_H_TEXT3
+            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
+              [a20] "=&r"(a20), [a21] "=&r"(a21), [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0),
+              [t1] "=&r"(t1), [t2] "=&r"(t2), [t] "+r"(tile), [w] "+r"(stream), [out] "+t"(at)
+            : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop), [tile] "t"(start),
+              [plane] "t"(plane), [end] "t"(end), [wide] "i"(0)
+            : "memory", "cc");
     }
     return 0;
 }
@@ -133,16 +133,17 @@ MBN_INLINE void mbn_dsp_any_strip(const float *rows, const uint32_t w[5], const 
 {
     int32_t y0, y1;
     uint32_t e, o;
-    __asm__ volatile(MBN_S_ROWS1(MBN_S_NO_BEGIN, MBN_S_NO_EDGE)
-                     "smmulr %[y0], %[y0], %[m]\n\t"
-                     "ssat %[y0], #8, %[y0]\n\t"
-                     "strh.w %[y0], [%[a]]\n\t"
-                     "smmulr %[y1], %[y1], %[m]\n\t"
-                     "ssat %[y1], #8, %[y1]\n\t"
-                     "strh.w %[y1], [%[b]]\n\t"
+    /* clang-format off: an instruction a line */
+    __asm__ volatile(MBN_S_ROWS1(MBN_S_NO_BEGIN, MBN_S_NO_EDGE) "smmulr %[y0], %[y0], %[m]\n\t"
+                                                                "ssat %[y0], #8, %[y0]\n\t"
+                                                                "strh.w %[y0], [%[a]]\n\t"
+                                                                "smmulr %[y1], %[y1], %[m]\n\t"
+                                                                "ssat %[y1], #8, %[y1]\n\t"
+                                                                "strh.w %[y1], [%[b]]\n\t"
                      : MBN_S_OUT
                      : MBN_S_IN, [m] "r"(m), [a] "r"(a), [b] "r"(b)
                      : "memory");
+    /* clang-format on */
 }
 
 #define MBN_H_EDGE(EDGE)                                                                          \
@@ -203,8 +204,8 @@ MBN_INLINE void mbn_dsp_any_row1(const float *rows, const int32_t *words, int32_
     }
     const int32_t p = phase + width;
     mbn_dsp_any_edge(rows, w, bias, last, m, end, mbn_dsp_any_place(tile, p - 3, halves),
-                     mbn_dsp_any_place(tile, p - 2, halves),
-                     mbn_dsp_any_place(tile, p - 1, halves), 0);
+                     mbn_dsp_any_place(tile, p - 2, halves), mbn_dsp_any_place(tile, p - 1, halves),
+                     0);
 }
 
 /* A row of one channel, stride 2: see mbn_dsp_strips2. */
@@ -308,8 +309,8 @@ MBN_INLINE int32_t mbn_dsp_any_s2(const int8_t *row0, const int8_t *row1, const 
 /* The map is padded on its left, and where it is not. */
 MBN_SHARED mbn_dsp_any_s2_left1(const int8_t *row0, const int8_t *row1, const int8_t *row2,
                                 const int32_t *words, int16_t *tile, int32_t phase,
-                                int32_t channels, int32_t pairs, int32_t plane_bytes,
-                                int32_t width, int32_t zero_point)
+                                int32_t channels, int32_t pairs, int32_t plane_bytes, int32_t width,
+                                int32_t zero_point)
 {
     return mbn_dsp_any_s2(row0, row1, row2, words, tile, phase, channels, pairs, plane_bytes, width,
                           zero_point, 1);
@@ -317,8 +318,8 @@ MBN_SHARED mbn_dsp_any_s2_left1(const int8_t *row0, const int8_t *row1, const in
 
 MBN_SHARED mbn_dsp_any_s2_left0(const int8_t *row0, const int8_t *row1, const int8_t *row2,
                                 const int32_t *words, int16_t *tile, int32_t phase,
-                                int32_t channels, int32_t pairs, int32_t plane_bytes,
-                                int32_t width, int32_t zero_point)
+                                int32_t channels, int32_t pairs, int32_t plane_bytes, int32_t width,
+                                int32_t zero_point)
 {
     return mbn_dsp_any_s2(row0, row1, row2, words, tile, phase, channels, pairs, plane_bytes, width,
                           zero_point, 0);

@@ -58,7 +58,7 @@
 #define MBN_S_BEGIN(Y, FROM) "vmov %[" Y "], %[" FROM "]\n\t"
 #define MBN_S_NO_BEGIN(Y, FROM) ""
 
-/* A store reaches 4095 bytes with an immediate offset; further ones take e, which is free by then. */
+/* A store reaches 4095 bytes with an immediate offset; further ones take e, which is free. */
 #define MBN_S_STORE(Y, AT)                                                                        \
     "smmulr %[" Y "], %[" Y "], %[m]\n\t"                                                         \
     "ssat %[" Y "], #8, %[" Y "]\n\t"                                                             \
@@ -88,13 +88,14 @@
     MBN_S_LOAD("p2") MBN_S_TWO("y0", "y1", "2", "wb", "b") EDGE("y4", "2", "wb", "b")
 
 /* DONE: what becomes of the first row, just before a load: behind a store it costs 1 less. */
-#define MBN_S_ROWS2(BEGIN, EDGE, DONE)                                                                \
+#define MBN_S_ROWS2(BEGIN, EDGE, DONE)                                                            \
     MBN_S_LOAD("p0") MBN_S_TWO_FIRST("y0", "y1") BEGIN("y4", "edge") EDGE("y4", "0", "wa", "b")   \
     MBN_S_LOAD("p1") MBN_S_TWO("y0", "y1", "1", "wa", "t") EDGE("y4", "1", "wa", "t")             \
     MBN_S_TWO_FIRST("y2", "y3") BEGIN("y5", "edge") EDGE("y5", "0", "wa", "b")                    \
     MBN_S_LOAD("p2") MBN_S_TWO("y0", "y1", "2", "wb", "b") EDGE("y4", "2", "wb", "b")             \
     MBN_S_TWO("y2", "y3", "1", "wa", "t") EDGE("y5", "1", "wa", "t")                              \
-    MBN_S_POINT("p3") DONE MBN_S_LOAD_POINTED MBN_S_TWO("y2", "y3", "2", "wb", "b") EDGE("y5", "2", "wb", "b")
+    MBN_S_POINT("p3") DONE MBN_S_LOAD_POINTED                                                     \
+    MBN_S_TWO("y2", "y3", "2", "wb", "b") EDGE("y5", "2", "wb", "b")
 
 #define MBN_S_OUT [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o)
 #define MBN_S_OUT2 MBN_S_OUT, [y2] "=&r"(y2), [y3] "=&r"(y3)
@@ -114,19 +115,21 @@ MBN_INLINE void mbn_dsp_strip(const float *rows, const uint32_t w[5], const floa
     int32_t y0, y1, y2, y3;
     uint32_t e, o;
     if (two) {
-        __asm__ volatile(MBN_S_ROWS2(MBN_S_NO_BEGIN, MBN_S_NO_EDGE,
-                                     MBN_S_STORE("y0", "a0") MBN_S_STORE("y1", "a1"))
-                    MBN_S_STORE("y2", "b0") MBN_S_STORE("y3", "b1")
-                : MBN_S_OUT2
-                : MBN_S_IN2, [m] "r"(m), [to] "r"(to), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1),
-                  [b0] MBN_S_AT(next + p), [b1] MBN_S_AT(next + p + 1)
-                : "memory");
+        __asm__ volatile(
+            MBN_S_ROWS2(MBN_S_NO_BEGIN, MBN_S_NO_EDGE,
+                        MBN_S_STORE("y0", "a0") MBN_S_STORE("y1", "a1")) MBN_S_STORE("y2", "b0")
+                MBN_S_STORE("y3", "b1")
+            : MBN_S_OUT2
+            : MBN_S_IN2, [m] "r"(m), [to] "r"(to), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1),
+              [b0] MBN_S_AT(next + p), [b1] MBN_S_AT(next + p + 1)
+            : "memory");
     } else {
-        __asm__ volatile(MBN_S_ROWS1(MBN_S_NO_BEGIN, MBN_S_NO_EDGE) MBN_S_STORE("y0", "a0")
-                    MBN_S_STORE("y1", "a1")
-                : MBN_S_OUT
-                : MBN_S_IN, [m] "r"(m), [to] "r"(to), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1)
-                : "memory");
+        __asm__ volatile(
+            MBN_S_ROWS1(MBN_S_NO_BEGIN, MBN_S_NO_EDGE) MBN_S_STORE("y0", "a0")
+                MBN_S_STORE("y1", "a1")
+            : MBN_S_OUT
+            : MBN_S_IN, [m] "r"(m), [to] "r"(to), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1)
+            : "memory");
     }
 }
 
@@ -137,15 +140,16 @@ MBN_INLINE void mbn_dsp_strip(const float *rows, const uint32_t w[5], const floa
         MBN_S_STORE_WAITING("y5", "b2")
 #define MBN_S_EDGES(EDGE)                                                                         \
     if (two) {                                                                                    \
-        __asm__ volatile(MBN_S_ROWS2(MBN_S_BEGIN, EDGE, "") MBN_S_WAITED MBN_S_STORE3("a0", "a1", "a2")        \
-                    MBN_S_STORE3B                                                                 \
+        __asm__ volatile(MBN_S_ROWS2(MBN_S_BEGIN, EDGE, "") MBN_S_WAITED                          \
+                    MBN_S_STORE3("a0", "a1", "a2") MBN_S_STORE3B                                  \
                 : MBN_S_OUT2, [y4] "=&r"(y4), [y5] "=&r"(y5)                                      \
                 : MBN_S_IN2, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [a0] MBN_S_AT(p),        \
                   [a1] MBN_S_AT(p + 1), [a2] MBN_S_AT(q), [b0] MBN_S_AT(next + p),                \
                   [b1] MBN_S_AT(next + p + 1), [b2] MBN_S_AT(next + q)                            \
                 : "memory");                                                                      \
     } else {                                                                                      \
-        __asm__ volatile(MBN_S_ROWS1(MBN_S_BEGIN, EDGE) MBN_S_WAITED MBN_S_STORE3("a0", "a1", "a2")        \
+        __asm__ volatile(MBN_S_ROWS1(MBN_S_BEGIN, EDGE) MBN_S_WAITED                              \
+                    MBN_S_STORE3("a0", "a1", "a2")                                                \
                 : MBN_S_OUT, [y4] "=&r"(y4)                                                       \
                 : MBN_S_IN, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [a0] MBN_S_AT(p),         \
                   [a1] MBN_S_AT(p + 1), [a2] MBN_S_AT(q)                                          \
@@ -154,9 +158,9 @@ MBN_INLINE void mbn_dsp_strip(const float *rows, const uint32_t w[5], const floa
 
 /* A strip at an edge: the outputs p, p + 1, and q, which begins from `edge`. */
 MBN_INLINE void mbn_dsp_edge_strip(const float *rows, const uint32_t w[5], const float bias,
-                                   const float edge, const float m, const int32_t x,
-                                   const float to, const int32_t p, const int32_t q,
-                                   const int32_t next, const int32_t group_halves, const int two)
+                                   const float edge, const float m, const int32_t x, const float to,
+                                   const int32_t p, const int32_t q, const int32_t next,
+                                   const int32_t group_halves, const int two)
 {
     int32_t y0, y1, y2, y3, y4, y5;
     uint32_t e, o;
@@ -186,18 +190,18 @@ MBN_INLINE void mbn_dsp_only_strip(const float *rows, const uint32_t w[5], const
     uint32_t e, o;
     if (width == 4) {
         __asm__ volatile(MBN_S_WHOLE(MBN_S_RIGHT) MBN_S_STORE3("a0", "a1", "a2")
-                    MBN_S_STORE_WAITING("y5", "a3")
-                : MBN_S_OUT, [y4] "=&r"(y4), [y5] "=&r"(y5)
-                : MBN_S_IN, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [edge2] "t"(edge2),
-                  [a0] MBN_S_AT(1), [a1] MBN_S_AT(2), [a2] MBN_S_AT(0), [a3] MBN_S_AT(3)
-                : "memory");
+                             MBN_S_STORE_WAITING("y5", "a3")
+                         : MBN_S_OUT, [y4] "=&r"(y4), [y5] "=&r"(y5)
+                         : MBN_S_IN, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [edge2] "t"(edge2),
+                           [a0] MBN_S_AT(1), [a1] MBN_S_AT(2), [a2] MBN_S_AT(0), [a3] MBN_S_AT(3)
+                         : "memory");
     } else {
         __asm__ volatile(MBN_S_WHOLE(MBN_S_NARROW) MBN_S_STORE_WAITING("y4", "a2")
-                    MBN_S_STORE_WAITING("y0", "a0") MBN_S_STORE_WAITING("y5", "a1")
-                : MBN_S_OUT, [y4] "=&r"(y4), [y5] "=&r"(y5)
-                : MBN_S_IN, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [edge2] "t"(edge2),
-                  [a0] MBN_S_AT(1), [a1] MBN_S_AT(2), [a2] MBN_S_AT(0)
-                : "memory");
+                             MBN_S_STORE_WAITING("y0", "a0") MBN_S_STORE_WAITING("y5", "a1")
+                         : MBN_S_OUT, [y4] "=&r"(y4), [y5] "=&r"(y5)
+                         : MBN_S_IN, [m] "t"(m), [to] "t"(to), [edge] "t"(edge), [edge2] "t"(edge2),
+                           [a0] MBN_S_AT(1), [a1] MBN_S_AT(2), [a2] MBN_S_AT(0)
+                         : "memory");
     }
 }
 
@@ -250,8 +254,8 @@ MBN_INLINE void mbn_dsp_strips(const float *rows, const uint32_t w[5], const mbn
 /* `lines` output rows (a constant) of all channels from lines + 2 row pointers. */
 MBN_INLINE void mbn_dsp_lines_s1(const float *rows, const int32_t lines, const int32_t *words,
                                  int16_t *tile, const int32_t channels, const int32_t pairs,
-                                 const int32_t plane_bytes, const int32_t width,
-                                 const int32_t next, const int32_t zero_point)
+                                 const int32_t plane_bytes, const int32_t width, const int32_t next,
+                                 const int32_t zero_point)
 {
     const uint32_t zero = (uint32_t)zero_point;
     const int32_t halves = 8 * pairs, even = width >= 5 ? lines / 2 * 2 : 0;
@@ -265,9 +269,9 @@ MBN_INLINE void mbn_dsp_lines_s1(const float *rows, const int32_t lines, const i
             left = mbn_smlabb(zero, w[k], left);
             right = mbn_smlabt(zero, w[k], right);
         }
-        const mbn_dsp_channel one = {
-            mbn_dsp_wait((uint32_t)words[5]), mbn_dsp_wait((uint32_t)left),
-            mbn_dsp_wait((uint32_t)right), mbn_dsp_wait((uint32_t)words[6])};
+        const mbn_dsp_channel one = {mbn_dsp_wait((uint32_t)words[5]), mbn_dsp_wait((uint32_t)left),
+                                     mbn_dsp_wait((uint32_t)right),
+                                     mbn_dsp_wait((uint32_t)words[6])};
         _Pragma("GCC unroll 4") for (int32_t y = 0; y < even; y += 2)
         {
             mbn_dsp_strips(rows + y, w, &one, words[6], c * plane_bytes,
@@ -292,10 +296,10 @@ MBN_INLINE int32_t mbn_dsp_depthwise_s1(const int8_t *in0, const int8_t *in1, co
                                         const int8_t *in3, const int8_t *in4, const int8_t *in5,
                                         const int8_t *in6, const int8_t *in7, const int8_t *in8,
                                         const int8_t *in9, const int32_t lines,
-                                        const int32_t *words, int16_t *tile,
-                                        const int32_t channels, const int32_t pairs,
-                                        const int32_t plane_bytes, const int32_t width,
-                                        const int32_t next, const int32_t zero_point)
+                                        const int32_t *words, int16_t *tile, const int32_t channels,
+                                        const int32_t pairs, const int32_t plane_bytes,
+                                        const int32_t width, const int32_t next,
+                                        const int32_t zero_point)
 {
     const int8_t *const in[] = {in0, in1, in2, in3, in4, in5, in6, in7, in8, in9};
 #if MBN_DSP && defined(__ARM_FP)
@@ -311,9 +315,8 @@ MBN_INLINE int32_t mbn_dsp_depthwise_s1(const int8_t *in0, const int8_t *in1, co
         int16_t *to = c < pairs ? tile + 8 * c : tile + 8 * (c - pairs) + 1;
         const int32_t at = c * plane_bytes;
         for (int32_t y = 0; y < lines; y++) {
-            mbn_dsp_depthwise3x3(in[y] + at, in[y + 1] + at, in[y + 2] + at, words + 7 * c,
-                                 to, y * next, 8 * pairs, width,
-                                 width, 1, 1, zero_point, 0, -128, 127);
+            mbn_dsp_depthwise3x3(in[y] + at, in[y + 1] + at, in[y + 2] + at, words + 7 * c, to,
+                                 y * next, 8 * pairs, width, width, 1, 1, zero_point, 0, -128, 127);
         }
     }
 #endif

@@ -1,9 +1,9 @@
 /* Depthwise 3x3, stride 2, all channels of one output row: the fast path.
  *
  * What enters: as strips.h; the width is even. What leaves: the same tile. Always holds: as
- * strips.h, but words are loaded at columns 0, 4, 8, ..., with the byte beside them that the padding
- * asks for: before them where the map is padded on its left (`left` 1: outputs on x0 and x2),
- * behind them otherwise (outputs on x1 and x3).
+ * strips.h, but words are loaded at columns 0, 4, 8, ..., with the byte beside them that the
+ * padding asks for: before them where the map is padded on its left (`left` 1: outputs on x0 and
+ * x2), behind them otherwise (outputs on x1 and x3).
  */
 #ifndef MBN_DSP_STRIPS2_H
 #define MBN_DSP_STRIPS2_H
@@ -56,11 +56,16 @@
                        [p2] "+r"(rows[2])                                                         \
                      : [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]),            \
                        [wb] "r"(w[4]), [bias] "t"(bias), [edge] "t"(edge), [m] "t"(m),            \
-                       [to] "t"(mbn_dsp_wait((uintptr_t)to)), [a0] MBN_S_AT(p), [a1] MBN_S_AT(p + 1)                       \
+                       [to] "t"(mbn_dsp_wait((uintptr_t)to)), [a0] MBN_S_AT(p),                   \
+                       [a1] MBN_S_AT(p + 1)                                                       \
                      : "memory")
 #define MBN_T_STORE1 MBN_S_STORE_WAITING("y1", "a1")
 
-typedef enum mbn_dsp_end { MBN_DSP_FIRST, MBN_DSP_INSIDE, MBN_DSP_LAST } mbn_dsp_end;
+typedef enum mbn_dsp_end {
+    MBN_DSP_FIRST,
+    MBN_DSP_INSIDE,
+    MBN_DSP_LAST
+} mbn_dsp_end;
 
 /* The outputs p and p + 1 behind `to` (a last strip of two columns: p alone). */
 MBN_INLINE void mbn_dsp_strip2(const int8_t *rows[3], const uint32_t w[5], const float bias,
@@ -109,8 +114,8 @@ MBN_INLINE void mbn_dsp_strips2(const int8_t *rows[3], const int32_t *words, int
     {
         MBN_UNROLL
         for (int32_t i = 0; i < MBN_S_TURN; i++) {
-            mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2 + 2 * i, width, group_halves,
-                           left, MBN_DSP_INSIDE);
+            mbn_dsp_strip2(rows, w, bias, edge, m, to, phase + 2 + 2 * i, width, group_halves, left,
+                           MBN_DSP_INSIDE);
         }
         to += mbn_dsp_place(2 * MBN_S_TURN, group_halves);
     }
@@ -127,12 +132,11 @@ MBN_INLINE void mbn_dsp_strips2(const int8_t *rows[3], const int32_t *words, int
 
 /* All channels of a row into the tile; all but the pointers are constants. `tile`: of the group
  * whose pixel `phase` is the row's first output. Width even, 6 or more; outputs width / 2. */
-MBN_INLINE int32_t mbn_dsp_depthwise_s2(const int8_t *row0, const int8_t *row1,
-                                        const int8_t *row2, const int32_t *words, int16_t *tile,
-                                        const int32_t phase, const int32_t channels,
-                                        const int32_t pairs, const int32_t plane_bytes,
-                                        const int32_t width, const int32_t left,
-                                        const int32_t zero_point)
+MBN_INLINE int32_t mbn_dsp_depthwise_s2(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+                                        const int32_t *words, int16_t *tile, const int32_t phase,
+                                        const int32_t channels, const int32_t pairs,
+                                        const int32_t plane_bytes, const int32_t width,
+                                        const int32_t left, const int32_t zero_point)
 {
     int16_t *to = tile;
     for (int32_t c = 0; c < channels; c++) {

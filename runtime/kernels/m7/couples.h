@@ -1,7 +1,8 @@
 /* Pointwise convolution on the Cortex-M7, all couples of output channels of one group of pixels.
  *
  * What enters: one to three pixels of the tile and the weight streams of dsp/pointwise.h, bytes.
- * What leaves: as many pixels in every plane. Always holds: as dsp/couples.h; two pairs of channels or more.
+ * What leaves: as many pixels in every plane. Always holds: as dsp/couples.h; two pairs of channels
+ * or more.
  *
  * The core issues two instructions a cycle, one of them a multiply. Six SMLADs a pair for three
  * pixels and two channels leave six others: four loads and two SXTB16, each of which stands before
@@ -123,8 +124,8 @@ MBN_INLINE void mbn_m7_couples3(const int16_t *tile, const int32_t *stream, int8
     __asm__ volatile(MBN_M_TEXT
                      : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
                        [a20] "=&r"(a20), [a21] "=&r"(a21), [w0] "=&r"(w0), [w1] "=&r"(w1),
-                       [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [r] "=&r"(r),
-                       [t] "+r"(tile), [w] "+r"(stream), [out] "+m"(out), [turn] "=m"(turn)
+                       [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [r] "=&r"(r), [t] "+r"(tile),
+                       [w] "+r"(stream), [out] "+m"(out), [turn] "=m"(turn)
                      : [end] "m"(end), [start] "m"(start), [run] "i"(run), [turns] "i"(turns),
                        [plane] "i"(plane_bytes), [pixels] "i"(pixels)
                      : "memory", "cc");
@@ -217,8 +218,8 @@ MBN_INLINE void mbn_m7_couples1(const int16_t *tile, const int32_t *stream, int8
 /* `pixels` (1 to 3) pixels of 2 * couples planes; two pairs or more. All but the pointers are
  * constants. */
 MBN_INLINE int32_t mbn_m7_couples(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                  const int32_t pixels, const int32_t pairs,
-                                  const int32_t couples, const int32_t plane_bytes)
+                                  const int32_t pixels, const int32_t pairs, const int32_t couples,
+                                  const int32_t plane_bytes)
 {
 #if MBN_DSP && defined(__ARM_FP)
     if (pixels == 1) {

@@ -142,16 +142,16 @@ MBN_INLINE void mbn_m7_pair(const int8_t *const rows[4], const uint32_t w[5], co
 {
     int32_t y0, y1, y2, y3;
     uint32_t e, o, f;
-    __asm__ volatile(MBN_R_TEXT
-                     : [y0] "=&r"(y0), [y1] "=&r"(y1), [y2] "=&r"(y2), [y3] "=&r"(y3),
-                       [e] "=&r"(e), [o] "=&r"(o), [f] "=&r"(f), [to] "+r"(to)
-                     : [p0] "m"(rows[0]), [p1] "m"(rows[1]), [p2] "m"(rows[2]), [p3] "m"(rows[3]),
-                       [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]),
-                       [wb] "r"(w[4]), [bias] "m"(bias), [m] "r"(m), [p] "i"(p),
-                       [left] "i"(left), [inside] "i"(inside), [x] "i"(x), [right] "i"(right),
-                       [xr] "i"(xr), [halves] "i"(group_halves), [next] "i"(next),
-                       [far] "i"(far), [zero] "i"(zero_point & 0xff)
-                     : "memory");
+    __asm__ volatile(
+        MBN_R_TEXT
+        : [y0] "=&r"(y0), [y1] "=&r"(y1), [y2] "=&r"(y2), [y3] "=&r"(y3), [e] "=&r"(e),
+          [o] "=&r"(o), [f] "=&r"(f), [to] "+r"(to)
+        : [p0] "m"(rows[0]), [p1] "m"(rows[1]), [p2] "m"(rows[2]), [p3] "m"(rows[3]),
+          [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]), [wa] "r"(w[3]), [wb] "r"(w[4]),
+          [bias] "m"(bias), [m] "r"(m), [p] "i"(p), [left] "i"(left), [inside] "i"(inside),
+          [x] "i"(x), [right] "i"(right), [xr] "i"(xr), [halves] "i"(group_halves),
+          [next] "i"(next), [far] "i"(far), [zero] "i"(zero_point & 0xff)
+        : "memory");
 }
 
 /* Bytes from what `to` points at to the last of a row's outputs. */

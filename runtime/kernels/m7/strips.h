@@ -17,9 +17,9 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* One kernel row K with its middle weight in half H ("b", "t") of W1, from F (its word), O (unpacked
- * before). ADD0, ADD1: the addends of the first products; NEXT: the next word's load; EDGE_O,
- * EDGE_E: products of one more output; THEN: what follows the last product with O. */
+/* One kernel row K with its middle weight in half H ("b", "t") of W1, from F (its word), O
+ * (unpacked before). ADD0, ADD1: the addends of the first products; NEXT: the next word's load;
+ * EDGE_O, EDGE_E: products of one more output; THEN: what follows the last product with O. */
 #define MBN_N_ROW(K, W1, H, ADD0, ADD1, NEXT, EDGE_O, EDGE_E, BEFORE, THEN)                       \
     "sxtb16 %[e], %[f]\n\t"                                                                       \
     "smlad %[y1], %[o], %[w" K "], %[" ADD1 "]\n\t" NEXT                                          \
@@ -105,9 +105,9 @@
 
 /* The strip x columns behind the pointers, at an edge: outputs p, p + 1, and q, the edge's. */
 MBN_INLINE void mbn_m7_edge(const int8_t *p0, const int8_t *p1, const int8_t *p2,
-                            const uint32_t w[5], const int32_t bias, const int32_t edge, const int32_t m,
-                            int16_t *to, const int32_t x, const int32_t p, const int32_t q,
-                            const int32_t group_halves)
+                            const uint32_t w[5], const int32_t bias, const int32_t edge,
+                            const int32_t m, int16_t *to, const int32_t x, const int32_t p,
+                            const int32_t q, const int32_t group_halves)
 {
     int32_t y0, y1, y4;
     uint32_t o, f;
@@ -143,7 +143,7 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
 #define MBN_N_OUT [y0] "=&r"(y0), [y1] "=&r"(y1), [e] "=&r"(e), [o] "=&r"(o), [f] "=&r"(f)
 #define MBN_N_IN                                                                                  \
     [p0] "r"(p0), [p1] "r"(p1), [p2] "r"(p2), [w0] "r"(w[0]), [w1] "r"(w[1]), [w2] "r"(w[2]),     \
-        [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "m"(b), [m] "m"(m),                                   \
+        [wa] "r"(w[3]), [wb] "r"(w[4]), [bias] "m"(b), [m] "m"(m),                                \
         [to] "m"(to)
     for (int32_t k = turns; k > 0; k--) {
         __asm__ volatile(MBN_N_BEGIN("2") MBN_N_STRIP("2", "a0", "a1") MBN_N_STRIP("4", "a2", "a3")
@@ -179,11 +179,10 @@ MBN_INLINE void mbn_m7_row1(const int8_t *p0, const int8_t *p1, const int8_t *p2
 MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, const int8_t *in2,
                                        const int8_t *in3, const int8_t *in4, const int8_t *in5,
                                        const int8_t *in6, const int8_t *in7, const int8_t *in8,
-                                       const int8_t *in9, const int32_t lines,
-                                       const int32_t *words, int16_t *tile, const int32_t channels,
-                                       const int32_t pairs, const int32_t plane_bytes,
-                                       const int32_t width, const int32_t next,
-                                       const int32_t zero_point)
+                                       const int8_t *in9, const int32_t lines, const int32_t *words,
+                                       int16_t *tile, const int32_t channels, const int32_t pairs,
+                                       const int32_t plane_bytes, const int32_t width,
+                                       const int32_t next, const int32_t zero_point)
 {
 #if MBN_DSP && defined(__ARM_FP)
     if (width >= 5 || mbn_m7_pairs_serve(width, 8 * pairs)) {
@@ -193,7 +192,10 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
         for (int32_t c = 0; c < channels; c++) {
             mbn_m7_channel one = {{(uint32_t)words[0], (uint32_t)words[1], (uint32_t)words[2],
                                    (uint32_t)words[3], (uint32_t)words[4]},
-                                  words[5], words[5], words[5], words[6]};
+                                  words[5],
+                                  words[5],
+                                  words[5],
+                                  words[6]};
             MBN_UNROLL
             for (int32_t k = 0; k < 3; k++) {
                 one.left = mbn_smlabb((uint32_t)zero_point, one.w[k], one.left);
@@ -205,8 +207,8 @@ MBN_INLINE int32_t mbn_m7_depthwise_s1(const int8_t *in0, const int8_t *in1, con
             {
                 const int8_t *rows[4] = {in[y] + at, in[y + 1] + at, in[y + 2] + at,
                                          in[y + 3] + at};
-                mbn_m7_rows2(rows, words, to + mbn_dsp_place(y * next, halves), width, next,
-                             halves, zero_point);
+                mbn_m7_rows2(rows, words, to + mbn_dsp_place(y * next, halves), width, next, halves,
+                             zero_point);
             }
             _Pragma("GCC unroll 8") for (int32_t y = even; y < lines; y++)
             {

@@ -140,21 +140,20 @@
 /* Strips from the row pointers on; the first output is pixel p behind `to`. All but the pointers
  * and the channel's numbers are constants. */
 MBN_INLINE void mbn_m7_strips2(int32_t sums[3], const int8_t *const rows[3], const uint32_t w[5],
-                               const int32_t bias, const int32_t edge, const int32_t m,
-                               int16_t *to, const int32_t p, const int32_t strips,
-                               const int32_t odd, const int32_t old, const int32_t last,
-                               const int32_t narrow, const int32_t group_halves, const int left)
+                               const int32_t bias, const int32_t edge, const int32_t m, int16_t *to,
+                               const int32_t p, const int32_t strips, const int32_t odd,
+                               const int32_t old, const int32_t last, const int32_t narrow,
+                               const int32_t group_halves, const int left)
 {
     uint32_t e, o, f, g;
     if (left) {
-        MBN_U_ASM(MBN_U_TEXT(MBN_U_LEFT("a", "b", "c", "f", "g"),
-                             MBN_U_LEFT("c", "b", "a", "g", "f")));
+        MBN_U_ASM(
+            MBN_U_TEXT(MBN_U_LEFT("a", "b", "c", "f", "g"), MBN_U_LEFT("c", "b", "a", "g", "f")));
     } else {
-        MBN_U_ASM(MBN_U_TEXT(MBN_U_RIGHT("a", "b", "c", "f", "g"),
-                             MBN_U_RIGHT("a", "c", "b", "g", "f"))
-                      MBN_U_IF("%c[last]*(1-%c[narrow])",
-                               ".if mbn_k\n\t" MBN_U_END("b") ".else\n\t" MBN_U_END("c")
-                               ".endif\n\t"));
+        MBN_U_ASM(
+            MBN_U_TEXT(MBN_U_RIGHT("a", "b", "c", "f", "g"), MBN_U_RIGHT("a", "c", "b", "g", "f"))
+                MBN_U_IF("%c[last]*(1-%c[narrow])",
+                         ".if mbn_k\n\t" MBN_U_END("b") ".else\n\t" MBN_U_END("c") ".endif\n\t"));
     }
 }
 

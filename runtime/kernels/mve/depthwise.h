@@ -73,9 +73,10 @@ MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const
                                        MBN_DW_GAP MBN_DW_GAP3),
                           , [row3] "+r"(row3));
     } else if (width % 16 != 0) {
-        MBN_DW_INTERLEAVE(MBN_DW_PLANE(
-            MBN_DW_LOAD("", ", #16"),
-            "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "") MBN_DW_SPREAD, MBN_DW_GAP), );
+        MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16"),
+                                       "vctp.8 %[rest]\n\tvpsttt\n\t" MBN_DW_LOAD("t", "")
+                                           MBN_DW_SPREAD,
+                                       MBN_DW_GAP), );
     } else {
         MBN_DW_INTERLEAVE(MBN_DW_PLANE(MBN_DW_LOAD("", ", #16"), "", MBN_DW_GAP), );
     }
@@ -187,7 +188,7 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
 
 #define MBN_DW_SHIFT                                                                              \
     "vldrw.32 q5, [%[words], #96]\n\t"                                                            \
-    "vshl.i32 q6, q6, %[shift]\n\t"                                                                   \
+    "vshl.i32 q6, q6, %[shift]\n\t"                                                               \
     "vadd.i32 q6, q6, q5\n\t" MBN_DW_MULTIPLY
 
 /* `tflite`: the high product, the sign, the half and the zero point, the shift. */
@@ -201,7 +202,7 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     "vshl.s32 q6, q6, q5\n\t"
 
 #define MBN_DW_ASM(TEXT, COUNT, ...)                                                              \
-    __asm__ volatile(TEXT                                                                                  \
+    __asm__ volatile(TEXT                                                                         \
             : [a0] "=&Te"(a0), [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3), [p0] "+r"(p0),  \
               [p1] "+r"(p1), [out] "+l"(out)                                                      \
             : [words] "r"(words), [depth] "r"(depth), [count] "r"(COUNT), [far] "i"(4 * columns), \
@@ -232,7 +233,8 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
         }
     } else if (low != -128 || high != 127) {
         if (lower) {
-            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_MULTIPLY), count, MBN_DW_CLAMP);
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_MULTIPLY), count,
+                       MBN_DW_CLAMP);
         } else {
             MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_ANY(MBN_DW_MULTIPLY), count, MBN_DW_CLAMP);
         }
@@ -283,11 +285,11 @@ MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, con
                                      const int8_t *row3, const int32_t *words, int8_t *patch,
                                      int8_t *tile, const int32_t plane_bytes,
                                      const int32_t channels, const int32_t rows,
-                                     const int32_t lines, const int32_t columns,
-                                     const int32_t left, const int32_t right, const int32_t width,
+                                     const int32_t lines, const int32_t columns, const int32_t left,
+                                     const int32_t right, const int32_t width,
                                      const int32_t zero_point, const int32_t outputs,
-                                     const int32_t stride, const int32_t depth,
-                                     const int32_t shift, const int32_t low, const int32_t high)
+                                     const int32_t stride, const int32_t depth, const int32_t shift,
+                                     const int32_t low, const int32_t high)
 {
     const int together = columns == plane_bytes;
     mbn_mve_interleave(row0, row1, row2, row3, patch + 4 * left, rows, together ? 1 : channels,

@@ -30,9 +30,8 @@
 MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset,
                                       int32_t exponent, int32_t shift, int32_t low, int32_t high)
 {
-    int32_t value = shift == MBN_TFLITE
-                        ? mbn_requantise_tflite(accumulator, m, offset, -exponent)
-                        : mbn_requantise_shift(accumulator, 2 * m, offset, shift);
+    int32_t value = shift == MBN_TFLITE ? mbn_requantise_tflite(accumulator, m, offset, -exponent)
+                                        : mbn_requantise_shift(accumulator, 2 * m, offset, shift);
     value = value < low ? low : value;
     return (int8_t)(value > high ? high : value);
 }

@@ -313,7 +313,8 @@ MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_
 
 /* Four sums of one channel to their stored values, one in the low byte of each lane. */
 MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, int32_t bias, int32_t m, int32_t offset,
-                                        int32_t exponent, const int32_t shift, const int32_t low, const int32_t high)
+                                        int32_t exponent, const int32_t shift, const int32_t low,
+                                        const int32_t high)
 {
     sum = vaddq_n_s32(sum, bias);
     if (shift == MBN_TFLITE) {
@@ -361,9 +362,9 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
     MBN_UNROLL
     for (int32_t n = 0; n < channels; n++) {
         if (!stored) {
-            values[n] = mbn_mve_requantise(values[n], tail[n], tail[2 + n],
-                                           shift != 0 ? tail[4 + n] : 0,
-                                           shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
+            values[n] =
+                mbn_mve_requantise(values[n], tail[n], tail[2 + n], shift != 0 ? tail[4 + n] : 0,
+                                   shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
         }
         mbn_mve_store(out + n * plane_bytes, values[n], pixels);
         if (split) {

@@ -1,10 +1,10 @@
 /* Blocked bodies of the scalar kernel set: a few outputs at once, so that a loaded byte serves
  * several products; then requantised, clamped and stored.
  *
- * What enters: int8 rows or a tile, weights, one table a word of what requantises (scalar/kernels.h;
- * a word that the rounding lacks is not read). What leaves: up to three pixels of one or two planes.
- * Always holds: counts, strides, `shift`, `low` and `high` are constants once inlined; nothing is
- * read beyond the named bytes; sums fit (the compiler's proof), in any order.
+ * What enters: int8 rows or a tile, weights, one table a word of what requantises
+ * (scalar/kernels.h; a word that the rounding lacks is not read). What leaves: up to three pixels
+ * of one or two planes. Always holds: counts, strides, `shift`, `low` and `high` are constants once
+ * inlined; nothing is read beyond the named bytes; sums fit (the compiler's proof), in any order.
  */
 #ifndef MBN_SCALAR_BLOCKED_H
 #define MBN_SCALAR_BLOCKED_H
@@ -98,8 +98,8 @@ MBN_INLINE void mbn_scalar_four(int32_t *sum, const int8_t **x, const int8_t **w
     int32_t x0, x1, x2, w0, w1;
     __asm__(MBN_V7_TAP(0) MBN_V7_TAP(1) MBN_V7_TAP(2) MBN_V7_TAP(3)
             : [s0] "+r"(sum[0]), [s1] "+r"(sum[1]), [s2] "+r"(sum[2]), [s3] "+r"(sum[3]),
-              [s4] "+r"(sum[4]), [s5] "+r"(sum[5]), [x0] "=&r"(x0), [x1] "=&r"(x1),
-              [x2] "=&r"(x2), [w0] "=&r"(w0), [w1] "=&r"(w1)
+              [s4] "+r"(sum[4]), [s5] "+r"(sum[5]), [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2),
+              [w0] "=&r"(w0), [w1] "=&r"(w1)
             : [x] "r"(*x), [w] "r"(*w), [step] "i"(step), [across] "i"(across)
             : "memory");
     *x += 4 * step;

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-/* Not instrumented (-finstrument-functions): calls between the asm statements leave no registers. */
+/* Not instrumented (-finstrument-functions): calls between asm statements leave no registers. */
 #define MBN_INLINE                                                                                 \
     static inline __attribute__((always_inline, unused, no_instrument_function))
 

@@ -2,17 +2,17 @@
  *
  * What enters: out=FILE,enter=ADDRESS,leave=ADDRESS,stages=COUNT, the bench app's marks; bus=BYTES
  * (a power of two): the width of the data bus, if unaligned accesses are to be counted too, which
- * takes some ten times as long. What leaves: FILE, text: a line "<address> <instructions> <bucket> <runs> <next2> <next4>" for each
- * block and bucket that ran, address in hexadecimal, then "end" or "error <what>". Bucket 0 is what
- * runs outside the stages, k + 1 is stage k; next2 and next4 count the runs after which execution
- * went on 2 or 4 bytes behind the start of the block's last instruction: whoever knows its size
- * knows how often it fell through. (QEMU 7.2 may say a wrong size at the end of a page.) With bus=,
- * lines "extra <bucket> <accesses>" follow: aligned accesses beyond the first of each load or store
- * that is not aligned. On a bus of 4 bytes one that lies within a word at an odd address is two or
- * three accesses, since each is aligned to its size (Cortex-M3: DDI 0337, 14.9); on a wider bus,
- * with byte lanes of its own, only one that crosses its width is two. Always
- * holds: the guest is not disturbed; a block's runs in all buckets add up to its executions; a file
- * without "end" is no result.
+ * takes some ten times as long. What leaves: FILE, text: a line "<address> <instructions> <bucket>
+ * <runs> <next2> <next4>" for each block and bucket that ran, address in hexadecimal, then "end" or
+ * "error <what>". Bucket 0 is what runs outside the stages, k + 1 is stage k; next2 and next4 count
+ * the runs after which execution went on 2 or 4 bytes behind the start of the block's last
+ * instruction: whoever knows its size knows how often it fell through. (QEMU 7.2 may say a wrong
+ * size at the end of a page.) With bus=, lines "extra <bucket> <accesses>" follow: aligned accesses
+ * beyond the first of each load or store that is not aligned. On a bus of 4 bytes one that lies
+ * within a word at an odd address is two or three accesses, since each is aligned to its size
+ * (Cortex-M3: DDI 0337, 14.9); on a wider bus, with byte lanes of its own, only one that crosses
+ * its width is two. Always holds: the guest is not disturbed; a block's runs in all buckets add up
+ * to its executions; a file without "end" is no result.
  *
  * Declared here is what the plugin needs of QEMU's interface; these functions have the same form
  * in interface versions 1 to 5 (QEMU 5 to 10). Which of them QEMU accepts is the caller's matter:
@@ -38,9 +38,15 @@ struct qemu_plugin_tb;
 typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int, void *);
 typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t, void *);
-enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
+enum qemu_plugin_cb_flags {
+    QEMU_PLUGIN_CB_NO_REGS
+};
 typedef uint32_t qemu_plugin_meminfo_t;
-enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
+enum qemu_plugin_mem_rw {
+    QEMU_PLUGIN_MEM_R = 1,
+    QEMU_PLUGIN_MEM_W,
+    QEMU_PLUGIN_MEM_RW
+};
 typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int, qemu_plugin_meminfo_t, uint64_t, void *);
 
 EXPORT extern int qemu_plugin_version;
@@ -81,7 +87,7 @@ static block *slots[SLOTS];
 static const char *out;
 static uint64_t enter_at, leave_at;
 static uint32_t stages;
-static uint64_t bus; /* bytes; 0: accesses are not looked at */
+static uint64_t bus;    /* bytes; 0: accesses are not looked at */
 static uint64_t *extra; /* by bucket */
 static const char *error;
 
