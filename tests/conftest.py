@@ -11,7 +11,9 @@ holds: an image is built once a session; an emulator ends with its fixture.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
+import json
 import os
 import shutil
 import signal
@@ -192,8 +194,25 @@ def bundled(
     board: Board, transport: str | None, flash: Flash, tmp_path_factory: pytest.TempPathFactory
 ) -> Compiled:
     """The bundled network, compiled for the board and checked with 100 held-out images. (Without
-    --flash a real board is checked only if the image in it is this very one.)"""
+    --flash a real board is checked only if the image in it is this very one.) One of the tests'
+    processes makes it, each has a copy."""
     folder = tmp_path_factory.mktemp("bundled")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return _made(folder, board, transport, flash)
+    shared = tmp_path_factory.getbasetemp().parent / "bundled"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = shared.with_suffix(".json")
+        if not said.exists():
+            made = _made(shared, board, transport, flash)
+            said.write_text(json.dumps([made.exit_code, made.printed]), encoding="utf-8")
+        shutil.copytree(shared, folder, dirs_exist_ok=True)
+    exit_code, printed = json.loads(said.read_text(encoding="utf-8"))
+    return Compiled(folder, exit_code, printed)
+
+
+def _made(folder: Path, board: Board, transport: str | None, flash: Flash) -> Compiled:
+    """Compiled and checked here."""
     arguments = ["--board", board.name, "--alpha", "0.25", "--output", str(folder)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

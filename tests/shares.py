@@ -11,10 +11,13 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 SHARES = 8
 
@@ -41,6 +44,16 @@ class Share:
         if self.parts == 1:
             return "all of the full tests"
         return f"share {self} of the full tests (repeat with --share {self}; --full runs all)"
+
+
+def some(values: Iterable[Any], *always: Any) -> list[ParameterSet]:
+    """Parameters of a test, each marked `full` but those that always run."""
+    listed = list(values)
+    missing = [value for value in always if value not in listed]
+    assert not missing, f"{missing} of {listed}"
+    return [
+        pytest.param(value, marks=() if value in always else pytest.mark.full) for value in listed
+    ]
 
 
 def parse(text: str) -> Share:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 import networks
+import shares
 from mbn.core import ir
 from mbn.core.target import Board, find_board
 from networks import conv, depthwise
@@ -44,7 +45,14 @@ def way_of(shape: tuple[int, int, str, int]) -> tuple[str, int | None]:
     return WAYS[SHAPES.index(shape) % len(WAYS)]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+ON_THE_BOARD = [
+    pytest.param(shape, way, marks=() if number % len(WAYS) == turn else pytest.mark.full)
+    for number, shape in enumerate(SHAPES, 1)
+    for turn, way in enumerate(WAYS)
+]
+
+
+@pytest.mark.parametrize("shape", shares.some(SHAPES, *SHAPES[:4]), ids=str)
 def test_shapes_on_the_host(shape: tuple[int, int, str, int]) -> None:
     optimise, budget = way_of(shape)
     network = chain(*shape)
@@ -58,8 +66,7 @@ def test_shapes_on_the_host(shape: tuple[int, int, str, int]) -> None:
     )
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("shape", "way"), ON_THE_BOARD, ids=str)
 def test_shapes_on_the_board(
     shape: tuple[int, int, str, int],
     way: tuple[str, int | None],
@@ -81,7 +88,7 @@ def test_kernel_rows_longer_than_a_patch_are_gathered(place: str) -> None:
     compare(network, "dsp", ir.InputMode.STREAM, find_board(place))
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", shares.some(SHAPES, *SHAPES[:4]), ids=str)
 def test_shapes_of_the_m7(shape: tuple[int, int, str, int]) -> None:
     """Groups of three pixels: as C on the host, as asm on the emulated M7."""
     optimise, budget = way_of(shape)

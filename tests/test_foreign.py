@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import shares
 from mbn.cli import compile as compile_command
 from mbn.core.target import find_board
 from mbn.harness.host.emulator import qemu_command
@@ -116,7 +117,7 @@ FLAGS = {
 
 
 @pytest.mark.parametrize("board", ["qemu", "qemu-m7", "qemu-m55", "qemu-m0", "qemu-m3"])
-@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("flags", shares.some(FLAGS, "debug", "portable", "clang"))
 def test_same_bits_under_flags(exported: Exported, board: str, flags: str, tmp_path: Path) -> None:
     if "clang" in flags and shutil.which("clang-19") is None:
         pytest.skip("apt-get install clang-19")
@@ -156,7 +157,7 @@ def test_cmake_finds_a_register_that_is_taken(exported: Exported, tmp_path: Path
 
 @clang
 @pytest.mark.parametrize("board", ["qemu", "qemu-m7", "qemu-m55", "qemu-m3"])
-@pytest.mark.parametrize("level", ["-O2", "-O3"])
+@pytest.mark.parametrize("level", shares.some(["-O2", "-O3"], "-O2"))
 def test_clang_natively(exported: Exported, board: str, level: str, tmp_path: Path) -> None:
     """Tables are aligned where they are defined as their declarations let a compiler think."""
     folder = exported(board)
@@ -165,7 +166,7 @@ def test_clang_natively(exported: Exported, board: str, level: str, tmp_path: Pa
     run(tmp_path / "program")
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", shares.some(BOARDS, "qemu", "qemu-m0", "qemu-m55"))
 def test_no_warnings_in_c(exported: Exported, board: str, tmp_path: Path) -> None:
     folder = exported(board)
     cross = (GCC, *find_board(board).core.gcc_flags)

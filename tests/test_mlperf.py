@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
+import shares
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
 from mbn.core import ir, network_file
@@ -39,7 +40,7 @@ BOARDS = ("host", "board", "stm32")
 ROUNDINGS = tuple(ir.Rounding)
 SHAPE = (9, 10, 3)
 BYTES = 270
-RANDOM_STRINGS = 10_000
+RANDOM_STRINGS = shares.some([1_000, 10_000], 1_000)
 
 
 def small(rounding: ir.Rounding) -> ir.Network:
@@ -158,7 +159,7 @@ def test_both_sessions_see_a_wrong_result(app: App) -> None:
 def test_compiling_removes_an_earlier_networks_image(tmp_path: Path) -> None:
     for ending in ("elf", "hex", "bin"):
         (tmp_path / f"mlperf.{ending}").write_bytes(b"of an earlier network")
-    common = ["--board", "host", "--output", str(tmp_path)]
+    common = ["--board", "qemu", "--output", str(tmp_path)]
     network = ["--weights", "random:1", "--alpha", "0.25", "--resolution", "32", "--samples", "2"]
     assert compile_command.main([*common, *network]) == 0
     assert not list(tmp_path.glob("mlperf.*"))
@@ -351,14 +352,15 @@ def _string(rng: np.random.Generator, pieces: tuple[bytes, ...]) -> bytes:
     return b"".join(pieces[i] for i in rng.integers(0, len(pieces), int(rng.integers(1, 7))))
 
 
-def test_ten_thousand_random_strings(app: App) -> None:
+@pytest.mark.parametrize("count", RANDOM_STRINGS)
+def test_random_strings(app: App, count: int) -> None:
     """Every `%` is answered by one `m-ready`, and afterwards the device works as before."""
     rng = np.random.default_rng(7)
     pieces = PIECES[:-1] if app.board.native else PIECES
     with app.runner() as runner:
         runner.transcript.clear()
         ends = 0
-        for number in range(0, RANDOM_STRINGS, 10):
+        for number in range(0, count, 10):
             chunk = b"".join(_string(rng, pieces) for _ in range(10)) + b"%"
             ends += chunk.count(b"%") + 1
             runner.send_raw(chunk + f"mark{number}%".encode())

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import networks
+import shares
 from mbn.core import ir
 from mbn.core.target import find_board
 from mbn.passes.kernels import mve
@@ -61,16 +62,19 @@ def _shapes() -> dict[str, ir.Network]:
 
 
 SHAPES = _shapes()
+ALWAYS = ["even heights", "mixed factors", "deep block", "wide row"]
+ALWAYS += [f"width {width}" for width in (1, 3, 8, 13)]
+ALWAYS += ["kernel 3", "kernel 4", "16 deep", "272 deep"]
 
 
 @pytest.mark.parametrize("board", BOARDS)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", shares.some(SHAPES, *ALWAYS))
 def test_every_bit(name: str, board: str) -> None:
     compare(SHAPES[name], "mve", ir.InputMode.STREAM, find_board(board))
 
 
 @pytest.mark.parametrize("board", BOARDS)
-@pytest.mark.parametrize("seed", range(FRESH or 8))
+@pytest.mark.parametrize("seed", range(FRESH) if FRESH else shares.some(range(8), 0, 2))
 def test_drawn_networks(seed: int, board: str) -> None:
     network = networks.draw(1000 + seed)
     for mode in ir.InputMode:

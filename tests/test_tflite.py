@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import networks
 import qdq
+import shares
 import tflite_files
 from mbn.arithmetic import single as arithmetic
 from mbn.cli import compile as compile_command
@@ -234,7 +235,7 @@ def test_two_hundred_images_by_the_reference(vww: ir.Network, hundreds: tuple[In
     assert np.array_equal(Reference(vww).run(images), wanted)
 
 
-@pytest.mark.parametrize("where", BOARDS)
+@pytest.mark.parametrize("where", shares.some(BOARDS, "board", "qemu-m55"))
 def test_images_on_the_device(
     hundreds: tuple[Int8, Int8], where: str, board: Board, transport: str | None, tmp_path: Path
 ) -> None:
