@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 import networks
+import shares
 from mbn.core import ir
 from mbn.core.target import Board, find_board
 from mbn.exact import Reference
@@ -33,9 +34,9 @@ from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
-ON_HOST, EMULATED = FRESH or 9, FRESH or 8  # in both input modes each
-RESIDUAL = FRESH or 3  # of networks with residual additions
-IN_TFLITE = FRESH or 6  # in one
+# of each round: networks in both input modes, with residual additions, in one mode
+PLAIN, RESIDUAL, IN_TFLITE = FRESH or 3, FRESH or 1, FRESH or 2
+ROUNDS = [1] if FRESH else shares.some((1, 3), 1)
 SETS = ("scalar", "dsp")
 Draw = Callable[[int], ir.Network]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -111,10 +112,11 @@ def compare(
 
 @pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
 @pytest.mark.parametrize("kernel_set", SETS)
-def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw) -> None:
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw, rounds: int) -> None:
     host = find_board("host")
 
-    @fuzzed(ON_HOST if draw is networks.draw else RESIDUAL)
+    @fuzzed(rounds * (PLAIN if draw is networks.draw else RESIDUAL))
     @given(SEEDS)
     def every_bit(seed: int) -> None:
         network = draw(seed)
@@ -128,11 +130,14 @@ def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
-def test_drawn_networks_on_the_board(board: Board, transport: str | None, draw: Draw) -> None:
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_drawn_networks_on_the_board(
+    board: Board, transport: str | None, draw: Draw, rounds: int
+) -> None:
     if transport is not None:
         pytest.skip("needs an image of its own on the board for each network")
 
-    @fuzzed(EMULATED if draw is networks.draw else RESIDUAL)
+    @fuzzed(rounds * (PLAIN if draw is networks.draw else RESIDUAL))
     @given(SEEDS)
     def every_bit(seed: int) -> None:
         network = draw(seed)
@@ -146,14 +151,17 @@ def test_drawn_networks_on_the_board(board: Board, transport: str | None, draw: 
 
 
 @pytest.mark.parametrize("where", ["host scalar", "host dsp", "host mve", "board", "qemu-m55 mve"])
-def test_drawn_networks_in_rounding_tflite(where: str, board: Board, transport: str | None) -> None:
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_drawn_networks_in_rounding_tflite(
+    where: str, board: Board, transport: str | None, rounds: int
+) -> None:
     name, _, kernel_set = where.partition(" ")
     if name == "board" and transport is not None:
         pytest.skip("needs an image of its own on the board for each network")
     place = board if name == "board" else find_board(name)
     kernel_set = kernel_set or place.core.kernels
 
-    @fuzzed(IN_TFLITE)
+    @fuzzed(rounds * IN_TFLITE)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
         draw = (networks.draw, networks.draw_residual)[seed // 4 % 2]

@@ -60,7 +60,7 @@ CASES = (
     ("apart", "qemu-m0", "tflite"),
     ("mixed", "qemu-m3", "tflite"),
     ("mixed", "qemu-m0", "tflite"),
-    ("rows of 17", "host", "single"),
+    pytest.param("rows of 17", "host", "single", marks=pytest.mark.full),
     ("apart", "host", "tflite"),
 )
 
