@@ -80,8 +80,11 @@ def pytest_report_header(config: pytest.Config) -> str:
     return config.stash[_SHARE].header()
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    shares.mark_smoke(config, items)
     shares.deselect(config, config.stash[_SHARE], items)
+    shares.order(items)
 
 
 @pytest.hookimpl(optionalhook=True)

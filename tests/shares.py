@@ -1,4 +1,5 @@
-"""Which tests run: all but those marked `full`, of which a share runs.
+"""Which tests run: all but those marked `full`, of which a share runs; which are `smoke`; and
+which files are begun first.
 
 What enters: --full or --share K/N (0: none); without either, N is 8 and K follows from the commit,
 so that CI runs each of them once in about eight commits. What leaves: the items that run, and a
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,54 @@ import pytest
 from _pytest.mark import ParameterSet
 
 SHARES = 8
+# A cross-section in under 90 seconds: a file, or the start of a node id.
+SMOKE = (
+    "test_agreement.py",
+    "test_boards.py::test_every_board_builds[qemu-m0]",
+    "test_commands.py::test_alpha_that_is_no_width",
+    "test_commands.py::test_arguments_that_make_no_sense",
+    "test_commands.py::test_help_has_examples[compile]",
+    "test_commands.py::test_missing_onnx",
+    "test_commands.py::test_own_network_is_checked[more0]",
+    "test_commands.py::test_unsupported_operator_is_named_with_its_node",
+    "test_cost.py::test_m4_table",
+    "test_defence.py::test_damaged_weights_are_refused[qemu]",
+    "test_device.py::test_every_board_agrees[stream-host]",
+    "test_device.py::test_every_board_agrees[stream-qemu]",
+    "test_dsp.py::test_channels_beyond_an_immediate_offset",
+    "test_export.py::test_names",
+    "test_frontend.py",
+    "test_golden.py",
+    "test_link.py",
+    "test_mve.py::test_every_bit[width 3-qemu-m55]",
+    "test_object_cache.py",
+    "test_plan.py::test_arena_of_a_quarter_mobilenet",
+    "test_plan.py::test_every_chain_has_a_plan",
+    "test_quantise.py",
+    "test_scalar.py::test_shapes[apart-qemu-m0-single]",
+    "test_scalar.py::test_shapes[mixed-qemu-m3-tflite]",
+    "test_shares.py::test_shares_together_are_all",
+    "test_style.py::test_lint",
+    "test_style.py::test_format",
+    "test_tflite.py::test_softmax_against_tensorflow_lite",
+)
+# What takes longest: begun last, it would keep one process busy while the others have ended.
+FIRST = (
+    "test_kernels.py",
+    "test_mve.py",
+    "test_dsp.py",
+    "test_tflite.py",
+    "test_exporters.py",
+    "test_network.py",
+    "test_grid.py",
+    "test_mlperf.py",
+    "test_foreign.py",
+    "test_study.py",
+    "test_commands.py",
+    "test_predict.py",
+    "test_tuning.py",
+    "test_scalar.py",
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +171,30 @@ def deselect(config: pytest.Config, share: Share, items: list[pytest.Item]) -> N
     if out:
         config.hook.pytest_deselected(items=[item for item in items if item in out])
         items[:] = [item for item in items if item not in out]
+
+
+def order(items: list[pytest.Item]) -> None:
+    """The longest files first, and each file's tests together and as they stand."""
+    last = len(FIRST)
+    items.sort(key=lambda it: FIRST.index(it.path.name) if it.path.name in FIRST else last)
+
+
+def mark_smoke(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Marks what SMOKE names. Raises `pytest.UsageError` for a name without a test."""
+    names = {item: f"{item.path.name}::{_name(item)}" for item in items}
+    for name in SMOKE:
+        found = [item for item in items if names[item].startswith(_starts(name))]
+        for item in found:
+            item.add_marker(pytest.mark.smoke)
+        file = name.partition("::")[0]
+        whole = not config.getoption("lf", False) and not any("::" in word for word in config.args)
+        if whole and not found and any(item.path.name == file for item in items):
+            raise pytest.UsageError(f"SMOKE in {Path(__file__).name}: no test is called {name}")
+
+
+def _starts(name: str) -> tuple[str, ...]:
+    """A whole file, a test of any parameters, or one with its own."""
+    return (name + "[", name + "\n") if "::" in name else (name + "::",)
 
 
 def _place(config: pytest.Config, word: str) -> tuple[Path, str]:

@@ -141,4 +141,4 @@ def test_bench_runs_and_ends(build: Builder, name: str, runs: str) -> None:
     image = build(board, "bench", MBN_BENCH_RUNS=runs)
     semihosting = ("-semihosting-config", "enable=on,target=native", "-serial", "none")
     command = [str(image.elf)] if board.native else qemu_command(board, image.elf, *semihosting)
-    assert subprocess.run(command, timeout=30, check=False).returncode == 0
+    assert subprocess.run(command, timeout=120, check=False).returncode == 0

@@ -175,7 +175,7 @@ def _alive(pid: int) -> bool:
 
 
 def _ends(pid: int) -> bool:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if not _alive(pid):
             return True

@@ -289,4 +289,4 @@ def test_fpu_that_is_off_is_a_status(exported: Exported, tmp_path: Path) -> None
         )
         semihosting = ("-semihosting-config", "enable=on,target=native", "-serial", "none")
         command = qemu_command(find_board(board), program, *semihosting)
-        assert subprocess.run(command, check=False, timeout=60).returncode == status, board
+        assert subprocess.run(command, check=False, timeout=120).returncode == status, board

@@ -161,7 +161,7 @@ def test_device_takes_pixels(mean: tuple[float, ...], mode: InputMode, tmp_path:
     subprocess.run(built, check=True, timeout=120)
     drawn = sources.random_images(1, network.input.shape)
     ran = subprocess.run(
-        [str(program)], input=drawn.tobytes(), capture_output=True, check=True, timeout=60
+        [str(program)], input=drawn.tobytes(), capture_output=True, check=True, timeout=120
     )
     expected = Reference(network).run(sources.as_codes(network, drawn))[0]
     assert np.array_equal(np.frombuffer(ran.stdout, np.int8), expected)

@@ -112,8 +112,23 @@ def test_wait_states_bound_the_time() -> None:
     assert milliseconds(1, 1, 1, find_board("host")) is None
 
 
-def test_suggestions_fit_memory_and_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_suggestions_fit_memory_and_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = find_board("stm32f405")
+    real = planning.costs
+    known: dict[object, list[planning.Cost]] = {}
+
+    def once(
+        alpha: float, resolution: int, classes: int, boards: list[Board], mode: InputMode
+    ) -> list[planning.Cost]:
+        """What it costs to plan the family is paid once for the three requests."""
+        key = (alpha, resolution, classes, *(board.name for board in boards), mode)
+        if key not in known:
+            known[key] = real(alpha, resolution, classes, boards, mode)
+        return known[key]
+
+    monkeypatch.setattr(planning, "costs", once)
     sizes = planning.suggest(board, InputMode.STREAM, 10)
     assert sizes == sorted(sizes, key=lambda one: -one.macs)
     assert {(one.alpha, one.resolution) for one in sizes} >= {(0.25, 96), (0.25, 128)}

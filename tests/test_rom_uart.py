@@ -87,9 +87,10 @@ def test_writes_reads_back_and_starts(board: Board, image: Image, parity: list[b
 def test_entered_again_without_a_reset(board: Board, image: Image) -> None:
     """The start byte was taken before: now it is half a command, then NACK."""
     with RomBootloader(SECTORS) as model:
-        with Serial(model.port, timeout=1) as line:
+        with Serial(model.port, timeout=60) as line:
             line.write(b"\x7f")
             assert line.read(1) == b"\x79"
+            line.timeout = 1
             line.write(b"\x7f")
             assert line.read(1) == b""  # silence: it waits for the complement
         assert run(board, image, model) == []
@@ -161,7 +162,7 @@ def test_power_lost_in_the_middle(board: Board, image: Image) -> None:
         pytest.raises(FlashError, match=r"no bootloader answers.*BOOT0|did not end within"),
     ):
         run(board, image, model)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert model.went is None
 
 
@@ -229,7 +230,7 @@ def part(board: Board, folder: Path) -> Iterator[RomBootloader]:
                 line = f"socket,id=line,host=127.0.0.1,port={server.getsockname()[1]},mux=on"
                 options = ("-chardev", line, "-serial", "chardev:line", "-echr", "256")
                 stack.enter_context(Child(qemu_command(board, file, *options)))
-                server.settimeout(20)
+                server.settimeout(120)
                 return server.accept()[0]
 
         model = RomBootloader(board.flash.sectors, on_go=go)
