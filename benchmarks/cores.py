@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.core.ir import InputMode, Rounding
+from mbn.core.options import InputMode, Rounding
 from mbn.core.target import boards, find_board
 from mbn.jobs import compile as pipeline
 from mbn.report import Report

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mbn.arithmetic import single as arithmetic
+from mbn import arithmetic
 from mbn.cli.run import guarded
-from mbn.core import ir
+from mbn.core.network import Network
+from mbn.core.options import InputMode
+from mbn.core.schedule import StageNeeds
 from mbn.core.target import find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower import lowering
@@ -49,10 +51,10 @@ class Size:
     def name(self) -> str:
         return f"{self.alpha:g}-{self.resolution}"
 
-    def estimate(self, mode: ir.InputMode) -> float:
+    def estimate(self, mode: InputMode) -> float:
         stream = ESTIMATES[self.alpha][RESOLUTIONS.index(self.resolution)]
         image = 3 * self.resolution**2
-        if mode is ir.InputMode.STREAM:
+        if mode is InputMode.STREAM:
             return stream
         return max(stream + 0.6 * image, image + 0.4 * stream)
 
@@ -69,7 +71,7 @@ class Size:
             samples=1,
         )
 
-    def network(self, folder: Path) -> ir.Network:
+    def network(self, folder: Path) -> Network:
         """Lowered, with every channel that it has."""
         found = find_network(self.request(), folder, Console(quiet=True))
         return arithmetic.derive_all(lower(found.path, found.name))
@@ -78,14 +80,14 @@ class Size:
 SIZES = tuple(Size(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS)
 
 
-def bound(size: Size, kernel_set: str, mode: ir.InputMode, needs: tuple[ir.StageNeeds, ...]) -> int:
+def bound(size: Size, kernel_set: str, mode: InputMode, needs: tuple[StageNeeds, ...]) -> int:
     """The estimate with the layout's slack; streaming adds a row of the widest streamed tile."""
     tile = max(stage.scratch_bytes // stage.band_rows for stage in needs)
-    streamed = tile if mode is ir.InputMode.STREAM else 0
+    streamed = tile if mode is InputMode.STREAM else 0
     return int(size.estimate(mode) * SLACK[kernel_set]) + streamed
 
 
-def measured(size: Size, board: str, mode: ir.InputMode, budget: int | None) -> tuple[bool, str]:
+def measured(size: Size, board: str, mode: InputMode, budget: int | None) -> tuple[bool, str]:
     """Builds and runs a size in emulation: whether it was exact, and its columns of the table."""
     job = pipeline.Job(
         request=size.request(),
@@ -117,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         network = size.network(Path("out") / "benchmarks" / "onnx")
         for name in arguments.boards:
             kernel_set = find_board(name).core.kernels
-            for mode in (ir.InputMode(mode) for mode in arguments.modes):
+            for mode in (InputMode(mode) for mode in arguments.modes):
                 _, needs, plan = lowering.planned(network, kernel_set, mode, ram_budget=0)
                 within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
                 exact, columns = True, "- | - | - | -"
@@ -142,7 +144,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--boards", nargs="+", default=["qemu"], help="default: qemu")
-    parser.add_argument("--modes", nargs="+", default=[mode.value for mode in ir.InputMode])
+    parser.add_argument("--modes", nargs="+", default=[mode.value for mode in InputMode])
     parser.add_argument("--compile", action="store_true", help="lower every size to C through TVM")
     parser.add_argument("--run", nargs="*", default=[], metavar="SIZE", help="as 0.25-96")
     arguments = parser.parse_args()

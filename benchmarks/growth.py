@@ -24,7 +24,8 @@ import predict as fitting
 
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError
-from mbn.core.ir import InputMode, Network, StageKind
+from mbn.core.network import Network, StageKind
+from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS

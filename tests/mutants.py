@@ -316,8 +316,8 @@ class Judge:
             Photograph.fromarray(pixels).save(self.photographs / f"{number}.png")
 
     def judge(self, seed: int, data: bytes) -> tuple[str, str]:
-        from mbn.core import ir  # noqa: PLC0415
         from mbn.core.errors import MbnError  # noqa: PLC0415
+        from mbn.core.options import InputMode  # noqa: PLC0415
         from mbn.jobs.lower import sources  # noqa: PLC0415
         from mbn.passes.frontend import lower  # noqa: PLC0415
 
@@ -330,7 +330,7 @@ class Judge:
             source = sources.find_network(request, self.folder / "onnx", Console(quiet=True))
             network = lower(source.path, source.name)
             sets = ("scalar", "dsp", "mve")
-            modes = tuple(ir.InputMode)
+            modes = tuple(InputMode)
             return self._exact(network, sets[seed % 3], modes[seed // 3 % 2], seed % 5 > 0)
         except MbnError as error:
             return "refused", str(error)

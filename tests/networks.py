@@ -1,6 +1,6 @@
-"""Drawn integer networks, for fuzzing the whole way from `ir.Network` to C.
+"""Drawn integer networks, for fuzzing the whole way from `Network` to C.
 
-What enters: a seed, or a list of `Spec`. What leaves: `ir.Network` values with stages, and images
+What enters: a seed, or a list of `Spec`. What leaves: `Network` values with stages, and images
 for them. Always holds: equal seeds give equal networks; a drawn network has no channel that could
 leave int32, so every one must compile; drawn are the corners of what the frontend admits: kernels
 1 to 7, strides 1 to 3, symmetric, TensorFlow-style and lopsided padding, one channel, odd
@@ -18,7 +18,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.network import Layer, Network, Op, StageKind, Tensor, out_size
+from mbn.core.options import Rounding
 from mbn.exact import Reference
 from mbn.passes.frontend.stages import group_stages
 
@@ -33,7 +34,7 @@ CLAMPS = ((0.0, 6.0), (0.0, None), (None, None), (-1.0, 1.5))
 class Spec:
     """One layer's structure; pads and kernel are fitted to the map that it meets."""
 
-    op: ir.Op
+    op: Op
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"  # valid, same (symmetric), tensorflow, lopsided
@@ -49,7 +50,7 @@ class Spec:
 def conv(channels: int, kernel: int = 1, stride: int = 1, padding: str = "same") -> Spec:
     """A square convolution with ReLU6, for networks written by hand."""
     return Spec(
-        ir.Op.CONV,
+        Op.CONV,
         (kernel, kernel),
         (stride, stride),
         padding,
@@ -62,7 +63,7 @@ def conv(channels: int, kernel: int = 1, stride: int = 1, padding: str = "same")
 
 def depthwise(stride: int = 1, padding: str = "same", kernel: int = 3) -> Spec:
     """A depthwise layer with ReLU6."""
-    return replace(conv(1, kernel, stride, padding), op=ir.Op.DEPTHWISE)
+    return replace(conv(1, kernel, stride, padding), op=Op.DEPTHWISE)
 
 
 def mobile() -> list[Spec]:
@@ -73,8 +74,8 @@ def mobile() -> list[Spec]:
         conv(8),
         depthwise(2, "tensorflow"),
         conv(7),
-        Spec(ir.Op.POOL, (99, 99), zero_point=-128, scale=0.05),
-        Spec(ir.Op.DENSE, channels=3, zero_point=4),
+        Spec(Op.POOL, (99, 99), zero_point=-128, scale=0.05),
+        Spec(Op.DENSE, channels=3, zero_point=4),
     ]
 
 
@@ -105,16 +106,16 @@ def _weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Int
     return drawn
 
 
-def _sums(layer: ir.Layer, weights: Int8, zero_in: int, maps: Int8) -> NDArray[np.float64]:
+def _sums(layer: Layer, weights: Int8, zero_in: int, maps: Int8) -> NDArray[np.float64]:
     """Means and deviations over positions and images of sum(w * (x - zero point)): 2 x N."""
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         maps = maps.reshape(len(maps), 1, 1, -1)
     top, left, bottom, right = layer.pads
     shifted = maps.astype(np.float64) - zero_in
     padded = np.pad(shifted, ((0, 0), (top, bottom), (left, right), (0, 0)))
     views = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
     views = views[:, :: layer.stride[0], :: layer.stride[1]]  # image, y, x, channel, ky, kx
-    if layer.op is ir.Op.DEPTHWISE:
+    if layer.op is Op.DEPTHWISE:
         views = np.repeat(views, len(weights) // views.shape[3], axis=3)
         sums = np.einsum("iyxnkl,nkl->iyxn", views, weights[..., 0].astype(np.float64))
     else:
@@ -172,26 +173,26 @@ def _range(spec: Spec, scale: float) -> tuple[int, int]:
     return max(-128, min(127, low)), max(-128, min(127, high))
 
 
-def _geometry(spec: Spec, source: ir.Tensor) -> ir.Layer:
+def _geometry(spec: Spec, source: Tensor) -> Layer:
     """The layer without numbers: window and padding fitted to the map."""
     kernel, stride, pads = spec.kernel, spec.stride, (0, 0, 0, 0)
-    if spec.op is ir.Op.POOL:
+    if spec.op is Op.POOL:
         kernel = (min(kernel[0], source.height), min(kernel[1], source.width))
-    elif spec.op is ir.Op.DENSE:
+    elif spec.op is Op.DENSE:
         kernel, stride = (1, 1), (1, 1)
     else:
         top, bottom = _pad(source.height, kernel[0], stride[0], spec.padding)
         left, right = _pad(source.width, kernel[1], stride[1], spec.padding)
         pads = (top, left, bottom, right)
-    return ir.Layer("", spec.op, source.name, "", kernel, stride, pads, spec.clamp)
+    return Layer("", spec.op, source.name, "", kernel, stride, pads, spec.clamp)
 
 
 def _numbers(
-    rng: np.random.Generator, spec: Spec, bare: ir.Layer, source: ir.Tensor, maps: Int8
-) -> ir.Layer:
+    rng: np.random.Generator, spec: Spec, bare: Layer, source: Tensor, maps: Int8
+) -> Layer:
     """The layer with weights, scales and biases that suit the maps that reach it."""
-    channels = spec.channels * (source.channels if spec.op is ir.Op.DEPTHWISE else 1)
-    depths = {ir.Op.DEPTHWISE: 1, ir.Op.CONV: source.channels, ir.Op.DENSE: source.size_bytes}
+    channels = spec.channels * (source.channels if spec.op is Op.DEPTHWISE else 1)
+    depths = {Op.DEPTHWISE: 1, Op.CONV: source.channels, Op.DENSE: source.size_bytes}
     weights = _weights(rng, spec.weights, (channels, *bare.kernel, depths[spec.op]))
     scale = float(np.float32(spec.scale))
     low, high = _range(spec, scale)
@@ -211,39 +212,39 @@ def _numbers(
 
 
 def _layer(
-    rng: np.random.Generator, spec: Spec, source: ir.Tensor, number: int, maps: Int8
-) -> tuple[ir.Layer, ir.Tensor, Int8]:
+    rng: np.random.Generator, spec: Spec, source: Tensor, number: int, maps: Int8
+) -> tuple[Layer, Tensor, Int8]:
     """One layer, its output tensor, and the reference's maps of it."""
     low, high = _range(spec, spec.scale)
     if high - low < 40 and rng.random() < 0.95:  # else nearly all networks end in a constant
         spec = replace(spec, clamp=(None, None))
     layer = _geometry(spec, source)
     scale, channels = float(np.float32(spec.scale)), source.channels
-    if spec.op is ir.Op.POOL:
+    if spec.op is Op.POOL:
         scale = float(np.float32(source.scale * spec.scale * 20))
     else:
         layer = _numbers(rng, spec, layer, source, maps)
         assert layer.weights is not None
         channels = len(layer.weights)
     height, width = 1, 1
-    if spec.op is not ir.Op.DENSE:
+    if spec.op is not Op.DENSE:
         top, left, bottom, right = layer.pads
-        height = ir.out_size(source.height, layer.kernel[0], layer.stride[0], top, bottom)
-        width = ir.out_size(source.width, layer.kernel[1], layer.stride[1], left, right)
+        height = out_size(source.height, layer.kernel[0], layer.stride[0], top, bottom)
+        width = out_size(source.width, layer.kernel[1], layer.stride[1], left, right)
     name = f"{spec.op}_{number}"
     layer = replace(layer, name=name, output=f"{name}:out")
-    out = ir.Tensor(layer.output, height, width, channels, scale, spec.zero_point)
-    small = Reference(ir.Network("", (replace(source, name=layer.input), out), (layer,), ()))
+    out = Tensor(layer.output, height, width, channels, scale, spec.zero_point)
+    small = Reference(Network("", (replace(source, name=layer.input), out), (layer,), ()))
     return layer, out, next(small.layers(maps))[1]
 
 
 def _addition(
     rng: np.random.Generator,
     spec: Spec,
-    tensors: Sequence[ir.Tensor],
+    tensors: Sequence[Tensor],
     number: int,
     maps: Sequence[Int8],
-) -> tuple[ir.Layer, ir.Tensor, Int8]:
+) -> tuple[Layer, Tensor, Int8]:
     """The last map plus an earlier one of its shape (where there is none, plus itself)."""
     source = tensors[-1]
     fitting = [i for i, one in enumerate(tensors[:-1]) if one.shape == source.shape]
@@ -252,9 +253,9 @@ def _addition(
     first, second = (other, source) if rng.random() < 0.5 else (source, other)
     scale = float(np.float32((first.scale + second.scale) * rng.choice((0.5, 0.02, 0.9, 3, 1e-7))))
     name = f"add_{number}"
-    layer = ir.Layer(
+    layer = Layer(
         name,
-        ir.Op.ADD,
+        Op.ADD,
         first.name,
         f"{name}:out",
         (1, 1),
@@ -263,9 +264,9 @@ def _addition(
         spec.clamp,
         second=second.name,
     )
-    out = ir.Tensor(layer.output, *source.shape, scale, spec.zero_point)
+    out = Tensor(layer.output, *source.shape, scale, spec.zero_point)
     tensors_read = {first.name: first, second.name: second}
-    small = Reference(ir.Network("", (*tensors_read.values(), out), (layer,), ()))
+    small = Reference(Network("", (*tensors_read.values(), out), (layer,), ()))
     by_name = {other.name: maps[at], source.name: maps[-1]}
     return layer, out, small.made(layer, by_name)
 
@@ -279,33 +280,33 @@ def make_network(
     scale: float = 0.02,
     fused: bool = True,
     name: str = "drawn",
-) -> ir.Network:
+) -> Network:
     """Layers over an image of `shape` (height, width, channels), each on the one before it; an
     addition reads an earlier map of the same shape besides."""
     rng = np.random.default_rng(seed)
-    tensors = [ir.Tensor("image", *shape, float(np.float32(scale)), zero_point)]
+    tensors = [Tensor("image", *shape, float(np.float32(scale)), zero_point)]
     layers = []
     maps = [rng.integers(-128, 128, (4, *shape)).astype(np.int8)]
     for number, spec in enumerate(specs):
-        if spec.op is ir.Op.ADD:
+        if spec.op is Op.ADD:
             layer, out, made = _addition(rng, spec, tensors, number, maps)
         else:
             layer, out, made = _layer(rng, spec, tensors[-1], number, maps[-1])
         layers.append(layer)
         tensors.append(out)
         maps.append(made)
-    network = ir.Network(name, tuple(tensors), tuple(layers), ())
+    network = Network(name, tuple(tensors), tuple(layers), ())
     return group_stages(network, fused=fused)
 
 
-def in_tflite(network: ir.Network) -> ir.Network:
+def in_tflite(network: Network) -> Network:
     """The network in rounding `tflite`: its pools keep their input's scale, a result of one pixel
     gets a softmax, clamps are TensorFlow Lite's, and biases that another zero point makes too large
     are cut."""
     tensors, layers = {network.input.name: network.input}, []
     for layer in network.layers:
         source, out = tensors[layer.input], network.tensor(layer.output)
-        if layer.op is ir.Op.POOL:
+        if layer.op is Op.POOL:
             out = replace(out, scale=source.scale, zero_point=source.zero_point)
         if layer.clamp == (-1.0, 1.5):
             layer = replace(layer, clamp=(-1.0, 1.0))  # noqa: PLW2901
@@ -313,21 +314,21 @@ def in_tflite(network: ir.Network) -> ir.Network:
         tensors[out.name] = out
     if (out.height, out.width) == (1, 1):
         last = layers[-1]
-        tensors["softmax:out"] = ir.Tensor("softmax:out", 1, 1, out.channels, 1 / 256, -128)
-        bare = ir.Layer("", ir.Op.SOFTMAX, "", "", (1, 1), (1, 1), (0, 0, 0, 0), (None, None))
+        tensors["softmax:out"] = Tensor("softmax:out", 1, 1, out.channels, 1 / 256, -128)
+        bare = Layer("", Op.SOFTMAX, "", "", (1, 1), (1, 1), (0, 0, 0, 0), (None, None))
         layers.append(replace(bare, name="softmax", input=last.output, output="softmax:out"))
-    fused = any(stage.kind is ir.StageKind.BLOCK for stage in network.stages)
+    fused = any(stage.kind is StageKind.BLOCK for stage in network.stages)
     changed = replace(
         network,
         tensors=tuple(tensors.values()),
         layers=tuple(layers),
         stages=(),
-        rounding=ir.Rounding.TFLITE,
+        rounding=Rounding.TFLITE,
     )
     return group_stages(changed, fused=fused)
 
 
-def _cut_bias(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.Layer:
+def _cut_bias(layer: Layer, source: Tensor, out: Tensor) -> Layer:
     if layer.weights is None:
         return layer
     assert layer.weight_scales is not None and layer.bias is not None
@@ -339,7 +340,7 @@ def _cut_bias(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.Layer:
     return replace(layer, bias=np.clip(layer.bias, -room, room).astype(np.int32))
 
 
-def describe(network: ir.Network) -> str:
+def describe(network: Network) -> str:
     """One line a layer, for a failing example."""
     rows = [f"input {network.input.shape} zero point {network.input.zero_point}"]
     for layer in network.layers:
@@ -352,7 +353,7 @@ def describe(network: ir.Network) -> str:
     return "\n".join(rows)
 
 
-def images(network: ir.Network, count: int = 3, seed: int = 5) -> Int8:
+def images(network: Network, count: int = 3, seed: int = 5) -> Int8:
     """`count` random images, then all -128, all 127, all zero point, and stripes of extremes."""
     rng = np.random.default_rng(seed)
     shape = network.input.shape
@@ -382,7 +383,7 @@ class _Draw:
     def scale(self) -> float:
         return self.one(SCALES)
 
-    def spec(self, op: ir.Op, kernels: Sequence[int], channels: int) -> Spec:
+    def spec(self, op: Op, kernels: Sequence[int], channels: int) -> Spec:
         side = self.one(kernels)
         square = self.rng.random() < 0.8
         return Spec(
@@ -400,14 +401,14 @@ class _Draw:
         )
 
     def convolution(self) -> list[Spec]:
-        return [self.spec(ir.Op.CONV, (3, 3, 1, 2, 4, 5, 6, 7), self.one(CHANNELS))]
+        return [self.spec(Op.CONV, (3, 3, 1, 2, 4, 5, 6, 7), self.one(CHANNELS))]
 
     def pointwise(self) -> list[Spec]:
-        spec = self.spec(ir.Op.CONV, (1,), self.one((*CHANNELS, 131)))
+        spec = self.spec(Op.CONV, (1,), self.one((*CHANNELS, 131)))
         return [replace(spec, stride=(1, 1), padding="valid")]
 
     def block(self) -> list[Spec]:
-        spec = self.spec(ir.Op.DEPTHWISE, (3, 3, 3, 5, 7, 2), self.one((1, 1, 2, 3)))
+        spec = self.spec(Op.DEPTHWISE, (3, 3, 3, 5, 7, 2), self.one((1, 1, 2, 3)))
         if self.rng.random() < 0.7:  # as MobileNets have them: what the fast bodies serve
             stride = self.one((1, 1, 2))
             padding = self.one(("same", "tensorflow"))
@@ -417,7 +418,7 @@ class _Draw:
         return [spec, *self.pointwise()]
 
     def pool(self) -> list[Spec]:
-        spec = self.spec(ir.Op.POOL, (2, 1, 3, 2), 0)
+        spec = self.spec(Op.POOL, (2, 1, 3, 2), 0)
         return [replace(spec, scale=self.one((0.05, 0.01, 0.2)))]
 
     def parts(self) -> list[Spec]:
@@ -428,7 +429,7 @@ class _Draw:
         return specs
 
 
-def draw(seed: int, *, fused: bool | None = None) -> ir.Network:
+def draw(seed: int, *, fused: bool | None = None) -> Network:
     """A chain of three to nine parts over a small image. `fused` None: either."""
     choice = _Draw(seed)
     shape = (
@@ -440,9 +441,9 @@ def draw(seed: int, *, fused: bool | None = None) -> ir.Network:
     if choice.rng.random() < 0.5:
         specs = choice.convolution() + specs
     if choice.rng.random() < 0.4:
-        specs.append(Spec(ir.Op.POOL, (99, 99), zero_point=choice.zero_point()))
+        specs.append(Spec(Op.POOL, (99, 99), zero_point=choice.zero_point()))
     if choice.rng.random() < 0.5:
-        specs.append(choice.spec(ir.Op.DENSE, (1,), choice.one((10, 1, 3))))
+        specs.append(choice.spec(Op.DENSE, (1,), choice.one((10, 1, 3))))
     wanted = bool(choice.rng.random() < 0.7) if fused is None else fused
     return make_network(
         shape,
@@ -455,7 +456,7 @@ def draw(seed: int, *, fused: bool | None = None) -> ir.Network:
     )
 
 
-def draw_residual(seed: int) -> ir.Network:
+def draw_residual(seed: int) -> Network:
     """Inverted residual blocks and stranger additions over a small image, as MobileNetV2 has them:
     expansion, depthwise, linear projection, the sum with what came in."""
     choice = _Draw(seed)
@@ -473,16 +474,16 @@ def draw_residual(seed: int) -> ir.Network:
         channels = choice.one((3, 4, 8, 9, 16))
         specs += [replace(spec, channels=channels) for spec in choice.pointwise()]
         inner = choice.one(((3, 3), (3, 3), (5, 3), (1, 1)))
-        middle = replace(choice.spec(ir.Op.DEPTHWISE, (3,), 1), kernel=inner, stride=(1, 1))
+        middle = replace(choice.spec(Op.DEPTHWISE, (3,), 1), kernel=inner, stride=(1, 1))
         specs += choice.pointwise() if choice.rng.random() < 0.8 else []
         specs.append(replace(middle, padding="same"))
         specs += [replace(spec, channels=channels) for spec in choice.pointwise()]
         for _ in range(2 if kind == "twice" else 1):
             back = int(choice.rng.integers(0, 3))
-            specs.append(replace(choice.spec(ir.Op.ADD, (1,), back), weights="none"))
+            specs.append(replace(choice.spec(Op.ADD, (1,), back), weights="none"))
     if choice.rng.random() < 0.5:
-        specs.append(Spec(ir.Op.POOL, (99, 99), zero_point=choice.zero_point()))
-        specs.append(choice.spec(ir.Op.DENSE, (1,), choice.one((10, 1, 3))))
+        specs.append(Spec(Op.POOL, (99, 99), zero_point=choice.zero_point()))
+        specs.append(choice.spec(Op.DENSE, (1,), choice.one((10, 1, 3))))
     return make_network(
         shape,
         specs,

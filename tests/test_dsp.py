@@ -11,7 +11,8 @@ import pytest
 
 import networks
 import shares
-from mbn.core import ir
+from mbn.core.network import Network
+from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
 from networks import conv, depthwise
 from test_kernels import compare
@@ -28,7 +29,7 @@ SHAPES = (
 )
 
 
-def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
+def chain(height: int, width: int, padding: str, channels: int) -> Network:
     """Blocks of both strides down to a few pixels; the last sums are of 65 and 66 pairs."""
     specs = [conv(channels, 3, 2, padding), depthwise(), conv(2 * channels)]
     specs += [depthwise(2, padding), conv(2 * channels + 1), depthwise(), conv(22)]
@@ -59,7 +60,7 @@ def test_shapes_on_the_host(shape: tuple[int, int, str, int]) -> None:
     compare(
         network,
         "dsp",
-        ir.InputMode.STREAM,
+        InputMode.STREAM,
         find_board("host"),
         optimise=optimise,
         ram_budget=budget,
@@ -77,7 +78,7 @@ def test_shapes_on_the_board(
         pytest.skip("needs an image of its own on the board for each network")
     if board.core.kernels != "dsp":
         pytest.skip(f"{board.name} runs the {board.core.kernels} kernels")
-    mode = tuple(ir.InputMode)[WAYS.index(way) % 2]
+    mode = tuple(InputMode)[WAYS.index(way) % 2]
     compare(chain(*shape), "dsp", mode, board, optimise=way[0], ram_budget=way[1])
 
 
@@ -85,7 +86,7 @@ def test_shapes_on_the_board(
 def test_kernel_rows_longer_than_a_patch_are_gathered(place: str) -> None:
     """Seven pixels of five channels are more bytes than the patch body pads."""
     network = networks.make_network((9, 8, 5), [conv(3, 7), conv(4)], seed=6)
-    compare(network, "dsp", ir.InputMode.STREAM, find_board(place))
+    compare(network, "dsp", InputMode.STREAM, find_board(place))
 
 
 @pytest.mark.parametrize("shape", shares.some(SHAPES, *SHAPES[:4]), ids=str)
@@ -96,7 +97,7 @@ def test_shapes_of_the_m7(shape: tuple[int, int, str, int]) -> None:
         compare(
             chain(*shape),
             "m7",
-            ir.InputMode.STREAM,
+            InputMode.STREAM,
             find_board(place),
             optimise=optimise,
             ram_budget=budget,
@@ -109,4 +110,4 @@ def test_channels_beyond_an_immediate_offset(place: str) -> None:
     specs = [conv(512), depthwise(), conv(5), conv(512), depthwise(2), conv(4)]
     network = networks.make_network((10, 16, 3), specs, seed=7)
     board = find_board(place)
-    compare(network, board.core.kernels, ir.InputMode.STREAM, board)
+    compare(network, board.core.kernels, InputMode.STREAM, board)

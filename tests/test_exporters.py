@@ -25,7 +25,7 @@ from torch import nn
 
 import networks
 import test_kernels
-from mbn.core import ir
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.jobs import agreement
 from mbn.passes.frontend import lower
@@ -193,7 +193,7 @@ def test_exported_network(network: str, exporter: str, quantiser: str, tmp_path:
     assert kinds.count("block") >= 2
     found = agreement.compare(path, networks.images(lowered, 4))
     assert found.holds, [(one.layer.name, one.factor, one.largest) for one in found.layers]
-    test_kernels.compare(lowered, "dsp", ir.InputMode.STREAM, find_board("host"), simplify=True)
+    test_kernels.compare(lowered, "dsp", InputMode.STREAM, find_board("host"), simplify=True)
 
 
 def test_tf2onnx_agrees() -> None:

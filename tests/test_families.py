@@ -22,9 +22,9 @@ import pytest
 import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
-from mbn.core import ir
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
+from mbn.core.options import InputMode
 from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 from mbn.core.uf2 import family_id
 from mbn.harness.device import check, open_device
@@ -42,7 +42,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
     def generated(kernel_set: str) -> Path:
         folder = tmp_path_factory.mktemp(kernel_set)
         family = family_network(0.25, 96, 2)
-        lowering.generate(family, kernel_set, ir.InputMode.STREAM).files.write(folder)
+        lowering.generate(family, kernel_set, InputMode.STREAM).files.write(folder)
         return folder
 
     @cache
@@ -293,9 +293,9 @@ def test_a_watchdogs_reset_is_known(
 
 def test_a_network_too_large_is_refused_with_its_table() -> None:
     board = find_board("nucleo_f446re")
-    demand = fit.family_demand(1.0, 224, 1000, board.core.kernels, ir.InputMode.STREAM)
+    demand = fit.family_demand(1.0, 224, 1000, board.core.kernels, InputMode.STREAM)
     with pytest.raises(PlanError, match=r"weights, code \(about\) +[\d,]+ +524,288  flash"):
-        fit.refuse_if_too_large(demand, board, board.core.kernels, ir.InputMode.STREAM, 1000)
+        fit.refuse_if_too_large(demand, board, board.core.kernels, InputMode.STREAM, 1000)
 
 
 # A board of each family with other numbers: only board.toml says them

@@ -18,14 +18,15 @@ from onnx import TensorProto
 import networks
 import qdq
 from mbn.arithmetic.single import derive
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.errors import ModelError, OverflowRisk, UnsupportedError
+from mbn.core.network import Network, Op
 from mbn.jobs import agreement
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 
 
-def agree(graph: qdq.Graph, folder: Path) -> ir.Network:
+def agree(graph: qdq.Graph, folder: Path) -> Network:
     """Lowers the graph and compares every layer with ONNX Runtime; returns the network."""
     path = graph.save(folder / "g.onnx")
     network = lower(path, "g")
@@ -53,7 +54,7 @@ def test_activations(activation: str, tmp_path: Path) -> None:
 def test_pools(pool: str, tmp_path: Path) -> None:
     network = agree(qdq.mobile(pool=pool), tmp_path)
     found = network.layers[5]
-    assert (found.op, found.kernel) == (ir.Op.POOL, (3, 3))
+    assert (found.op, found.kernel) == (Op.POOL, (3, 3))
 
 
 @pytest.mark.parametrize("head", ["gemm", "gemm_plain", "matmul", "conv"])
@@ -86,7 +87,7 @@ def test_what_the_network_says(tmp_path: Path) -> None:
         "stem", "dw1", "pw1", "dw2", "pw2", "pool", "logits",
     ]  # fmt: skip
     assert stem.pads == (0, 0, 1, 1)
-    assert (dw1.op, pw1.op) == (ir.Op.DEPTHWISE, ir.Op.CONV)
+    assert (dw1.op, pw1.op) == (Op.DEPTHWISE, Op.CONV)
     assert dw1.weights is not None and dw1.weights.shape == (8, 3, 3, 1)
     assert dw2.bias is not None and not dw2.bias.any()
     assert pw2.bias is not None and pw2.bias.any()
@@ -153,7 +154,7 @@ def test_residual_addition(activation: str, tmp_path: Path) -> None:
     graph.quantise(0.1, 3)
     network = agree(graph, tmp_path)
     added = network.layers[2]
-    assert (added.op, added.name) == (ir.Op.ADD, "residual")
+    assert (added.op, added.name) == (Op.ADD, "residual")
     assert {added.input, added.second} == {"branch:out", "odd_one:out"}
     assert [stage.kind for stage in network.stages] == ["conv", "conv", "add", "pointwise", "add"]
 
@@ -189,7 +190,7 @@ def test_means(axes: str, keep: int, tmp_path: Path) -> None:
         graph.then("ReduceMean", where, keepdims=keep, name="mean")
     graph.quantise(0.02, 4)
     network = agree(graph, tmp_path)
-    assert (network.layers[1].op, network.output.shape) == (ir.Op.POOL, (1, 1, 6))
+    assert (network.layers[1].op, network.output.shape) == (Op.POOL, (1, 1, 6))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -207,7 +208,7 @@ def test_channels_and_kernels(channels: int, kernel: int, tmp_path: Path) -> Non
     graph.quantise(0.05, 5)
     network = agree(graph, tmp_path)
     assert network.output.channels == 8
-    assert network.layers[1].op is ir.Op.DEPTHWISE
+    assert network.layers[1].op is Op.DEPTHWISE
     assert network.layers[0].pads == pads
     assert network.layers[1].pads == lopsided
 
@@ -258,7 +259,7 @@ def test_a_clamp_alone_is_a_stage(tmp_path: Path) -> None:
     graph.quantise(0.06, 4)
     network = agree(graph, tmp_path)
     assert [layer.name for layer in network.layers][1] == "alone"
-    assert network.layers[1].op is ir.Op.DEPTHWISE
+    assert network.layers[1].op is Op.DEPTHWISE
     assert network.layers[1].clamp == (0, None)
 
 
@@ -298,7 +299,7 @@ def test_transposes_inside(tmp_path: Path) -> None:
     graph.node("MatMul", data, weight, name="product")
     graph.quantise(0.05, 4)
     network = agree(graph, tmp_path)
-    assert network.layers[-1].op is ir.Op.DENSE
+    assert network.layers[-1].op is Op.DENSE
 
 
 # -- refusals ------------------------------------------------------------------------------------

@@ -20,8 +20,10 @@ import pytest
 
 import networks
 from mbn.cli import compile as compile_command
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.errors import UsageError
+from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.options import InputMode
 from mbn.core.target import Board
 from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
@@ -37,8 +39,8 @@ def _codes(*shape: int) -> networks.Int8:
 
 
 def _layer(
-    name: str, op: ir.Op, source: str, weights: networks.Int8 | None, **window: object
-) -> ir.Layer:
+    name: str, op: Op, source: str, weights: networks.Int8 | None, **window: object
+) -> Layer:
     count = 0 if weights is None else len(weights)
     layer = {
         "kernel": (3, 3),
@@ -47,7 +49,7 @@ def _layer(
         "clamp": (0.0, 6.0),
         **window,
     }
-    return ir.Layer(
+    return Layer(
         name,
         op,
         source,
@@ -59,30 +61,30 @@ def _layer(
     )
 
 
-def tiny_network() -> ir.Network:
+def tiny_network() -> Network:
     """A MobileNet of 8 x 6 pixels: stem, block, pool, dense."""
     point = {"kernel": (1, 1)}
     layers = (
-        _layer("stem", ir.Op.CONV, "image", _codes(4, 3, 3, 3), stride=(2, 2), pads=(0, 0, 1, 1)),
-        _layer("dw", ir.Op.DEPTHWISE, "stem:out", _codes(4, 3, 3, 1), pads=(1, 1, 1, 1)),
-        _layer("pw", ir.Op.CONV, "dw:out", _codes(5, 1, 1, 4), **point),
-        _layer("pool", ir.Op.POOL, "pw:out", None, kernel=(4, 3), clamp=(None, None)),
-        _layer("dense", ir.Op.DENSE, "pool:out", _codes(3, 1, 1, 5), clamp=(None, None), **point),
+        _layer("stem", Op.CONV, "image", _codes(4, 3, 3, 3), stride=(2, 2), pads=(0, 0, 1, 1)),
+        _layer("dw", Op.DEPTHWISE, "stem:out", _codes(4, 3, 3, 1), pads=(1, 1, 1, 1)),
+        _layer("pw", Op.CONV, "dw:out", _codes(5, 1, 1, 4), **point),
+        _layer("pool", Op.POOL, "pw:out", None, kernel=(4, 3), clamp=(None, None)),
+        _layer("dense", Op.DENSE, "pool:out", _codes(3, 1, 1, 5), clamp=(None, None), **point),
     )
     tensors = (
-        ir.Tensor("image", 8, 6, 3, 2.0**-7, 0),
-        ir.Tensor("stem:out", 4, 3, 4, 2.0**-5, -128),
-        ir.Tensor("dw:out", 4, 3, 4, 2.0**-5, -128),
-        ir.Tensor("pw:out", 4, 3, 5, 2.0**-5, -128),
-        ir.Tensor("pool:out", 1, 1, 5, 2.0**-6, -128),
-        ir.Tensor("dense:out", 1, 1, 3, 2.0**-4, 7),
+        Tensor("image", 8, 6, 3, 2.0**-7, 0),
+        Tensor("stem:out", 4, 3, 4, 2.0**-5, -128),
+        Tensor("dw:out", 4, 3, 4, 2.0**-5, -128),
+        Tensor("pw:out", 4, 3, 5, 2.0**-5, -128),
+        Tensor("pool:out", 1, 1, 5, 2.0**-6, -128),
+        Tensor("dense:out", 1, 1, 3, 2.0**-4, 7),
     )
-    return group_stages(ir.Network("tiny", tensors, layers, ()))
+    return group_stages(Network("tiny", tensors, layers, ()))
 
 
 @pytest.mark.parametrize("kernel_set", SETS)
 def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
-    generated = lowering.generate(tiny_network(), kernel_set, ir.InputMode.STREAM)
+    generated = lowering.generate(tiny_network(), kernel_set, InputMode.STREAM)
     folder = GOLDEN / kernel_set
     if os.environ.get("MBN_UPDATE_GOLDEN"):
         generated.files.write(folder)
@@ -96,15 +98,15 @@ def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
 
 
 @pytest.mark.parametrize("kernel_set", SETS)
-@pytest.mark.parametrize("mode", tuple(ir.InputMode))
-def test_generating_twice_gives_the_same_bytes(kernel_set: str, mode: ir.InputMode) -> None:
+@pytest.mark.parametrize("mode", tuple(InputMode))
+def test_generating_twice_gives_the_same_bytes(kernel_set: str, mode: InputMode) -> None:
     network = networks.draw(10)
     first, second = (lowering.generate(network, kernel_set, mode).files for _ in range(2))
     assert first.files == second.files
 
 
 def test_writing_again_removes_only_what_was_generated(tmp_path: Path) -> None:
-    files = lowering.generate(tiny_network(), "scalar", ir.InputMode.STREAM).files
+    files = lowering.generate(tiny_network(), "scalar", InputMode.STREAM).files
     files.write(tmp_path)
     (tmp_path / "mine.c").write_text("/* mine */\n")
     (tmp_path / "network.c").rename(tmp_path / "stale.c")
@@ -122,8 +124,7 @@ def test_a_saved_network_generates_the_same(tmp_path: Path) -> None:
     again = network_file.load(tmp_path / "n.npz")
     assert network_file.sha256(again) == network_file.sha256(network)
     texts = [
-        lowering.generate(one, "scalar", ir.InputMode.STREAM).files.files
-        for one in (network, again)
+        lowering.generate(one, "scalar", InputMode.STREAM).files.files for one in (network, again)
     ]
     assert texts[0] == texts[1]
 

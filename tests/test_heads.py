@@ -15,7 +15,7 @@ import onnx
 import pytest
 import torch
 
-from mbn.core.ir import Op
+from mbn.core.network import Op
 from mbn.passes.frontend import lower
 from mbn.train.accuracy import Runner
 from mbn.train.images import normalise

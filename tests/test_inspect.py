@@ -19,12 +19,12 @@ import pytest
 
 import networks
 import qdq
-from mbn.arithmetic import single as arithmetic
+from mbn import arithmetic
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.exact import Reference
 from mbn.jobs.lower import lowering, sources
 from mbn.passes.frontend import lower

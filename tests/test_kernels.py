@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 
 import networks
 import shares
-from mbn.core import ir
+from mbn.core.network import Network
+from mbn.core.options import InputMode
+from mbn.core.schedule import BandOption
 from mbn.core.target import Board, find_board
 from mbn.exact import Reference
 from mbn.harness.device import open_device
@@ -38,9 +40,9 @@ FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 PLAIN, RESIDUAL, IN_TFLITE = FRESH or 3, FRESH or 1, FRESH or 2
 ROUNDS = [1] if FRESH else shares.some((1, 3), 1)
 SETS = ("scalar", "dsp")
-Draw = Callable[[int], ir.Network]
+Draw = Callable[[int], Network]
 SEEDS = st.integers(0, 2**32 - 1)
-MODES = tuple(ir.InputMode)
+MODES = tuple(InputMode)
 
 
 def fuzzed(examples: int) -> settings:
@@ -57,15 +59,15 @@ def fuzzed(examples: int) -> settings:
 
 
 def compare(
-    network: ir.Network,
+    network: Network,
     kernel_set: str,
-    mode: ir.InputMode,
+    mode: InputMode,
     board: Board,
     *,
     simplify: bool = False,
     optimise: str = "speed",
     ram_budget: int | None = None,
-    forced: Sequence[ir.BandOption] | None = None,
+    forced: Sequence[BandOption] | None = None,
 ) -> None:
     """Builds the network for `board` and compares every stage of every image with the reference
     (`simplify`: of the channels that are not removed). `forced`: how each stage is built."""
@@ -178,7 +180,7 @@ def test_fused_equals_unfused_at_every_block_end(kernel_set: str, tmp_path: Path
     fused = networks.make_network((9, 10, 3), networks.mobile(), seed=4)
     checksums = []
     for network in (fused, group_stages(replace(fused, stages=()), fused=False)):
-        generated = lowering.generate(network, kernel_set, ir.InputMode.STREAM)
+        generated = lowering.generate(network, kernel_set, InputMode.STREAM)
         folder = tmp_path / str(len(network.stages))
         generated.files.write(folder / "c")
         image = build_image(folder / "c", find_board("host"), "check", folder)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mbn.core import ir
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError
+from mbn.core.options import InputMode
 from mbn.core.target import Board, Memory, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower.sources import Request
@@ -24,7 +24,7 @@ FLASH = Memory("flash", 0x00000000, 0x400000, ("code", "weights"))
 RAM = Memory("ram", 0x20000000, 0x100000, ("data", "stack"))
 
 
-def job(board: Board, folder: Path, mode: ir.InputMode = ir.InputMode.STREAM) -> pipeline.Job:
+def job(board: Board, folder: Path, mode: InputMode = InputMode.STREAM) -> pipeline.Job:
     request = Request(
         alpha=0.25,
         resolution=96,
@@ -52,9 +52,9 @@ def exact(one: pipeline.Job) -> pipeline.Compiled:
     return compiled
 
 
-@pytest.mark.parametrize("mode", tuple(ir.InputMode))
-def test_an_arena_in_two_memories(tmp_path: Path, mode: ir.InputMode) -> None:
-    whole = mode is ir.InputMode.WHOLE
+@pytest.mark.parametrize("mode", tuple(InputMode))
+def test_an_arena_in_two_memories(tmp_path: Path, mode: InputMode) -> None:
+    whole = mode is InputMode.WHOLE
     near = replace(RAM, size_bytes=0x2800 + (28_000 if whole else 12_000))
     far = Memory("ccm", 0x20200000, 0x10000, ("arena",))
     compiled = exact(job(cut(FLASH, near, far), tmp_path, mode))

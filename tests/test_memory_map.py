@@ -16,7 +16,8 @@ from rich.console import Console
 import networks
 import shares
 from mbn.cli import compile as compile_command
-from mbn.core import ir
+from mbn.core.network import Network
+from mbn.core.options import InputMode
 from mbn.core.target import boards, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs import inspect as inspecting
@@ -30,8 +31,8 @@ from mbn.report.memory_map import MemoryMap, Rectangle, to_svg, to_text
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("mode", list(ir.InputMode))
-def test_lifetimes_fill_the_arena_and_no_more(mode: ir.InputMode) -> None:
+@pytest.mark.parametrize("mode", list(InputMode))
+def test_lifetimes_fill_the_arena_and_no_more(mode: InputMode) -> None:
     network = networks.make_network((17, 14, 3), networks.mobile(), seed=2)
     made = lowering.generate(network, "dsp", mode)
     pieces, bands = lifetimes(made.plan, made.needs, made.shapes)
@@ -79,13 +80,13 @@ def test_each_board_has_the_plan_of_its_memories(
     """Together as alone: a board with less RAM gets the plan that fits it, not its core's first."""
     network = family_network(1.0, 128, 1000)
 
-    def planned(network: ir.Network, kernel_set: str, mode: ir.InputMode, **given: Any) -> Any:
+    def planned(network: Network, kernel_set: str, mode: InputMode, **given: Any) -> Any:
         memories, tuned = given["memories"], given["tuned"]
         *_, plan = lowering.planned(network, kernel_set, mode, memories=memories, tuned=tuned)
         return SimpleNamespace(plan=plan, files=SimpleNamespace(weights_bytes=0))
 
     monkeypatch.setattr(lowering, "generate", planned)  # no code is asked for
-    rows = inspecting.board_demands(network, ir.InputMode.STREAM)
+    rows = inspecting.board_demands(network, InputMode.STREAM)
     arena = {board.name: demand.arena_bytes for board, demand in rows}
     assert arena["nucleo_f446re"] == 115_840 < arena["nrf52840dk"] == 140_416  # of one core
     assert arena == {
@@ -109,7 +110,7 @@ def test_plan_only_says_no_with_exit_code_3(
 def test_flash_is_known_before_it_is_built(name: str, tmp_path: Path) -> None:
     """Never below what is linked, and at most 2 % above."""
     board, quiet = find_board(name), Console(quiet=True)
-    job = pipeline.Job(Request(alpha=0.25, samples=1), board, ir.InputMode.STREAM, output=tmp_path)
+    job = pipeline.Job(Request(alpha=0.25, samples=1), board, InputMode.STREAM, output=tmp_path)
     (planned,) = pipeline.plan_boards(job, [board], quiet)
     (demand,) = pipeline.demands([planned], [board])
     built = pipeline.compile_image(job, quiet).report.memory.flash_bytes

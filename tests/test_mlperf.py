@@ -24,9 +24,11 @@ import networks
 import shares
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.elf import sections
 from mbn.core.errors import LinkError
+from mbn.core.network import Network
+from mbn.core.options import InputMode, Rounding
 from mbn.core.target import Board, find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT, native
 from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
@@ -37,16 +39,16 @@ from mbn.jobs.lower import lowering, sources
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")
-ROUNDINGS = tuple(ir.Rounding)
+ROUNDINGS = tuple(Rounding)
 SHAPE = (9, 10, 3)
 BYTES = 270
 RANDOM_STRINGS = shares.some([1_000, 10_000], 1_000)
 
 
-def small(rounding: ir.Rounding) -> ir.Network:
+def small(rounding: Rounding) -> Network:
     """A MobileNet in small whose graph ends in a softmax: the device's in `tflite`."""
     network = networks.make_network(SHAPE, networks.mobile(), seed=4, name="a small one")
-    if rounding is ir.Rounding.TFLITE:
+    if rounding is Rounding.TFLITE:
         return networks.in_tflite(network)
     return replace(network, host_ops=("softmax",))
 
@@ -56,7 +58,7 @@ class App:
     """A built mlperf image and the folder that mbn-mlperf needs."""
 
     board: Board
-    network: ir.Network
+    network: Network
     folder: Path
 
     @contextmanager
@@ -65,8 +67,8 @@ class App:
             yield runner
 
 
-def build_app(network: ir.Network, board: Board, folder: Path) -> App:
-    generated = lowering.generate(network, board.core.kernels, ir.InputMode.STREAM, simplify=True)
+def build_app(network: Network, board: Board, folder: Path) -> App:
+    generated = lowering.generate(network, board.core.kernels, InputMode.STREAM, simplify=True)
     generated.files.write(folder / "c")
     build_image(folder / "c", board, "mlperf", folder)
     network_file.save(network, folder / "network.npz")
@@ -84,7 +86,7 @@ def place(request: pytest.FixtureRequest, board: Board, transport: str | None) -
 @pytest.fixture(scope="module")
 def app(place: Board, tmp_path_factory: pytest.TempPathFactory) -> App:
     folder = tmp_path_factory.mktemp(place.name)
-    return build_app(small(ir.Rounding.SINGLE), place, folder)
+    return build_app(small(Rounding.SINGLE), place, folder)
 
 
 # -- whole sessions ------------------------------------------------------------------------------
@@ -98,7 +100,7 @@ def test_greeting(app: App) -> None:
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_accuracy_session(place: Board, rounding: ir.Rounding, tmp_path: Path) -> None:
+def test_accuracy_session(place: Board, rounding: Rounding, tmp_path: Path) -> None:
     app = build_app(small(rounding), place, tmp_path)
     with app.runner() as runner:
         found = mlperf.accuracy(runner, app.folder, None)
@@ -112,7 +114,7 @@ def test_accuracy_session(place: Board, rounding: ir.Rounding, tmp_path: Path) -
 
 def test_pixels_go_through_the_networks_own_table(place: Board, tmp_path: Path) -> None:
     """With --mean and --std: what is sent are pixels, and the results are those of these pixels."""
-    plain = small(ir.Rounding.SINGLE)
+    plain = small(Rounding.SINGLE)
     network = replace(plain, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     app = build_app(network, place, tmp_path)
     pixels = np.random.default_rng(3).integers(0, 256, (4, *SHAPE), np.uint8)

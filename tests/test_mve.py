@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 import networks
 import shares
-from mbn.core import ir
+from mbn.core.constants import SingleConstants
+from mbn.core.network import Network, Op
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.passes.kernels import mve
 from networks import Spec, conv, depthwise, make_network
@@ -24,7 +26,7 @@ from test_kernels import compare
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 BOARDS = ("host", "qemu-m55")
-DENSE = Spec(ir.Op.DENSE, channels=3)
+DENSE = Spec(Op.DENSE, channels=3)
 
 
 def _wide(spec: Spec, **changes: object) -> Spec:
@@ -32,7 +34,7 @@ def _wide(spec: Spec, **changes: object) -> Spec:
     return replace(spec, clamp=(None, None), zero_point=3, scale=0.05, **changes)  # type: ignore[arg-type]
 
 
-def _shapes() -> dict[str, ir.Network]:
+def _shapes() -> dict[str, Network]:
     found = {}
     for width in range(1, 14):
         first = conv(5 + width % 7, 1)
@@ -70,21 +72,21 @@ ALWAYS += ["kernel 3", "kernel 4", "16 deep", "272 deep"]
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("name", shares.some(SHAPES, *ALWAYS))
 def test_every_bit(name: str, board: str) -> None:
-    compare(SHAPES[name], "mve", ir.InputMode.STREAM, find_board(board))
+    compare(SHAPES[name], "mve", InputMode.STREAM, find_board(board))
 
 
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("seed", range(FRESH) if FRESH else shares.some(range(8), 0, 2))
 def test_drawn_networks(seed: int, board: str) -> None:
     network = networks.draw(1000 + seed)
-    for mode in ir.InputMode:
+    for mode in InputMode:
         compare(network, "mve", mode, find_board(board))
 
 
 def test_tables_hold_every_weight_once() -> None:
-    def derived(weights: NDArray[np.int8]) -> ir.IntegerConstants:
+    def derived(weights: NDArray[np.int8]) -> SingleConstants:
         count = np.arange(1, len(weights) + 1, dtype=np.int32)
-        return ir.IntegerConstants(weights, count, 2 * count, count * 0, 0, -128, 127)
+        return SingleConstants(weights, count, 2 * count, count * 0, 0, -128, 127)
 
     taps = np.arange(1, 46, dtype=np.int8).reshape(5, 3, 3, 1)
     words = mve.depthwise_words(derived(taps))

@@ -22,7 +22,9 @@ from PIL import Image as Photograph
 
 from conftest import Compiled
 from mbn.cli import check as check_command
-from mbn.core import ir, network_file
+from mbn.core import network_file
+from mbn.core.network import Network
+from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
 from mbn.exact import Reference
 from mbn.harness.device import check, open_device
@@ -100,7 +102,7 @@ def photographs() -> Int8:
 
 
 @pytest.fixture(scope="module")
-def vww(photographs: Int8) -> tuple[ir.Network, Int8]:
+def vww(photographs: Int8) -> tuple[Network, Int8]:
     """The network, and the reference's logits of all photographs."""
     network = lower(MODEL, "vww_96_int8")
     reference = Reference(network)
@@ -108,9 +110,9 @@ def vww(photographs: Int8) -> tuple[ir.Network, Int8]:
     return network, np.concatenate(parts)
 
 
-def _exact(network: ir.Network, board: Board, images: Int8, expected: Int8, folder: Path) -> None:
+def _exact(network: Network, board: Board, images: Int8, expected: Int8, folder: Path) -> None:
     reference = Reference(network)
-    for mode in ir.InputMode:
+    for mode in InputMode:
         generated = lowering.generate(network, board.core.kernels, mode)
         generated.files.write(folder / mode / "c")
         image = build_image(folder / mode / "c", board, "check", folder / mode)
@@ -127,13 +129,13 @@ def _exact(network: ir.Network, board: Board, images: Int8, expected: Int8, fold
 
 
 def test_vww_is_exact_on_the_host(
-    vww: tuple[ir.Network, Int8], photographs: Int8, tmp_path: Path
+    vww: tuple[Network, Int8], photographs: Int8, tmp_path: Path
 ) -> None:
     _exact(vww[0], find_board("host"), photographs, vww[1], tmp_path)
 
 
 def test_vww_is_exact_on_the_board(
-    vww: tuple[ir.Network, Int8],
+    vww: tuple[Network, Int8],
     photographs: Int8,
     board: Board,
     transport: str | None,
@@ -148,7 +150,7 @@ def test_vww_is_exact_on_the_board(
     _exact(vww[0], board, photographs[:count], vww[1][:count], tmp_path)
 
 
-def test_vww_agrees_with_onnx_runtime(vww: tuple[ir.Network, Int8], photographs: Int8) -> None:
+def test_vww_agrees_with_onnx_runtime(vww: tuple[Network, Int8], photographs: Int8) -> None:
     """Top-1 on all photographs; the logits, which the softmax hides, through its int8 result."""
     network, logits = vww
     options = ort.SessionOptions()

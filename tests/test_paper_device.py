@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mbn.cli.run import console
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.jobs import suggest as planning
 from mbn_paper.cli import device as paper_device

@@ -18,21 +18,24 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import networks
-from mbn.core import ir
 from mbn.core.errors import PlanError
+from mbn.core.network import Tensor, out_size
+from mbn.core.options import InputMode
+from mbn.core.plan import Plan, Segment
+from mbn.core.schedule import BandOption, RowShape, StageNeeds
 from mbn.jobs.lower import fit, lowering
 from mbn.passes.plan import check_plan, make_plan, plan_bands, planner
 from mbn.passes.plan.replay import INPUT, Band, replay
 
-Chain = tuple[tuple[ir.StageNeeds, ...], tuple[ir.RowShape, ...]]
-MODES = tuple(ir.InputMode)
+Chain = tuple[tuple[StageNeeds, ...], tuple[RowShape, ...]]
+MODES = tuple(InputMode)
 PAPERS_ARENA_BYTES = 18_818  # of a hand-made plan of alpha 0.25 at 96x96, stream
 
 
 @st.composite
 def chains(draw: st.DrawFn) -> Chain:
     """Two to nine stages: windows 1 to 7, strides 1 to 3, padding, bands of one or two rows."""
-    shapes = [ir.RowShape(draw(st.integers(1, 40)), 4 * draw(st.integers(1, 40)), 0)]
+    shapes = [RowShape(draw(st.integers(1, 40)), 4 * draw(st.integers(1, 40)), 0)]
     needs = []
     for index in range(draw(st.integers(2, 9))):
         height = shapes[-1].height
@@ -40,18 +43,18 @@ def chains(draw: st.DrawFn) -> Chain:
         top, bottom = draw(st.integers(0, kernel - 1)), draw(st.integers(0, kernel - 1))
         if height + top + bottom < kernel:
             kernel, top, bottom = 1, 0, 0
-        out = ir.out_size(height, kernel, stride, top, bottom)
+        out = out_size(height, kernel, stride, top, bottom)
         band = 2 if out % 2 == 0 and draw(st.booleans()) else 1
         scratch = draw(st.sampled_from((0, 8, 100, 512)))
         before = draw(st.booleans())
-        needs.append(ir.StageNeeds(index, index + 1, kernel, stride, top, band, scratch, before))
-        shapes.append(ir.RowShape(out, 4 * draw(st.integers(1, 40)), 0))
+        needs.append(StageNeeds(index, index + 1, kernel, stride, top, band, scratch, before))
+        shapes.append(RowShape(out, 4 * draw(st.integers(1, 40)), 0))
     return tuple(needs), tuple(shapes)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(chains(), st.sampled_from(MODES))
-def test_every_chain_has_a_plan(chain: Chain, mode: ir.InputMode) -> None:
+def test_every_chain_has_a_plan(chain: Chain, mode: InputMode) -> None:
     needs, shapes = chain
     plan = make_plan(needs, shapes, mode)
     check_plan(plan, needs, shapes)
@@ -66,7 +69,7 @@ def test_every_chain_has_a_plan(chain: Chain, mode: ir.InputMode) -> None:
 def graphs(draw: st.DrawFn) -> Chain:
     """Chains whose stages may read any earlier map, or add two of one height."""
     needs, shapes = draw(chains())
-    made: list[ir.StageNeeds] = []
+    made: list[StageNeeds] = []
     heights = [shapes[0]]
     for index, stage in enumerate(needs):
         one = replace(stage, output=index + 1)
@@ -75,38 +78,38 @@ def graphs(draw: st.DrawFn) -> Chain:
         if draw(st.booleans()):
             second = draw(st.sampled_from(same))
             band = draw(st.sampled_from((1, 2) if heights[source].height % 2 == 0 else (1,)))
-            one = ir.StageNeeds(source, index + 1, 1, 1, 0, band, 0, False, second)
-            heights.append(ir.RowShape(heights[source].height, shapes[index + 1].row_bytes, 0))
+            one = StageNeeds(source, index + 1, 1, 1, 0, band, 0, False, second)
+            heights.append(RowShape(heights[source].height, shapes[index + 1].row_bytes, 0))
         else:
             height = heights[source].height
             kernel = min(one.kernel_rows, height)
             pad = min(one.pad_top, kernel - 1)
-            out = ir.out_size(height, kernel, one.stride_rows, pad, draw(st.integers(0, pad)))
+            out = out_size(height, kernel, one.stride_rows, pad, draw(st.integers(0, pad)))
             band = one.band_rows if out % one.band_rows == 0 else 1
             one = replace(one, input=source, kernel_rows=kernel, pad_top=pad, band_rows=band)
-            heights.append(ir.RowShape(out, shapes[index + 1].row_bytes, 0))
+            heights.append(RowShape(out, shapes[index + 1].row_bytes, 0))
         made.append(one)
     unread = set(range(len(made))) - {t for one in made for t in (one.input, one.second)}
     for tensor in sorted(unread):  # every map is read: by a last stage that needs one row of each
         height = heights[-1].height
         kernel = min(heights[tensor].height, 7)
-        first = ir.StageNeeds(tensor, len(heights), kernel, heights[tensor].height, 0, 1, 8, False)
+        first = StageNeeds(tensor, len(heights), kernel, heights[tensor].height, 0, 1, 8, False)
         made.append(first)
-        heights.append(ir.RowShape(1, 4, 0))
+        heights.append(RowShape(1, 4, 0))
         last = len(made) - 2
         source = made[last].output
-        made.append(ir.StageNeeds(source, len(heights), 1, max(1, height), 0, 1, 0, False))
-        heights.append(ir.RowShape(1, 4, 0))
+        made.append(StageNeeds(source, len(heights), 1, max(1, height), 0, 1, 0, False))
+        heights.append(RowShape(1, 4, 0))
         made.append(
-            ir.StageNeeds(len(heights) - 2, len(heights), 1, 1, 0, 1, 0, False, len(heights) - 1)
+            StageNeeds(len(heights) - 2, len(heights), 1, 1, 0, 1, 0, False, len(heights) - 1)
         )
-        heights.append(ir.RowShape(1, 4, 0))
+        heights.append(RowShape(1, 4, 0))
     return tuple(made), tuple(heights)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(graphs(), st.sampled_from(MODES))
-def test_every_graph_has_a_plan(graph: Chain, mode: ir.InputMode) -> None:
+def test_every_graph_has_a_plan(graph: Chain, mode: InputMode) -> None:
     needs, shapes = graph
     plan = make_plan(needs, shapes, mode)
     check_plan(plan, needs, shapes)
@@ -119,7 +122,7 @@ def test_every_graph_has_a_plan(graph: Chain, mode: ir.InputMode) -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(chains(), st.sampled_from(MODES))
-def test_every_row_is_made_once(chain: Chain, mode: ir.InputMode) -> None:
+def test_every_row_is_made_once(chain: Chain, mode: InputMode) -> None:
     needs, shapes = chain
     plan = make_plan(needs, shapes, mode)
     made: dict[int, list[int]] = {}
@@ -134,7 +137,7 @@ def test_every_row_is_made_once(chain: Chain, mode: ir.InputMode) -> None:
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(chains(), st.sampled_from(MODES), st.data())
 def test_a_ring_one_row_shorter_is_caught(
-    chain: Chain, mode: ir.InputMode, data: st.DataObject
+    chain: Chain, mode: InputMode, data: st.DataObject
 ) -> None:
     """Where the plan's rings hold no row more than its readers need."""
     needs, shapes = chain
@@ -154,27 +157,27 @@ def test_a_ring_one_row_shorter_is_caught(
 
 
 @lru_cache
-def _mobilenet(mode: ir.InputMode) -> tuple[ir.Plan, Chain]:
+def _mobilenet(mode: InputMode) -> tuple[Plan, Chain]:
     """A MobileNet in small, as the dsp set lays it out."""
     network = networks.make_network((32, 32, 3), networks.mobile(), seed=2)
     generated = lowering.generate(network, "dsp", mode)
     return generated.plan, (generated.needs, generated.shapes)
 
 
-def _with_place(plan: ir.Plan, index: int, **change: int) -> ir.Plan:
+def _with_place(plan: Plan, index: int, **change: int) -> Plan:
     places = list(plan.places)
     places[index] = replace(places[index], **change)
     return replace(plan, places=tuple(places))
 
 
-def _caught(plan: ir.Plan, chain: Chain) -> None:
+def _caught(plan: Plan, chain: Chain) -> None:
     with pytest.raises(PlanError, match="the memory plan is wrong"):
         check_plan(plan, *chain)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("rows", [-1, 1])
-def test_a_ring_moved_by_a_row_is_caught(mode: ir.InputMode, rows: int) -> None:
+def test_a_ring_moved_by_a_row_is_caught(mode: InputMode, rows: int) -> None:
     plan, chain = _mobilenet(mode)
     for index in range(plan.streamed_stages):
         place = plan.places[index]
@@ -183,7 +186,7 @@ def test_a_ring_moved_by_a_row_is_caught(mode: ir.InputMode, rows: int) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_map_that_leaves_the_arena_is_caught(mode: ir.InputMode) -> None:
+def test_a_map_that_leaves_the_arena_is_caught(mode: InputMode) -> None:
     plan, chain = _mobilenet(mode)
     for index, place in enumerate(plan.places):
         high = plan.arena_bytes - place.size_bytes + 8
@@ -195,7 +198,7 @@ def test_a_map_that_leaves_the_arena_is_caught(mode: ir.InputMode) -> None:
 
 def test_rings_moved_by_eight_bytes_are_caught() -> None:
     """Rings of one segment lie side by side: eight bytes further each lies over the next."""
-    plan, chain = _mobilenet(ir.InputMode.STREAM)
+    plan, chain = _mobilenet(InputMode.STREAM)
     rings = sorted(
         (plan.places[index].offset_bytes, index)
         for index in range(plan.segments[0].first, plan.segments[0].last + 1)
@@ -209,7 +212,7 @@ def test_rings_moved_by_eight_bytes_are_caught() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_scratch_over_a_row_is_caught(mode: ir.InputMode) -> None:
+def test_scratch_over_a_row_is_caught(mode: InputMode) -> None:
     plan, chain = _mobilenet(mode)
     needs = chain[0]
     tried = 0
@@ -235,16 +238,16 @@ def test_scratch_over_a_row_is_caught(mode: ir.InputMode) -> None:
     ],
 )
 def test_segments_out_of_order_are_caught(
-    change: Callable[[tuple[ir.Segment, ...]], tuple[ir.Segment, ...]],
+    change: Callable[[tuple[Segment, ...]], tuple[Segment, ...]],
 ) -> None:
-    chain = _mobilenet(ir.InputMode.WHOLE)[1]
-    plan = make_plan(*chain, ir.InputMode.WHOLE)
+    chain = _mobilenet(InputMode.WHOLE)[1]
+    plan = make_plan(*chain, InputMode.WHOLE)
     assert len(plan.segments) > 1
     _caught(replace(plan, segments=change(plan.segments)), chain)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_byte_is_enough(mode: ir.InputMode) -> None:
+def test_one_byte_is_enough(mode: InputMode) -> None:
     """Every number of a plan, damaged by one."""
     plan, chain = _mobilenet(mode)
     for by in (-1, 1):
@@ -263,7 +266,7 @@ def test_one_byte_is_enough(mode: ir.InputMode) -> None:
 
 
 def test_nothing_may_lie_in_two_memories() -> None:
-    plan, chain = _mobilenet(ir.InputMode.STREAM)
+    plan, chain = _mobilenet(InputMode.STREAM)
     for place in plan.places[:-1]:
         middle = place.offset_bytes + place.row_bytes // 2 // 8 * 8
         if middle % place.row_bytes and middle > place.offset_bytes:
@@ -272,15 +275,15 @@ def test_nothing_may_lie_in_two_memories() -> None:
 
 def test_the_smallest_plan_is_taken() -> None:
     """Streaming pays: the image of a stream is never whole."""
-    stream, chain = _mobilenet(ir.InputMode.STREAM)
-    whole, _ = _mobilenet(ir.InputMode.WHOLE)
+    stream, chain = _mobilenet(InputMode.STREAM)
+    whole, _ = _mobilenet(InputMode.WHOLE)
     assert stream.places[0].depth < chain[1][0].height == whole.places[0].depth
     assert stream.arena_bytes < whole.arena_bytes
 
 
 def test_arena_of_a_quarter_mobilenet() -> None:
     """Within 8 % of what a plan by hand takes; the estimate before lowering agrees with it."""
-    demand = fit.family_demand(0.25, 96, 2, "dsp", ir.InputMode.STREAM)
+    demand = fit.family_demand(0.25, 96, 2, "dsp", InputMode.STREAM)
     assert abs(demand.arena_bytes / PAPERS_ARENA_BYTES - 1) < 0.08
 
 
@@ -288,7 +291,7 @@ def test_arena_of_a_quarter_mobilenet() -> None:
 
 
 @st.composite
-def options(draw: st.DrawFn, chain: Chain) -> tuple[tuple[ir.BandOption, ...], ...]:
+def options(draw: st.DrawFn, chain: Chain) -> tuple[tuple[BandOption, ...], ...]:
     """One to three heights a stage: the taller, the more scratch and the fewer cycles."""
     found = []
     for index, stage in enumerate(chain[0]):
@@ -297,14 +300,14 @@ def options(draw: st.DrawFn, chain: Chain) -> tuple[tuple[ir.BandOption, ...], .
         rows = sorted(set(rows[: draw(st.integers(1, 3))]))
         unit = draw(st.sampled_from((8, 64, 400)))
         early = stage.reads_before_writing
-        found.append(tuple(ir.BandOption(r, unit * r, early, 1000 // r) for r in rows))
+        found.append(tuple(BandOption(r, unit * r, early, 1000 // r) for r in rows))
     return tuple(found)
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(chains(), st.sampled_from(MODES), st.data())
 def test_taller_bands_stay_within_the_budget(
-    chain: Chain, mode: ir.InputMode, data: st.DataObject
+    chain: Chain, mode: InputMode, data: st.DataObject
 ) -> None:
     needs, shapes = chain
     heights = data.draw(options(chain))
@@ -315,7 +318,7 @@ def test_taller_bands_stay_within_the_budget(
     check_plan(fast, chosen, shapes)
     assert fast.arena_bytes <= budget
 
-    def cycles(stages: tuple[ir.StageNeeds, ...]) -> int:
+    def cycles(stages: tuple[StageNeeds, ...]) -> int:
         pairs = zip(stages, heights, strict=True)
         return sum(
             option.cycles
@@ -331,11 +334,11 @@ def test_taller_bands_stay_within_the_budget(
 
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(chains(), st.sampled_from(MODES))
-def test_a_budget_holds_in_two_memories(chain: Chain, mode: ir.InputMode) -> None:
+def test_a_budget_holds_in_two_memories(chain: Chain, mode: InputMode) -> None:
     """What may lie in neither both costs room: the least of two memories is above that of one."""
     needs, shapes = chain
     options = [
-        (ir.BandOption(need.band_rows, need.scratch_bytes, need.reads_before_writing, 1),)
+        (BandOption(need.band_rows, need.scratch_bytes, need.reads_before_writing, 1),)
         for need in needs
     ]
     one = make_plan(needs, shapes, mode).arena_bytes
@@ -353,14 +356,14 @@ def test_a_tensor_is_found_without_looking_at_all() -> None:
     network = networks.make_network((32, 32, 3), networks.mobile(), seed=2)
     looked = 0
 
-    class Counted(tuple[ir.Tensor, ...]):
-        def __iter__(self) -> Iterator[ir.Tensor]:
+    class Counted(tuple[Tensor, ...]):
+        def __iter__(self) -> Iterator[Tensor]:
             nonlocal looked
             for tensor in super().__iter__():
                 looked += 1
                 yield tensor
 
-        def __reversed__(self) -> Iterator[ir.Tensor]:
+        def __reversed__(self) -> Iterator[Tensor]:
             return iter(list(self)[::-1])
 
     counted = replace(network, tensors=Counted(network.tensors))
@@ -385,9 +388,9 @@ def test_planning_grows_with_the_stages_not_with_their_square(
     bands = []
     for count in (300, 600):
         counted = 0
-        stages = [ir.StageNeeds(i, i + 1, 1, 1, 0, 1, 0, False) for i in range(count)]
-        shapes = [ir.RowShape(4, 16, 0)] * (count + 1)
-        plan = planner.make_plan(stages, shapes, ir.InputMode.STREAM)
+        stages = [StageNeeds(i, i + 1, 1, 1, 0, 1, 0, False) for i in range(count)]
+        shapes = [RowShape(4, 16, 0)] * (count + 1)
+        plan = planner.make_plan(stages, shapes, InputMode.STREAM)
         check_plan(plan, stages, shapes)
         bands.append(counted)
     assert bands[1] < 2.2 * bands[0]

@@ -14,9 +14,10 @@ import pytest
 
 from conftest import Compiled
 from mbn.cli import compile as compile_command
-from mbn.core import ir
 from mbn.core.family import shape
-from mbn.core.ir import InputMode, StageKind
+from mbn.core.network import StageKind
+from mbn.core.options import InputMode
+from mbn.core.schedule import BandOption
 from mbn.core.target import CORES, Board, Memory, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs import suggest as planning
@@ -69,7 +70,7 @@ def test_floor_and_unknown_kinds() -> None:
             "held_out": {"mean_percent": 1.0, "largest_percent": 2.0},
         }
     }
-    heights = [ir.BandOption(1, 0, False, 0)] * len(network.stages)
+    heights = [BandOption(1, 0, False, 0)] * len(network.stages)
     guess = predict(core, network, heights, fitted)
     assert guess is not None
     calls = sum(network.stage_output(stage).height for stage in network.stages)

@@ -19,8 +19,10 @@ import networks
 import qdq
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.errors import PlanError, UnsupportedError
+from mbn.core.network import Network, StageKind
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.exact import Reference
 from mbn.image.export.library import exported
@@ -77,11 +79,11 @@ def four_headed(*, last: str = "none") -> qdq.Graph:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> ir.Network:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     return lower(four_headed().save(tmp_path_factory.mktemp("results") / "g.onnx"), "g")
 
 
-def test_results_in_the_graphs_order(network: ir.Network, tmp_path: Path) -> None:
+def test_results_in_the_graphs_order(network: Network, tmp_path: Path) -> None:
     assert [out.name for out in network.outputs] == [
         "far:out",
         "vector:out",
@@ -92,7 +94,7 @@ def test_results_in_the_graphs_order(network: ir.Network, tmp_path: Path) -> Non
     assert network.output.name == "far:out"
     # both fused, though other layers stand between the second depthwise and its reader
     kinds = {stage.name: stage.kind for stage in network.stages}
-    assert kinds["far"] == kinds["trunk"] == ir.StageKind.BLOCK
+    assert kinds["far"] == kinds["trunk"] == StageKind.BLOCK
     image = networks.images(network, 2)
     result = Reference(network).run(image)
     assert result.shape == (len(image), sum(int(np.prod(shape)) for shape in SHAPES))
@@ -110,17 +112,17 @@ def test_layers_agree_with_onnx_runtime(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "mode", "budget"),
     [
-        ("host", ir.InputMode.STREAM, None),
-        ("host", ir.InputMode.WHOLE, 0),
-        ("qemu", ir.InputMode.WHOLE, 0),
+        ("host", InputMode.STREAM, None),
+        ("host", InputMode.WHOLE, 0),
+        ("qemu", InputMode.WHOLE, 0),
     ],
 )
-def test_every_bit(network: ir.Network, place: str, mode: ir.InputMode, budget: int | None) -> None:
+def test_every_bit(network: Network, place: str, mode: InputMode, budget: int | None) -> None:
     kernels = "scalar" if place == "host" else "dsp"
     compare(network, kernels, mode, find_board(place), simplify=True, ram_budget=budget)
 
 
-def test_constant_channels_of_results_stay(network: ir.Network) -> None:
+def test_constant_channels_of_results_stay(network: Network) -> None:
     layers = list(network.layers)
     at = next(index for index, layer in enumerate(layers) if layer.name == "near")
     weights = layers[at].weights
@@ -130,11 +132,11 @@ def test_constant_channels_of_results_stay(network: ir.Network) -> None:
     changed = replace(network, layers=tuple(layers))
     computed, _ = lowering.computed_of(changed, simplify=True)
     assert [out.shape for out in computed.outputs] == SHAPES
-    compare(changed, "scalar", ir.InputMode.STREAM, find_board("host"), simplify=True)
+    compare(changed, "scalar", InputMode.STREAM, find_board("host"), simplify=True)
 
 
-def test_plan_that_overwrites_a_result_is_refused(network: ir.Network) -> None:
-    made = lowering.generate(network, "scalar", ir.InputMode.STREAM)
+def test_plan_that_overwrites_a_result_is_refused(network: Network) -> None:
+    made = lowering.generate(network, "scalar", InputMode.STREAM)
     results = [need.output for need in made.needs if need.is_result]
     assert len(results) == 4
     check_plan(made.plan, made.needs, made.shapes)

@@ -14,17 +14,18 @@ from pathlib import Path
 import pytest
 
 import networks
-from mbn.core import ir
+from mbn.core.network import Network, Op
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from networks import Spec, conv, depthwise
 from test_kernels import compare
 
 KERNELS = Path(__file__).parents[1] / "runtime" / "kernels"
-DENSE = Spec(ir.Op.DENSE, channels=3, zero_point=4)
-SATURATING = Spec(ir.Op.CONV, channels=9, zero_point=7)  # no clamp but int8's
+DENSE = Spec(Op.DENSE, channels=3, zero_point=4)
+SATURATING = Spec(Op.CONV, channels=9, zero_point=7)  # no clamp but int8's
 
 
-def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
+def chain(height: int, width: int, padding: str, channels: int) -> Network:
     """Blocks of both strides down to a few pixels, and a dense layer that reads a map."""
     specs = [conv(channels, 3, 2, padding), depthwise(), conv(2 * channels)]
     specs += [depthwise(2, padding), conv(2 * channels + 1), depthwise(1, padding), SATURATING]
@@ -32,19 +33,19 @@ def chain(height: int, width: int, padding: str, channels: int) -> ir.Network:
     return networks.make_network((height, width, 3), specs, seed=height * width)
 
 
-def apart(height: int, width: int, channels: int) -> ir.Network:
+def apart(height: int, width: int, channels: int) -> Network:
     """Layers that stand alone: depthwise and 1x1 on the image itself, 1x1 of stride 2, 5x5 and
     multiplied depthwise, a window wider than its map."""
-    doubled = Spec(ir.Op.DEPTHWISE, (3, 3), (1, 1), "same", 2, zero_point=-5)
+    doubled = Spec(Op.DEPTHWISE, (3, 3), (1, 1), "same", 2, zero_point=-5)
     specs = [depthwise(), conv(channels), doubled, conv(7, 1, 2, "valid")]
     specs += [depthwise(1, kernel=5), conv(6), SATURATING, conv(4, 5, 3), depthwise(3), DENSE]
     return networks.make_network((height, width, 5), specs, seed=height + width, fused=False)
 
 
-def mixed(width: int) -> ir.Network:
+def mixed(width: int) -> Network:
     """Multipliers above a half (Z after the shift), dead channels, extreme weights."""
-    loud = Spec(ir.Op.CONV, channels=10, weights="low", factors="mixed", zero_point=3)
-    deep = Spec(ir.Op.DEPTHWISE, (3, 3), (1, 1), "same", 1, weights="high", factors="shift")
+    loud = Spec(Op.CONV, channels=10, weights="low", factors="mixed", zero_point=3)
+    deep = Spec(Op.DEPTHWISE, (3, 3), (1, 1), "same", 1, weights="high", factors="shift")
     specs = [conv(3, 3, 1), loud, deep, conv(5), depthwise(2), loud, DENSE]
     return networks.make_network((6, width, 2), specs, seed=width)
 
@@ -70,7 +71,7 @@ def test_shapes(name: str, place: str, rounding: str) -> None:
     network = NETWORKS[name]()
     if rounding == "tflite":
         network = networks.in_tflite(network)
-    mode = tuple(ir.InputMode)[list(NETWORKS).index(name) % 2]
+    mode = tuple(InputMode)[list(NETWORKS).index(name) % 2]
     compare(network, "scalar", mode, find_board(place))
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import networks
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir
+from mbn import arithmetic
+from mbn.core.constants import SingleConstants
+from mbn.core.network import UNREAD, Layer, Network
 from mbn.exact import Reference
 from mbn.exact.integer import Addition, Arithmetic
 from mbn.jobs import check as checking
@@ -22,10 +23,10 @@ from mbn.passes.simplify import remove_constants
 from mbn.passes.simplify.intervals import ranges_of
 
 SEEDS = range(2000, 2120)
-Draw = Callable[[int], ir.Network]
+Draw = Callable[[int], Network]
 
 
-def _as_derived(constants: ir.IntegerConstants) -> Arithmetic:
+def _as_derived(constants: SingleConstants) -> Arithmetic:
     return Arithmetic(
         constants.weights.astype(np.int64),
         constants.bias.astype(np.int64),
@@ -37,9 +38,9 @@ def _as_derived(constants: ir.IntegerConstants) -> Arithmetic:
     )
 
 
-def _derived(layer: ir.Layer) -> Arithmetic | Addition:
+def _derived(layer: Layer) -> Arithmetic | Addition:
     if layer.addition is None:
-        assert layer.constants is not None
+        assert isinstance(layer.constants, SingleConstants)
         return _as_derived(layer.constants)
     found = layer.addition
     return Addition(
@@ -52,7 +53,7 @@ def _derived(layer: ir.Layer) -> Arithmetic | Addition:
     )
 
 
-def _running(network: ir.Network) -> Reference:
+def _running(network: Network) -> Reference:
     """The reference's loops with the constants that the layers carry."""
     made = Reference(network)
     made.arithmetic = [_derived(layer) for layer in network.layers]
@@ -75,7 +76,7 @@ def test_what_remains_is_the_same(seed: int, draw: Draw) -> None:
         )
         for full, computed, channels, stage in maps:
             np.testing.assert_array_equal(full[..., channels.kept], computed, str(stage))
-            constant = np.flatnonzero(channels.values != ir.UNREAD)
+            constant = np.flatnonzero(channels.values != UNREAD)
             wanted = np.broadcast_to(channels.values[constant], (*full.shape[:2], len(constant)))
             np.testing.assert_array_equal(full[..., constant], wanted, str(stage))
 

@@ -25,10 +25,12 @@ import networks
 import qdq
 import shares
 import tflite_files
-from mbn.arithmetic import single as arithmetic
+from mbn import arithmetic
 from mbn.cli import compile as compile_command
-from mbn.core import ir
+from mbn.core.constants import TfliteConstants
 from mbn.core.errors import OverflowRisk, UnsupportedError
+from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.options import InputMode, Rounding
 from mbn.core.target import Board, find_board
 from mbn.exact import Reference
 from mbn.harness.device import check, open_device
@@ -49,7 +51,7 @@ PHOTOGRAPHIC = RANDOM = 100
 BOARDS = ("host", "board", "qemu-m55")
 
 
-def agree(network: ir.Network, images: Int8) -> None:
+def agree(network: Network, images: Int8) -> None:
     """Every layer of every image: the reference's bits are TensorFlow Lite's."""
     content, outputs = tflite_files.write(network)
     mine = list(Reference(network).layers(images))
@@ -61,7 +63,7 @@ def agree(network: ir.Network, images: Int8) -> None:
 
 
 @pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
-def test_drawn_networks_against_tensorflow_lite(draw: Callable[[int], ir.Network]) -> None:
+def test_drawn_networks_against_tensorflow_lite(draw: Callable[[int], Network]) -> None:
     @fuzzed(FRESH or 40)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
@@ -73,13 +75,11 @@ def test_drawn_networks_against_tensorflow_lite(draw: Callable[[int], ir.Network
     every_bit()
 
 
-def softmax_alone(channels: int, scale: float) -> ir.Network:
-    logits = ir.Tensor("image", 1, 1, channels, float(np.float32(scale)), 7)
-    out = ir.Tensor("out", 1, 1, channels, 1 / 256, -128)
-    bare = ir.Layer(
-        "softmax", ir.Op.SOFTMAX, "image", "out", (1, 1), (1, 1), (0, 0, 0, 0), (None, None)
-    )
-    network = ir.Network("s", (logits, out), (bare,), (), rounding=ir.Rounding.TFLITE)
+def softmax_alone(channels: int, scale: float) -> Network:
+    logits = Tensor("image", 1, 1, channels, float(np.float32(scale)), 7)
+    out = Tensor("out", 1, 1, channels, 1 / 256, -128)
+    bare = Layer("softmax", Op.SOFTMAX, "image", "out", (1, 1), (1, 1), (0, 0, 0, 0), (None, None))
+    network = Network("s", (logits, out), (bare,), (), rounding=Rounding.TFLITE)
     return group_stages(network)
 
 
@@ -96,7 +96,7 @@ def test_softmax_against_tensorflow_lite(channels: int, scale: float) -> None:
 
 @pytest.mark.parametrize(("channels", "scale"), [(3, 0.17), (2000, 1e-3), (4095, 0.05)])
 def test_softmax_in_c(channels: int, scale: float) -> None:
-    compare(softmax_alone(channels, scale), "scalar", ir.InputMode.WHOLE, find_board("host"))
+    compare(softmax_alone(channels, scale), "scalar", InputMode.WHOLE, find_board("host"))
 
 
 # -- what the compiler derives -------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_constants_are_proved_in_this_rounding_too() -> None:
     network = replace(network, layers=layers)
     derived = arithmetic.derive_all(network)
     constants = derived.layers[0].constants
-    assert constants is not None and constants.shift == ir.TFLITE
+    assert isinstance(constants, TfliteConstants) and constants.short
     assert not constants.weights[1].any() and constants.weights[0].any()
     simplified = remove_constants(derived)
     assert 1 not in simplified.channels[0].kept
@@ -122,16 +122,17 @@ def test_constants_are_proved_in_this_rounding_too() -> None:
 def test_multipliers_of_half_or_more_take_the_general_form() -> None:
     specs = [replace(networks.conv(9, 3), factors="shift"), networks.conv(3)]
     network = networks.in_tflite(networks.make_network((4, 5, 3), specs, seed=2))
-    shifts = [layer.constants.shift for layer in arithmetic.derive_all(network).layers]  # type: ignore[union-attr]
-    assert shifts == [ir.TFLITE_ANY, ir.TFLITE]
+    forms = [layer.constants for layer in arithmetic.derive_all(network).layers]
+    assert all(isinstance(form, TfliteConstants) for form in forms)
+    assert [form.short for form in forms] == [False, True]
     agree(network, networks.images(network))
 
 
 def test_refusals_name_the_node() -> None:
     network = networks.in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
-    pool = next(i for i, layer in enumerate(network.layers) if layer.op is ir.Op.POOL)
+    pool = next(i for i, layer in enumerate(network.layers) if layer.op is Op.POOL)
 
-    def with_tensor(name: str, **changes: Any) -> ir.Network:
+    def with_tensor(name: str, **changes: Any) -> Network:
         tensors = tuple(
             replace(tensor, **changes) if tensor.name == name else tensor
             for tensor in network.tensors
@@ -166,10 +167,10 @@ def test_the_command_and_its_report(board: Board, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def vww() -> ir.Network:
+def vww() -> Network:
     """The network, a stage for each layer."""
     need(MODEL, GOLDEN, TFLITE)
-    return lower(MODEL, "vww_96_int8", fused=False, rounding=ir.Rounding.TFLITE)
+    return lower(MODEL, "vww_96_int8", fused=False, rounding=Rounding.TFLITE)
 
 
 def golden_cases() -> list[tuple[Int8, list[int]]]:
@@ -187,7 +188,7 @@ def golden_cases() -> list[tuple[Int8, list[int]]]:
     return found
 
 
-def test_every_layers_golden_checksum_by_the_reference(vww: ir.Network) -> None:
+def test_every_layers_golden_checksum_by_the_reference(vww: Network) -> None:
     for image, wanted in golden_cases():
         maps = [found[0] for _, found in Reference(vww).layers(image[None])]
         assert [zlib.crc32(np.ascontiguousarray(one).tobytes()) for one in maps] == wanted
@@ -201,10 +202,10 @@ def _place(name: str, board: Board, transport: str | None) -> Board:
 
 @pytest.mark.parametrize("where", BOARDS)
 def test_every_layers_golden_checksum_on_the_device(
-    vww: ir.Network, where: str, board: Board, transport: str | None, tmp_path: Path
+    vww: Network, where: str, board: Board, transport: str | None, tmp_path: Path
 ) -> None:
     place = _place(where, board, transport)
-    generated = lowering.generate(vww, place.core.kernels, ir.InputMode.STREAM)
+    generated = lowering.generate(vww, place.core.kernels, InputMode.STREAM)
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)
     with open_device(place, image, log_path=tmp_path / "serial.log") as device:
@@ -214,7 +215,7 @@ def test_every_layers_golden_checksum_on_the_device(
 
 
 @pytest.fixture(scope="module")
-def hundreds(vww: ir.Network) -> tuple[Int8, Int8]:
+def hundreds(vww: Network) -> tuple[Int8, Int8]:
     """Photographs and random images, alternating; what LiteRT makes of them."""
     drawn = np.random.default_rng(1).integers(-128, 128, (RANDOM, 96, 96, 3)).astype(np.int8)
     images = np.stack([load_photographs(PHOTOGRAPHIC), drawn], axis=1).reshape(-1, 96, 96, 3)
@@ -229,7 +230,7 @@ def hundreds(vww: ir.Network) -> tuple[Int8, Int8]:
     return images, np.stack(outputs)
 
 
-def test_two_hundred_images_by_the_reference(vww: ir.Network, hundreds: tuple[Int8, Int8]) -> None:
+def test_two_hundred_images_by_the_reference(vww: Network, hundreds: tuple[Int8, Int8]) -> None:
     images, wanted = hundreds
     assert len(images) == PHOTOGRAPHIC + RANDOM
     assert np.array_equal(Reference(vww).run(images), wanted)
@@ -242,9 +243,9 @@ def test_images_on_the_device(
     """As it is compiled by default: fused, constant channels removed."""
     place = _place(where, board, transport)
     images, wanted = (part[:EMULATED_COUNT] for part in hundreds)
-    network = lower(MODEL, "vww_96_int8", rounding=ir.Rounding.TFLITE)
+    network = lower(MODEL, "vww_96_int8", rounding=Rounding.TFLITE)
     kernels = place.core.kernels
-    generated = lowering.generate(network, kernels, ir.InputMode.STREAM, simplify=True)
+    generated = lowering.generate(network, kernels, InputMode.STREAM, simplify=True)
     assert generated.computed.macs < 0.55 * network.macs
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)

@@ -17,8 +17,9 @@ from rich.console import Console
 import networks
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
-from mbn.core import ir
 from mbn.core.errors import BoardError
+from mbn.core.options import InputMode
+from mbn.core.schedule import BandOption, Sharing, Variant
 from mbn.core.target import find_board
 from mbn.harness.device.session import Device
 from mbn.jobs import tune as tuner
@@ -31,8 +32,8 @@ from mbn.passes.tuning import Point, Records, options, signature
 from networks import conv, depthwise
 from test_kernels import compare
 
-PLAIN, WIDE = ir.Variant(), ir.Variant(wide=True)
-SHARED = ir.Variant(shared=ir.Sharing.ALL)
+PLAIN, WIDE = Variant(), Variant(wide=True)
+SHARED = Variant(shared=Sharing.ALL)
 KEY = ("cortex-m4f", VERSIONS["dsp"], "block of some shape")
 
 
@@ -99,8 +100,8 @@ def test_emulated_and_measured_cycles_are_not_mixed() -> None:
     assert list(known.points[KEY].values()) == [Point(1, PLAIN, 3000, 100, 50)]
 
 
-def option(rows: int, variant: ir.Variant, cycles: int = 7) -> ir.BandOption:
-    return ir.BandOption(rows, 10 * rows, False, cycles, variant)
+def option(rows: int, variant: Variant, cycles: int = 7) -> BandOption:
+    return BandOption(rows, 10 * rows, False, cycles, variant)
 
 
 def test_choices_follow_cycles_and_bytes() -> None:
@@ -144,7 +145,7 @@ def test_every_candidate_gives_the_same_bits(name: str) -> None:
     assert runs > 2
     for run in range(runs):
         forced = [of_stage[run % len(of_stage)] for of_stage in every]
-        compare(network, kernels, ir.InputMode.STREAM, board, forced=forced)
+        compare(network, kernels, InputMode.STREAM, board, forced=forced)
 
 
 def prepared(name: str, *arguments: str) -> tuner.Tuning:

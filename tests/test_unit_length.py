@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qdq
-from mbn.core import ir
 from mbn.core.errors import UnsupportedError
+from mbn.core.network import Op
+from mbn.core.options import InputMode, Rounding
 from mbn.core.target import find_board
 from mbn.exact.integer import normalise
 from mbn.jobs.lower import lowering
@@ -129,7 +130,7 @@ def embedding(form: str, *, quantised: bool = True, scale: float = 1 / 128) -> q
 @pytest.mark.parametrize("form", ["torch", "bare", "max", "lp"])
 def test_exporters_forms(form: str, tmp_path: Path) -> None:
     network = agree(embedding(form), tmp_path)
-    assert network.layers[-1].op is ir.Op.NORMALISE
+    assert network.layers[-1].op is Op.NORMALISE
     assert network.layers[-1].name == "unit"
     assert network.host_ops == ()
     left = lower(embedding(form, quantised=False).save(tmp_path / "float.onnx"), "g")
@@ -139,12 +140,12 @@ def test_exporters_forms(form: str, tmp_path: Path) -> None:
 
 def test_on_devices(tmp_path: Path) -> None:
     network = lower(embedding("torch").save(tmp_path / "g.onnx"), "g")
-    compare(network, "scalar", ir.InputMode.STREAM, find_board("host"), simplify=True)
-    compare(network, "dsp", ir.InputMode.WHOLE, find_board("qemu"))
-    compare(network, "scalar", ir.InputMode.STREAM, find_board("qemu-m0"))
+    compare(network, "scalar", InputMode.STREAM, find_board("host"), simplify=True)
+    compare(network, "dsp", InputMode.WHOLE, find_board("qemu"))
+    compare(network, "scalar", InputMode.STREAM, find_board("qemu-m0"))
     assert (
         "normalise.h"
-        in lowering.generate(network, "mve", ir.InputMode.STREAM).files.files["network.c"]
+        in lowering.generate(network, "mve", InputMode.STREAM).files.files["network.c"]
     )
 
 
@@ -152,7 +153,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="scale 1/128 and zero point 0"):
         lower(embedding("lp", scale=1 / 100).save(tmp_path / "g.onnx"), "g")
     with pytest.raises(UnsupportedError, match="leave it float"):
-        lower(embedding("lp").save(tmp_path / "g.onnx"), "g", rounding=ir.Rounding.TFLITE)
+        lower(embedding("lp").save(tmp_path / "g.onnx"), "g", rounding=Rounding.TFLITE)
     graph = embedding("bare")
     graph.then("ReduceL2", axes=[1], keepdims=1)
     graph.node("Div", graph.quantised[0], graph.value, name="odd")

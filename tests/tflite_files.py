@@ -1,6 +1,6 @@
 """Writes integer networks as .tflite files, and runs such files by LiteRT's reference kernels.
 
-What enters: an `ir.Network` in rounding `tflite`; images. What leaves: a flatbuffer; every layer's
+What enters: an `Network` in rounding `tflite`; images. What leaves: a flatbuffer; every layer's
 int8 map as TensorFlow Lite makes it. Always holds: the schema and the kernels are LiteRT's own
 (`ai-edge-litert`), so that nothing of the project takes part; padding that TensorFlow Lite has no
 name for is a PAD operator before a VALID one.
@@ -17,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.network import Layer, Network, Op, Tensor
 
 Int8 = NDArray[np.int8]
 ACTIVATIONS = {
@@ -85,7 +85,7 @@ class _File:
         return bytes(builder.Output())
 
 
-def write(network: ir.Network) -> tuple[bytes, list[int]]:
+def write(network: Network) -> tuple[bytes, list[int]]:
     """The file, and the number of each layer's output tensor in it."""
     file = _File()
     first = network.input
@@ -100,11 +100,11 @@ def write(network: ir.Network) -> tuple[bytes, list[int]]:
     return file.bytes(source, outputs[-1]), outputs
 
 
-def _activation(file: _File, out: ir.Tensor) -> int:
+def _activation(file: _File, out: Tensor) -> int:
     return file.tensor((1, *out.shape), scales=out.scale, zero_point=out.zero_point)
 
 
-def _add(file: _File, network: ir.Network, layer: ir.Layer, made: dict[str, int]) -> int:
+def _add(file: _File, network: Network, layer: Layer, made: dict[str, int]) -> int:
     result = _activation(file, network.tensor(layer.output))
     options = schema.AddOptionsT()
     options.fusedActivationFunction = ACTIVATIONS[layer.clamp]
@@ -114,21 +114,21 @@ def _add(file: _File, network: ir.Network, layer: ir.Layer, made: dict[str, int]
     return result
 
 
-def _layer(file: _File, network: ir.Network, layer: ir.Layer, at: int) -> int:
+def _layer(file: _File, network: Network, layer: Layer, at: int) -> int:
     source, out = network.tensor(layer.input), network.tensor(layer.output)
-    if layer.op is ir.Op.SOFTMAX:
+    if layer.op is Op.SOFTMAX:
         result = _activation(file, out)
         options = schema.SoftmaxOptionsT()
         options.beta = 1.0
         kind = schema.BuiltinOptions.SoftmaxOptions
         file.operator(OPERATORS.SOFTMAX, [at], result, options, kind)
         return result
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         return _dense(file, layer, source, out, at)
     if any(layer.pads):
         at = _pad(file, layer, source, at)
     result = _activation(file, out)
-    if layer.op is ir.Op.POOL:
+    if layer.op is Op.POOL:
         options = schema.Pool2DOptionsT()
         options.filterHeight, options.filterWidth = layer.kernel
         code, kind = OPERATORS.AVERAGE_POOL_2D, schema.BuiltinOptions.Pool2DOptions
@@ -143,10 +143,10 @@ def _layer(file: _File, network: ir.Network, layer: ir.Layer, at: int) -> int:
 
 
 def _convolution(
-    file: _File, layer: ir.Layer, source: ir.Tensor, at: int
+    file: _File, layer: Layer, source: Tensor, at: int
 ) -> tuple[int, Any, int, list[int]]:
     assert layer.weights is not None
-    depthwise = layer.op is ir.Op.DEPTHWISE
+    depthwise = layer.op is Op.DEPTHWISE
     weights = layer.weights.transpose(3, 1, 2, 0) if depthwise else layer.weights
     inputs = [at, *_constants(file, layer, source, weights, 3 if depthwise else 0)]
     if not depthwise:
@@ -165,9 +165,7 @@ def _convolution(
     )
 
 
-def _constants(
-    file: _File, layer: ir.Layer, source: ir.Tensor, weights: Int8, axis: int
-) -> list[int]:
+def _constants(file: _File, layer: Layer, source: Tensor, weights: Int8, axis: int) -> list[int]:
     assert layer.weight_scales is not None and layer.bias is not None
     scales = layer.weight_scales
     return [
@@ -178,7 +176,7 @@ def _constants(
     ]
 
 
-def _dense(file: _File, layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, at: int) -> int:
+def _dense(file: _File, layer: Layer, source: Tensor, out: Tensor, at: int) -> int:
     assert layer.weights is not None
     weights = layer.weights.reshape(len(layer.weights), -1)
     result = _activation(file, out)
@@ -199,7 +197,7 @@ def _dense(file: _File, layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, at: 
     return result
 
 
-def _pad(file: _File, layer: ir.Layer, source: ir.Tensor, at: int) -> int:
+def _pad(file: _File, layer: Layer, source: Tensor, at: int) -> int:
     top, left, bottom, right = layer.pads
     amounts = np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
     shape = (1, source.height + top + bottom, source.width + left + right, source.channels)
@@ -220,7 +218,7 @@ def run(content: bytes, outputs: list[int], images: Int8) -> Iterator[list[Int8]
         yield [interpreter.get_tensor(index)[0] for index in outputs]
 
 
-def is_prepared(network: ir.Network) -> bool:
+def is_prepared(network: Network) -> bool:
     """Whether LiteRT prepares it: it aborts the process where what it multiplies an addition's sum
     with (2 max(s_a, s_b) / (2^20 s_out)) is not below one."""
     return all(

@@ -1,0 +1,21 @@
+"""The integers that kernels need, derived by the compiler; the exact reference derives its own."""
+
+from mbn.arithmetic.derive import (
+    added,
+    derive_addition_in,
+    derive_all,
+    derive_in,
+    pixel_codes,
+    resettled,
+    stored,
+)
+
+__all__ = [
+    "added",
+    "derive_addition_in",
+    "derive_all",
+    "derive_in",
+    "pixel_codes",
+    "resettled",
+    "stored",
+]

@@ -1,69 +1,36 @@
-"""The integers that a layer's kernel needs, derived by the compiler.
+"""The integers of rounding `single`, derived from a layer's weights and scales.
 
-What enters: a layer with its input and output tensors, and a rounding. What leaves: folded int32
-biases, doubled multipliers, offsets, the shift and the clamp: of rounding `single` here, of
-`tflite` in arithmetic_tflite.py. Always holds: the accumulator is proved to stay within int32 for
-every image, from the weights; a channel where it might not is refused by name. The reference
-derives the same values by itself, on purpose.
+What enters: a layer with its input and output tensors. What leaves: folded int32 biases, doubled
+multipliers, offsets, the shift and the clamp. Always holds: the accumulator is proved to stay
+within int32 for every image, from the weights; a channel where it might not is refused by name.
+The exact reference derives the same values by itself, on purpose.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import tflite as arithmetic_tflite
-from mbn.core import ir
+from mbn.core.constants import (
+    AdditionConstants,
+    IntegerConstants,
+    NormaliseConstants,
+    SingleConstants,
+)
 from mbn.core.errors import OverflowRisk
+from mbn.core.network import Layer, Op, Tensor
 
 DEAD_BITS = 20  # below 2**-20 a channel's weights are re-expressed at that factor
 MULTIPLIER_BITS = 30
 INT32_MAX = 2**31 - 1
 
 
-def derive_all(network: ir.Network) -> ir.Network:
-    """The network with `constants` in every layer; OverflowRisk as `derive`."""
-    return replace(network, layers=tuple(_derived(network, layer) for layer in network.layers))
-
-
-def _derived(network: ir.Network, layer: ir.Layer) -> ir.Layer:
-    if layer.second is not None:
-        return replace(layer, addition=derive_addition_in(network, layer))
-    return replace(layer, constants=derive_in(network, layer))
-
-
-def derive_addition_in(
-    network: ir.Network, layer: ir.Layer
-) -> ir.AdditionConstants | ir.TfliteAddition:
-    """An addition's integers in its network's rounding."""
-    first, second = (network.tensor(name) for name in layer.inputs)
-    out = network.tensor(layer.output)
-    if network.rounding is ir.Rounding.TFLITE:
-        return arithmetic_tflite.derive_addition(layer, (first, second), out)
-    return derive_addition(layer, (first, second), out)
-
-
-def derive_in(network: ir.Network, layer: ir.Layer) -> ir.IntegerConstants:
-    """A layer's integers in its network's rounding."""
-    source, out = network.tensor(layer.input), network.tensor(layer.output)
-    if network.rounding is ir.Rounding.TFLITE:
-        return arithmetic_tflite.derive(layer, source, out)
-    return derive(layer, source, out)
-
-
-def resettled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
-    """The constants after some of a layer's channels were removed: a shorter form may serve."""
-    return constants if constants.exponent is None else arithmetic_tflite.settled(constants)
-
-
-def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
     """Integers in rounding `single`; OverflowRisk if an accumulator could leave int32."""
-    if layer.op is ir.Op.NORMALISE:
-        none, one = np.zeros((0, 0, 0, 0), np.int8), np.zeros(1, np.int32)
-        return ir.IntegerConstants(none, one, one, one, ir.UNIT_LENGTH, -127, 127)
+    if layer.op is Op.NORMALISE:
+        return NormaliseConstants()
     if layer.weights is None:
         count = layer.kernel[0] * layer.kernel[1]
         real = np.array([source.scale / (out.scale * count)], np.float64)
@@ -83,7 +50,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
     offset = np.rint(np.ldexp(np.float64(out.zero_point), shift) / real)
     _prove(layer, start, magnitude, offset, shift)
     added = offset.astype(np.int64)
-    return ir.IntegerConstants(
+    return SingleConstants(
         weights=weights,
         bias=(start + added if shift == 0 else start).astype(np.int32),
         doubled=(2 * multiplier).astype(np.int32),
@@ -94,9 +61,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
     )
 
 
-def derive_addition(
-    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
-) -> ir.AdditionConstants:
+def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> AdditionConstants:
     """An addition's integers; OverflowRisk if a factor is too large to be expressed."""
     factors = [float(np.float64(source.scale) / np.float64(out.scale)) for source in sources]
     shift = MULTIPLIER_BITS
@@ -111,7 +76,7 @@ def derive_addition(
         )
     first, second = (int(np.rint(np.ldexp(factor, shift))) for factor in factors)
     zeros = sources[0].zero_point * first + sources[1].zero_point * second
-    return ir.AdditionConstants(
+    return AdditionConstants(
         first=first,
         second=second,
         offset=(out.zero_point << shift) - zeros + (1 << (shift - 1)),
@@ -140,7 +105,7 @@ def _shift(real: NDArray[np.float64]) -> int:
 
 
 def _prove(
-    layer: ir.Layer,
+    layer: Layer,
     start: NDArray[np.int64],
     magnitude: NDArray[np.int64],
     offset: NDArray[Any],
@@ -157,40 +122,23 @@ def _prove(
         )
 
 
-def _clamp_code(real: float | None, out: ir.Tensor, limit: int) -> int:
+def _clamp_code(real: float | None, out: Tensor, limit: int) -> int:
     if real is None:
         return limit
     code = out.zero_point + int(np.rint(np.float64(real) / np.float64(out.scale)))
     return min(127, max(-128, code))
 
 
-def stored(constants: ir.IntegerConstants, accumulator: NDArray[np.int64]) -> NDArray[np.int64]:
+def stored(constants: SingleConstants, accumulator: NDArray[np.int64]) -> NDArray[np.int64]:
     """What the device stores for accumulators (last axis: channels, or one value for a pool)."""
-    if constants.shift < 0:
-        return arithmetic_tflite.stored(constants, accumulator)
     scaled = (accumulator << constants.shift) + constants.offset
     rounded = (scaled * constants.doubled.astype(np.int64) + 2**31) >> 32
     return np.asarray(np.clip(rounded, constants.low, constants.high))
 
 
 def added(
-    constants: ir.AdditionConstants | ir.TfliteAddition,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
+    constants: AdditionConstants, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """What the device stores for the sum of two stored values."""
-    if isinstance(constants, ir.TfliteAddition):
-        return arithmetic_tflite.added(constants, first, second)
     total = first * constants.first + second * constants.second + constants.offset
     return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))
-
-
-def pixel_codes(network: ir.Network) -> ir.Int8:
-    """What each pixel 0 .. 255 is stored as: channels x 256, rounded half to even."""
-    source = network.input
-    pixels = np.arange(256)
-    if not network.mean:
-        return np.tile((pixels - 128).astype(np.int8), (source.channels, 1))
-    mean, std = (np.array(values, np.float64)[:, None] for values in (network.mean, network.std))
-    codes = np.rint((pixels / 255 - mean) / std / np.float64(source.scale)) + source.zero_point
-    return np.asarray(np.clip(codes, -128, 127), np.int8)

@@ -4,7 +4,7 @@ What enters: a layer with its input and output tensors. What leaves: biases, Q31
 exponents and the clamp exactly as TensorFlow Lite's reference kernels have them (tensorflow/lite/
 kernels: kernel_util.cc, internal/quantization_util.cc). Always holds: an accumulator is proved to
 stay within int32 for every image, before and after TensorFlow Lite's left shift; where the kernels'
-short form is used (ir.TFLITE), nothing in it overflows either.
+short form is used (TFLITE), nothing in it overflows either.
 """
 
 from __future__ import annotations
@@ -16,8 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import (
+    Int8,
+    IntegerConstants,
+    TfliteAddition,
+    TfliteAverage,
+    TfliteConstants,
+    TfliteSoftmax,
+)
 from mbn.core.errors import OverflowRisk, UnsupportedError
+from mbn.core.network import Layer, Op, Tensor
 
 Int64 = NDArray[np.int64]
 
@@ -27,12 +35,12 @@ SOFTMAX_CLASSES_MAX = 4095
 _SOFTMAX_INTEGER_BITS = 5  # of the differences that the exponential takes
 
 
-def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
     """All of a layer's integers. OverflowRisk as in rounding `single`; UnsupportedError for what
     TensorFlow Lite has no kernel for."""
-    if layer.op is ir.Op.SOFTMAX:
+    if layer.op is Op.SOFTMAX:
         return _softmax(layer, source, out)
-    if layer.op is ir.Op.POOL:
+    if layer.op is Op.POOL:
         return _average(layer, source, out)
     assert layer.weights is not None
     assert layer.weight_scales is not None and layer.bias is not None
@@ -42,12 +50,12 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
     _prove(layer, layer.weights, start, exponent)
     low, high = _clamp(layer, out)
     return settled(
-        ir.IntegerConstants(
+        TfliteConstants(
             weights=layer.weights,
             bias=start.astype(np.int32),
-            doubled=_doubled(multiplier),
+            multiplier=multiplier.astype(np.int32),
             offset=np.zeros(len(start), np.int32),
-            shift=ir.TFLITE_ANY,
+            short=False,
             low=low,
             high=high,
             exponent=exponent.astype(np.int32),
@@ -56,14 +64,10 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCons
     )
 
 
-def _doubled(multiplier: Int64) -> ir.Int32:
-    return np.asarray((2 * multiplier).astype(np.uint32).view(np.int32))
-
-
-def _factors(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> NDArray[np.float64]:
+def _factors(layer: Layer, source: Tensor, out: Tensor) -> NDArray[np.float64]:
     assert layer.weight_scales is not None
     scales = layer.weight_scales
-    if layer.op is ir.Op.DENSE and (scales == scales[0]).all():
+    if layer.op is Op.DENSE and (scales == scales[0]).all():
         # a fully connected layer with one scale multiplies the two in float32
         product = (np.float32(source.scale) * scales).astype(np.float64)
     else:
@@ -81,7 +85,7 @@ def quantise_multiplier(real: NDArray[np.float64]) -> tuple[Int64, Int64]:
     return np.where(gone, 0, multiplier), np.where(gone, 0, exponent)
 
 
-def _prove(layer: ir.Layer, weights: ir.Int8, start: Int64, exponent: Int64) -> None:
+def _prove(layer: Layer, weights: Int8, start: Int64, exponent: Int64) -> None:
     left = np.maximum(exponent, 0)
     worst = _worst(weights, start) * np.exp2(left)
     channel = int(np.argmax(worst))
@@ -94,12 +98,12 @@ def _prove(layer: ir.Layer, weights: ir.Int8, start: Int64, exponent: Int64) -> 
         )
 
 
-def _worst(weights: ir.Int8, start: Int64) -> Int64:
+def _worst(weights: Int8, start: Int64) -> Int64:
     magnitude = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1)
     return np.asarray(magnitude * 128 + np.abs(start))
 
 
-def settled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
+def settled(constants: TfliteConstants) -> TfliteConstants:
     """The constants with the kernels' form chosen and its offsets filled in. To be called again
     after channels were removed.
 
@@ -107,7 +111,6 @@ def settled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
     zero point, and no exponent too large for the short form. So every multiplier is at least 2^30,
     which the DSP kernels rely on.
     """
-    assert constants.exponent is not None
     multiplier, right = constants.multiplier.astype(np.int64), -constants.exponent.astype(np.int64)
     bound = _worst(constants.weights, constants.bias.astype(np.int64)) << np.maximum(-right, 0)
     high = (bound * multiplier + 2**30) >> 31
@@ -124,14 +127,14 @@ def settled(constants: ir.IntegerConstants) -> ir.IntegerConstants:
         constants,
         weights=weights,
         bias=np.where(silent, 0, constants.bias).astype(np.int32),
-        doubled=_doubled(multiplier),
+        multiplier=multiplier.astype(np.int32),
         exponent=(-right).astype(np.int32),
         offset=(offset if short else plain).astype(np.int32),
-        shift=ir.TFLITE if short else ir.TFLITE_ANY,
+        short=short,
     )
 
 
-def _clamp(layer: ir.Layer, out: ir.Tensor) -> tuple[int, int]:
+def _clamp(layer: Layer, out: Tensor) -> tuple[int, int]:
     """Rounded half away from zero, after a division in float32."""
 
     def code(real: float | None, limit: int) -> int:
@@ -144,7 +147,7 @@ def _clamp(layer: ir.Layer, out: ir.Tensor) -> tuple[int, int]:
     return code(layer.clamp[0], -128), code(layer.clamp[1], 127)
 
 
-def _average(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
+def _average(layer: Layer, source: Tensor, out: Tensor) -> TfliteAverage:
     if (source.scale, source.zero_point) != (out.scale, out.zero_point):
         raise UnsupportedError(
             f"an average pool from scale {source.scale!r}, zero point {source.zero_point} to "
@@ -154,20 +157,11 @@ def _average(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCo
             advice="quantise it so, or compile with --rounding single",
         )
     low, high = _clamp(layer, out)
-    return ir.IntegerConstants(
-        weights=np.zeros((0, 0, 0, 0), np.int8),
-        bias=np.zeros(1, np.int32),
-        doubled=np.zeros(1, np.int32),
-        offset=np.array([layer.kernel[0] * layer.kernel[1]], np.int32),
-        shift=ir.TFLITE_AVERAGE,
-        low=low,
-        high=high,
-    )
+    return TfliteAverage(layer.kernel[0] * layer.kernel[1], low, high)
 
 
-def _softmax(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerConstants:
-    """`multiplier`, `exponent` and, as `offset`, the least difference that counts
-    (PreprocessSoftmaxScaling, CalculateInputRadius; beta is 1)."""
+def _softmax(layer: Layer, source: Tensor, out: Tensor) -> TfliteSoftmax:
+    """Its integers (PreprocessSoftmaxScaling, CalculateInputRadius; beta is 1)."""
     if (out.scale, out.zero_point) != (SOFTMAX_SCALE, SOFTMAX_ZERO_POINT):
         raise UnsupportedError(
             f"a softmax with scale {out.scale!r} and zero point {out.zero_point}",
@@ -190,24 +184,13 @@ def _softmax(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> ir.IntegerCo
             f"logits of scale {source.scale!r}", node=f"node {layer.name}", wanted="at least 2^-26"
         )
     radius = (2.0**_SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - _SOFTMAX_INTEGER_BITS) / 2.0**left
-    return ir.IntegerConstants(
-        weights=np.zeros((0, 0, 0, 0), np.int8),
-        bias=np.zeros(1, np.int32),
-        doubled=_doubled(multiplier),
-        offset=np.array([-math.floor(radius)], np.int32),
-        shift=ir.TFLITE_SOFTMAX,
-        low=-128,
-        high=127,
-        exponent=exponent.astype(np.int32),
-    )
+    return TfliteSoftmax(int(multiplier[0]), left, -math.floor(radius))
 
 
 ADD_LEFT_SHIFT = 20
 
 
-def derive_addition(
-    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
-) -> ir.TfliteAddition:
+def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> TfliteAddition:
     """An addition's integers (kernels/add.cc: its Prepare); UnsupportedError where TensorFlow Lite
     would stop."""
     twice = 2 * max(np.float64(source.scale) for source in sources)
@@ -223,7 +206,7 @@ def derive_addition(
         )
     low, high = _clamp(layer, out)
     first, second = sources
-    return ir.TfliteAddition(
+    return TfliteAddition(
         zero_points=(first.zero_point, second.zero_point, out.zero_point),
         multipliers=(int(multiplier[0]), int(multiplier[1]), int(multiplier[2])),
         shifts=(-int(exponent[0]), -int(exponent[1]), -int(exponent[2])),
@@ -232,7 +215,7 @@ def derive_addition(
     )
 
 
-def added(constants: ir.TfliteAddition, first: Int64, second: Int64) -> Int64:
+def added(constants: TfliteAddition, first: Int64, second: Int64) -> Int64:
     """What the device stores for the sum of two stored values."""
     parts = zip((first, second), constants.zero_points, range(2), strict=False)
     total = sum(
@@ -250,14 +233,13 @@ def _scaled(value: Int64, multiplier: Any, right: Any) -> Int64:
     return np.asarray((high >> right) + ((high & mask) > (mask >> 1) + (high < 0)))
 
 
-def stored(constants: ir.IntegerConstants, accumulator: Int64) -> Int64:
+def stored(constants: TfliteConstants | TfliteAverage, accumulator: Int64) -> Int64:
     """What the device stores for accumulators (last axis: channels; a pool: sums)."""
-    if constants.shift == ir.TFLITE_AVERAGE:
-        count = int(constants.offset[0])
+    if isinstance(constants, TfliteAverage):
+        count = constants.count
         half = np.where(accumulator > 0, count // 2, -(count // 2))
         nearest = np.sign(accumulator) * (np.abs(accumulator + half) // count)
         return np.asarray(np.clip(nearest, constants.low, constants.high))
-    assert constants.exponent is not None
     exponent = constants.exponent.astype(np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
     value = _scaled(accumulator << left, constants.multiplier.astype(np.int64), right)

@@ -17,9 +17,9 @@ from rich.console import Console
 from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.core import ir
 from mbn.core.errors import PlanError, UsageError, exit_codes
-from mbn.core.ir import InputMode, Rounding
+from mbn.core.options import InputMode, Rounding
+from mbn.core.plan import Plan
 from mbn.core.target import Board, boards, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower.fit import fit_table, fits
@@ -276,7 +276,7 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     planned = pipeline.plan_boards(job_of(arguments, chosen[0]), chosen, console)
     with console.status("compiling to count bytes of code"):
         rows = list(zip(chosen, pipeline.demands(planned, chosen), strict=True))
-    distinct: dict[tuple[str, ir.Plan], tuple[str, pipeline.Planned]] = {}
+    distinct: dict[tuple[str, Plan], tuple[str, pipeline.Planned]] = {}
     for board, one in zip(chosen, planned, strict=True):
         distinct.setdefault((board.core.name, one.generated.plan), (board.name, one))
     plans_of = Counter(core for core, _ in distinct)

@@ -17,8 +17,9 @@ from rich.console import Console
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.core import ir
 from mbn.core.errors import MbnError, PlanError, exit_codes
+from mbn.core.network import Network
+from mbn.core.options import InputMode
 from mbn.jobs import inspect as inspecting
 from mbn.jobs.lower.fit import fit_table, fits
 
@@ -40,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("network", type=Path, metavar="NETWORK.onnx", help="QDQ or float")
     made.add_argument(
         "--input",
-        choices=[mode.value for mode in ir.InputMode],
-        default=ir.InputMode.STREAM.value,
+        choices=[mode.value for mode in InputMode],
+        default=InputMode.STREAM.value,
         help="how the image arrives, for the boards' RAM (default stream)",
     )
     made.add_argument("--unfused", action="store_true", help="a stage for each layer")
@@ -66,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
         for error in found.refused:
             print(f"  {error}", file=sys.stderr)
         return MbnError.exit_code
-    return _print(found.network, found.is_float, ir.InputMode(arguments.input), console)
+    return _print(found.network, found.is_float, InputMode(arguments.input), console)
 
 
-def _print(network: ir.Network, is_float: bool, mode: ir.InputMode, console: Console) -> int:
+def _print(network: Network, is_float: bool, mode: InputMode, console: Console) -> int:
     source = network.input
     if is_float:
         console.print(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from mbn.core.errors import PlanError
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.core.target import Board
 from mbn.jobs import check as checking
 from mbn.jobs import compile as pipeline

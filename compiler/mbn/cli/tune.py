@@ -19,9 +19,10 @@ from mbn.cli import compile as compile_command
 from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, progress_of
-from mbn.core import ir
 from mbn.core.errors import UsageError, exit_codes
-from mbn.core.ir import InputMode, Rounding, Sharing, Variant
+from mbn.core.network import Network
+from mbn.core.options import InputMode, Rounding
+from mbn.core.schedule import Sharing, Variant
 from mbn.core.target import Board, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs import tune as tuner
@@ -122,7 +123,7 @@ def counter_for(arguments: argparse.Namespace, board: Board, console: Console) -
     return tuner.Attached(board, place_of(arguments, board), console)
 
 
-def family() -> Iterator[ir.Network]:
+def family() -> Iterator[Network]:
     """Each size, multipliers as if trained, those with the fewest multiply-accumulates first."""
     sizes = sorted(
         ((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS),

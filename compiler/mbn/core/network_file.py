@@ -1,6 +1,6 @@
-"""`network.npz`: an `ir.Network` on disk, before any arithmetic is derived.
+"""`network.npz`: an `Network` on disk, before any arithmetic is derived.
 
-What enters / leaves: `ir.Network` to bytes and back. Always holds: the same network gives the
+What enters / leaves: `Network` to bytes and back. Always holds: the same network gives the
 same bytes (sorted entries, fixed dates); floats are written as the float32 that the ONNX file
 stored; loading a damaged file raises ModelError.
 """
@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from mbn.core import ir
 from mbn.core.errors import ModelError
 from mbn.core.files import read_regular
+from mbn.core.network import Layer, Network, Op, Stage, StageKind, Tensor
+from mbn.core.options import Rounding
 
 FORMAT_VERSION = 2
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def to_bytes(network: ir.Network) -> bytes:
+def to_bytes(network: Network) -> bytes:
     """The file's contents: a zip of .npy arrays and one JSON description."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     layers = []
@@ -76,7 +77,7 @@ def _zip(arrays: dict[str, np.ndarray[Any, Any]]) -> bytes:
     return out.getvalue()
 
 
-def sha256(network: ir.Network) -> str:
+def sha256(network: Network) -> str:
     """The model's identity: of the uncompressed contents, so zlib versions do not matter."""
     digest = hashlib.sha256()
     with zipfile.ZipFile(io.BytesIO(to_bytes(network))) as archive:
@@ -86,11 +87,11 @@ def sha256(network: ir.Network) -> str:
     return digest.hexdigest()
 
 
-def save(network: ir.Network, path: Path) -> None:
+def save(network: Network, path: Path) -> None:
     path.write_bytes(to_bytes(network))
 
 
-def load(path: Path) -> ir.Network:
+def load(path: Path) -> Network:
     """Reads what `save` wrote; ModelError if it is missing or damaged."""
     try:
         with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as data:
@@ -118,17 +119,17 @@ def load(path: Path) -> ir.Network:
         ) from error
 
 
-def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Network:
+def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Network:
     tensors = tuple(
-        ir.Tensor(name, height, width, channels, float(scale), zero)
+        Tensor(name, height, width, channels, float(scale), zero)
         for (name, height, width, channels, zero), scale in zip(
             head["tensors"], scales, strict=True
         )
     )
     layers = tuple(
-        ir.Layer(
+        Layer(
             name=layer["name"],
-            op=ir.Op(layer["op"]),
+            op=Op(layer["op"]),
             input=layer["input"],
             output=layer["output"],
             kernel=tuple(layer["kernel"]),
@@ -143,16 +144,16 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> ir.Ne
         for index, layer in enumerate(head["layers"])
     )
     stages = tuple(
-        ir.Stage(name, ir.StageKind(kind), tuple(indices)) for name, kind, indices in head["stages"]
+        Stage(name, StageKind(kind), tuple(indices)) for name, kind, indices in head["stages"]
     )
-    return ir.Network(
+    return Network(
         head["name"],
         tensors,
         layers,
         stages,
         classes=tuple(head["classes"]),
         host_ops=tuple(head["host_ops"]),
-        rounding=ir.Rounding(head["rounding"]),
+        rounding=Rounding(head["rounding"]),
         mean=tuple(head.get("mean", ())),
         std=tuple(head.get("std", ())),
         results=tuple(head.get("results", ())),

@@ -1,6 +1,6 @@
 """The exact integer reference, in NumPy.
 
-What enters: `ir.Network` (from network.npz alone) and int8 images. What leaves: every layer's
+What enters: `Network` (from network.npz alone) and int8 images. What leaves: every layer's
 int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
 multipliers, shifts and dead channels are derived again from the definition of the arithmetic
 (rounding `single` here, `tflite` in tflite.py), so an error in either shows as a difference. Sums
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.options import Rounding
 from mbn.exact import tflite
 
 Int8 = NDArray[np.int8]
@@ -50,9 +51,7 @@ class Addition:
     high: int
 
 
-def derive_addition(
-    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
-) -> Addition:
+def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> Addition:
     """The integers of an addition (see the arithmetic's definition: residual add)."""
     ratios = [np.float64(source.scale) / np.float64(out.scale) for source in sources]
     r = 30
@@ -69,9 +68,9 @@ def derive_addition(
     )
 
 
-def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
+def derive(layer: Layer, source: Tensor, out: Tensor) -> Arithmetic:
     """The integers of a layer (see the arithmetic's definition: requantise, dead channels)."""
-    if layer.op is ir.Op.POOL:
+    if layer.op is Op.POOL:
         count = layer.kernel[0] * layer.kernel[1]
         factors = np.array([np.float64(source.scale) / (np.float64(out.scale) * count)])
         weights = np.ones((1, *layer.kernel, 1), np.int64)
@@ -106,7 +105,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
     )
 
 
-def _bound(real: float | None, out: ir.Tensor, limit: int) -> int:
+def _bound(real: float | None, out: Tensor, limit: int) -> int:
     if real is None:
         return limit
     code = int(out.zero_point + np.rint(np.float64(real) / np.float64(out.scale)))
@@ -124,7 +123,7 @@ def requantise(accumulator: Int64, arithmetic: Arithmetic) -> Int8:
 class Reference:
     """Runs a network on the host, exactly."""
 
-    def __init__(self, network: ir.Network) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
         self.arithmetic = [self._derive(layer) for layer in network.layers]
         self._last_reader = {
@@ -132,18 +131,18 @@ class Reference:
         }
 
     def _derive(
-        self, layer: ir.Layer
+        self, layer: Layer
     ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition | None:
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
-        as_tflite = self.network.rounding is ir.Rounding.TFLITE
+        as_tflite = self.network.rounding is Rounding.TFLITE
         if layer.second is not None:
             sources = (source, self.network.tensor(layer.second))
             return (tflite.derive_addition if as_tflite else derive_addition)(layer, sources, out)
-        if layer.op is ir.Op.NORMALISE:
+        if layer.op is Op.NORMALISE:
             return None
         return (tflite.derive if as_tflite else derive)(layer, source, out)
 
-    def layers(self, images: Int8) -> Iterator[tuple[ir.Layer, Int8]]:
+    def layers(self, images: Int8) -> Iterator[tuple[Layer, Int8]]:
         """Each layer with its output, images first: N x height x width x channel, int8."""
         expected = self.network.input.shape
         if images.dtype != np.int8 or images.shape[1:] != expected:
@@ -156,7 +155,7 @@ class Reference:
                     maps.pop(name, None)
             yield layer, result
 
-    def made(self, layer: ir.Layer, maps: Mapping[str, Int8]) -> Int8:
+    def made(self, layer: Layer, maps: Mapping[str, Int8]) -> Int8:
         """One layer's output from the maps that it reads, by tensor name."""
         arithmetic = self.arithmetic[self.network.layers.index(layer)]
         if arithmetic is None:
@@ -211,19 +210,17 @@ def normalise(codes: Int8, zero_point: int) -> Int8:
     return stored
 
 
-def _run(
-    layer: ir.Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, source: ir.Tensor
-) -> Int8:
-    if layer.op is ir.Op.SOFTMAX:
+def _run(layer: Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, source: Tensor) -> Int8:
+    if layer.op is Op.SOFTMAX:
         return tflite.softmax(x, source.scale)
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         x = x.reshape(len(x), 1, 1, -1)
     windows = _windows(x, layer, source.zero_point)
-    if layer.op is ir.Op.POOL:
+    if layer.op is Op.POOL:
         total = windows.sum(axis=(3, 4), dtype=np.int64)
         if isinstance(arithmetic, tflite.Arithmetic):
             return tflite.average(total, layer.kernel[0] * layer.kernel[1], arithmetic)
-    elif layer.op is ir.Op.DEPTHWISE:
+    elif layer.op is Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)
     else:
         n, height, width = windows.shape[:3]
@@ -236,7 +233,7 @@ def _run(
     return requantise(total, arithmetic)
 
 
-def _windows(x: Int8, layer: ir.Layer, zero_point: int) -> NDArray[Any]:
+def _windows(x: Int8, layer: Layer, zero_point: int) -> NDArray[Any]:
     """N x out height x out width x kh x kw x C: what each output position sees."""
     top, left, bottom, right = layer.pads
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero_point)

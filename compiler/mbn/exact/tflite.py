@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.network import Layer, Op, Tensor
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
@@ -33,7 +33,7 @@ class Arithmetic:
     high: int
 
 
-def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
+def derive(layer: Layer, source: Tensor, out: Tensor) -> Arithmetic:
     """The integers of a layer; of a pool or softmax only the clamp means anything."""
     low = max(-128, _quantize(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
     high = min(127, _quantize(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
@@ -45,7 +45,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
     factors = []
     one_scale = len(set(layer.weight_scales.tolist())) == 1
     for scale in layer.weight_scales:
-        if layer.op is ir.Op.DENSE and one_scale:  # GetQuantizedConvolutionMultipler: float * float
+        if layer.op is Op.DENSE and one_scale:  # GetQuantizedConvolutionMultipler: float * float
             product = float(np.float32(source.scale) * np.float32(scale))
         else:  # PopulateConvolutionQuantizationParams: double * double
             product = float(source.scale) * float(scale)
@@ -62,7 +62,7 @@ def derive(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor) -> Arithmetic:
     )
 
 
-def _quantize(real: float, out: ir.Tensor) -> int:
+def _quantize(real: float, out: Tensor) -> int:
     """CalculateActivationRangeQuantized: a float32 quotient, rounded half away from zero."""
     quotient = float(np.float32(real) / np.float32(out.scale))
     if abs(quotient) > 1000:
@@ -125,9 +125,7 @@ class Addition:
     high: int
 
 
-def derive_addition(
-    layer: ir.Layer, sources: tuple[ir.Tensor, ir.Tensor], out: ir.Tensor
-) -> Addition:
+def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> Addition:
     """The integers of an addition (kernels/add.cc, left shift 20)."""
     first, second = sources
     twice_max_input_scale = 2 * max(first.scale, second.scale)

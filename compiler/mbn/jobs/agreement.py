@@ -22,8 +22,8 @@ import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from rich.table import Table
 
-from mbn.core import ir
 from mbn.core.errors import ModelError
+from mbn.core.network import Layer, Network, Tensor
 from mbn.exact import Reference
 from mbn.passes.frontend import Lowered, lower_graph
 from mbn.report.table import titled
@@ -40,7 +40,7 @@ CHANCE = 0.05  # a count less likely than this under TOP1_WANTED shows that it i
 class LayerAgreement:
     """One layer's differences over all images."""
 
-    layer: ir.Layer
+    layer: Layer
     factor: float  # its largest M
     values: int = 0
     exact: int = 0
@@ -189,7 +189,7 @@ class OrtMaps:
         return real.astype(np.float32)
 
 
-def _canonical(codes: NDArray[Any], tensor: ir.Tensor, *, channels_last: bool) -> Int8:
+def _canonical(codes: NDArray[Any], tensor: Tensor, *, channels_last: bool) -> Int8:
     if codes.dtype == np.uint8:
         codes = codes.astype(np.int16) - 128
     chw = (tensor.channels, tensor.height, tensor.width)
@@ -198,7 +198,7 @@ def _canonical(codes: NDArray[Any], tensor: ir.Tensor, *, channels_last: bool) -
     return np.ascontiguousarray(codes.reshape(chw).transpose(1, 2, 0)).astype(np.int8)
 
 
-def largest_factor(network: ir.Network, layer: ir.Layer) -> float:
+def largest_factor(network: Network, layer: Layer) -> float:
     """The largest M of a layer."""
     out = network.tensor(layer.output).scale
     scales = [network.tensor(name).scale / out for name in layer.inputs]

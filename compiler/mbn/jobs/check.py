@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.errors import CheckError, ModelError
 from mbn.core.files import read_regular
+from mbn.core.network import Network, StageChannels
 from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.harness import cost
@@ -73,7 +74,7 @@ def _samples(folder: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def save_channels(folder: Path, channels: Sequence[ir.StageChannels]) -> None:
+def save_channels(folder: Path, channels: Sequence[StageChannels]) -> None:
     """Writes channels.npz: which channels of each stage's output the device computes, and what
     the others are."""
     arrays: dict[str, NDArray[Any]] = {}
@@ -83,12 +84,12 @@ def save_channels(folder: Path, channels: Sequence[ir.StageChannels]) -> None:
     np.savez_compressed(folder / "channels.npz", allow_pickle=False, **arrays)
 
 
-def load_channels(folder: Path, stages: int) -> list[ir.StageChannels]:
+def load_channels(folder: Path, stages: int) -> list[StageChannels]:
     """What save_channels wrote."""
     try:
         with np.load(io.BytesIO(read_regular(folder / "channels.npz")), allow_pickle=False) as data:
             return [
-                ir.StageChannels(data[f"kept_{index:03d}"], data[f"values_{index:03d}"])
+                StageChannels(data[f"kept_{index:03d}"], data[f"values_{index:03d}"])
                 for index in range(stages)
             ]
     except Exception as error:
@@ -237,7 +238,7 @@ def with_counts(
     return report.with_check(replace(report.check, **figures(whole)), report.memory, tuple(facts))
 
 
-def stage_facts(network: ir.Network) -> tuple[StageFacts, ...]:
+def stage_facts(network: Network) -> tuple[StageFacts, ...]:
     """The stages' facts that are known before anything runs."""
     return tuple(
         StageFacts(

@@ -17,8 +17,12 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from mbn.core import ir, network_file
+from mbn.core import network_file
 from mbn.core.errors import BoardError, UnsupportedError
+from mbn.core.network import Network
+from mbn.core.options import InputMode, Rounding
+from mbn.core.plan import Plan
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.core.target import Board, Image
 from mbn.exact import Reference
 from mbn.harness import cost
@@ -47,12 +51,12 @@ class Job:
 
     request: sources.Request
     board: Board
-    mode: ir.InputMode
+    mode: InputMode
     fused: bool = True
     simplify: bool = True
     optimise: str = "speed"
     ram_budget: int | None = None  # bytes of arena
-    rounding: ir.Rounding = ir.Rounding.SINGLE
+    rounding: Rounding = Rounding.SINGLE
     app: str = checking.IMAGE_NAME  # built beside the check's
     # mbn-tune's, besides the bundled ones; None: not even those
     records: tuple[Path, ...] | None = ()
@@ -156,7 +160,7 @@ def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:
 def predicted(generated: Generated, board: Board) -> Prediction | None:
     """Cycles of one inference by the tuner's records and the fitted model; None where none was
     fitted: other cores and kernels, rounding `tflite`."""
-    if generated.network.rounding is not ir.Rounding.SINGLE:
+    if generated.network.rounding is not Rounding.SINGLE:
         return None
     return predict(board.core, generated.computed, generated.options)
 
@@ -168,11 +172,11 @@ def memory_map(planned: Planned) -> MemoryMap:
 
 
 def map_of(
-    network: ir.Network,
+    network: Network,
     kernel_set: str,
-    plan: ir.Plan,
-    needs: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
+    plan: Plan,
+    needs: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
 ) -> MemoryMap:
     """The same of a plan for which nothing was lowered."""
     pieces, bands = lifetimes(plan, needs, shapes)
@@ -247,7 +251,7 @@ def remove_images(folder: Path, apps: Sequence[str]) -> None:
             (folder / f"{app}.{ending}").unlink(missing_ok=True)
 
 
-def _classes(network: ir.Network) -> int | None:
+def _classes(network: Network) -> int | None:
     """How many classes a classifier tells apart; None of a network that gives maps or several
     results."""
     out = network.output
@@ -296,7 +300,7 @@ def app_defines(app: str, board: Board) -> dict[str, str]:
     return {"MBN_BAUD": f"{mlperf.BAUD}u"} if slower else {}
 
 
-def _accuracy(source: sources.Source, network: ir.Network, console: Console) -> Accuracy | None:
+def _accuracy(source: sources.Source, network: Network, console: Console) -> Accuracy | None:
     """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples."""
     labelled = sources.labelled_images(source, network)
     if labelled is None:

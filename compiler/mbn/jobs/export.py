@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from mbn.core import ir
 from mbn.core.errors import UsageError
+from mbn.core.network import Network
 from mbn.core.target import data_root
 from mbn.exact import Reference
 from mbn.image.build.link import OVERREAD_BYTES
@@ -78,7 +78,7 @@ def _library(name: str, job: Job, planned: Planned) -> Library:
     )
 
 
-def _example(job: Job, planned: Planned, network: ir.Network) -> Example:
+def _example(job: Job, planned: Planned, network: Network) -> Example:
     """The first of the images that a check would run, and the camera's pattern."""
     image = sources.find_samples(job.request, planned.source, network).images[:1]
     height, width, channels = network.input.shape

@@ -17,8 +17,9 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn.core import ir
 from mbn.core.errors import MbnError, UnsupportedError
+from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.options import InputMode, Rounding
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit, lowering, sources
 from mbn.passes.frontend import lower, onnx_file
@@ -32,13 +33,13 @@ CALIBRATION_IMAGES = 4
 class Inspected:
     """A network, or why it is none. `refused` is empty where `network` is not None."""
 
-    network: ir.Network | None
+    network: Network | None
     refused: tuple[MbnError, ...]
     is_float: bool
 
 
 def inspect(
-    path: Path, work: Path, *, fused: bool = True, rounding: ir.Rounding = ir.Rounding.SINGLE
+    path: Path, work: Path, *, fused: bool = True, rounding: Rounding = Rounding.SINGLE
 ) -> Inspected:
     """Reads `path`; a float network is quantised into the folder `work`. ModelError for a file
     that is no ONNX."""
@@ -65,7 +66,7 @@ def _quantised(path: Path, model: object, work: Path) -> Path:
     return work / path.name
 
 
-def stage_table(network: ir.Network) -> Table:
+def stage_table(network: Network) -> Table:
     """One line a stage; of a block the depthwise's kernel and the pointwise's result."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for title, justify in _COLUMNS:
@@ -107,12 +108,12 @@ _COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
 )
 
 
-def _shape(tensor: ir.Tensor) -> str:
+def _shape(tensor: Tensor) -> str:
     return f"{tensor.height}x{tensor.width}x{tensor.channels}"
 
 
-def _window(layer: ir.Layer) -> str:
-    if layer.op in (ir.Op.ADD, ir.Op.DENSE) or layer.kernel == (1, 1):
+def _window(layer: Layer) -> str:
+    if layer.op in (Op.ADD, Op.DENSE) or layer.kernel == (1, 1):
         return "-"
     stride = f"/{layer.stride[0]}" if layer.stride[0] == layer.stride[1] else f"/{layer.stride}"
     same = len(set(layer.pads)) == 1
@@ -120,14 +121,14 @@ def _window(layer: ir.Layer) -> str:
     return f"{layer.kernel[0]}x{layer.kernel[1]}{stride}{pads if any(layer.pads) else ''}"
 
 
-def _clamp(layer: ir.Layer) -> str:
+def _clamp(layer: Layer) -> str:
     low, high = layer.clamp
     if (low, high) == (None, None):
         return "-"
     return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
 
 
-def board_demands(network: ir.Network, mode: ir.InputMode) -> list[tuple[Board, fit.Demand]]:
+def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.Demand]]:
     """What the network needs on each board, planned for the board's own memories; what a stage is
     lowered to is shared."""
     built: lowering.Built = {}

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir, network_file
+from mbn import arithmetic
+from mbn.core import network_file
+from mbn.core.network import Network
 from mbn.exact import Reference
 from mbn.exact.tflite import exp_on_negative_values
 from mbn.harness.device.mlperf import Runner
@@ -54,7 +55,7 @@ class Performance:
         return statistics.median(self.per_second)
 
 
-def expected_results(network: ir.Network, output: Int8) -> str:
+def expected_results(network: Network, output: Int8) -> str:
     """What the device prints for the reference's int8 output: three decimals a class."""
     codes = output.astype(np.int64)
     tensor = network.output
@@ -78,7 +79,7 @@ def _half_to_even(value: int, bits: int) -> int:
     return whole + (part > half or (part == half and whole % 2 == 1))
 
 
-def pixels_of(network: ir.Network, images: Int8) -> UInt8:
+def pixels_of(network: Network, images: Int8) -> UInt8:
     """Samples as the runner sends them: the pixels that the network stores so, or, where there are
     none, those that it stores most nearly so."""
     codes = arithmetic.pixel_codes(network).astype(np.int16)
@@ -88,7 +89,7 @@ def pixels_of(network: ir.Network, images: Int8) -> UInt8:
     return pixels
 
 
-def as_stored(network: ir.Network, pixels: UInt8) -> Int8:
+def as_stored(network: Network, pixels: UInt8) -> Int8:
     """Pixels as the network stores them, by its own table: what the reference must be asked of."""
     codes: Int8 = arithmetic.pixel_codes(network)[np.arange(network.input.channels), pixels]
     return codes

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mbn.core import ir
 from mbn.core.errors import BoardError
+from mbn.core.network import Network
+from mbn.core.options import InputMode
+from mbn.core.schedule import BandOption
 from mbn.core.target import FIRMWARE_BYTES, Board, Core
 from mbn.jobs.lower import fit
 from mbn.jobs.lower.lowering import bundled_tuning, planned
@@ -70,12 +72,12 @@ def costs(
     resolution: int,
     classes: int,
     boards: Sequence[Board],
-    mode: ir.InputMode = ir.InputMode.STREAM,
+    mode: InputMode = InputMode.STREAM,
     optimise: str = "speed",
 ) -> list[Cost]:
     """In the boards' order. Raises `UsageError` for a size that is none."""
     network, size = family_network(alpha, resolution, classes), (alpha, resolution, classes)
-    plans: dict[object, tuple[tuple[ir.BandOption, ...], fit.Demand]] = {}
+    plans: dict[object, tuple[tuple[BandOption, ...], fit.Demand]] = {}
     found = []
     for board in boards:
         key = (board.core.name, board.arena_memories())
@@ -87,7 +89,7 @@ def costs(
     return found
 
 
-def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
+def suggest(board: Board, mode: InputMode, classes: int) -> list[Suggestion]:
     """The family's sizes that fit the board's memory, most multiply-accumulates first. The arena is
     planned; for flash see `Cost`. Raises BoardError where there is no clock or no fitted model."""
     found = []
@@ -108,12 +110,12 @@ def suggest(board: Board, mode: ir.InputMode, classes: int) -> list[Suggestion]:
 
 
 def _planned(
-    network: ir.Network,
+    network: Network,
     size: tuple[float, int, int],
     board: Board,
-    mode: ir.InputMode,
+    mode: InputMode,
     optimise: str,
-) -> tuple[tuple[ir.BandOption, ...], fit.Demand]:
+) -> tuple[tuple[BandOption, ...], fit.Demand]:
     """How the stages of a size are built for the board, by the bundled records, and what it
     takes."""
     kernels = board.core.kernels
@@ -134,7 +136,7 @@ def _planned(
 
 
 def _recorded(
-    network: ir.Network, core: Core, options: Sequence[ir.BandOption]
+    network: Network, core: Core, options: Sequence[BandOption]
 ) -> tuple[int, int] | None:
     """Bytes of tables and of the stages' code by the bundled records; equal stages share their
     code. None where the records lack a stage."""

@@ -18,8 +18,10 @@ from typing import Protocol
 import numpy as np
 from rich.console import Console
 
-from mbn.core import elf, ir
+from mbn.core import elf
 from mbn.core.errors import BoardError
+from mbn.core.network import Network
+from mbn.core.schedule import BandOption
 from mbn.core.target import Board, Image
 from mbn.harness import cost
 from mbn.harness.device.open import open_device
@@ -44,7 +46,7 @@ class Counter(Protocol):
     app: str  # whose image it runs
     by: str  # what the records call it
 
-    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+    def cycles(self, image: Image, network: Network, folder: Path) -> Sequence[int]:
         """Of one inference, by stage. Raises `BoardError` where nothing counts them."""
         ...
 
@@ -55,7 +57,7 @@ class Emulated:
     app = "bench"
     by = "emulation"
 
-    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+    def cycles(self, image: Image, network: Network, folder: Path) -> Sequence[int]:
         result = cost.measure(image.board, image.elf, len(network.stages), folder / "cost")
         found = [stage.modelled_cycles for stage in result.stages]
         if None in found:
@@ -71,7 +73,7 @@ class Attached:
     def __init__(self, board: Board, place: Place, console: Console) -> None:
         self.by, self.place, self.console = board.name, place, console
 
-    def cycles(self, image: Image, network: ir.Network, folder: Path) -> Sequence[int]:
+    def cycles(self, image: Image, network: Network, folder: Path) -> Sequence[int]:
         wanted = flashing.wanted_of(image)
         log = folder / "flash.log"
         with (
@@ -93,7 +95,7 @@ class Stage:
     """A stage with its candidates."""
 
     signature: str
-    candidates: tuple[ir.BandOption, ...]
+    candidates: tuple[BandOption, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ class Tuning:
     """What is to be measured of a network on a core."""
 
     job: pipeline.Job
-    network: ir.Network
+    network: Network
     stages: tuple[Stage, ...]
 
     def key(self, stage: Stage) -> tuple[str, str, str]:
@@ -117,7 +119,7 @@ def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
     return tuning_of(job, network)
 
 
-def tuning_of(job: pipeline.Job, network: ir.Network) -> Tuning:
+def tuning_of(job: pipeline.Job, network: Network) -> Tuning:
     """What there is to measure of a network, whatever the job says of one."""
     computed, _ = lowering.computed_of(network, simplify=job.simplify)
     kernel_set = job.board.core.kernels
@@ -128,10 +130,10 @@ def tuning_of(job: pipeline.Job, network: ir.Network) -> Tuning:
     return Tuning(job, network, stages)
 
 
-def rounds(made: Tuning, known: Records) -> list[tuple[ir.BandOption, ...]]:
+def rounds(made: Tuning, known: Records) -> list[tuple[BandOption, ...]]:
     """What each run builds, one option a stage, until all that is not known has been measured.
     Stages of one signature share the work; one with nothing left takes its first candidate."""
-    waiting: dict[str, list[ir.BandOption]] = {}
+    waiting: dict[str, list[BandOption]] = {}
     for stage in made.stages:
         points = known.points.get(made.key(stage), {})
         own = [one for one in stage.candidates if one.way not in points]
@@ -159,7 +161,7 @@ def counter_of(board: Board) -> Counter:
 
 
 def measured(
-    made: Tuning, options: Sequence[ir.BandOption], folder: Path, counter: Counter
+    made: Tuning, options: Sequence[BandOption], folder: Path, counter: Counter
 ) -> list[tuple[Stage, Point]]:
     """One run: builds an image so, counts, and says what each stage costs."""
     job = made.job

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mbn.core.family import Shape, shape
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit
 from mbn.jobs.suggest import Cost

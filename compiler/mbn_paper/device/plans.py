@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mbn
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.core.target import Board, data_root
 from mbn.jobs import suggest as planning
 from mbn.jobs.lower import fit

@@ -21,7 +21,7 @@ import jsonschema
 from rich.console import Console
 
 from mbn.core.errors import UsageError
-from mbn.core.ir import InputMode
+from mbn.core.options import InputMode
 from mbn.core.target import Board, data_root
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower.sources import Request

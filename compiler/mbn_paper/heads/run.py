@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 
-from mbn.core import ir
+from mbn.core.constants import UNIT_SCALE
+from mbn.core.network import Network as IntegerNetwork
+from mbn.core.options import InputMode
 from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.jobs import check as checking
@@ -75,7 +77,7 @@ def run_head(
     job = pipeline.Job(
         request=sources.Request(onnx=path, samples=samples),
         board=board,
-        mode=ir.InputMode.STREAM,
+        mode=InputMode.STREAM,
         output=folder / board.name,
     )
     compiled = pipeline.compile_image(job, console)
@@ -137,7 +139,7 @@ def quantise_unit(model: onnx.ModelProto) -> None:
     source = model.graph.output[0].name
     model.graph.initializer.extend(
         [
-            numpy_helper.from_array(np.array(ir.UNIT_SCALE, np.float32), "unit_scale"),
+            numpy_helper.from_array(np.array(UNIT_SCALE, np.float32), "unit_scale"),
             numpy_helper.from_array(np.array(0, np.int8), "unit_zero"),
         ]
     )
@@ -183,7 +185,7 @@ def _outputs(network: Network, images: torch.Tensor) -> Sequence[NDArray[np.floa
 
 def int8_scores(
     head: Head,
-    lowered: ir.Network,
+    lowered: IntegerNetwork,
     network: Network,
     pictures: Pictures,
     codes: NDArray[np.int8],

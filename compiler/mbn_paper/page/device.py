@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from mbn.core import ir
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower import lowering
@@ -205,7 +205,7 @@ def _memory_section() -> Section:
     board = find_board("qemu")
     network = family_network(alpha, resolution, CLASSES)
     figures = []
-    for mode in ir.InputMode:
+    for mode in InputMode:
         tuned = lowering.bundled_tuning(board.core)
         _, needs, plan = lowering.planned(network, board.core.kernels, mode, tuned=tuned)
         shapes = lowering.row_shapes(network)

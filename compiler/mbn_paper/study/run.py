@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from mbn.core import ir
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
+from mbn.core.network import Network
+from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.exact import Reference
 from mbn.jobs.compile import Job, check_image, compile_image
@@ -192,7 +193,7 @@ class _Log:
             append(self.path, line)
 
 
-def quantised(path: Path, data: Dataset, folder: Path, variant: Variant) -> ir.Network:
+def quantised(path: Path, data: Dataset, folder: Path, variant: Variant) -> Network:
     """The integer network, calibrated on training images of the first epoch of seed 0."""
     name = network_name(variant.alpha, variant.resolution, str(variant.form))
     images, _ = next(data.epoch(0, 0, min(CALIBRATION_IMAGES, data.train_count)))
@@ -201,7 +202,7 @@ def quantised(path: Path, data: Dataset, folder: Path, variant: Variant) -> ir.N
     return lower(made, name)
 
 
-def exact_percent(network: ir.Network, data: Dataset) -> float:
+def exact_percent(network: Network, data: Dataset) -> float:
     """Top-1 on the held-out images, by the exact integer reference."""
     reference = Reference(network)
     right = total = 0
@@ -217,7 +218,7 @@ def on_board(variant: Variant, folder: Path, board: str, console: Console) -> tu
     there, and counts: bytes of the arena, modelled cycles. Raises MbnError where it does not fit
     or a bit differs."""
     request = sources.Request(onnx=folder / INT8, samples=CHECKED_IMAGES)
-    job = Job(request, find_board(board), ir.InputMode.STREAM, output=folder / board)
+    job = Job(request, find_board(board), InputMode.STREAM, output=folder / board)
     report = check_image(compile_image(job, console), console)
     check = report.check
     assert check is not None

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mbn.core import ir
 from mbn.core.errors import CheckError, UsageError
+from mbn.core.network import UNREAD, StageChannels
 from mbn.harness.device.protocol import Memory, Watch
 from mbn.harness.device.session import Device
 
@@ -51,7 +51,7 @@ def check(
     images: Int8,
     expected: Int8,
     stage_maps: StageMaps | None = None,
-    channels: Sequence[ir.StageChannels] | None = None,
+    channels: Sequence[StageChannels] | None = None,
     *,
     quiet: bool = False,
 ) -> CheckResult:
@@ -117,7 +117,7 @@ def explain(
     image: Int8,
     wanted: Int8,
     stage_maps: StageMaps | None,
-    channels: Sequence[ir.StageChannels] | None = None,
+    channels: Sequence[StageChannels] | None = None,
 ) -> str:
     """The first stage and element where the device leaves the reference on this image."""
     again = device.run(image, Watch.CHECKSUMS).output
@@ -143,18 +143,18 @@ def explain(
     return f"all stages agree, but {text}" if text else _UNSTEADY
 
 
-def _computed(reference: Int8, channels: ir.StageChannels | None) -> Int8:
+def _computed(reference: Int8, channels: StageChannels | None) -> Int8:
     """The channels of a full map that the device computes."""
     return reference if channels is None else reference[..., channels.kept]
 
 
-def _filled(traced: Int8, reference: Int8, channels: ir.StageChannels | None) -> Int8:
+def _filled(traced: Int8, reference: Int8, channels: StageChannels | None) -> Int8:
     """The device's map with the removed channels put back: the full map, constants filled in.
     Where nobody reads a channel there is nothing to compare: it is the reference's."""
     if channels is None or len(channels.kept) == len(channels.values):
         return traced
     full = reference.reshape(*traced.shape[:2], -1).copy()
-    removed = channels.values != ir.UNREAD
+    removed = channels.values != UNREAD
     full[..., removed] = channels.values[removed]
     full[..., channels.kept] = traced
     return full

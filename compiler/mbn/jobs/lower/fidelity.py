@@ -19,9 +19,9 @@ import onnx
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir
+from mbn import arithmetic
 from mbn.core.errors import ModelError, QuantiseError
+from mbn.core.network import Network
 from mbn.exact import Reference
 
 UInt8 = NDArray[np.uint8]
@@ -80,7 +80,7 @@ class Fidelity:
 
 
 def compare(
-    network: ir.Network,
+    network: Network,
     float_path: Path,
     pixels: UInt8,
     real_input: Callable[[UInt8], Float32],
@@ -103,7 +103,7 @@ def compare(
     return judge(network, np.concatenate(ours), np.stack(theirs))
 
 
-def judge(network: ir.Network, codes: NDArray[np.int8], wanted: Float64) -> Fidelity:
+def judge(network: Network, codes: NDArray[np.int8], wanted: Float64) -> Fidelity:
     """Of int8 results and float ones, both N x all values of all results in canonical order."""
     sizes = [out.size_bytes for out in network.outputs]
     scale = np.repeat([out.scale for out in network.outputs], sizes)
@@ -136,7 +136,7 @@ def refuse_lost(found: Fidelity, *, accept: bool) -> None:
 class _FloatOutputs:
     """The float network in ONNX Runtime, with the results that the integers have."""
 
-    def __init__(self, path: Path, network: ir.Network) -> None:
+    def __init__(self, path: Path, network: Network) -> None:
         self.network = network
         model = onnx.load(str(path))
         kept = {_HOST_ENDS[op] for op in network.host_ops if op in _HOST_ENDS}

@@ -14,9 +14,10 @@ from rich import box
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from mbn.core import ir
 from mbn.core.errors import PlanError
 from mbn.core.family import Kind, LayerShape, shape
+from mbn.core.options import InputMode
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.core.target import Board, Memory
 from mbn.passes.plan import make_plan
 
@@ -43,7 +44,7 @@ class Demand:
 
 
 def refuse_if_too_large(
-    demand: Demand, board: Board, kernel_set: str, mode: ir.InputMode, classes: int | None
+    demand: Demand, board: Board, kernel_set: str, mode: InputMode, classes: int | None
 ) -> None:
     """Raises PlanError if the network can't fit the board's memories. `classes`: None where the
     network is no classifier, so that no size of the family could take its place."""
@@ -130,7 +131,7 @@ _FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
 
 
 def largest_that_fits(
-    board: Board, kernel_set: str, mode: ir.InputMode, classes: int
+    board: Board, kernel_set: str, mode: InputMode, classes: int
 ) -> tuple[float, int] | None:
     """(alpha, resolution) with the most multiply-accumulates among those that fit."""
     sizes = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
@@ -142,18 +143,18 @@ def largest_that_fits(
 
 
 def family_demand(
-    alpha: float, resolution: int, classes: int, kernel_set: str, mode: ir.InputMode
+    alpha: float, resolution: int, classes: int, kernel_set: str, mode: InputMode
 ) -> Demand:
     """Estimated bytes of a MobileNet of the paper's family."""
     layers = shape(alpha, resolution, classes).layers
-    shapes = [ir.RowShape(resolution, _up(3 * resolution, 4), 0)]
-    needs: list[ir.StageNeeds] = []
+    shapes = [RowShape(resolution, _up(3 * resolution, 4), 0)]
+    needs: list[StageNeeds] = []
     last = layers[-2]
 
     def add(rows: int, row_bytes: int, window: int, stride: int, pad: int, scratch: int) -> None:
         index = len(needs)
-        needs.append(ir.StageNeeds(index, index + 1, window, stride, pad, 1, scratch, scratch > 0))
-        shapes.append(ir.RowShape(rows, row_bytes, 0))
+        needs.append(StageNeeds(index, index + 1, window, stride, pad, 1, scratch, scratch > 0))
+        shapes.append(RowShape(rows, row_bytes, 0))
 
     for number, layer in enumerate(layers[:-1]):
         if layer.kind is Kind.POINTWISE:

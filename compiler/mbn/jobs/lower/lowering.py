@@ -1,6 +1,6 @@
 """A network's stages to C: heights of bands, a plan that is proved, kernels, files.
 
-What enters: an `ir.Network` and the name of a kernel set. What leaves: `Generated`. Always holds:
+What enters: an `Network` and the name of a kernel set. What leaves: `Generated`. Always holds:
 no board is known here but the sizes of its memories; every plan that leaves has been replayed by
 the checker.
 """
@@ -12,8 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir, network_file
+from mbn import arithmetic
+from mbn.core import network_file
+from mbn.core.network import Network, Op, Stage, StageChannels, all_channels
+from mbn.core.options import InputMode
+from mbn.core.plan import Plan
+from mbn.core.schedule import BandOption, RowShape, StageNeeds, Way
 from mbn.core.target import Core
 from mbn.passes.emit import GeneratedNetwork, emit
 from mbn.passes.emit.files import KernelCode
@@ -30,7 +34,7 @@ SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
 
 Progress = Callable[[int, int], None]  # done, of
 # Lowered stages of one network by kernel set, number and how they are built: plans share them
-Built = dict[tuple[str, int, ir.Way], StageCode]
+Built = dict[tuple[str, int, Way], StageCode]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,30 +45,30 @@ class Generated:
     that `channels` (one a stage) says are constant or unread.
     """
 
-    network: ir.Network
-    computed: ir.Network
-    channels: tuple[ir.StageChannels, ...]
+    network: Network
+    computed: Network
+    channels: tuple[StageChannels, ...]
     model_sha256: str
     kernel_set: str
     codes: tuple[StageCode, ...]
-    options: tuple[ir.BandOption, ...]  # how each stage is built
-    needs: tuple[ir.StageNeeds, ...]
-    shapes: tuple[ir.RowShape, ...]
-    plan: ir.Plan
+    options: tuple[BandOption, ...]  # how each stage is built
+    needs: tuple[StageNeeds, ...]
+    shapes: tuple[RowShape, ...]
+    plan: Plan
     files: GeneratedNetwork
 
 
 def generate(
-    network: ir.Network,
+    network: Network,
     kernel_set: str,
-    mode: ir.InputMode,
+    mode: InputMode,
     *,
     simplify: bool = False,
     optimise: str = "speed",
     ram_budget: int | None = None,
     memories: tuple[int, ...] = (),
     tuned: Tuned | None = None,
-    forced: Sequence[ir.BandOption] | None = None,
+    forced: Sequence[BandOption] | None = None,
     prefix: str = "mbn_model",
     progress: Progress | None = None,
     built: Built | None = None,
@@ -125,19 +129,17 @@ def generate(
     )
 
 
-def computed_of(
-    network: ir.Network, *, simplify: bool
-) -> tuple[ir.Network, tuple[ir.StageChannels, ...]]:
+def computed_of(network: Network, *, simplify: bool) -> tuple[Network, tuple[StageChannels, ...]]:
     """The network with derived constants, without constant channels if `simplify`; and what became
     of each stage's channels."""
     derived = arithmetic.derive_all(network)
     if not simplify:
-        return derived, ir.all_channels(network)
+        return derived, all_channels(network)
     simplified = remove_constants(derived)
     return simplified.network, simplified.channels
 
 
-def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
+def stage_inputs(network: Network) -> tuple[tuple[int, ...], ...]:
     """The tensors that each stage reads, counted as `row_shapes` does."""
     made = {network.input.name: 0}
     for index, stage in enumerate(network.stages):
@@ -149,16 +151,16 @@ def stage_inputs(network: ir.Network) -> tuple[tuple[int, ...], ...]:
 
 
 def planned(
-    network: ir.Network,
+    network: Network,
     kernel_set: str,
-    mode: ir.InputMode,
+    mode: InputMode,
     *,
     optimise: str = "speed",
     ram_budget: int | None = None,
     memories: tuple[int, ...] = (),
     tuned: Tuned | None = None,
-    forced: Sequence[ir.BandOption] | None = None,
-) -> tuple[tuple[ir.BandOption, ...], tuple[ir.StageNeeds, ...], ir.Plan]:
+    forced: Sequence[BandOption] | None = None,
+) -> tuple[tuple[BandOption, ...], tuple[StageNeeds, ...], Plan]:
     """Variants, heights of the bands and a plan, proved: the least arena, or faster within what
     `optimise` and the budget leave (0: the least). Nothing is lowered. See `generate`."""
     shapes = row_shapes(network)
@@ -202,8 +204,8 @@ def bundled_tuning(core: Core) -> Tuned:
 
 
 def stage_options(
-    network: ir.Network, kernel_set: str, optimise: str, tuned: Tuned | None = None
-) -> list[tuple[ir.BandOption, ...]]:
+    network: Network, kernel_set: str, optimise: str, tuned: Tuned | None = None
+) -> list[tuple[BandOption, ...]]:
     """Of each stage, how it is built at each height that its bands may have."""
     signatures = [signature(network, stage, kernel_set) for stage in network.stages]
     copies = Counter(signatures)
@@ -219,13 +221,11 @@ def stage_options(
     ]
 
 
-def stage_needs(
-    index: int, network: ir.Network, stage: ir.Stage, inputs: tuple[int, ...]
-) -> ir.StageNeeds:
+def stage_needs(index: int, network: Network, stage: Stage, inputs: tuple[int, ...]) -> StageNeeds:
     """What a stage reads, for bands of one row that need no scratch."""
     first = network.layers[stage.layers[0]]
-    dense = first.op is ir.Op.DENSE
-    return ir.StageNeeds(
+    dense = first.op is Op.DENSE
+    return StageNeeds(
         input=inputs[0],
         output=index + 1,
         kernel_rows=network.stage_input(stage).height if dense else first.kernel[0],
@@ -239,14 +239,14 @@ def stage_needs(
     )
 
 
-def row_shapes(network: ir.Network) -> tuple[ir.RowShape, ...]:
+def row_shapes(network: Network) -> tuple[RowShape, ...]:
     """Rows of the tensors between stages, the image first."""
     shapes = []
     for index, tensor in enumerate(
         [network.input, *(network.stage_output(stage) for stage in network.stages)]
     ):
         layout = row_layout(tensor, is_input=index == 0)
-        shapes.append(ir.RowShape(tensor.height, layout.row_bytes, layout.plane_bytes))
+        shapes.append(RowShape(tensor.height, layout.row_bytes, layout.plane_bytes))
     return tuple(shapes)
 
 

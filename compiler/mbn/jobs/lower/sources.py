@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir
+from mbn import arithmetic
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
+from mbn.core.network import Network
 from mbn.jobs.lower import fidelity
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import onnx_file
@@ -227,7 +227,7 @@ def _square(height: int, width: int) -> int:
     return height
 
 
-def find_samples(request: Request, source: Source, network: ir.Network) -> Samples:
+def find_samples(request: Request, source: Source, network: Network) -> Samples:
     """The images that a check runs: of --images, the bundled held-out digits, or drawn ones."""
     height = network.input.height
     if request.images is not None:
@@ -242,7 +242,7 @@ def find_samples(request: Request, source: Source, network: ir.Network) -> Sampl
     return Samples(images, None, what)
 
 
-def images_for(network: ir.Network, folder: Path | None, count: int) -> tuple[Int8, str]:
+def images_for(network: Network, folder: Path | None, count: int) -> tuple[Int8, str]:
     """At most `count` images of a folder, or drawn ones, as the network takes them; and what they
     are."""
     height, width, channels = network.input.shape
@@ -254,7 +254,7 @@ def images_for(network: ir.Network, folder: Path | None, count: int) -> tuple[In
     return images, f"{len(images)} images of {folder.name}"
 
 
-def as_codes(network: ir.Network, images: UInt8) -> Int8:
+def as_codes(network: Network, images: UInt8) -> Int8:
     """Pixels as the network stores them: N x H x W x C."""
     table, channel = arithmetic.pixel_codes(network), np.arange(network.input.channels)
     return np.ascontiguousarray(table[channel, images])
@@ -279,7 +279,7 @@ def random_images(count: int, shape: tuple[int, int, int]) -> UInt8:
     return made
 
 
-def labelled_images(source: Source, network: ir.Network) -> tuple[UInt8, Int64] | None:
+def labelled_images(source: Source, network: Network) -> tuple[UInt8, Int64] | None:
     """All images whose labels are known for this network: the bundled held-out digits."""
     if source.classes != bundled.CLASSES:
         return None

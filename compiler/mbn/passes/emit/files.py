@@ -1,6 +1,6 @@
 """Writes the network's C: the driver's tables, the weights, and TVM's kernels between them.
 
-What enters: `ir.Network`, one `KernelCode` a stage (C from TVM, packed constants), `ir.Plan`.
+What enters: `Network`, one `KernelCode` a stage (C from TVM, packed constants), `Plan`.
 What leaves: network.h, network.c, weights.c. Always holds: C11, no include but the runtime's;
 byte-identical for identical input: no time, no path; above each stage a comment says its shapes,
 multiply-accumulates, kernel, scratch and place; the kernels' text is TVM's, untouched but for the
@@ -18,9 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic.single import pixel_codes
-from mbn.core import ir
+from mbn.arithmetic import pixel_codes
 from mbn.core.errors import UsageError
+from mbn.core.network import Network, StageKind, Tensor
+from mbn.core.plan import Plan
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.passes.emit import results
 from mbn.passes.emit.names import identifier, kernel_names, plain
 
@@ -29,8 +31,8 @@ COLUMNS = 100
 # of the two takes its ABI's own there (16 bytes on x86-64, 8 on the M55); the other may have less.
 ALIGNED = {"int8": "", "int16": "", "int32": "alignas(4) "}
 INCLUDES = {
-    ir.StageKind.SOFTMAX: '#include "scalar/softmax.h"\n',
-    ir.StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
+    StageKind.SOFTMAX: '#include "scalar/softmax.h"\n',
+    StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
 }
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 
@@ -93,17 +95,17 @@ def _is_ours(path: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    network: ir.Network
+    network: Network
     model_sha256: str
     kernel_set: str
     codes: Sequence[KernelCode]
-    needs: Sequence[ir.StageNeeds]
-    shapes: Sequence[ir.RowShape]
-    plan: ir.Plan
+    needs: Sequence[StageNeeds]
+    shapes: Sequence[RowShape]
+    plan: Plan
     prefix: str
 
     @cached_property
-    def tensors(self) -> list[ir.Tensor]:
+    def tensors(self) -> list[Tensor]:
         return [self.network.input, *(self.network.stage_output(s) for s in self.network.stages)]
 
     @property
@@ -135,13 +137,13 @@ class _Job:
 
 
 def emit(
-    network: ir.Network,
+    network: Network,
     model_sha256: str,
     kernel_set: str,
     codes: Sequence[KernelCode],
-    needs: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    plan: ir.Plan,
+    needs: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    plan: Plan,
     prefix: str = "mbn_model",
 ) -> GeneratedNetwork:
     """All generated files. `prefix` begins every public name, so that two networks fit in one

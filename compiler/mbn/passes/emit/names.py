@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from mbn.core import ir
 from mbn.core.errors import UsageError
+from mbn.core.network import Network
 
 _WORD = re.compile(r"[^0-9A-Za-z]+")
 _NAME_MOST, _PREFIX_MOST = 100, 48
@@ -90,7 +90,7 @@ def _reserved() -> frozenset[str]:
     return frozenset(Path(__file__).with_name("reserved.txt").read_text(encoding="ascii").split())
 
 
-def kernel_names(network: ir.Network, texts: Sequence[str]) -> list[str]:
+def kernel_names(network: Network, texts: Sequence[str]) -> list[str]:
     """One function name a stage; stages with equal text share it."""
     by_text: dict[str, str] = {}
     used: dict[str, int] = {}

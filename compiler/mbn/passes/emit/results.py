@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mbn.core import ir
+from mbn.core.network import Network, Tensor
 from mbn.passes.emit.names import plain
 
 
-def about(network: ir.Network) -> str:
+def about(network: Network) -> str:
     """Lines of the comment that begins each file."""
 
-    def one(out: ir.Tensor) -> str:
+    def one(out: Tensor) -> str:
         return f"{out.shape_text} int8, real = {out.scale!r} * (q - {out.zero_point})"
 
     outputs = network.outputs
@@ -25,7 +25,7 @@ def about(network: ir.Network) -> str:
     return "\n * ".join(["Results, each a whole map:", *(plain(line) for line in lines)])
 
 
-def macros(network: ir.Network, prefix: str) -> str:
+def macros(network: Network, prefix: str) -> str:
     """Of several results the number, and the shape and meaning of each."""
     if not network.results:
         return ""
@@ -44,13 +44,13 @@ def macros(network: ir.Network, prefix: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def indices(network: ir.Network, tensors: Sequence[ir.Tensor]) -> list[int]:
+def indices(network: Network, tensors: Sequence[Tensor]) -> list[int]:
     """Of the results; numbered are the tensors between stages."""
     names = [tensor.name for tensor in tensors]
     return [names.index(out.name) for out in network.outputs]
 
 
-def table(network: ir.Network, tensors: Sequence[ir.Tensor]) -> str:
+def table(network: Network, tensors: Sequence[Tensor]) -> str:
     """The array that `fields` names."""
     if not network.results:
         return ""
@@ -58,7 +58,7 @@ def table(network: ir.Network, tensors: Sequence[ir.Tensor]) -> str:
     return f"static const uint16_t results[{len(found)}] = {{{', '.join(map(str, found))}}};\n\n"
 
 
-def fields(network: ir.Network) -> str:
+def fields(network: Network) -> str:
     """Lines of the network's description."""
     if not network.results:
         return ""

@@ -1,6 +1,6 @@
 """Layers from what the integer pass found of them, with the limits of the kernels.
 
-What enters: a packed call's constants and the maps that it reads. What leaves: an `ir.Layer`.
+What enters: a packed call's constants and the maps that it reads. What leaves: an `Layer`.
 Always holds: what the kernels can't do is refused with the node's name.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import UNIT_SCALE
 from mbn.core.errors import UnsupportedError
+from mbn.core.network import Layer, Op, Tensor
 from mbn.passes.frontend.matcher import NoMatch, scalar_parameters
 from mbn.passes.frontend.unit_length import UnitLength
 
@@ -30,7 +31,7 @@ FORMS = ("nchw", "nhwc", "flat", "flat_hwc")
 class Value:
     """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""
 
-    tensor: ir.Tensor
+    tensor: Tensor
     form: str  # nchw, nhwc; flat (channel, height, width) or flat_hwc; else how it was moved
 
     @property
@@ -39,7 +40,7 @@ class Value:
         return (self.tensor.height, self.tensor.width) == (1, 1)
 
 
-def chw(tensor: ir.Tensor) -> tuple[int, int, int]:
+def chw(tensor: Tensor) -> tuple[int, int, int]:
     return (tensor.channels, tensor.height, tensor.width)
 
 
@@ -62,14 +63,14 @@ def made_layer(
     packed: str,
     fields: dict[str, NDArray[Any]],
     sources: Sequence[Value],
-    out: ir.Tensor,
-) -> ir.Layer:
+    out: Tensor,
+) -> Layer:
     window = [int(v) for v in fields["window"]]
     low, high = (float(v) for v in fields["clamp"])
     source, tensor = sources[0], sources[0].tensor
-    bare = ir.Layer(
+    bare = Layer(
         name=node,
-        op=ir.Op.ADD if packed == "mbn.add" else ir.Op.POOL,
+        op=Op.ADD if packed == "mbn.add" else Op.POOL,
         input=tensor.name,
         output=out.name,
         kernel=(window[0], window[1]),
@@ -83,9 +84,9 @@ def made_layer(
         return replace(bare, second=sources[1].tensor.name)
     if packed == "mbn.pool":
         return bare
-    weights, op = fields["weights"], ir.Op.CONV
+    weights, op = fields["weights"], Op.CONV
     if packed == "mbn.dense":
-        op = ir.Op.DENSE
+        op = Op.DENSE
         if tensor.height > LARGEST_POOL:
             raise UnsupportedError(
                 f"a product over a map of {tensor.height} rows",
@@ -103,7 +104,7 @@ def made_layer(
             weights = weights.reshape(-1, *chw(tensor)).transpose(0, 2, 3, 1)
         weights = weights.reshape(weights.shape[0], 1, 1, -1)
     elif weights.shape[3] == 1 and tensor.channels > 1:
-        op = ir.Op.DEPTHWISE
+        op = Op.DEPTHWISE
     if not weights.size:
         raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
     return replace(
@@ -127,7 +128,7 @@ def _check_form(node: str, packed: str, sources: Sequence[Value]) -> None:
         )
 
 
-def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int) -> None:
+def _check_window(layer: Layer, source: Tensor, out: Tensor, limit: int) -> None:
     kernel, pads = layer.kernel, layer.pads
     facts = (
         (
@@ -158,7 +159,7 @@ def _check_window(layer: ir.Layer, source: ir.Tensor, out: ir.Tensor, limit: int
             raise UnsupportedError(found, node=f"node {layer.name}", wanted=wanted)
 
 
-def unit_length_layer(division: UnitLength, source: ir.Tensor) -> tuple[ir.Layer, ir.Tensor]:
+def unit_length_layer(division: UnitLength, source: Tensor) -> tuple[Layer, Tensor]:
     """The division of a vector by its length, as a layer with its result."""
     node = f"node {division.node}"
     if (source.height, source.width) != (1, 1):
@@ -171,7 +172,7 @@ def unit_length_layer(division: UnitLength, source: ir.Tensor) -> tuple[ir.Layer
         )
     except NoMatch as error:
         raise UnsupportedError(str(error), node=node) from error
-    if (float(scale), zero) != (ir.UNIT_SCALE, 0):
+    if (float(scale), zero) != (UNIT_SCALE, 0):
         raise UnsupportedError(
             f"a vector of unit length with scale {float(scale)!r} and zero point {zero}",
             node=node,
@@ -179,10 +180,10 @@ def unit_length_layer(division: UnitLength, source: ir.Tensor) -> tuple[ir.Layer
             advice="quantise it so, or leave it float: the host divides then",
         )
     name = f"{division.node}:out"
-    out = ir.Tensor(name, 1, 1, source.channels, ir.UNIT_SCALE, 0)
-    layer = ir.Layer(
+    out = Tensor(name, 1, 1, source.channels, UNIT_SCALE, 0)
+    layer = Layer(
         name=division.node,
-        op=ir.Op.NORMALISE,
+        op=Op.NORMALISE,
         input=source.name,
         output=name,
         kernel=(1, 1),

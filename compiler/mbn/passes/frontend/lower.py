@@ -1,4 +1,4 @@
-"""ONNX in, `ir.Network` out.
+"""ONNX in, `Network` out.
 
 What enters: a QDQ int8 ONNX file. What leaves: a network of integer layers grouped in stages.
 Always holds: every operator between the image and a result is an integer layer; a softmax and
@@ -17,8 +17,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mbn.core import ir
 from mbn.core.errors import UnsupportedError
+from mbn.core.network import Layer, Network, Tensor
+from mbn.core.options import Rounding
 from mbn.passes.frontend import onnx_file, relax_module
 from mbn.passes.frontend.integer_pass import FIELDS, Problem, find_integer_stages
 from mbn.passes.frontend.layers import (
@@ -43,7 +44,7 @@ TO_CHANNELS_FIRST = (0, 3, 1, 2)
 class Lowered:
     """A network, and where its maps are in the graph that it comes from."""
 
-    network: ir.Network
+    network: Network
     ends: dict[str, onnx_file.QuantisedEnd]  # by layer name, where known
     channels_last: bool  # of the graph's input
 
@@ -53,8 +54,8 @@ def lower(
     name: str,
     *,
     fused: bool = True,
-    rounding: ir.Rounding = ir.Rounding.SINGLE,
-) -> ir.Network:
+    rounding: Rounding = Rounding.SINGLE,
+) -> Network:
     """The network alone; see `lower_graph`."""
     return lower_graph(path, name, fused=fused, rounding=rounding).network
 
@@ -64,7 +65,7 @@ def lower_graph(
     name: str,
     *,
     fused: bool = True,
-    rounding: ir.Rounding = ir.Rounding.SINGLE,
+    rounding: Rounding = Rounding.SINGLE,
 ) -> Lowered:
     """Compiles an ONNX file's graph to integer layers.
 
@@ -81,7 +82,7 @@ def lower_graph(
     module, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
     reader = Reader(module["main"], graph, problems)
     network = reader.read(name)
-    if rounding is ir.Rounding.TFLITE:
+    if rounding is Rounding.TFLITE:
         network = in_tflite(network, reader.softmax_result)
     network = group_stages(network, fused=fused)
     return Lowered(network, reader.ends, reader.channels_last)
@@ -99,7 +100,7 @@ def all_refusals(path: Path) -> list[UnsupportedError]:
 class _Host:
     """A result, and what the host does with it."""
 
-    tensor: ir.Tensor
+    tensor: Tensor
     ops: tuple[str, ...] = ()
 
 
@@ -123,8 +124,8 @@ class Reader:
         self.graph = graph
         self.problems = problems
         self.values: dict[Any, Value] = {}
-        self.tensors: list[ir.Tensor] = []
-        self.layers: list[ir.Layer] = []
+        self.tensors: list[Tensor] = []
+        self.layers: list[Layer] = []
         self.host_vars: dict[Any, _Host] = {}
         self.softmax_result: tuple[float, int] | None = None  # scale and zero point, if quantised
         self.image: _Input | None = None
@@ -132,7 +133,7 @@ class Reader:
         self.ends: dict[str, onnx_file.QuantisedEnd] = {}
         self.tuples: dict[Any, list[Any]] = {}
 
-    def read(self, name: str) -> ir.Network:
+    def read(self, name: str) -> Network:
         param = self.function.params[0]
         kind = relax_module.dtype_of(param)
         self.image = _Input(param, is_float=kind not in ("int8", "uint8"))
@@ -146,7 +147,7 @@ class Reader:
                 advice="quantise the network in QDQ form",
             )
         results, host_ops = self._results()
-        return ir.Network(
+        return Network(
             name, tuple(self.tensors), tuple(self.layers), (), host_ops=host_ops, results=results
         )
 
@@ -252,7 +253,7 @@ class Reader:
         image, self.image = self.image, None
         _, channels, height, width = relax_module.shape_of(image.var)
         scale, zero_point = image.quant or quant
-        tensor = ir.Tensor(
+        tensor = Tensor(
             self.graph.input_name, height, width, channels, real_scale(scale, "input"), zero_point
         )
         self.tensors.append(tensor)
@@ -280,7 +281,7 @@ class Reader:
         shape = relax_module.shape_of(var)
         height, width = shape[2:] if len(shape) == 4 else (1, 1)
         scale, zero = fields["quant"][2 * len(data) :]
-        out = ir.Tensor(
+        out = Tensor(
             f"{node}:out", height, width, shape[1], real_scale(float(scale), node), int(zero)
         )
         layer = made_layer(node, packed, fields, sources, out)
@@ -338,7 +339,7 @@ class Reader:
         # any other is good for a result alone
         return Value(tensor, form or str(shape))
 
-    def _moved_refusal(self, tensor: ir.Tensor, shape: str) -> UnsupportedError:
+    def _moved_refusal(self, tensor: Tensor, shape: str) -> UnsupportedError:
         return UnsupportedError(
             f"a map of {tensor.shape} (height, width, channels) is reshaped or transposed to "
             f"{shape}",

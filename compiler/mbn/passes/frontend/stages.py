@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from mbn.core import ir
+from mbn.core.network import Layer, Network, Op, Stage, StageKind
 
 
-def is_pointwise(layer: ir.Layer) -> bool:
+def is_pointwise(layer: Layer) -> bool:
     return (
-        layer.op is ir.Op.CONV
+        layer.op is Op.CONV
         and layer.kernel == (1, 1)
         and layer.stride == (1, 1)
         and layer.pads == (0, 0, 0, 0)
     )
 
 
-def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
+def group_stages(network: Network, *, fused: bool = True) -> Network:
     """The network with `stages` filled in; without `fused`, one layer a stage."""
-    stages: list[ir.Stage] = []
+    stages: list[Stage] = []
     readers = Counter(name for layer in network.layers for name in layer.inputs)
     readers.update(tensor.name for tensor in network.outputs)
     if fused:
@@ -35,26 +35,26 @@ def group_stages(network: ir.Network, *, fused: bool = True) -> ir.Network:
         following = network.layers[index + 1] if index + 1 < len(network.layers) else None
         if (
             fused
-            and layer.op is ir.Op.DEPTHWISE
+            and layer.op is Op.DEPTHWISE
             and following is not None
             and is_pointwise(following)
             and following.input == layer.output
             and readers[layer.output] == 1
         ):
-            stages.append(ir.Stage(following.name, ir.StageKind.BLOCK, (index, index + 1)))
+            stages.append(Stage(following.name, StageKind.BLOCK, (index, index + 1)))
             index += 2
             continue
-        stages.append(ir.Stage(layer.name, _kind(layer), (index,)))
+        stages.append(Stage(layer.name, _kind(layer), (index,)))
         index += 1
     return replace(network, stages=tuple(stages))
 
 
-def _adjacent(layers: tuple[ir.Layer, ...]) -> tuple[ir.Layer, ...]:
+def _adjacent(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """Each depthwise layer right before its first reader: a graph whose maps have several readers
     may hold others between."""
     ordered = list(layers)
     for layer in layers:
-        if layer.op is ir.Op.DEPTHWISE:
+        if layer.op is Op.DEPTHWISE:
             reader = next((one for one in layers if layer.output in one.inputs), None)
             if reader is not None:
                 ordered.remove(layer)
@@ -62,7 +62,7 @@ def _adjacent(layers: tuple[ir.Layer, ...]) -> tuple[ir.Layer, ...]:
     return tuple(ordered)
 
 
-def _kind(layer: ir.Layer) -> ir.StageKind:
+def _kind(layer: Layer) -> StageKind:
     if is_pointwise(layer):
-        return ir.StageKind.POINTWISE
-    return ir.StageKind(layer.op.value)
+        return StageKind.POINTWISE
+    return StageKind(layer.op.value)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mbn.core import ir
 from mbn.core.errors import UnsupportedError
+from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.options import Rounding
 
 
-def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Network:
+def in_tflite(network: Network, softmax: tuple[float, int] | None) -> Network:
     """`softmax`: the scale and zero point of its result, if it is quantised."""
-    divided = next((one for one in network.layers if one.op is ir.Op.NORMALISE), None)
+    divided = next((one for one in network.layers if one.op is Op.NORMALISE), None)
     if divided is not None:
         raise UnsupportedError(
             "a division by a vector's length",
@@ -24,7 +25,7 @@ def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Netw
             wanted="none, in rounding tflite",
             advice="compile with --rounding single, or leave it float: the host divides then",
         )
-    network = replace(network, rounding=ir.Rounding.TFLITE)
+    network = replace(network, rounding=Rounding.TFLITE)
     if softmax is None:
         return network
     if network.results:
@@ -42,10 +43,10 @@ def in_tflite(network: ir.Network, softmax: tuple[float, int] | None) -> ir.Netw
             advice="compile with --rounding single: the softmax is the host's there",
         )
     scale, zero_point = softmax
-    out = ir.Tensor(f"{name}:out", 1, 1, logits.channels, scale, zero_point)
-    layer = ir.Layer(
+    out = Tensor(f"{name}:out", 1, 1, logits.channels, scale, zero_point)
+    layer = Layer(
         name=name,
-        op=ir.Op.SOFTMAX,
+        op=Op.SOFTMAX,
         input=logits.name,
         output=out.name,
         kernel=(1, 1),

@@ -11,49 +11,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mbn.core import ir
 from mbn.core.errors import UnsupportedError
+from mbn.core.network import Network, Stage, StageKind
+from mbn.core.schedule import BandOption, Sharing, Variant
 from mbn.passes.kernels import dsp, mve, scalar
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder, StageCode
 
 Choice = Callable[[StageBuilder], bool]
 
-_DSP: dict[ir.StageKind, tuple[Choice, ...]] = {
-    ir.StageKind.CONV: (dsp.convolution, scalar.convolution),
-    ir.StageKind.BLOCK: (dsp.block, scalar.block),
-    ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-    ir.StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
-    ir.StageKind.POOL: (dsp.pool, scalar.pool),
-    ir.StageKind.DENSE: (dsp.convolution, scalar.convolution),
-    ir.StageKind.SOFTMAX: (scalar.softmax,),
-    ir.StageKind.NORMALISE: (scalar.normalise,),
-    ir.StageKind.ADD: (scalar.addition,),
+_DSP: dict[StageKind, tuple[Choice, ...]] = {
+    StageKind.CONV: (dsp.convolution, scalar.convolution),
+    StageKind.BLOCK: (dsp.block, scalar.block),
+    StageKind.DEPTHWISE: (scalar.depthwise,),
+    StageKind.POINTWISE: (dsp.convolution, scalar.convolution),
+    StageKind.POOL: (dsp.pool, scalar.pool),
+    StageKind.DENSE: (dsp.convolution, scalar.convolution),
+    StageKind.SOFTMAX: (scalar.softmax,),
+    StageKind.NORMALISE: (scalar.normalise,),
+    StageKind.ADD: (scalar.addition,),
 }
 
-SETS: dict[str, dict[ir.StageKind, tuple[Choice, ...]]] = {
+SETS: dict[str, dict[StageKind, tuple[Choice, ...]]] = {
     "scalar": {
-        ir.StageKind.CONV: (scalar.convolution,),
-        ir.StageKind.BLOCK: (scalar.block,),
-        ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-        ir.StageKind.POINTWISE: (scalar.convolution,),
-        ir.StageKind.POOL: (scalar.pool,),
-        ir.StageKind.DENSE: (scalar.convolution,),
-        ir.StageKind.ADD: (scalar.addition,),
-        ir.StageKind.SOFTMAX: (scalar.softmax,),
-        ir.StageKind.NORMALISE: (scalar.normalise,),
+        StageKind.CONV: (scalar.convolution,),
+        StageKind.BLOCK: (scalar.block,),
+        StageKind.DEPTHWISE: (scalar.depthwise,),
+        StageKind.POINTWISE: (scalar.convolution,),
+        StageKind.POOL: (scalar.pool,),
+        StageKind.DENSE: (scalar.convolution,),
+        StageKind.ADD: (scalar.addition,),
+        StageKind.SOFTMAX: (scalar.softmax,),
+        StageKind.NORMALISE: (scalar.normalise,),
     },
     "dsp": _DSP,
     "m7": _DSP,  # the same schedules over groups of three pixels, with bodies of its own
     "mve": {
-        ir.StageKind.CONV: (mve.convolution, scalar.convolution),
-        ir.StageKind.BLOCK: (mve.block, scalar.block),
-        ir.StageKind.DEPTHWISE: (scalar.depthwise,),
-        ir.StageKind.POINTWISE: (mve.convolution, scalar.convolution),
-        ir.StageKind.POOL: (scalar.pool,),
-        ir.StageKind.DENSE: (mve.convolution, scalar.convolution),
-        ir.StageKind.SOFTMAX: (scalar.softmax,),
-        ir.StageKind.NORMALISE: (scalar.normalise,),
-        ir.StageKind.ADD: (scalar.addition,),
+        StageKind.CONV: (mve.convolution, scalar.convolution),
+        StageKind.BLOCK: (mve.block, scalar.block),
+        StageKind.DEPTHWISE: (scalar.depthwise,),
+        StageKind.POINTWISE: (mve.convolution, scalar.convolution),
+        StageKind.POOL: (scalar.pool,),
+        StageKind.DENSE: (mve.convolution, scalar.convolution),
+        StageKind.SOFTMAX: (scalar.softmax,),
+        StageKind.NORMALISE: (scalar.normalise,),
+        StageKind.ADD: (scalar.addition,),
     },
 }
 
@@ -65,13 +66,13 @@ VERSIONS = {"scalar": "scalar 1", "dsp": "dsp 1", "m7": "m7 1", "mve": "mve 1"}
 # What a builder's variants are, and which of them is taken unmeasured; others have one.
 VARIANTS: dict[
     Choice,
-    tuple[Callable[[StageBuilder], list[ir.Variant]], Callable[[StageBuilder, str], ir.Variant]],
+    tuple[Callable[[StageBuilder], list[Variant]], Callable[[StageBuilder, str], Variant]],
 ] = {
     dsp.block: (dsp.offered, dsp.preferred),
     dsp.convolution: (dsp.offered, dsp.preferred),
 }
 
-ALL_VARIANTS = tuple(ir.Variant(wide, shared) for wide in (False, True) for shared in ir.Sharing)
+ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared in Sharing)
 
 # Heights of bands that a builder serves, with estimated cycles; others serve one row.
 HEIGHTS: dict[Choice, Callable[[StageBuilder], dict[int, int]]] = {
@@ -80,11 +81,11 @@ HEIGHTS: dict[Choice, Callable[[StageBuilder], dict[int, int]]] = {
 }
 
 
-def candidates(network: ir.Network, stage: ir.Stage, kernel_set: str) -> tuple[ir.BandOption, ...]:
+def candidates(network: Network, stage: Stage, kernel_set: str) -> tuple[BandOption, ...]:
     """All that a stage's schedule may be: heights of its bands and variants, with scratch and
     estimated cycles. Each gives the same bits."""
     for choice in SETS[kernel_set][stage.kind]:
-        found: list[ir.BandOption] = []
+        found: list[BandOption] = []
         for variant in ALL_VARIANTS if choice in VARIANTS else (PLAIN,):
             bare = StageBuilder(network, stage, kernel_set, variant)
             heights = HEIGHTS[choice](bare) if choice in HEIGHTS else {1: 0}
@@ -95,7 +96,7 @@ def candidates(network: ir.Network, stage: ir.Stage, kernel_set: str) -> tuple[i
                     if builder.emitted(choice) is None:
                         continue
                     early = builder.reads_before_writing
-                    option = ir.BandOption(rows, builder.scratch_bytes, early, cycles)
+                    option = BandOption(rows, builder.scratch_bytes, early, cycles)
                 bare.band_rows = rows
                 if variant in _offered(bare, choice):
                     found.append(replace(option, variant=variant, cycles=cycles))
@@ -104,9 +105,7 @@ def candidates(network: ir.Network, stage: ir.Stage, kernel_set: str) -> tuple[i
     raise _unserved(stage, kernel_set)
 
 
-def preferred(
-    network: ir.Network, stage: ir.Stage, kernel_set: str, optimise: str, rows: int
-) -> ir.Variant:
+def preferred(network: Network, stage: Stage, kernel_set: str, optimise: str, rows: int) -> Variant:
     """The variant of bands of so many rows that is taken where none was measured. `optimise`:
     speed, balanced or size."""
     choice = SETS[kernel_set][stage.kind][0]
@@ -114,13 +113,11 @@ def preferred(
     return VARIANTS[choice][1](bare, optimise) if choice in VARIANTS else PLAIN
 
 
-def _offered(b: StageBuilder, choice: Choice) -> list[ir.Variant]:
+def _offered(b: StageBuilder, choice: Choice) -> list[Variant]:
     return VARIANTS[choice][0](b) if choice in VARIANTS else [PLAIN]
 
 
-def build_stage(
-    network: ir.Network, stage: ir.Stage, kernel_set: str, option: ir.BandOption
-) -> StageCode:
+def build_stage(network: Network, stage: Stage, kernel_set: str, option: BandOption) -> StageCode:
     """The C kernel of one stage, with its constants packed for it. `option`: one of its
     `candidates`."""
     for choice in SETS[kernel_set][stage.kind]:
@@ -131,7 +128,7 @@ def build_stage(
     raise _unserved(stage, kernel_set)
 
 
-def _unserved(stage: ir.Stage, kernel_set: str) -> UnsupportedError:
+def _unserved(stage: Stage, kernel_set: str) -> UnsupportedError:
     return UnsupportedError(
         f"no {kernel_set} kernel serves a {stage.kind} of this shape", node=f"stage {stage.name}"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbn.core import ir
+from mbn.core.network import Tensor
 
 WORD = 4
 
@@ -38,7 +38,7 @@ def _round_up(value: int, step: int) -> int:
     return (value + step - 1) // step * step
 
 
-def row_layout(tensor: ir.Tensor, *, is_input: bool) -> RowLayout:
+def row_layout(tensor: Tensor, *, is_input: bool) -> RowLayout:
     """The layout that the scalar and dsp kernel sets give a tensor."""
     if is_input:
         return RowLayout(tensor.width, tensor.channels, 0)

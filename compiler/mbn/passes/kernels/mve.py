@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import SingleConstants, WeightedConstants, rounding_code
+from mbn.core.network import Op
 from mbn.passes.kernels import scalar
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, spans
 
@@ -164,13 +165,13 @@ def _depthwise_call(
             width,
             layer.stride[1],
             depth,
-            derived.shift,
+            rounding_code(derived),
             derived.low,
             derived.high,
         )
 
 
-def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+def depthwise_words(derived: WeightedConstants) -> NDArray[np.int32]:
     """ceil(C / 4) rows of 24 words or more: see runtime/kernels/mve/depthwise.h."""
     taps = derived.weights
     count, (height, width) = len(taps), taps.shape[1:3]
@@ -178,14 +179,15 @@ def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
     windows = np.zeros((groups * GROUP, WINDOW, WINDOW), np.int8)  # channel, column, row
     windows[:count, :width, :height] = taps.reshape(count, height, width).transpose(0, 2, 1)
     parts = [windows.reshape(groups, -1).view("<i4")]
-    factor = derived.doubled if derived.exponent is None else derived.multiplier
+    single = isinstance(derived, SingleConstants)
+    factor = derived.doubled if single else derived.multiplier
     parts += [_table(word, GROUP) for word in (derived.bias, factor, *_words(derived))]
     return np.concatenate(parts, axis=1).astype(np.int32)
 
 
-def _words(derived: ir.IntegerConstants) -> tuple[NDArray[np.int32], ...]:
+def _words(derived: WeightedConstants) -> tuple[NDArray[np.int32], ...]:
     """What follows the multipliers; `tflite`'s right shifts negated, as VSHL takes them."""
-    if derived.exponent is None:
+    if isinstance(derived, SingleConstants):
         return derived.words
     offset, right = derived.words
     return (offset, -right)
@@ -201,7 +203,7 @@ def _table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
 # -- pointwise ---------------------------------------------------------------------------------
 
 
-def pointwise_stream(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+def pointwise_stream(derived: WeightedConstants) -> NDArray[np.int32]:
     """ceil(N / 2) streams of weights, biases, multipliers and what else requantises; an odd last
     channel is paired with zeros. See runtime/kernels/mve/pointwise.h."""
     count = len(derived.weights)
@@ -276,7 +278,7 @@ def _pointwise_row(
             b.out_plane_bytes(),
             depth,
             groups,
-            derived.shift,
+            rounding_code(derived),
             derived.low,
             derived.high,
         )
@@ -316,7 +318,7 @@ def _pointwise_call(
             group.count,
             channels,
             int(group.split),
-            derived.shift,
+            rounding_code(derived),
             derived.low,
             derived.high,
         )
@@ -349,7 +351,7 @@ def _convolve_row(b: StageBuilder, depth: int, pixels: int) -> None:
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int8", (pixels, depth))
     row = [Span(0, 1, True)]
-    if layer.op is not ir.Op.DENSE:
+    if layer.op is not Op.DENSE:
         row = spans(b.out.width, b.source.width, layer.kernel[1], layer.stride[1], layer.pads[1])
     for number, span in enumerate(row):
         with b.loop(span.stop - span.start, "x") as x:
@@ -376,7 +378,7 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
 def _group_spans(b: StageBuilder) -> list[Span]:
     """Groups of four pixels: edge groups one by one, the run inside the map together."""
     layer, count = b.layers[0], _up(b.out.width, PIXELS) // PIXELS
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         return [Span(0, 1, True)]
 
     def inside(group: int) -> bool:
@@ -409,7 +411,7 @@ class _Pixel:
 def _gather(b: StageBuilder, rows: list[Any], tile: Any, pixel: _Pixel, name: str) -> None:
     """One pixel's window into the tile, runs of bytes where the input has them so."""
     layer = b.layers[0]
-    dense = layer.op is ir.Op.DENSE
+    dense = layer.op is Op.DENSE
     kernel = 1 if dense else layer.kernel[1]
     channels = b.source.channels * (b.source.width if dense else 1)
     begin, end = 0, kernel  # the kernel's columns that lie in the map
@@ -500,7 +502,7 @@ def _convolution_calls(
                 pixels,
                 channels,
                 0,
-                derived.shift,
+                rounding_code(derived),
                 derived.low,
                 derived.high,
             )

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import (
+    TfliteAddition,
+    TfliteAverage,
+    TfliteSoftmax,
+    WeightedConstants,
+    rounding_code,
+)
+from mbn.core.network import Layer, Op
 from mbn.passes.kernels.stage_builder import Requantiser, Span, StageBuilder, spans
 
 Store = Callable[[Any, Any, Any], None]  # channel, pixel, int8 value
@@ -83,7 +90,7 @@ def convolution(b: StageBuilder) -> bool:
     layer = b.layers[0]
     rows, out = b.in_rows(), b.out_row()
     taps = b.derived[0].weights[0].size
-    dense = layer.op is ir.Op.DENSE
+    dense = layer.op is Op.DENSE
     direct = b.source.width == 1 == len(rows) if dense else layer.kernel == (1, 1)
     direct = direct and not any(layer.pads)
     if direct:
@@ -211,9 +218,9 @@ def requantising(b: StageBuilder, tables: Requantiser, channel: Any) -> tuple[An
     return tuple(b.address(word, channel) for word in words)
 
 
-def ends(derived: ir.IntegerConstants) -> tuple[int, int, int]:
+def ends(derived: WeightedConstants) -> tuple[int, int, int]:
     """The constants of a body's end: shift, low, high."""
-    return int(derived.shift), int(derived.low), int(derived.high)
+    return rounding_code(derived), int(derived.low), int(derived.high)
 
 
 def block(b: StageBuilder) -> bool:
@@ -318,7 +325,7 @@ def depthwise_row(b: StageBuilder, rows: list[Any], store: Store) -> None:
                 store(channel, at, b.requantised(total, tables, channel))
 
 
-def _edge(span: Span, layer: ir.Layer, kx: int) -> int:
+def _edge(span: Span, layer: Layer, kx: int) -> int:
     """The input column of tap kx at an edge pixel (whose span is one wide)."""
     return span.start * layer.stride[1] + kx - layer.pads[1]
 
@@ -333,7 +340,7 @@ def _tap(b: StageBuilder, row: Any, channel: Any, at: Any, span: Span, kx: int) 
 def addition(b: StageBuilder) -> bool:
     """Two maps of one shape, value by value."""
     derived = b.addition()
-    if isinstance(derived, ir.TfliteAddition):
+    if isinstance(derived, TfliteAddition):
         function, meaning = "mbn_scalar_add_tflite", "zero points, multipliers, shifts, clamp"
         words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
         words += [derived.low, derived.high]
@@ -363,8 +370,8 @@ def pool(b: StageBuilder) -> bool:
     """Average pool without padding."""
     layer = b.layers[0]
     rows, out = b.in_rows(), b.out_row()
-    derived = b.derived[0]
-    tables = b.requantiser(0, "pool") if derived.shift >= 0 else None
+    average = b.special if isinstance(b.special, TfliteAverage) else None
+    tables = None if average else b.requantiser(0, "pool")
     channels, width = b.out.channels, b.out.width
     sum_ = b.script.sblock_alloc_buffer((1,), "int32")
     with b.loop(channels, "c") as c, b.loop(width, "x") as x:
@@ -380,12 +387,13 @@ def pool(b: StageBuilder) -> bool:
             b.script.buffer_store(sum_, total, [0])
         with b.block("store") as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
-            if tables:
+            if average is None:
+                assert tables is not None
                 value = b.requantised(sum_[0], tables, 0)
             else:
-                count = b.script.int32(int(derived.offset[0]))
-                average = b.script.call_extern("int32", "mbn_average", sum_[0], count)
-                value = b.clamped(average, derived)
+                count = b.script.int32(average.count)
+                mean = b.script.call_extern("int32", "mbn_average", sum_[0], count)
+                value = b.clamped(mean, average)
             b.script.buffer_store(out, value, [channel, at])
     b.decision = "scalar: sums in int32, channel by channel"
     return True
@@ -393,18 +401,18 @@ def pool(b: StageBuilder) -> bool:
 
 def softmax(b: StageBuilder) -> bool:
     """Rounding `tflite`'s, over the channels of one pixel."""
-    derived, count = b.derived[0], b.out.channels
+    found, count = b.special, b.out.channels
     (row,), out = b.in_rows(), b.out_row()
-    assert derived.exponent is not None
+    assert isinstance(found, TfliteSoftmax)
     with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
         b.call(
             "mbn_softmax",
             b.address(row, 0, 0),
             b.address(out, 0, 0),
             count,
-            int(derived.multiplier[0]),
-            int(derived.exponent[0]),
-            int(derived.offset[0]),
+            found.multiplier,
+            found.exponent,
+            found.least,
         )
     b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True

@@ -15,12 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import single as arithmetic
-from mbn.core import ir
+from mbn import arithmetic
+from mbn.core.constants import (
+    AdditionConstants,
+    SingleConstants,
+    TfliteAddition,
+    TfliteAverage,
+    TfliteConstants,
+    WeightedConstants,
+)
+from mbn.core.network import Network, Op, Stage, Tensor
+from mbn.core.schedule import Variant
 from mbn.passes.kernels import tir
 from mbn.passes.kernels.layout import RowLayout, row_layout
 
-PLAIN = ir.Variant()
+PLAIN = Variant()
 PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
 
 
@@ -45,7 +54,7 @@ class Argument:
 class StageCode:
     """One stage's kernel. Bytes are of the target."""
 
-    stage: ir.Stage
+    stage: Stage
     function: tir.CFunction
     arguments: tuple[Argument, ...]
     constants: tuple[Constant, ...]
@@ -62,10 +71,10 @@ class StageBuilder(tir.Builder):
 
     def __init__(
         self,
-        network: ir.Network,
-        stage: ir.Stage,
+        network: Network,
+        stage: Stage,
         kernel_set: str,
-        variant: ir.Variant = PLAIN,
+        variant: Variant = PLAIN,
         band_rows: int = 1,
     ) -> None:
         super().__init__()
@@ -81,17 +90,21 @@ class StageBuilder(tir.Builder):
         self.reads_before_writing = False
         self.decision = ""
         self.schedule: Callable[[Any], None] = lambda _schedule: None
-        self.derived = [
+        constants = [
             layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
             if layer.second is None
         ]
+        # of layers with weights, and pools; what has constants of another form asks for `special`
+        self.derived = [one for one in constants if isinstance(one, WeightedConstants)]
+        special = [one for one in constants if not isinstance(one, WeightedConstants)]
+        self.special = special[0] if special else None
 
     @property
     def short_rounding(self) -> bool:
         """Whether the fast sets' bodies can requantise: not in `tflite` where a multiplier is
         half or more, or a sum too large."""
-        return all(derived.shift != ir.TFLITE_ANY for derived in self.derived)
+        return all(not isinstance(one, TfliteConstants) or one.short for one in self.derived)
 
     # -- parameters --------------------------------------------------------------------------
 
@@ -99,9 +112,9 @@ class StageBuilder(tir.Builder):
     def kernel_rows(self) -> int:
         """Input rows of one output row; a dense layer reads the whole map."""
         first = self.layers[0]
-        return self.source.height if first.op is ir.Op.DENSE else first.kernel[0]
+        return self.source.height if first.op is Op.DENSE else first.kernel[0]
 
-    def addition(self) -> ir.AdditionConstants | ir.TfliteAddition:
+    def addition(self) -> AdditionConstants | TfliteAddition:
         """The integers of the stage's addition."""
         layer = self.layers[0]
         return layer.addition or arithmetic.derive_addition_in(self.network, layer)
@@ -112,7 +125,7 @@ class StageBuilder(tir.Builder):
     def addend_layouts(self) -> tuple[RowLayout, ...]:
         return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
 
-    def _layout(self, tensor: ir.Tensor) -> RowLayout:
+    def _layout(self, tensor: Tensor) -> RowLayout:
         return row_layout(tensor, is_input=tensor is self.network.input)
 
     def second_row(self) -> Any:
@@ -176,16 +189,15 @@ class StageBuilder(tir.Builder):
         """The int8 expression of an accumulator of `channel`."""
         script, derived = self.script, tables.derived
         function, arguments = "mbn_requantise", [word[channel] for word in tables.words]
-        if derived.shift > 0:
+        if isinstance(derived, TfliteConstants):
+            function = f"mbn_requantise_tflite{'' if derived.short else '_any'}"
+        elif derived.shift > 0:
             function = "mbn_requantise_shift"
             arguments.append(script.int32(derived.shift))
-        elif derived.shift < 0:
-            short = derived.shift == ir.TFLITE
-            function = "mbn_requantise_tflite" if short else "mbn_requantise_tflite_any"
         value = script.call_extern("int32", function, accumulator, *arguments)
         return self.clamped(value, derived)
 
-    def clamped(self, value: Any, derived: ir.IntegerConstants) -> Any:
+    def clamped(self, value: Any, derived: WeightedConstants | TfliteAverage) -> Any:
         """The int8 expression of a rounded value."""
         script = self.script
         low, high = script.int32(derived.low), script.int32(derived.high)
@@ -195,7 +207,7 @@ class StageBuilder(tir.Builder):
         """Declares the tables of layer `index`: bias, multipliers, what else its rounding takes."""
         derived = self.derived[index]
         bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
-        if derived.exponent is None:
+        if isinstance(derived, SingleConstants):
             names = [("doubled", derived.doubled, "2 m, the multiplier doubled")]
             names += [("offset", word, "Z, added after the shift") for word in derived.words]
         else:
@@ -245,7 +257,7 @@ class StageBuilder(tir.Builder):
 class Requantiser:
     """The buffers that turn a layer's accumulators into int8."""
 
-    derived: ir.IntegerConstants
+    derived: WeightedConstants
     bias: Any
     words: tuple[Any, ...]  # one value a channel each
 

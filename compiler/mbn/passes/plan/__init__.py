@@ -1,4 +1,4 @@
-"""Stages and the bytes of their rows in, `ir.Plan` out."""
+"""Stages and the bytes of their rows in, `Plan` out."""
 
 from mbn.passes.plan.check import check_plan
 from mbn.passes.plan.heights import plan_bands

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
 from mbn.core.errors import PlanError
+from mbn.core.plan import Plan
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.passes.plan.replay import INPUT, Band, replay, results_of, rows_read
 
 ROW_BITS = 16  # owner = tensor << 16 | row
@@ -22,9 +23,7 @@ SCRATCH = -2
 ALIGN = 8  # the kernels load words, and make them from the start of a row
 
 
-def check_plan(
-    plan: ir.Plan, stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape]
-) -> None:
+def check_plan(plan: Plan, stages: Sequence[StageNeeds], shapes: Sequence[RowShape]) -> None:
     """Raises PlanError at the first byte that is read after it was overwritten."""
     if any(place.offset_bytes % ALIGN for place in plan.places) or plan.near_bytes % ALIGN:
         raise _broken("a map, a ring or the second memory begins at an unaligned byte")
@@ -53,9 +52,9 @@ def check_plan(
 
 
 def _run(
-    plan: ir.Plan,
-    needs: ir.StageNeeds,
-    shapes: Sequence[ir.RowShape],
+    plan: Plan,
+    needs: StageNeeds,
+    shapes: Sequence[RowShape],
     arena: NDArray[np.int64],
     band: Band,
 ) -> None:
@@ -81,7 +80,7 @@ def _run(
             raise _broken(f"stage {band.stage} writes row {y} over a row that it reads")
 
 
-def _row(plan: ir.Plan, tensor: int, y: int) -> range:
+def _row(plan: Plan, tensor: int, y: int) -> range:
     place = plan.places[tensor]
     start = place.offset_bytes + (y % place.depth) * place.row_bytes
     return range(start, start + place.row_bytes)
@@ -91,7 +90,7 @@ def _touch(a: range, b: range) -> bool:
     return a.start < b.stop and b.start < a.stop and len(a) > 0 and len(b) > 0
 
 
-def _expect(arena: NDArray[np.int64], plan: ir.Plan, tensor: int, y: int, reader: str) -> None:
+def _expect(arena: NDArray[np.int64], plan: Plan, tensor: int, y: int, reader: str) -> None:
     span = _row(plan, tensor, y)
     if not np.all(arena[span.start : span.stop] == (tensor << ROW_BITS | y)):
         raise _broken(f"row {y} of tensor {tensor} is overwritten before {reader} reads it")

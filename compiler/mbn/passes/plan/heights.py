@@ -11,25 +11,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mbn.core import ir
 from mbn.core.errors import PlanError
+from mbn.core.options import InputMode
+from mbn.core.plan import Plan
+from mbn.core.schedule import BandOption, RowShape, StageNeeds
 from mbn.passes.plan.lifetimes import lifetimes, live_bytes
 from mbn.passes.plan.planner import ALIGN, make_plan, plan_within
 from mbn.passes.plan.replay import replay
 
-Needs = tuple[ir.StageNeeds, ...]
+Needs = tuple[StageNeeds, ...]
 
 
 def plan_bands(
-    stages: Sequence[ir.StageNeeds],
-    options: Sequence[Sequence[ir.BandOption]],
-    shapes: Sequence[ir.RowShape],
-    mode: ir.InputMode,
+    stages: Sequence[StageNeeds],
+    options: Sequence[Sequence[BandOption]],
+    shapes: Sequence[RowShape],
+    mode: InputMode,
     *,
     budget_bytes: int | None = None,
     slack: float = 1.0,
     memories: tuple[int, ...] = (),
-) -> tuple[Needs, ir.Plan]:
+) -> tuple[Needs, Plan]:
     """The fastest plan within the budget, or within `slack` times the least arena.
 
     options: of each stage, one or more. memories: the sizes of one or two in which the arena may
@@ -64,7 +66,7 @@ def plan_bands(
     return chosen, make_plan(chosen, shapes, mode, at_most=limit)
 
 
-def _with(stage: ir.StageNeeds, option: ir.BandOption) -> ir.StageNeeds:
+def _with(stage: StageNeeds, option: BandOption) -> StageNeeds:
     return replace(
         stage,
         band_rows=option.rows,
@@ -74,11 +76,11 @@ def _with(stage: ir.StageNeeds, option: ir.BandOption) -> ir.StageNeeds:
 
 
 def _upgrades(
-    chosen: Needs, options: Sequence[Sequence[ir.BandOption]]
-) -> list[tuple[int, ir.BandOption]]:
+    chosen: Needs, options: Sequence[Sequence[BandOption]]
+) -> list[tuple[int, BandOption]]:
     """Faster options than the chosen ones: stages in the order of what their fastest saves, of a
     stage the slower ones first (the last that fits stays)."""
-    saved: list[tuple[float, int, list[ir.BandOption]]] = []
+    saved: list[tuple[float, int, list[BandOption]]] = []
     for index, (stage, of_stage) in enumerate(zip(chosen, options, strict=True)):
         now = next(option for option in of_stage if option.rows == stage.band_rows)
         faster = [option for option in of_stage if option.cost < now.cost]
@@ -90,7 +92,7 @@ def _upgrades(
 
 
 def _below_least(
-    budget_bytes: int, plan: ir.Plan, stages: Needs, shapes: Sequence[ir.RowShape]
+    budget_bytes: int, plan: Plan, stages: Needs, shapes: Sequence[RowShape]
 ) -> PlanError:
     """Says the least arena, and what lives at its peak."""
     pieces, count = lifetimes(plan, stages, shapes)

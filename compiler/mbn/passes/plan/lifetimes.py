@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mbn.core import ir
+from mbn.core.plan import Plan
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.passes.plan.replay import INPUT, inputs_of, replay, results_of
 
 
@@ -28,7 +29,7 @@ class Piece:
 
 
 def lifetimes(
-    plan: ir.Plan, stages: Sequence[ir.StageNeeds], shapes: Sequence[ir.RowShape]
+    plan: Plan, stages: Sequence[StageNeeds], shapes: Sequence[RowShape]
 ) -> tuple[list[Piece], int]:
     """All pieces, and the number of bands of one inference."""
     spans: dict[tuple[str, int], list[int]] = {}

@@ -1,6 +1,6 @@
 """Chooses which stages stream together, and where rings, maps and scratch lie.
 
-What enters: stages' needs, tensors' row shapes, the input mode. What leaves: `ir.Plan`. Always
+What enters: stages' needs, tensors' row shapes, the input mode. What leaves: `Plan`. Always
 holds: stages are cut into segments; within a segment rows stream through rings whose depths come
 from replaying the driver's rule; what a later segment reads is kept whole, and a map that a segment
 makes may lie over rows of one that it is the last to read, where no later band reads them (the lag
@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
-from mbn.core import ir
+from mbn.core.options import InputMode
+from mbn.core.plan import Place, Plan, Segment
+from mbn.core.schedule import RowShape, StageNeeds
 from mbn.passes.plan.replay import (
     INPUT,
     Band,
@@ -40,13 +42,13 @@ def _up(value: int) -> int:
 
 
 def make_plan(
-    stages: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    mode: ir.InputMode,
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    mode: InputMode,
     *,
     at_most: int | None = None,
     near_bytes: int = 0,
-) -> ir.Plan:
+) -> Plan:
     """The plan with the smallest arena that the search finds.
 
     stages: in order; stage i writes tensor i + 1 and reads earlier ones. shapes: one a tensor.
@@ -56,12 +58,12 @@ def make_plan(
 
 
 def plan_within(
-    stages: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    mode: ir.InputMode,
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    mode: InputMode,
     arena_bytes: int,
     near_bytes: int = 0,
-) -> ir.Plan | None:
+) -> Plan | None:
     """Any plan within an arena, or None if the search finds none. near_bytes: how much of it lies
     in the first of two memories, so that nothing may lie across; 0: it is one."""
     search = _Search(tuple(stages), tuple(shapes), mode, near_bytes)
@@ -72,7 +74,7 @@ def plan_within(
 class _Run:
     """A candidate segment: what it makes and needs besides the maps that it reads."""
 
-    segment: ir.Segment
+    segment: Segment
     rings: tuple[tuple[int, int], ...]  # (tensor, depth) of what lives only inside
     ring_bytes: tuple[int, ...]
     scratch_bytes: int
@@ -93,9 +95,9 @@ class _Placed:
 
 @dataclass
 class _Search:
-    stages: tuple[ir.StageNeeds, ...]
-    shapes: tuple[ir.RowShape, ...]
-    mode: ir.InputMode
+    stages: tuple[StageNeeds, ...]
+    shapes: tuple[RowShape, ...]
+    mode: InputMode
     near_bytes: int = 0
     dead: set[tuple[int, Offsets]] = field(default_factory=set)  # of the arena tried now
     left: int = 0  # states that may still be looked at, for this arena
@@ -121,7 +123,7 @@ class _Search:
     def runs(self) -> dict[int, tuple[_Run, ...]]:
         """Candidate segments by their first stage, the longest first."""
         return {
-            first: tuple(self._run(ir.Segment(first, last)) for last in self._lasts(first))
+            first: tuple(self._run(Segment(first, last)) for last in self._lasts(first))
             for first in range(len(self.stages))
         }
 
@@ -155,11 +157,11 @@ class _Search:
         readers = self._readers
         return {t: max(readers[t], default=-1) for t in range(len(self.shapes))}
 
-    def _run(self, segment: ir.Segment) -> _Run:
+    def _run(self, segment: Segment) -> _Run:
         """Replays one segment on its own, the maps before it complete (or streamed in)."""
         first, last = segment.first, segment.last
-        streamed = first == 0 and self.mode is ir.InputMode.STREAM
-        mode = ir.InputMode.STREAM if streamed else ir.InputMode.WHOLE
+        streamed = first == 0 and self.mode is InputMode.STREAM
+        mode = InputMode.STREAM if streamed else InputMode.WHOLE
         bands = list(replay(self.stages, self.shapes, [segment], mode, self._readers))
         fresh = range(0 if streamed else first + 1, last + 2)
         inside = [tensor for tensor in fresh if self.last_reader[tensor] <= last]
@@ -187,12 +189,12 @@ class _Search:
 
     # -- the search --------------------------------------------------------------------------
 
-    def within(self, arena: int) -> ir.Plan | None:
+    def within(self, arena: int) -> Plan | None:
         """Any plan of this size."""
         found = self.place(arena)
         return None if found is None else self._plan(found, arena)
 
-    def best(self, at_most: int | None = None) -> ir.Plan:
+    def best(self, at_most: int | None = None) -> Plan:
         """Bisects the size of the arena."""
         low = max(ALIGN, self.near_bytes)
         high = self._enough() if at_most is None else at_most // ALIGN * ALIGN
@@ -218,7 +220,7 @@ class _Search:
         """The input's offset and all segments within `arena` bytes, or None."""
         self.dead.clear()
         self.left = MOST_STATES
-        if self.mode is ir.InputMode.STREAM:
+        if self.mode is InputMode.STREAM:
             found = self._rest(0, (), arena)
             return None if found is None else (0, found)
         image = self.map_bytes(0)
@@ -306,7 +308,7 @@ class _Search:
 
     # -- the result --------------------------------------------------------------------------
 
-    def _plan(self, found: tuple[int, list[_Placed]], arena: int) -> ir.Plan:
+    def _plan(self, found: tuple[int, list[_Placed]], arena: int) -> Plan:
         image, segments = found
         depths = {tensor: shape.height for tensor, shape in enumerate(self.shapes)}
         offsets = {0: image}
@@ -318,10 +320,10 @@ class _Search:
             offsets.update(zip(rings, placed.rings, strict=True))
             offsets.update(placed.made)
             scratch += [placed.scratch] * (run.segment.last + 1 - run.segment.first)
-        return ir.Plan(
+        return Plan(
             self.mode,
             tuple(
-                ir.Place(offsets[tensor], shape.row_bytes, depths[tensor])
+                Place(offsets[tensor], shape.row_bytes, depths[tensor])
                 for tensor, shape in enumerate(self.shapes)
             ),
             tuple(placed.run.segment for placed in segments),
@@ -332,9 +334,9 @@ class _Search:
 
 
 def ring_depths(
-    stages: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    segment: ir.Segment,
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    segment: Segment,
     bands: Sequence[Band],
     readers: Mapping[int, Sequence[int]] | None = None,
 ) -> dict[int, int]:
@@ -363,9 +365,9 @@ def ring_depths(
 
 
 def overlap_gap(
-    stages: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    segment: ir.Segment,
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    segment: Segment,
     bands: Sequence[Band],
     out: int,
     source: int,

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mbn.core import ir
+from mbn.core.options import InputMode
+from mbn.core.plan import Segment
+from mbn.core.schedule import RowShape, StageNeeds
 
 INPUT = -1  # the "stage" that pushes a row of the image
 
@@ -25,14 +27,14 @@ class Band:
     count: int
 
 
-def inputs_of(needs: ir.StageNeeds) -> tuple[int, ...]:
+def inputs_of(needs: StageNeeds) -> tuple[int, ...]:
     """The tensors that a stage reads, each once."""
     if needs.second is None or needs.second == needs.input:
         return (needs.input,)
     return (needs.input, needs.second)
 
 
-def readers_of(stages: Sequence[ir.StageNeeds]) -> dict[int, list[int]]:
+def readers_of(stages: Sequence[StageNeeds]) -> dict[int, list[int]]:
     """The stages that read each tensor, in order."""
     found: dict[int, list[int]] = {stage.output: [] for stage in stages}
     for index, stage in enumerate(stages):
@@ -41,14 +43,14 @@ def readers_of(stages: Sequence[ir.StageNeeds]) -> dict[int, list[int]]:
     return found
 
 
-def results_of(stages: Sequence[ir.StageNeeds]) -> set[int]:
+def results_of(stages: Sequence[StageNeeds]) -> set[int]:
     """The tensors that are kept to the end."""
     readers = readers_of(stages)
     return {stage.output for stage in stages if stage.is_result or not readers[stage.output]}
 
 
 def rows_read(
-    needs: ir.StageNeeds, band: Band, shapes: Sequence[ir.RowShape]
+    needs: StageNeeds, band: Band, shapes: Sequence[RowShape]
 ) -> Iterator[tuple[int, int]]:
     """(tensor, row) of all rows inside the maps that a band reads."""
     first = band.y * needs.stride_rows - needs.pad_top
@@ -60,9 +62,7 @@ def rows_read(
             yield needs.second, y
 
 
-def lowest_needed(
-    needs: ir.StageNeeds, tensor: int, next_y: int, shapes: Sequence[ir.RowShape]
-) -> int:
+def lowest_needed(needs: StageNeeds, tensor: int, next_y: int, shapes: Sequence[RowShape]) -> int:
     """The lowest row of `tensor` that the stage's bands from next_y on still read."""
     height = shapes[tensor].height
     if next_y >= shapes[needs.output].height:
@@ -76,10 +76,10 @@ def lowest_needed(
 
 
 def replay(
-    stages: Sequence[ir.StageNeeds],
-    shapes: Sequence[ir.RowShape],
-    segments: Sequence[ir.Segment],
-    mode: ir.InputMode,
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    segments: Sequence[Segment],
+    mode: InputMode,
     readers: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[Band]:
     """All bands of one inference, in order. Segments may begin behind the first stage: what the
@@ -89,7 +89,7 @@ def replay(
     done = [shape.height if start and t <= start else 0 for t, shape in enumerate(shapes)]
     readers = readers_of(stages) if readers is None else readers
 
-    def run(segment: ir.Segment, deepest: int) -> Iterator[Band]:
+    def run(segment: Segment, deepest: int) -> Iterator[Band]:
         index = min(deepest, segment.last)
         while True:
             needs = stages[index]
@@ -112,7 +112,7 @@ def replay(
     for y in range(0 if start else shapes[0].height):
         yield Band(INPUT, y, 1)
         done[0] = y + 1
-        if mode is ir.InputMode.STREAM:
+        if mode is InputMode.STREAM:
             yield from run(segments[0], max(readers[0]))
     for segment in segments:
         yield from run(segment, segment.last)

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbn.core import ir
+from mbn.core.constants import SingleConstants
+from mbn.core.network import Layer, Network, Stage, StageKind, Tensor
+from mbn.core.schedule import FOLDED_SHIFT
 
 Features = dict[str, float]
 
@@ -36,29 +38,27 @@ UNITS = {
 }
 
 
-def stage_features(
-    network: ir.Network, stage: ir.Stage, band_rows: int, kernel_set: str
-) -> Features:
+def stage_features(network: Network, stage: Stage, band_rows: int, kernel_set: str) -> Features:
     """Counts of one inference for one stage; the names depend on its kind and kernel set."""
     unit, out = UNITS[kernel_set], network.stage_output(stage)
     layers = [network.layers[index] for index in stage.layers]
     counts: Features = {"once": 1.0, "bands": out.height / band_rows}
-    if stage.kind in (ir.StageKind.BLOCK, ir.StageKind.DEPTHWISE):
-        folded = ir.FOLDED_SHIFT.get(kernel_set, 0)
+    if stage.kind in (StageKind.BLOCK, StageKind.DEPTHWISE):
+        folded = FOLDED_SHIFT.get(kernel_set, 0)
         counts |= _depthwise(network, layers[0], band_rows, unit, folded)
-    if stage.kind is ir.StageKind.CONV:
+    if stage.kind is StageKind.CONV:
         assert layers[0].weights is not None
         taps = layers[0].weights[0].size
         counts |= {"window": float(out.height * out.width), "taps": float(out.height * taps)}
-    if stage.kind is ir.StageKind.POINTWISE:
+    if stage.kind is StageKind.POINTWISE:
         source = network.stage_input(stage)
         counts["copied"] = float(out.height * out.width * source.channels)
-    if stage.kind in (ir.StageKind.POOL, ir.StageKind.DENSE):
+    if stage.kind in (StageKind.POOL, StageKind.DENSE):
         source = network.stage_input(stage)
         counts |= {"read": float(source.size_bytes), "channels": float(source.channels)}
-    if layers[-1].weights is None and stage.kind is not ir.StageKind.POOL:
+    if layers[-1].weights is None and stage.kind is not StageKind.POOL:
         counts |= {"values": float(out.size_bytes), "rows": float(out.height * out.channels)}
-    if stage.kind not in (ir.StageKind.DEPTHWISE, ir.StageKind.POOL):
+    if stage.kind not in (StageKind.DEPTHWISE, StageKind.POOL):
         counts |= _products(layers[-1], out, band_rows, unit)
     return counts
 
@@ -67,14 +67,13 @@ def _up(value: int, step: int) -> int:
     return (value + step - 1) // step
 
 
-def _depthwise(
-    network: ir.Network, layer: ir.Layer, band_rows: int, unit: Unit, folded: int
-) -> Features:
+def _depthwise(network: Network, layer: Layer, band_rows: int, unit: Unit, folded: int) -> Features:
     """Outputs, row pieces and calls, by stride and by height of band."""
     tensor = network.tensor(layer.output)
     channels = _up(tensor.channels, unit.lanes)
     height = "tall" if band_rows > 2 else str(band_rows)
-    shifts = layer.constants is not None and layer.constants.shift > folded
+    constants = layer.constants
+    shifts = isinstance(constants, SingleConstants) and constants.shift > folded
     name = f"stride {layer.stride[1]}{', shifted' if shifts else ''}"
     rows = channels * tensor.height
     return {
@@ -85,7 +84,7 @@ def _depthwise(
     }
 
 
-def _products(layer: ir.Layer, out: ir.Tensor, band_rows: int, unit: Unit) -> Features:
+def _products(layer: Layer, out: Tensor, band_rows: int, unit: Unit) -> Features:
     """Groups of pixels, each by couples of channels, each by steps of depth."""
     if layer.weights is None:
         return {}
@@ -122,7 +121,7 @@ def _groups(width: int, unit: Unit) -> dict[int, int]:
     return {unit.pixels: full, **({rest: 1} if rest else {})}
 
 
-def driver_features(network: ir.Network, bands: list[int]) -> Features:
+def driver_features(network: Network, bands: list[int]) -> Features:
     """What the loop around the stages depends on: calls, pushed rows and their bytes."""
     image = network.input
     calls = sum(

@@ -17,7 +17,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from mbn.core import ir
+from mbn.core.network import Network
+from mbn.core.schedule import BandOption
 from mbn.core.target import Board, Core
 from mbn.passes.predict.features import Features, driver_features, stage_features
 from mbn.passes.predict.waits import Times, milliseconds
@@ -64,8 +65,8 @@ def load() -> Mapping[str, Any]:
 
 def predict(
     core: Core,
-    network: ir.Network,
-    options: Sequence[ir.BandOption],
+    network: Network,
+    options: Sequence[BandOption],
     fitted: Mapping[str, Any] | None = None,
 ) -> Prediction | None:
     """Predicts one inference, image rows streamed. `network` as it is computed (constant channels

@@ -15,8 +15,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic.single import added, stored
-from mbn.core import ir
+from mbn.arithmetic import added, stored
+from mbn.core.constants import NormaliseConstants, TfliteSoftmax, WeightedConstants
+from mbn.core.network import Layer, Network, Op, Tensor
 
 Int64 = NDArray[np.int64]
 
@@ -34,7 +35,7 @@ class Ranges:
         return np.asarray(self.low == self.high)
 
 
-def ranges_of(network: ir.Network) -> dict[str, Ranges]:
+def ranges_of(network: Network) -> dict[str, Ranges]:
     """The ranges of every tensor, by name. Layers must carry their constants."""
     count = network.input.channels
     found = {network.input.name: Ranges(np.full(count, -128), np.full(count, 127))}
@@ -46,7 +47,7 @@ def ranges_of(network: ir.Network) -> dict[str, Ranges]:
     return found
 
 
-def _sum(layer: ir.Layer, first: Ranges, second: Ranges) -> Ranges:
+def _sum(layer: Layer, first: Ranges, second: Ranges) -> Ranges:
     """Of an addition, whose factors are positive."""
     assert layer.addition is not None
     return Ranges(
@@ -55,14 +56,16 @@ def _sum(layer: ir.Layer, first: Ranges, second: Ranges) -> Ranges:
     )
 
 
-def _layer_ranges(network: ir.Network, layer: ir.Layer, source: Ranges) -> Ranges:
+def _layer_ranges(network: Network, layer: Layer, source: Ranges) -> Ranges:
     constants = layer.constants
     assert constants is not None
     tensor = network.tensor(layer.input)
-    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
+    if isinstance(constants, TfliteSoftmax | NormaliseConstants):
         return Ranges(np.full(tensor.channels, -128), np.full(tensor.channels, 127))
     low, high, padded = _tap_sums(layer, tensor, source)
-    bias = constants.bias.astype(np.int64)
+    bias = np.zeros(1, np.int64)
+    if isinstance(constants, WeightedConstants):
+        bias = constants.bias.astype(np.int64)
     lows, highs = [], []
     for rows, columns in product(
         _tap_classes(tensor.height, layer, 0, network.tensor(layer.output).height),
@@ -78,18 +81,18 @@ def _layer_ranges(network: ir.Network, layer: ir.Layer, source: Ranges) -> Range
     )
 
 
-def _tap_sums(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> tuple[Int64, Int64, Int64]:
+def _tap_sums(layer: Layer, tensor: Tensor, source: Ranges) -> tuple[Int64, Int64, Int64]:
     """Lowest and highest sum over input channels for each output channel and tap, and the sum
     where the tap lies in the border: three arrays N x kh x kw."""
     constants = layer.constants
-    assert constants is not None
-    if layer.op is ir.Op.POOL:
+    if layer.op is Op.POOL:
         shape = (tensor.channels, *layer.kernel)
         low = np.broadcast_to(source.low[:, None, None], shape)
         high = np.broadcast_to(source.high[:, None, None], shape)
         return low, high, np.zeros(shape, np.int64)
+    assert isinstance(constants, WeightedConstants)
     weights = constants.weights.astype(np.int64)
-    if layer.op is ir.Op.DEPTHWISE:
+    if layer.op is Op.DEPTHWISE:
         multiplier = len(weights) // tensor.channels
         lowest = np.repeat(source.low, multiplier)[:, None, None, None]
         highest = np.repeat(source.high, multiplier)[:, None, None, None]
@@ -104,9 +107,9 @@ def _tap_sums(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> tuple[Int64
     )
 
 
-def _tap_classes(size: int, layer: ir.Layer, axis: int, outputs: int) -> set[frozenset[int]]:
+def _tap_classes(size: int, layer: Layer, axis: int, outputs: int) -> set[frozenset[int]]:
     """The sets of taps that lie in the map, over all output positions of one axis."""
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         return {frozenset((0,))}
     kernel, stride, pad = layer.kernel[axis], layer.stride[axis], layer.pads[axis]
     return {

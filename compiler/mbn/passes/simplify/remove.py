@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic.single import resettled
-from mbn.core import ir
+from mbn.arithmetic import resettled
+from mbn.core.constants import WeightedConstants
+from mbn.core.network import UNREAD, Layer, Network, Op, StageChannels, Tensor
 from mbn.passes.simplify.intervals import Ranges, ranges_of
 
 Kept = NDArray[np.bool_]
@@ -25,11 +26,11 @@ Kept = NDArray[np.bool_]
 class Simplified:
     """The smaller network, and `channels` for each of its stages."""
 
-    network: ir.Network
-    channels: tuple[ir.StageChannels, ...]
+    network: Network
+    channels: tuple[StageChannels, ...]
 
 
-def remove_constants(network: ir.Network) -> Simplified:
+def remove_constants(network: Network) -> Simplified:
     """The pass; see the head of this file. Layers must carry their constants."""
     ranges = ranges_of(network)
     kept = _live(network, ranges)
@@ -39,16 +40,16 @@ def remove_constants(network: ir.Network) -> Simplified:
     )
     smaller = replace(network, tensors=tensors, layers=layers)
     channels = tuple(
-        ir.StageChannels(
+        StageChannels(
             np.flatnonzero(kept[name]),
-            np.where(ranges[name].constant, ranges[name].low, ir.UNREAD).astype(np.int16),
+            np.where(ranges[name].constant, ranges[name].low, UNREAD).astype(np.int16),
         )
         for name in (network.layers[stage.layers[-1]].output for stage in network.stages)
     )
     return Simplified(smaller, channels)
 
 
-def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
+def _live(network: Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
     """Channels that must be computed: what the result needs, and what comes with it."""
     kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
     kept[network.input.name][:] = True  # the caller brings whole pixels
@@ -70,61 +71,55 @@ def _live(network: ir.Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
             return kept
 
 
-def _read(layer: ir.Layer, tensor: ir.Tensor, out: Kept) -> Kept:
+def _read(layer: Layer, tensor: Tensor, out: Kept) -> Kept:
     """Input channels that some kept output channel depends on."""
-    if layer.op in (ir.Op.POOL, ir.Op.ADD):
+    if layer.op in (Op.POOL, Op.ADD):
         return out.copy()
     constants = layer.constants
-    assert constants is not None
-    if layer.op in (ir.Op.SOFTMAX, ir.Op.NORMALISE):
+    if layer.op in (Op.SOFTMAX, Op.NORMALISE):
         return np.ones(tensor.channels, np.bool_)
-    if layer.op is ir.Op.DEPTHWISE:
+    if layer.op is Op.DEPTHWISE:
         return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
+    assert isinstance(constants, WeightedConstants)
     reads = (constants.weights[out] != 0).any(axis=(0, 1, 2))
     return np.asarray(reads.reshape(-1, tensor.channels).any(axis=0))
 
 
-def _foldable(layer: ir.Layer, tensor: ir.Tensor, source: Ranges) -> Kept:
+def _foldable(layer: Layer, tensor: Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.weights is None or layer.op is ir.Op.DEPTHWISE:
+    if layer.weights is None or layer.op is Op.DEPTHWISE:
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
-    if any(layer.pads) and layer.op is not ir.Op.DENSE:
+    if any(layer.pads) and layer.op is not Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
     return np.asarray(source.constant)
 
 
-def _with_siblings(layer: ir.Layer, needed: Kept, out: Kept) -> Kept:
+def _with_siblings(layer: Layer, needed: Kept, out: Kept) -> Kept:
     """Output channels that come with the kept inputs of a one-to-one layer."""
-    if layer.op is ir.Op.DEPTHWISE:
+    if layer.op is Op.DEPTHWISE:
         return np.repeat(needed, len(out) // len(needed))
-    return needed if layer.op in (ir.Op.POOL, ir.Op.ADD) else out
+    return needed if layer.op in (Op.POOL, Op.ADD) else out
 
 
 def _smaller(
-    network: ir.Network, layer: ir.Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
-) -> ir.Layer:
+    network: Network, layer: Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
+) -> Layer:
     if layer.weights is None:
         return layer
     constants = layer.constants
-    assert constants is not None
+    assert isinstance(constants, WeightedConstants)
     inputs, out = kept[layer.input], kept[layer.output]
     weights, bias = constants.weights[out], constants.bias[out].astype(np.int64)
-    if layer.op is not ir.Op.DEPTHWISE:
+    if layer.op is not Op.DEPTHWISE:
         source = ranges[layer.input]
         pixels = weights.shape[3] // len(inputs)
         removed = np.tile(~inputs & source.constant, pixels)
         values = np.tile(source.low, pixels)[removed]
         bias = bias + (weights[..., removed].astype(np.int64) * values).sum(axis=(1, 2, 3))
         weights = weights[..., np.tile(inputs, pixels)]
-    smaller = replace(
-        constants,
-        weights=np.ascontiguousarray(weights),
-        bias=bias.astype(np.int32),
-        doubled=constants.doubled[out],
-        offset=constants.offset[out],
-        exponent=None if constants.exponent is None else constants.exponent[out],
+    smaller = resettled(
+        constants.of_channels(out, np.ascontiguousarray(weights), bias.astype(np.int32))
     )
-    smaller = resettled(smaller)
     scales = layer.weight_scales
     return replace(
         layer,

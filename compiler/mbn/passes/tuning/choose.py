@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mbn.core import ir
+from mbn.core.schedule import BandOption, Variant, Way
 from mbn.passes.tuning.records import Point
 
 # Cycles of an inference that a byte of flash is worth: of tables, and of code. Where flash has wait
@@ -19,12 +19,12 @@ RATES = {"speed": (4.2, 3), "balanced": (8.5, 8.5), "size": (120, 120)}
 
 
 def options(
-    candidates: Sequence[ir.BandOption],
-    points: Mapping[ir.Way, Point],
+    candidates: Sequence[BandOption],
+    points: Mapping[Way, Point],
     optimise: str,
-    preferred: Callable[[int], ir.Variant],
+    preferred: Callable[[int], Variant],
     copies: int = 1,
-) -> tuple[ir.BandOption, ...]:
+) -> tuple[BandOption, ...]:
     """Of each height one option: the best by the points where each height has one, and taller ones
     only if they are worth their flash; otherwise the variant that `preferred` names for it, if it
     is a candidate there. copies: stages that share this one's code."""
@@ -34,7 +34,7 @@ def options(
         found = [one for one in candidates if one.variant == preferred(one.rows)]
         return tuple(found or candidates[:1])
 
-    def built(option: ir.BandOption) -> ir.BandOption:
+    def built(option: BandOption) -> BandOption:
         point = points[option.way]
         tables, code = RATES[optimise]
         flash = tables * point.tables_bytes + code * point.code_bytes / copies

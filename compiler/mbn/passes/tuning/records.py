@@ -16,9 +16,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mbn.core import ir
 from mbn.core.errors import FileError, UsageError
 from mbn.core.files import read_text
+from mbn.core.schedule import Sharing, Variant, Way
 
 FILE_NAME = "records.jsonl"
 
@@ -29,13 +29,13 @@ class Point:
     `code_bytes` are the stage's own; bodies that other stages share are not in it."""
 
     rows: int
-    variant: ir.Variant
+    variant: Variant
     cycles: int
     tables_bytes: int
     code_bytes: int
 
     @property
-    def way(self) -> ir.Way:
+    def way(self) -> Way:
         """What is built."""
         return self.rows, self.variant
 
@@ -48,7 +48,7 @@ class Records:
     """Points by core, kernels and signature; `ignored` says what of the files was not read, and
     why."""
 
-    points: dict[Key, dict[ir.Way, Point]] = field(default_factory=dict)
+    points: dict[Key, dict[Way, Point]] = field(default_factory=dict)
     by: dict[Key, str] = field(default_factory=dict)  # where it was measured
     ignored: list[str] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ class Records:
         }
 
 
-Tuned = Mapping[str, Mapping[ir.Way, Point]]  # points by signature, of one core
+Tuned = Mapping[str, Mapping[Way, Point]]  # points by signature, of one core
 
 
 def bundled(versions: Mapping[str, str]) -> Records:
@@ -123,7 +123,7 @@ def _line(key: Key, records: Records) -> str:
     return f'{text[:-1]},"crc":"{zlib.crc32(text.encode()):08x}"}}'
 
 
-def _code(variant: ir.Variant) -> tuple[int, int]:
+def _code(variant: Variant) -> tuple[int, int]:
     return int(variant.wide), int(variant.shared)
 
 
@@ -176,4 +176,4 @@ def _checked(line: str) -> dict[str, Any]:
 
 def _point(values: Iterable[Any]) -> Point:
     rows, wide, shared, cycles, tables, code = (int(value) for value in values)
-    return Point(rows, ir.Variant(bool(wide), ir.Sharing(shared)), cycles, tables, code)
+    return Point(rows, Variant(bool(wide), Sharing(shared)), cycles, tables, code)

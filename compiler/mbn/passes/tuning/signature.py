@@ -7,10 +7,12 @@ a core but for where their code happens to lie.
 
 from __future__ import annotations
 
-from mbn.core import ir
+from mbn.core.constants import rounding_code
+from mbn.core.network import Layer, Network, Op, Stage
+from mbn.core.schedule import FOLDED_SHIFT
 
 
-def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
+def signature(network: Network, stage: Stage, kernel_set: str) -> str:
     """As "block 48x48x8 depthwise 3x3/1,1 p1,1 s0 > 48x48x8 conv 1x1/1,1 ... > 48x48x16"."""
     source = network.stage_input(stage)
     parts = [f"{stage.kind} {source.shape_text}"]
@@ -25,12 +27,13 @@ def signature(network: ir.Network, stage: ir.Stage, kernel_set: str) -> str:
     return " ".join(parts)
 
 
-def _end(layer: ir.Layer, kernel_set: str) -> str:
+def _end(layer: Layer, kernel_set: str) -> str:
     """How accumulators become stored values: the bodies differ by it."""
     constants = layer.constants
     if constants is None:
         return ""
     saturates = (constants.low, constants.high) == (-128, 127)
-    folded = ir.FOLDED_SHIFT.get(kernel_set, 0) if layer.op is ir.Op.DEPTHWISE else 0
-    shift = 0 if 0 < constants.shift <= folded else constants.shift
+    folded = FOLDED_SHIFT.get(kernel_set, 0) if layer.op is Op.DEPTHWISE else 0
+    code = rounding_code(constants)
+    shift = 0 if 0 < code <= folded else code
     return f"s{shift}" + ("" if saturates else " clamped")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import TfliteConstants, WeightedConstants, rounding_code
+from mbn.core.schedule import FOLDED_SHIFT, Sharing
 from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -54,7 +55,7 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
         layer.stride[1],
         layer.pads[1],
         b.source.zero_point,
-        derived.shift,
+        rounding_code(derived),
         derived.low,
         derived.high,
     )
@@ -84,7 +85,7 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
 def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
     layer, derived, width = b.layers[0], _unshifted(b.derived[0]), b.source.width
-    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
     group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
     within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
     if not saturates or not within_reach or not fast_depthwise(b):
@@ -142,7 +143,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
 
 def by_rows(b: StageBuilder) -> bool:
     """Whether the one body for all shapes takes a row at a time."""
-    return b.variant.shared is ir.Sharing.ALL and goes_by_rows(b)
+    return b.variant.shared is Sharing.ALL and goes_by_rows(b)
 
 
 def goes_by_rows(b: StageBuilder) -> bool:
@@ -153,11 +154,11 @@ def goes_by_rows(b: StageBuilder) -> bool:
     return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
 
 
-def _unshifted(derived: ir.IntegerConstants) -> ir.IntegerConstants:
+def _unshifted(derived: WeightedConstants) -> WeightedConstants:
     """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
     biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
-    that none is lost; arithmetic.py proves that no accumulator overflows."""
-    if not 0 < derived.shift <= ir.FOLDED_SHIFT["dsp"]:
+    that none is lost; arithmetic/ proves that no accumulator overflows."""
+    if isinstance(derived, TfliteConstants) or not 0 < derived.shift <= FOLDED_SHIFT["dsp"]:
         return derived
     bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset
     return replace(
@@ -169,7 +170,7 @@ def _unshifted(derived: ir.IntegerConstants) -> ir.IntegerConstants:
     )
 
 
-def depthwise_words(derived: ir.IntegerConstants) -> NDArray[np.int32]:
+def depthwise_words(derived: WeightedConstants) -> NDArray[np.int32]:
     """C x 7 words or more: see runtime/kernels/dsp/depthwise.h."""
     taps = derived.weights.reshape(-1, 3, 3).astype(np.int64)
 

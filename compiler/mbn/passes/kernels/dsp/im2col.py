@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.network import Layer, Op
+from mbn.core.schedule import Sharing
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import Span, StageBuilder
@@ -22,7 +23,7 @@ MOST_RUN = 28  # bytes of a kernel row that the patch body takes: MBN_DSP_MOST_R
 SHARED_WINDOW = (3, 9)  # rows, and bytes of one: three pixels of a colour image
 
 
-def patch_order(layer: ir.Layer, channels: int) -> NDArray[np.intp]:
+def patch_order(layer: Layer, channels: int) -> NDArray[np.intp]:
     """Which tap each place of the tile holds, low halves first; -1: none.
 
     A kernel row is a run of bytes: each of its words makes the pairs (b0, b2) and (b1, b3), and
@@ -77,7 +78,7 @@ def patches(
 
 def patch_is_shared(b: StageBuilder, rows: int, run: int) -> bool:
     """Whether the body that all groups share gathers windows inside the map."""
-    return b.variant.shared is ir.Sharing.ALL and (rows, run) == SHARED_WINDOW
+    return b.variant.shared is Sharing.ALL and (rows, run) == SHARED_WINDOW
 
 
 def _shared_patch(
@@ -116,7 +117,7 @@ def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, nam
 def group_spans(b: StageBuilder) -> list[Span]:
     """Groups of four pixels: edge groups one by one, the run inside the map together."""
     layer, count = b.layers[0], up(b.out.width, pixels_of(b))
-    if layer.op is ir.Op.DENSE:
+    if layer.op is Op.DENSE:
         return [Span(0, 1, True)]
 
     def inside(group: int) -> bool:
@@ -155,7 +156,7 @@ def gather(
 ) -> None:
     """One pixel's window into the tile; runs of channels that stay in one half are loops."""
     layer = b.layers[0]
-    dense = layer.op is ir.Op.DENSE
+    dense = layer.op is Op.DENSE
     window = (len(rows), 1) if dense else layer.kernel
     channels = b.source.channels * (b.source.width if dense else 1)
     for ky in range(window[0]):

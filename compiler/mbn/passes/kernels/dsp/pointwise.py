@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core import ir
+from mbn.core.constants import WeightedConstants, rounding_code
+from mbn.core.schedule import Sharing
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -19,7 +20,7 @@ MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches tw
 
 
 def pointwise_stream(
-    derived: ir.IntegerConstants, wide: bool = False, order: NDArray[np.intp] | None = None
+    derived: WeightedConstants, wide: bool = False, order: NDArray[np.intp] | None = None
 ) -> NDArray[np.int32]:
     """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
     last channel is paired with zeros. `wide`: weights as halfwords, two words a pair of input
@@ -55,7 +56,7 @@ def pointwise_stream(
 def straight(b: StageBuilder, index: int) -> bool:
     """Whether one asm statement can run through a layer's couples: see couples.h."""
     derived = b.derived[index]
-    saturates = (derived.shift, derived.low, derived.high) == (0, -128, 127)
+    saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
     deep = pixels_of(b) == SLOTS or derived.weights[0].size > 2  # the M7's begins with two pairs
     return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
@@ -70,7 +71,7 @@ def widens(b: StageBuilder, index: int) -> bool:
 
 def shared(b: StageBuilder, pixels: int) -> bool:
     """Whether the one body for all shapes is called, instead of straight code for this one."""
-    least = ir.Sharing.POINTWISE if pixels == pixels_of(b) else ir.Sharing.REST
+    least = Sharing.POINTWISE if pixels == pixels_of(b) else Sharing.REST
     return b.variant.shared >= least
 
 
@@ -193,7 +194,7 @@ class Pointwise:
                 channels,
                 width - x if crosses else pixels,
                 b.out_row_bytes() - width,
-                derived.shift,
+                rounding_code(derived),
                 derived.low,
                 derived.high,
             )

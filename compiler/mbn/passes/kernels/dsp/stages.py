@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mbn.core import ir
+from mbn.core.network import Op, StageKind
+from mbn.core.schedule import Sharing
 from mbn.passes.kernels import scalar
 from mbn.passes.kernels.dsp.depthwise import (
     by_rows,
@@ -65,7 +66,7 @@ def block(b: StageBuilder) -> bool:
 def _variant(b: StageBuilder) -> str:
     """The variant in words, for the generated C."""
     wide = "; weights as halfwords" if b.variant.wide else ""
-    shared = b.variant.shared is not ir.Sharing.NONE
+    shared = b.variant.shared is not Sharing.NONE
     return wide + (f"; shared bodies: {b.variant.shared.name.lower()}" if shared else "")
 
 
@@ -124,7 +125,7 @@ def convolution(b: StageBuilder) -> bool:
         return False
     layer = b.layers[0]
     taps = int(np.prod(b.derived[0].weights.shape[1:]))
-    image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE
+    image = b.in_layout().plane_bytes == 0 and layer.op is not Op.DENSE
     image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
     order = patch_order(layer, b.source.channels) if image else None
     pairs = up(taps, 2) if order is None else len(order) // 2
@@ -136,11 +137,7 @@ def convolution(b: StageBuilder) -> bool:
     def fill(number: int, span: Span, group: Any, pixels: int) -> None:
         if image:
             patches(b, rows, tile, span, group, pixels, f"patch{number}")
-        elif (
-            pixels_of(b) == SLOTS
-            and b.stage.kind is ir.StageKind.POINTWISE
-            and layer.stride[1] == 1
-        ):
+        elif pixels_of(b) == SLOTS and b.stage.kind is StageKind.POINTWISE and layer.stride[1] == 1:
             interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
         else:
             for pixel in range(pixels):
@@ -161,7 +158,7 @@ def convolution(b: StageBuilder) -> bool:
         f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
         f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
     )
-    return layer.op is not ir.Op.DEPTHWISE
+    return layer.op is not Op.DEPTHWISE
 
 
 def span_test(span: Span, group: Any, count: int) -> list[Any]:
@@ -176,9 +173,9 @@ def span_test(span: Span, group: Any, count: int) -> list[Any]:
 
 def pool(b: StageBuilder) -> bool:
     """The average of whole maps, by the word."""
-    layer, derived = b.layers[0], b.derived[0]
+    layer = b.layers[0]
     whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
-    if not whole or derived.shift < 0:
+    if not whole or b.special is not None:
         return False
     rows, out = b.in_rows(), b.out_row()
     tables = b.requantiser(0, "pool")

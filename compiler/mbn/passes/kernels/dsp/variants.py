@@ -7,7 +7,8 @@ measurement.
 
 from __future__ import annotations
 
-from mbn.core import ir
+from mbn.core.network import Op, StageKind
+from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels.dsp.depthwise import goes_by_rows
 from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
 from mbn.passes.kernels.dsp.pointwise import straight, widens
@@ -17,40 +18,40 @@ from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 # Of each way to optimise: cycles that a byte of widened weights must save in an inference, and what
 # is shared. Deep sums lose least by a shared body, and groups of three pixels are few.
 TABLE = {
-    "speed": (6, ir.Sharing.NONE),
-    "balanced": (9, ir.Sharing.REST),
-    "size": (1 << 30, ir.Sharing.ALL),
+    "speed": (6, Sharing.NONE),
+    "balanced": (9, Sharing.REST),
+    "size": (1 << 30, Sharing.ALL),
 }
 DEEP_PAIRS = 64
 
 
-def offered(b: StageBuilder) -> list[ir.Variant]:
+def offered(b: StageBuilder) -> list[Variant]:
     """The plain one first."""
     index = len(b.derived) - 1
-    if b.stage.kind is ir.StageKind.POOL or not straight(b, index):
+    if b.stage.kind is StageKind.POOL or not straight(b, index):
         return [PLAIN]
     sizes = group_sizes(b)
     found = [PLAIN]
     if widens(b, index):
-        found.append(ir.Variant(wide=True))
+        found.append(Variant(wide=True))
     if len(sizes) > 1 and (3 in sizes or pixels_of(b) != SLOTS):
-        found.append(ir.Variant(shared=ir.Sharing.REST))
+        found.append(Variant(shared=Sharing.REST))
     if max(sizes) >= 3:
-        found.append(ir.Variant(shared=ir.Sharing.POINTWISE))
+        found.append(Variant(shared=Sharing.POINTWISE))
     if _all_is_more(b):
-        found.append(ir.Variant(shared=ir.Sharing.ALL))
+        found.append(Variant(shared=Sharing.ALL))
     return found
 
 
-def preferred(b: StageBuilder, optimise: str) -> ir.Variant:
+def preferred(b: StageBuilder, optimise: str) -> Variant:
     """One of those offered, unmeasured."""
     index = len(b.derived) - 1
     gain, sharing = TABLE[optimise]
     given = offered(b)
-    if sharing is ir.Sharing.REST:
+    if sharing is Sharing.REST:
         deep = up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
         threes = 3 in group_sizes(b) and SLOTS not in group_sizes(b)
-        sharing = ir.Sharing.NONE if not deep else ir.Sharing.POINTWISE if threes else sharing
+        sharing = Sharing.NONE if not deep else Sharing.POINTWISE if threes else sharing
     shared = [one for one in given if one.shared <= sharing and not one.wide]
     variant = max(shared, key=lambda one: one.shared)
     if variant == PLAIN and b.out.height * b.out.width // 16 >= gain:
@@ -69,9 +70,9 @@ def group_sizes(b: StageBuilder) -> set[int]:
 
 def _all_is_more(b: StageBuilder) -> bool:
     """Whether sharing all shares more than the pointwise."""
-    if b.stage.kind is ir.StageKind.BLOCK:
+    if b.stage.kind is StageKind.BLOCK:
         return goes_by_rows(b)
     layer = b.layers[0]
-    image = b.in_layout().plane_bytes == 0 and layer.op is not ir.Op.DENSE
+    image = b.in_layout().plane_bytes == 0 and layer.op is not Op.DENSE
     run = layer.kernel[1] * b.source.channels
     return image and (layer.kernel[0], run) == SHARED_WINDOW

@@ -3,30 +3,27 @@
 What enters: nothing; these are values. What leaves: frozen dataclasses, passed between stages.
 Always holds: maps are int8, height x width x channel; real = scale * (q - zero_point); weights
 are int8 with zero point 0 and one float32 scale an output channel; biases are int32 at scale
-s_in * s_w[n]. What the frontend makes and network.npz stores has nothing in it that the arithmetic
-derives: multipliers, folded biases and dead channels are each reader's own business (that is what
-keeps the reference independent of the compiler). The compiler adds them as `Layer.constants`.
+s_in * s_w[n]. What the arithmetic derives is added by the compiler as `Layer.constants`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-Int8 = NDArray[np.int8]
-Int32 = NDArray[np.int32]
-Float32 = NDArray[np.float32]
-
-
-class Rounding(StrEnum):
-    """How accumulators become int8 (see arithmetic.py)."""
-
-    SINGLE = "single"  # one rounding, half up: the fast one
-    TFLITE = "tflite"  # TensorFlow Lite's reference kernels
+from mbn.core.constants import (
+    AdditionConstants,
+    Float32,
+    Int8,
+    Int32,
+    IntegerConstants,
+    TfliteAddition,
+)
+from mbn.core.options import Rounding
 
 
 class Op(StrEnum):
@@ -64,80 +61,6 @@ class Tensor:
     @property
     def size_bytes(self) -> int:
         return self.height * self.width * self.channels
-
-
-# `IntegerConstants.shift` where the rounding is not `single`; the kernels' constants are the same
-TFLITE = -1  # every channel divides by a power of two of at least 2, nothing overflows
-TFLITE_ANY = -2  # any multiplier, in more steps
-TFLITE_AVERAGE = -3  # a pool: a sum divided by `offset`
-TFLITE_SOFTMAX = -4
-UNIT_LENGTH = -5  # `single`: no constants at all
-
-UNIT_SCALE = 1 / 128  # of a normalised vector, whose zero point is 0
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerConstants:
-    """A layer's derived integers (see arithmetic.py). Rounding `single`, shift >= 0:
-
-    out = clamp((((acc << shift) + offset) * doubled + 2**31) >> 32, low, high)
-
-    with acc = bias + sum(weights * x). Where shift is 0 the offset is already in the bias and
-    `offset` is zero. A pool has no weights and single values. Rounding `tflite`: shift is one of
-    the codes above; `exponent` is TensorFlow Lite's shift, positive to the left.
-    """
-
-    weights: Int8  # as in Layer
-    bias: Int32
-    doubled: Int32  # 2 * m, modulo 2**32 (`tflite`: m is below 2**31)
-    offset: Int32
-    shift: int
-    low: int
-    high: int
-    exponent: Int32 | None = None  # None: `single`
-    zero_point: int = 0  # of the output; `single` has it in bias or offset
-
-    @property
-    def multiplier(self) -> Int32:
-        """m."""
-        return np.asarray(self.doubled.view(np.uint32) >> 1).astype(np.int32)
-
-    @property
-    def words(self) -> tuple[Int32, ...]:
-        """What follows `doubled` or `multiplier` in a kernel's tables, one value a channel each."""
-        if self.exponent is None:
-            return (self.offset,) if self.shift else ()
-        right, left = np.maximum(-self.exponent, 0), np.maximum(self.exponent, 0)
-        return (self.offset, (right + 256 * left).astype(np.int32))
-
-
-@dataclass(frozen=True)
-class AdditionConstants:
-    """An addition's derived integers (see arithmetic.py):
-
-    out = clamp((a * first + b * second + offset) >> shift, low, high)
-
-    in 64-bit integers, with the rounding's half in the offset.
-    """
-
-    first: int
-    second: int
-    offset: int
-    shift: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class TfliteAddition:
-    """An addition's integers in rounding `tflite`: each of first, second and result has a zero
-    point, a Q31 multiplier and a right shift, in this order in each triple."""
-
-    zero_points: tuple[int, int, int]
-    multipliers: tuple[int, int, int]
-    shifts: tuple[int, int, int]
-    low: int
-    high: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,128 +211,3 @@ def all_channels(network: Network) -> tuple[StageChannels, ...]:
 def out_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
     """Output length of a window sliding over `size` values with the given padding."""
     return (size + before + after - kernel) // stride + 1
-
-
-class InputMode(StrEnum):
-    """How the image arrives."""
-
-    STREAM = "stream"  # row by row; rows are consumed while they come
-    WHOLE = "whole"  # it lies in the arena before the first stage runs
-
-
-@dataclass(frozen=True)
-class StageNeeds:
-    """What the planner must know of a stage's kernel. Bytes are of the target."""
-
-    input: int  # tensor index
-    output: int
-    kernel_rows: int
-    stride_rows: int
-    pad_top: int
-    band_rows: int
-    scratch_bytes: int
-    reads_before_writing: bool
-    second: int | None = None  # of an addition: the tensor whose rows y it reads besides
-    is_result: bool = False  # its output is kept to the end; so is one that nobody reads
-
-
-class Sharing(IntEnum):
-    """Which parts of a stage call bodies that serve all shapes, in the place of straight code:
-    less flash, more cycles. Each includes those before it."""
-
-    NONE = 0
-    REST = 1  # groups of pixels that a row leaves over
-    POINTWISE = 2
-    ALL = 3  # the depthwise, or the gathering of windows, too
-
-
-# The largest shift of a depthwise that kernel sets fold into its weights, which are halfwords
-# there: -128 << 8 is the least of those. Others shift every accumulator.
-FOLDED_SHIFT = {"dsp": 8, "m7": 8}
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What of a stage's schedule is free beside the height of its bands. A kernel set offers those
-    that make a difference; all give the same bits."""
-
-    wide: bool = False  # the pointwise's weights as halfwords: faster, twice the bytes
-    shared: Sharing = Sharing.NONE
-
-
-Way = tuple[int, Variant]  # rows of a band, and how the stage is built
-
-
-@dataclass(frozen=True)
-class BandOption:
-    """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
-    or measured, of one stage all in the same way; only differences count. `flash_cycles`: what its
-    flash is worth, where that is known too."""
-
-    rows: int
-    scratch_bytes: int
-    reads_before_writing: bool  # the output rows may lie over input rows of the same band
-    cycles: int  # of the whole map
-    variant: Variant = Variant()
-    measured: bool = False
-    flash_cycles: float = 0.0
-
-    @property
-    def way(self) -> Way:
-        """What is built."""
-        return self.rows, self.variant
-
-    @property
-    def cost(self) -> float:
-        """What a plan keeps low."""
-        return self.cycles + self.flash_cycles
-
-
-@dataclass(frozen=True)
-class RowShape:
-    """A tensor's rows as a kernel set lays them out."""
-
-    height: int
-    row_bytes: int
-    plane_bytes: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a tensor's rows lie: slot y % depth at offset + slot * row_bytes."""
-
-    offset_bytes: int
-    row_bytes: int
-    depth: int
-
-    @property
-    def size_bytes(self) -> int:
-        return self.depth * self.row_bytes
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Stages that run together, row by row, the deepest that can first."""
-
-    first: int
-    last: int  # inclusive
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where everything lies in the arena, and in which order stages run."""
-
-    mode: InputMode
-    places: tuple[Place, ...]  # one a tensor
-    segments: tuple[Segment, ...]
-    scratch_offsets: tuple[int, ...]  # one a stage
-    arena_bytes: int
-    near_bytes: int = 0  # of the arena, in the first of two memories; 0: all in one
-
-    def straddles(self, offset_bytes: int, size_bytes: int) -> bool:
-        """Whether a range of the arena would lie in two memories."""
-        return self.near_bytes > 0 and offset_bytes < self.near_bytes < offset_bytes + size_bytes
-
-    @property
-    def streamed_stages(self) -> int:
-        return self.segments[0].last + 1 if self.segments else 0

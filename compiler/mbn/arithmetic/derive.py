@@ -1,0 +1,90 @@
+"""The integers that kernels need, in the rounding of their network.
+
+What enters: a network, a layer. What leaves: its constants: of rounding `single` from single.py, of
+`tflite` from tflite.py. Always holds: this is the one place that chooses between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbn.arithmetic import single, tflite
+from mbn.core.constants import (
+    AdditionConstants,
+    Int8,
+    IntegerConstants,
+    SingleConstants,
+    TfliteAddition,
+    TfliteAverage,
+    TfliteConstants,
+    WeightedConstants,
+)
+from mbn.core.network import Layer, Network
+from mbn.core.options import Rounding
+
+
+def derive_all(network: Network) -> Network:
+    """The network with `constants` in every layer; OverflowRisk as `derive`."""
+    return replace(network, layers=tuple(_derived(network, layer) for layer in network.layers))
+
+
+def _derived(network: Network, layer: Layer) -> Layer:
+    if layer.second is not None:
+        return replace(layer, addition=derive_addition_in(network, layer))
+    return replace(layer, constants=derive_in(network, layer))
+
+
+def derive_addition_in(network: Network, layer: Layer) -> AdditionConstants | TfliteAddition:
+    """An addition's integers in its network's rounding."""
+    first, second = (network.tensor(name) for name in layer.inputs)
+    out = network.tensor(layer.output)
+    if network.rounding is Rounding.TFLITE:
+        return tflite.derive_addition(layer, (first, second), out)
+    return single.derive_addition(layer, (first, second), out)
+
+
+def derive_in(network: Network, layer: Layer) -> IntegerConstants:
+    """A layer's integers in its network's rounding."""
+    source, out = network.tensor(layer.input), network.tensor(layer.output)
+    if network.rounding is Rounding.TFLITE:
+        return tflite.derive(layer, source, out)
+    return single.derive(layer, source, out)
+
+
+def resettled(constants: WeightedConstants) -> WeightedConstants:
+    """The constants after some of a layer's channels were removed: a shorter form may serve."""
+    return tflite.settled(constants) if isinstance(constants, TfliteConstants) else constants
+
+
+def stored(
+    constants: WeightedConstants | TfliteAverage, accumulator: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What the device stores for accumulators (last axis: channels, or one value for a pool)."""
+    if isinstance(constants, SingleConstants):
+        return single.stored(constants, accumulator)
+    return tflite.stored(constants, accumulator)
+
+
+def added(
+    constants: AdditionConstants | TfliteAddition,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What the device stores for the sum of two stored values."""
+    if isinstance(constants, TfliteAddition):
+        return tflite.added(constants, first, second)
+    return single.added(constants, first, second)
+
+
+def pixel_codes(network: Network) -> Int8:
+    """What each pixel 0 .. 255 is stored as: channels x 256, rounded half to even."""
+    source = network.input
+    pixels = np.arange(256)
+    if not network.mean:
+        return np.tile((pixels - 128).astype(np.int8), (source.channels, 1))
+    mean, std = (np.array(values, np.float64)[:, None] for values in (network.mean, network.std))
+    codes = np.rint((pixels / 255 - mean) / std / np.float64(source.scale)) + source.zero_point
+    return np.asarray(np.clip(codes, -128, 127), np.int8)

@@ -1,0 +1,87 @@
+"""How stages may be built and what the planner must know of them.
+
+What enters: nothing; these are values. What leaves: frozen dataclasses: what a stage's kernel needs
+of its input rows, which schedules it has, how rows lie in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True)
+class StageNeeds:
+    """What the planner must know of a stage's kernel. Bytes are of the target."""
+
+    input: int  # tensor index
+    output: int
+    kernel_rows: int
+    stride_rows: int
+    pad_top: int
+    band_rows: int
+    scratch_bytes: int
+    reads_before_writing: bool
+    second: int | None = None  # of an addition: the tensor whose rows y it reads besides
+    is_result: bool = False  # its output is kept to the end; so is one that nobody reads
+
+
+class Sharing(IntEnum):
+    """Which parts of a stage call bodies that serve all shapes, in the place of straight code:
+    less flash, more cycles. Each includes those before it."""
+
+    NONE = 0
+    REST = 1  # groups of pixels that a row leaves over
+    POINTWISE = 2
+    ALL = 3  # the depthwise, or the gathering of windows, too
+
+
+# The largest shift of a depthwise that kernel sets fold into its weights, which are halfwords
+# there: -128 << 8 is the least of those. Others shift every accumulator.
+FOLDED_SHIFT = {"dsp": 8, "m7": 8}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What of a stage's schedule is free beside the height of its bands. A kernel set offers those
+    that make a difference; all give the same bits."""
+
+    wide: bool = False  # the pointwise's weights as halfwords: faster, twice the bytes
+    shared: Sharing = Sharing.NONE
+
+
+Way = tuple[int, Variant]  # rows of a band, and how the stage is built
+
+
+@dataclass(frozen=True)
+class BandOption:
+    """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
+    or measured, of one stage all in the same way; only differences count. `flash_cycles`: what its
+    flash is worth, where that is known too."""
+
+    rows: int
+    scratch_bytes: int
+    reads_before_writing: bool  # the output rows may lie over input rows of the same band
+    cycles: int  # of the whole map
+    variant: Variant = Variant()
+    measured: bool = False
+    flash_cycles: float = 0.0
+
+    @property
+    def way(self) -> Way:
+        """What is built."""
+        return self.rows, self.variant
+
+    @property
+    def cost(self) -> float:
+        """What a plan keeps low."""
+        return self.cycles + self.flash_cycles
+
+
+@dataclass(frozen=True)
+class RowShape:
+    """A tensor's rows as a kernel set lays them out."""
+
+    height: int
+    row_bytes: int
+    plane_bytes: int
