@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.core.options import InputMode, Rounding
+from mbn.core.options import InputMode, Optimise, Options, Rounding
 from mbn.core.target import boards, find_board
 from mbn.jobs import compile as pipeline
 from mbn.report import Report
@@ -56,10 +56,12 @@ def run(names: list[str], modes: list[str], rest: list[str], *, stages: bool) ->
             job = pipeline.Job(
                 request=compile_command.request_of(arguments),
                 board=find_board(name),
-                mode=InputMode(mode),
-                simplify=not arguments.keep_constant,
-                optimise=arguments.optimise,
-                rounding=Rounding(arguments.rounding),
+                options=Options(
+                    InputMode(mode),
+                    Optimise(arguments.optimise),
+                    Rounding(arguments.rounding),
+                    simplify=not arguments.keep_constant,
+                ),
                 output=Path("out") / "benchmarks" / name / mode,
             )
             report = pipeline.check_image(pipeline.compile_image(job, console), console)

@@ -21,7 +21,7 @@ from rich.console import Console
 from mbn import arithmetic
 from mbn.cli.run import guarded
 from mbn.core.network import Network
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Options
 from mbn.core.schedule import StageNeeds
 from mbn.core.target import find_board
 from mbn.jobs import compile as pipeline
@@ -92,9 +92,7 @@ def measured(size: Size, board: str, mode: InputMode, budget: int | None) -> tup
     job = pipeline.Job(
         request=size.request(),
         board=find_board(board),
-        mode=mode,
-        simplify=False,
-        ram_budget=budget,
+        options=Options(mode, simplify=False, ram_budget=budget),
         output=Path("out") / "benchmarks" / f"grid-{board}-{size.name}-{mode}",
     )
     quiet = Console(quiet=True)
@@ -118,20 +116,23 @@ def run(arguments: argparse.Namespace) -> int:
     for size in SIZES:
         network = size.network(Path("out") / "benchmarks" / "onnx")
         for name in arguments.boards:
-            kernel_set = find_board(name).core.kernels
+            kernels = find_board(name).core.kernels
             for mode in (InputMode(mode) for mode in arguments.modes):
-                _, needs, plan = lowering.planned(network, kernel_set, mode, ram_budget=0)
-                within = plan.arena_bytes <= bound(size, kernel_set, mode, needs)
+                target = lowering.Target(kernels)
+                options = Options(mode, simplify=False, ram_budget=0)
+                made = lowering.planned(network, target, options)
+                planned_bytes = made.plan.arena_bytes
+                within = planned_bytes <= bound(size, kernels.name, mode, made.needs)
                 exact, columns = True, "- | - | - | -"
                 if arguments.compile:
-                    lowering.generate(network, kernel_set, mode, ram_budget=0)
+                    lowering.generate(network, target, options)
                 if size.name in arguments.run:
                     exact, columns = measured(size, name, mode, 0)
                 good &= within and exact
                 estimate = size.estimate(mode)
                 print(
-                    f"| {size.name} | {mode} | {kernel_set} | {estimate:,.0f} "
-                    f"| {plan.arena_bytes:,} | {100 * (plan.arena_bytes / estimate - 1):+.1f} % "
+                    f"| {size.name} | {mode} | {kernels} | {estimate:,.0f} "
+                    f"| {planned_bytes:,} | {100 * (planned_bytes / estimate - 1):+.1f} % "
                     f"| {columns} |" + ("" if within else " **over its bound**"),
                     flush=True,
                 )

@@ -25,7 +25,6 @@ import predict as fitting
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError
 from mbn.core.network import Network, StageKind
-from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
@@ -50,13 +49,8 @@ class Point:
 
 def predicted(alpha: float, resolution: int, board: Board) -> Point:
     network = family_network(alpha, resolution, CLASSES)
-    options, _, _ = lowering.planned(
-        network,
-        board.core.kernels,
-        InputMode.STREAM,
-        tuned=lowering.bundled_tuning(board.core),
-    )
-    guess = predict(board.core, network, options)
+    target = lowering.Target(board.core.kernels, tuned=lowering.bundled_tuning(board.core))
+    guess = predict(board.core, network, lowering.planned(network, target).options)
     if guess is None:
         raise UsageError(
             f"no fit for {board.core.name} with kernels {board.core.kernels}",

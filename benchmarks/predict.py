@@ -195,7 +195,7 @@ def run(arguments: argparse.Namespace) -> int:
             found = [counted(network, board)[1] for network in FIT]
             total = sum(one.total for one in found)
             known[board.core.name] = {
-                "kernels": board.core.kernels,
+                "kernels": board.core.kernels.name,
                 "instructions_per_cycle": round(sum(o.instructions for o in found) / total, 3),
                 "coefficients": fitted([sample for one in found for sample in one.samples]),
                 "held_out": {"mean_percent": 0.0, "largest_percent": 0.0},

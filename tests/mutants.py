@@ -336,21 +336,21 @@ class Judge:
             return "refused", str(error)
 
     def _exact(self, network: Any, kernels: str, mode: Any, simplify: bool) -> tuple[str, str]:
+        import lowered  # noqa: PLC0415
         import networks  # noqa: PLC0415
         from mbn.core.target import find_board  # noqa: PLC0415
         from mbn.exact import Reference  # noqa: PLC0415
         from mbn.harness.device import open_device  # noqa: PLC0415
         from mbn.image.build import build_image  # noqa: PLC0415
-        from mbn.jobs.lower import lowering  # noqa: PLC0415
 
-        generated = lowering.generate(network, kernels, mode, simplify=simplify)
+        generated = lowered.generate(network, kernels, mode, simplify=simplify)
         text = "".join(generated.files.files.values())
         digest = hashlib.sha256(text.encode()).hexdigest()
         if digest in self.known:
             return "exact", "the same C as before"
         board, images = find_board("host"), networks.images(network, 1)[:3]
         generated.files.write(self.folder / "c")
-        image = build_image(self.folder / "c", board, "check", self.folder, optimise="debug")
+        image = build_image(self.folder / "c", board, "check", self.folder, flag="-Og")
         expected = Reference(network).run(images)
         with open_device(board, image, log_path=self.folder / "log") as device:
             for one, wanted in zip(images, expected, strict=True):

@@ -11,6 +11,7 @@ import pytest
 
 import networks
 import shares
+from mbn.core.kernel_set import DSP
 from mbn.core.network import Network
 from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
@@ -76,7 +77,7 @@ def test_shapes_on_the_board(
 ) -> None:
     if transport is not None:
         pytest.skip("needs an image of its own on the board for each network")
-    if board.core.kernels != "dsp":
+    if board.core.kernels is not DSP:
         pytest.skip(f"{board.name} runs the {board.core.kernels} kernels")
     mode = tuple(InputMode)[WAYS.index(way) % 2]
     compare(chain(*shape), "dsp", mode, board, optimise=way[0], ram_budget=way[1])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+import lowered
 import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
@@ -30,7 +31,7 @@ from mbn.core.uf2 import family_id
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.image.build.boot import crc32_boot2
-from mbn.jobs.lower import fit, lowering
+from mbn.jobs.lower import fit
 from mbn.passes.predict import family_network
 
 
@@ -42,7 +43,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
     def generated(kernel_set: str) -> Path:
         folder = tmp_path_factory.mktemp(kernel_set)
         family = family_network(0.25, 96, 2)
-        lowering.generate(family, kernel_set, InputMode.STREAM).files.write(folder)
+        lowered.generate(family, kernel_set, InputMode.STREAM).files.write(folder)
         return folder
 
     @cache

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lowered
 import networks
 from mbn.cli import compile as compile_command
 from mbn.core import network_file
@@ -25,7 +26,6 @@ from mbn.core.errors import UsageError
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import InputMode
 from mbn.core.target import Board
-from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -84,7 +84,7 @@ def tiny_network() -> Network:
 
 @pytest.mark.parametrize("kernel_set", SETS)
 def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
-    generated = lowering.generate(tiny_network(), kernel_set, InputMode.STREAM)
+    generated = lowered.generate(tiny_network(), kernel_set, InputMode.STREAM)
     folder = GOLDEN / kernel_set
     if os.environ.get("MBN_UPDATE_GOLDEN"):
         generated.files.write(folder)
@@ -101,12 +101,12 @@ def test_generated_c_is_the_golden_one(kernel_set: str) -> None:
 @pytest.mark.parametrize("mode", tuple(InputMode))
 def test_generating_twice_gives_the_same_bytes(kernel_set: str, mode: InputMode) -> None:
     network = networks.draw(10)
-    first, second = (lowering.generate(network, kernel_set, mode).files for _ in range(2))
+    first, second = (lowered.generate(network, kernel_set, mode).files for _ in range(2))
     assert first.files == second.files
 
 
 def test_writing_again_removes_only_what_was_generated(tmp_path: Path) -> None:
-    files = lowering.generate(tiny_network(), "scalar", InputMode.STREAM).files
+    files = lowered.generate(tiny_network(), "scalar", InputMode.STREAM).files
     files.write(tmp_path)
     (tmp_path / "mine.c").write_text("/* mine */\n")
     (tmp_path / "network.c").rename(tmp_path / "stale.c")
@@ -124,7 +124,7 @@ def test_a_saved_network_generates_the_same(tmp_path: Path) -> None:
     again = network_file.load(tmp_path / "n.npz")
     assert network_file.sha256(again) == network_file.sha256(network)
     texts = [
-        lowering.generate(one, "scalar", InputMode.STREAM).files.files for one in (network, again)
+        lowered.generate(one, "scalar", InputMode.STREAM).files.files for one in (network, again)
     ]
     assert texts[0] == texts[1]
 

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import pytest
 
+import lowered
 import networks
 import qdq
 from mbn import arithmetic
@@ -26,7 +27,7 @@ from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.options import InputMode
 from mbn.exact import Reference
-from mbn.jobs.lower import lowering, sources
+from mbn.jobs.lower import sources
 from mbn.passes.frontend import lower
 
 ROOT = Path(__file__).parents[1]
@@ -147,7 +148,7 @@ def test_device_takes_pixels(mean: tuple[float, ...], mode: InputMode, tmp_path:
     """mbn_push_pixels, and what the generated header says."""
     network = networks.make_network((12, 13, 3), networks.mobile(), scale=0.02)
     network = replace(network, mean=mean, std=STD if mean else ())
-    generated = lowering.generate(network, "scalar", mode)
+    generated = lowered.generate(network, "scalar", mode)
     generated.files.write(tmp_path)
     (tmp_path / "main.c").write_text(MAIN)
     compiler = shutil.which("gcc")

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+import lowered
 import networks
 import shares
 from mbn.core.network import Network
@@ -32,7 +33,6 @@ from mbn.harness.device.check import explain
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
-from mbn.jobs.lower import lowering
 from mbn.passes.frontend.stages import group_stages
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
@@ -73,7 +73,7 @@ def compare(
     (`simplify`: of the channels that are not removed). `forced`: how each stage is built."""
     reference = Reference(network)
     images = networks.images(network)
-    generated = lowering.generate(
+    generated = lowered.generate(
         network,
         kernel_set,
         mode,
@@ -86,8 +86,8 @@ def compare(
         folder = Path(name)
         generated.files.write(folder / "c")
         # -Og under sanitizers compiles in a third of -O2's time; test_network has -O2 on the host
-        level = "debug" if board.native else "speed"
-        image = build_image(folder / "c", board, "check", folder, optimise=level)
+        flag = "-Og" if board.native else "-O2"
+        image = build_image(folder / "c", board, "check", folder, flag=flag)
         with open_device(board, image, log_path=folder / "serial.log") as device:
             device.expect(model_sha256=generated.model_sha256)
             for number, sample in enumerate(images):
@@ -180,7 +180,7 @@ def test_fused_equals_unfused_at_every_block_end(kernel_set: str, tmp_path: Path
     fused = networks.make_network((9, 10, 3), networks.mobile(), seed=4)
     checksums = []
     for network in (fused, group_stages(replace(fused, stages=()), fused=False)):
-        generated = lowering.generate(network, kernel_set, InputMode.STREAM)
+        generated = lowered.generate(network, kernel_set, InputMode.STREAM)
         folder = tmp_path / str(len(network.stages))
         generated.files.write(folder / "c")
         image = build_image(folder / "c", find_board("host"), "check", folder)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Options
 from mbn.core.target import Board, Memory, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower.sources import Request
@@ -36,7 +36,7 @@ def job(board: Board, folder: Path, mode: InputMode = InputMode.STREAM) -> pipel
         input_range=None,
         samples=2,
     )
-    return pipeline.Job(request=request, board=board, mode=mode, output=folder)
+    return pipeline.Job(request=request, board=board, options=Options(mode), output=folder)
 
 
 def cut(*memories: Memory) -> Board:

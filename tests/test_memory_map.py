@@ -13,15 +13,17 @@ from xml.etree import ElementTree as Xml
 import pytest
 from rich.console import Console
 
+import lowered
 import networks
 import shares
 from mbn.cli import compile as compile_command
 from mbn.core.network import Network
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Options
 from mbn.core.target import boards, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs import inspect as inspecting
 from mbn.jobs.lower import lowering
+from mbn.jobs.lower.lowering import Target
 from mbn.jobs.lower.sources import Request
 from mbn.jobs.suggest import costs
 from mbn.passes.plan.lifetimes import lifetimes, live_bytes
@@ -34,7 +36,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.mark.parametrize("mode", list(InputMode))
 def test_lifetimes_fill_the_arena_and_no_more(mode: InputMode) -> None:
     network = networks.make_network((17, 14, 3), networks.mobile(), seed=2)
-    made = lowering.generate(network, "dsp", mode)
+    made = lowered.generate(network, "dsp", mode)
     pieces, bands = lifetimes(made.plan, made.needs, made.shapes)
     live = live_bytes(pieces, bands)
     assert len(live) == bands
@@ -80,9 +82,8 @@ def test_each_board_has_the_plan_of_its_memories(
     """Together as alone: a board with less RAM gets the plan that fits it, not its core's first."""
     network = family_network(1.0, 128, 1000)
 
-    def planned(network: Network, kernel_set: str, mode: InputMode, **given: Any) -> Any:
-        memories, tuned = given["memories"], given["tuned"]
-        *_, plan = lowering.planned(network, kernel_set, mode, memories=memories, tuned=tuned)
+    def planned(network: Network, target: Target, options: Options, **_: Any) -> Any:
+        plan = lowering.planned(network, target, options).plan
         return SimpleNamespace(plan=plan, files=SimpleNamespace(weights_bytes=0))
 
     monkeypatch.setattr(lowering, "generate", planned)  # no code is asked for
@@ -110,7 +111,7 @@ def test_plan_only_says_no_with_exit_code_3(
 def test_flash_is_known_before_it_is_built(name: str, tmp_path: Path) -> None:
     """Never below what is linked, and at most 2 % above."""
     board, quiet = find_board(name), Console(quiet=True)
-    job = pipeline.Job(Request(alpha=0.25, samples=1), board, InputMode.STREAM, output=tmp_path)
+    job = pipeline.Job(Request(alpha=0.25, samples=1), board, output=tmp_path)
     (planned,) = pipeline.plan_boards(job, [board], quiet)
     (demand,) = pipeline.demands([planned], [board])
     built = pipeline.compile_image(job, quiet).report.memory.flash_bytes

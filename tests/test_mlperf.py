@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import lowered
 import networks
 import shares
 from mbn.cli import compile as compile_command
@@ -35,7 +36,7 @@ from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
 from mbn.jobs import mlperf
-from mbn.jobs.lower import lowering, sources
+from mbn.jobs.lower import sources
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")
@@ -68,7 +69,7 @@ class App:
 
 
 def build_app(network: Network, board: Board, folder: Path) -> App:
-    generated = lowering.generate(network, board.core.kernels, InputMode.STREAM, simplify=True)
+    generated = lowered.generate(network, board.core.kernels, InputMode.STREAM, simplify=True)
     generated.files.write(folder / "c")
     build_image(folder / "c", board, "mlperf", folder)
     network_file.save(network, folder / "network.npz")

@@ -20,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Photograph
 
+import lowered
 from conftest import Compiled
 from mbn.cli import check as check_command
 from mbn.core import network_file
@@ -30,7 +31,7 @@ from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
-from mbn.jobs.lower import lowering, sources
+from mbn.jobs.lower import sources
 from mbn.passes.frontend import lower
 from mbn.train import accuracy
 from mbn.train import bundled as bundled_model
@@ -113,7 +114,7 @@ def vww(photographs: Int8) -> tuple[Network, Int8]:
 def _exact(network: Network, board: Board, images: Int8, expected: Int8, folder: Path) -> None:
     reference = Reference(network)
     for mode in InputMode:
-        generated = lowering.generate(network, board.core.kernels, mode)
+        generated = lowered.generate(network, board.core.kernels, mode)
         generated.files.write(folder / mode / "c")
         image = build_image(folder / mode / "c", board, "check", folder / mode)
         with open_device(board, image, log_path=folder / "serial.log") as device:

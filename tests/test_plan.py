@@ -17,13 +17,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import lowered
 import networks
 from mbn.core.errors import PlanError
+from mbn.core.kernel_set import DSP
 from mbn.core.network import Tensor, out_size
 from mbn.core.options import InputMode
 from mbn.core.plan import Plan, Segment
 from mbn.core.schedule import BandOption, RowShape, StageNeeds
-from mbn.jobs.lower import fit, lowering
+from mbn.jobs.lower import fit
 from mbn.passes.plan import check_plan, make_plan, plan_bands, planner
 from mbn.passes.plan.replay import INPUT, Band, replay
 
@@ -160,7 +162,7 @@ def test_a_ring_one_row_shorter_is_caught(
 def _mobilenet(mode: InputMode) -> tuple[Plan, Chain]:
     """A MobileNet in small, as the dsp set lays it out."""
     network = networks.make_network((32, 32, 3), networks.mobile(), seed=2)
-    generated = lowering.generate(network, "dsp", mode)
+    generated = lowered.generate(network, "dsp", mode)
     return generated.plan, (generated.needs, generated.shapes)
 
 
@@ -283,7 +285,7 @@ def test_the_smallest_plan_is_taken() -> None:
 
 def test_arena_of_a_quarter_mobilenet() -> None:
     """Within 8 % of what a plan by hand takes; the estimate before lowering agrees with it."""
-    demand = fit.family_demand(0.25, 96, 2, "dsp", InputMode.STREAM)
+    demand = fit.family_demand(0.25, 96, 2, DSP, InputMode.STREAM)
     assert abs(demand.arena_bytes / PAPERS_ARENA_BYTES - 1) < 0.08
 
 

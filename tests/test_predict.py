@@ -15,6 +15,7 @@ import pytest
 from conftest import Compiled
 from mbn.cli import compile as compile_command
 from mbn.core.family import shape
+from mbn.core.kernel_set import DSP
 from mbn.core.network import StageKind
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption
@@ -64,7 +65,7 @@ def test_floor_and_unknown_kinds() -> None:
     network, core = family_network(0.25, 96, 2), CORES["cortex-m4f"]
     fitted = {
         core.name: {
-            "kernels": core.kernels,
+            "kernels": core.kernels.name,
             "instructions_per_cycle": 1.0,
             "coefficients": {"block": {"once": 7.0}, "driver": {"calls": 1.0}},
             "held_out": {"mean_percent": 1.0, "largest_percent": 2.0},
@@ -88,10 +89,10 @@ def test_groups_and_couples_are_counted() -> None:
     network = family_network(0.25, 96, 2)
     stage = network.stages[8]
     assert network.stage_output(stage).shape == (6, 6, 128)
-    joined = stage_features(network, stage, 2, "dsp")
+    joined = stage_features(network, stage, 2, DSP)
     assert joined["groups of 4: couples"] == 3 * 3 * 64
     assert "groups of 2: couples" not in joined
-    alone = stage_features(network, stage, 1, "dsp")
+    alone = stage_features(network, stage, 1, DSP)
     assert alone["groups of 4: couples"] == alone["groups of 2: couples"] == 6 * 64
     assert alone["groups of 2: couples x depth"] == 6 * 64 * 64
 

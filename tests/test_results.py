@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import lowered
 import networks
 import qdq
 from mbn.cli import compile as compile_command
@@ -136,7 +137,7 @@ def test_constant_channels_of_results_stay(network: Network) -> None:
 
 
 def test_plan_that_overwrites_a_result_is_refused(network: Network) -> None:
-    made = lowering.generate(network, "scalar", InputMode.STREAM)
+    made = lowered.generate(network, "scalar", InputMode.STREAM)
     results = [need.output for need in made.needs if need.is_result]
     assert len(results) == 4
     check_plan(made.plan, made.needs, made.shapes)

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import assume, given, note
 from numpy.typing import NDArray
 
+import lowered
 import networks
 import qdq
 import shares
@@ -37,7 +38,6 @@ from mbn.harness.device import check, open_device
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
 from mbn.jobs import check as checking
-from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants
@@ -205,7 +205,7 @@ def test_every_layers_golden_checksum_on_the_device(
     vww: Network, where: str, board: Board, transport: str | None, tmp_path: Path
 ) -> None:
     place = _place(where, board, transport)
-    generated = lowering.generate(vww, place.core.kernels, InputMode.STREAM)
+    generated = lowered.generate(vww, place.core.kernels, InputMode.STREAM)
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)
     with open_device(place, image, log_path=tmp_path / "serial.log") as device:
@@ -245,7 +245,7 @@ def test_images_on_the_device(
     images, wanted = (part[:EMULATED_COUNT] for part in hundreds)
     network = lower(MODEL, "vww_96_int8", rounding=Rounding.TFLITE)
     kernels = place.core.kernels
-    generated = lowering.generate(network, kernels, InputMode.STREAM, simplify=True)
+    generated = lowered.generate(network, kernels, InputMode.STREAM, simplify=True)
     assert generated.computed.macs < 0.55 * network.macs
     generated.files.write(tmp_path / "c")
     image = build_image(tmp_path / "c", place, "check", tmp_path)

@@ -18,6 +18,7 @@ import networks
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
 from mbn.core.errors import BoardError
+from mbn.core.kernel_set import VERSIONS
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption, Sharing, Variant
 from mbn.core.target import find_board
@@ -26,7 +27,7 @@ from mbn.jobs import tune as tuner
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes import tuning
-from mbn.passes.kernels import VERSIONS, candidates
+from mbn.passes.kernels import candidates
 from mbn.passes.predict import family_network
 from mbn.passes.tuning import Point, Records, options, signature
 from networks import conv, depthwise
@@ -240,7 +241,7 @@ def test_bundled_records_cover_the_family(name: str) -> None:
     core = find_board(name).core
     known = tuning.bundled(VERSIONS)
     assert not known.ignored
-    tuned = known.of(core.name, VERSIONS[core.kernels])
+    tuned = known.of(core.name, core.kernels.version)
     for alpha in ALPHAS:
         for resolution in RESOLUTIONS:
             network = family_network(alpha, resolution, 1000)
@@ -255,7 +256,7 @@ def test_bundled_records_cover_the_family(name: str) -> None:
 @pytest.mark.parametrize(("name", "percent"), [("qemu", 1), ("qemu-m7", 3), ("qemu-m55", 3)])
 def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_path: Path) -> None:
     """One run of the smallest size; other addresses may cost a little. Where this fails, count up
-    the set's number in VERSIONS (mbn/kernels/build.py) and run mbn-tune --family for its cores."""
+    the set's version (mbn/core/kernel_set.py) and run mbn-tune --family for its cores."""
     parsed = tune_command.parser().parse_args(["--board", name])
     job = replace(tune_command.job_of(parsed, find_board(name)), simplify=False)
     made = tuner.tuning_of(job, next(tune_command.family()))

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lowered
 import qdq
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Op
 from mbn.core.options import InputMode, Rounding
 from mbn.core.target import find_board
 from mbn.exact.integer import normalise
-from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from test_frontend import agree
 from test_kernels import compare
@@ -144,8 +144,7 @@ def test_on_devices(tmp_path: Path) -> None:
     compare(network, "dsp", InputMode.WHOLE, find_board("qemu"))
     compare(network, "scalar", InputMode.STREAM, find_board("qemu-m0"))
     assert (
-        "normalise.h"
-        in lowering.generate(network, "mve", InputMode.STREAM).files.files["network.c"]
+        "normalise.h" in lowered.generate(network, "mve", InputMode.STREAM).files.files["network.c"]
     )
 
 

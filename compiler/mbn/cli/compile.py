@@ -18,7 +18,7 @@ from mbn.cli import predicting, shipping
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import PlanError, UsageError, exit_codes
-from mbn.core.options import InputMode, Rounding
+from mbn.core.options import InputMode, Optimise, Options, Rounding
 from mbn.core.plan import Plan
 from mbn.core.target import Board, boards, find_board
 from mbn.jobs import compile as pipeline
@@ -255,12 +255,14 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
     return pipeline.Job(
         request=request_of(arguments),
         board=board,
-        mode=InputMode(arguments.input),
-        fused=not arguments.unfused,
-        simplify=not arguments.keep_constant,
-        optimise=arguments.optimise,
-        ram_budget=arguments.ram_budget,
-        rounding=Rounding(arguments.rounding),
+        options=Options(
+            mode=InputMode(arguments.input),
+            optimise=Optimise(arguments.optimise),
+            rounding=Rounding(arguments.rounding),
+            fused=not arguments.unfused,
+            simplify=not arguments.keep_constant,
+            ram_budget=arguments.ram_budget,
+        ),
         app=arguments.app,
         output=arguments.output,
         records=None

@@ -72,7 +72,7 @@ def page_of(folders: Sequence[Path]) -> str:
         from mbn.report.page import compiled, whole  # noqa: PLC0415
     except ImportError as error:
         raise missing(error, PACKAGES, "report") from error
-    from mbn.passes.kernels import VERSIONS  # noqa: PLC0415
+    from mbn.core.kernel_set import VERSIONS  # noqa: PLC0415
 
     return whole.page(compiled.find(folders), VERSIONS.values())
 

@@ -20,15 +20,15 @@ from mbn.cli.place import add_place, place_of, said_place
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded, progress_of
 from mbn.core.errors import UsageError, exit_codes
+from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
-from mbn.core.options import InputMode, Rounding
+from mbn.core.options import Options, Rounding
 from mbn.core.schedule import Sharing, Variant
 from mbn.core.target import Board, find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs import tune as tuner
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes import tuning
-from mbn.passes.kernels import VERSIONS
 from mbn.passes.predict import family_network
 from mbn.passes.tuning import Point, Records
 from mbn.report.table import titled
@@ -107,8 +107,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.onnx is not None or arguments.alpha is not None:
         raise UsageError("--family with --onnx or --alpha", wanted="one way to name networks")
+    job = job_of(arguments, board)
+    job = replace(job, options=replace(job.options, simplify=False))
     for network in family():
-        made = tuner.tuning_of(replace(job_of(arguments, board), simplify=False), network)
+        made = tuner.tuning_of(job, network)
         spent = measure(made, known, arguments.records, counter, console)
         console.print(f"{made.network.name} on {board.core.name}: {spent} runs")
     console.print(f"wrote {arguments.records}")
@@ -144,10 +146,11 @@ def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
     return pipeline.Job(
         request=compile_command.request_of(arguments),
         board=board,
-        mode=InputMode.STREAM,
-        fused=not arguments.unfused,
-        simplify=not arguments.keep_constant,
-        rounding=Rounding(arguments.rounding),
+        options=Options(
+            fused=not arguments.unfused,
+            simplify=not arguments.keep_constant,
+            rounding=Rounding(arguments.rounding),
+        ),
     )
 
 

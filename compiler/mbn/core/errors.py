@@ -74,6 +74,10 @@ class OverflowRisk(UnsupportedError):
     """A channel whose accumulator could leave int32 (ARITHMETIC: accumulate)."""
 
 
+class BrokenNetwork(MbnError):
+    """A network that a pass made is not sound: a fault of the compiler, not of the user."""
+
+
 class PlanError(MbnError):
     """A network that does not fit the memories of a board."""
 

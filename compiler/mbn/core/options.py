@@ -1,15 +1,21 @@
-"""What a user chooses: how accumulators are rounded, how the image arrives.
+"""What a user chooses, and what each choice means.
 
-What enters: nothing; these are values. What leaves: enums that commands, passes and reports share.
+What enters: nothing; these are values. What leaves: enums that commands, passes and reports share,
+`Options` with all that shapes the C, and `LEVELS`, the table of what each level of optimisation
+means to each pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+from mbn.core.schedule import Sharing
 
 
 class Rounding(StrEnum):
-    """How accumulators become int8 (see arithmetic.py)."""
+    """How accumulators become int8 (see arithmetic/)."""
 
     SINGLE = "single"  # one rounding, half up: the fast one
     TFLITE = "tflite"  # TensorFlow Lite's reference kernels
@@ -20,3 +26,50 @@ class InputMode(StrEnum):
 
     STREAM = "stream"  # row by row; rows are consumed while they come
     WHOLE = "whole"  # it lies in the arena before the first stage runs
+
+
+class Optimise(StrEnum):
+    """What to keep low."""
+
+    SPEED = "speed"  # cycles
+    BALANCED = "balanced"  # both, each byte of flash at the price of some cycles
+    SIZE = "size"  # flash and RAM
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a level means. Cycles are of one inference."""
+
+    arena_slack: float  # times the least arena: what taller bands may take
+    # Cycles that a byte of flash is worth: of tables, and of code. Where flash has wait states,
+    # each byte of tables is read in every inference, often several times; code is in a cache.
+    table_byte_cycles: float
+    code_byte_cycles: float
+    # Of stages that were not measured: cycles that a byte of widened weights must save, and which
+    # parts of their code are shared
+    widened_byte_cycles: int
+    sharing: Sharing
+    gcc_flag: str
+
+
+LEVELS: Mapping[Optimise, Level] = {
+    Optimise.SPEED: Level(1.45, 4.2, 3, 6, Sharing.NONE, "-O2"),
+    Optimise.BALANCED: Level(1.25, 8.5, 8.5, 9, Sharing.REST, "-O2"),
+    Optimise.SIZE: Level(1.0, 120, 120, 1 << 30, Sharing.ALL, "-Os"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that shapes a network's C besides the network and its target."""
+
+    mode: InputMode = InputMode.STREAM
+    optimise: Optimise = Optimise.SPEED
+    rounding: Rounding = Rounding.SINGLE
+    fused: bool = True  # a depthwise and its pointwise as one stage
+    simplify: bool = True  # without channels that are constant for every image
+    ram_budget: int | None = None  # bytes of arena; None: what `optimise` leaves
+    prefix: str = "mbn_model"  # of every public name of the C
+
+
+DEFAULTS = Options()

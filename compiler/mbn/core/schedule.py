@@ -36,11 +36,6 @@ class Sharing(IntEnum):
     ALL = 3  # the depthwise, or the gathering of windows, too
 
 
-# The largest shift of a depthwise that kernel sets fold into its weights, which are halfwords
-# there: -128 << 8 is the least of those. Others shift every accumulator.
-FOLDED_SHIFT = {"dsp": 8, "m7": 8}
-
-
 @dataclass(frozen=True)
 class Variant:
     """What of a stage's schedule is free beside the height of its bands. A kernel set offers those

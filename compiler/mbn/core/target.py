@@ -16,6 +16,7 @@ from typing import Any
 
 from mbn.core.errors import BoardError, FileError
 from mbn.core.files import read_text
+from mbn.core.kernel_set import DSP, M7, MVE, SCALAR, KernelSet
 
 MOST_TOML_BYTES = 1 << 20
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
@@ -49,7 +50,7 @@ class Core:
 
     name: str
     gcc_flags: tuple[str, ...]
-    kernels: str  # the name of a kernel set, a row of passes/kernels/sets.py
+    kernels: KernelSet
     limits: Limits | None = None  # None: no limit is known here
 
     @property
@@ -62,7 +63,7 @@ class Core:
 _CPUS = {"cortex-m4f": "cortex-m4", "cortex-m85": "cortex-m55"}
 
 
-def _core(name: str, kernels: str, limits: Limits | None, *float_flags: str) -> Core:
+def _core(name: str, kernels: KernelSet, limits: Limits | None, *float_flags: str) -> Core:
     cpu = _CPUS.get(name, name)
     flags = (f"-mcpu={cpu}", "-mthumb", *(float_flags or ("-mfloat-abi=soft",)))
     return Core(name, flags, kernels, limits)
@@ -71,14 +72,14 @@ def _core(name: str, kernels: str, limits: Limits | None, *float_flags: str) -> 
 CORES: Mapping[str, Core] = {
     core.name: core
     for core in (
-        Core("host", (), "scalar"),
-        _core("cortex-m0plus", "scalar", _MUL),
-        _core("cortex-m3", "scalar", _MUL),
-        _core("cortex-m4f", "dsp", _SMLAD, "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m7", "m7", _SMLAD_DUAL, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m33", "dsp", _SMLAD, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
-        _core("cortex-m55", "mve", _VMLADAV, "-mfpu=auto", "-mfloat-abi=hard"),
-        _core("cortex-m85", "mve", None, "-mfpu=auto", "-mfloat-abi=hard"),
+        Core("host", (), SCALAR),
+        _core("cortex-m0plus", SCALAR, _MUL),
+        _core("cortex-m3", SCALAR, _MUL),
+        _core("cortex-m4f", DSP, _SMLAD, "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m7", M7, _SMLAD_DUAL, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m33", DSP, _SMLAD, "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        _core("cortex-m55", MVE, _VMLADAV, "-mfpu=auto", "-mfloat-abi=hard"),
+        _core("cortex-m85", MVE, None, "-mfpu=auto", "-mfloat-abi=hard"),
     )
 }
 

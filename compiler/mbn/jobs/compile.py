@@ -19,10 +19,9 @@ from rich.progress import TaskID
 
 from mbn.core import network_file
 from mbn.core.errors import BoardError, UnsupportedError
+from mbn.core.kernel_set import VERSIONS, KernelSet
 from mbn.core.network import Network
-from mbn.core.options import InputMode, Rounding
-from mbn.core.plan import Plan
-from mbn.core.schedule import RowShape, StageNeeds
+from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
 from mbn.core.target import Board, Image
 from mbn.exact import Reference
 from mbn.harness import cost
@@ -30,19 +29,15 @@ from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as checking
-from mbn.jobs.lower import fidelity, fit, sources
-from mbn.jobs.lower.lowering import Built, Generated, generate, tuned_of
+from mbn.jobs.lower import fidelity, fit, lowering, sources
+from mbn.jobs.lower.lowering import Built, Generated, Target, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
-from mbn.passes.kernels import VERSIONS
 from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.passes.predict import Prediction, predict
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
-
-# How gcc is told: a name of build_image's
-FLAGS = {"speed": "speed", "balanced": "speed", "size": "size"}
 
 
 @dataclass(frozen=True)
@@ -51,17 +46,11 @@ class Job:
 
     request: sources.Request
     board: Board
-    mode: InputMode
-    fused: bool = True
-    simplify: bool = True
-    optimise: str = "speed"
-    ram_budget: int | None = None  # bytes of arena
-    rounding: Rounding = Rounding.SINGLE
+    options: Options = DEFAULTS
     app: str = checking.IMAGE_NAME  # built beside the check's
     # mbn-tune's, besides the bundled ones; None: not even those
     records: tuple[Path, ...] | None = ()
     output: Path | None = None
-    prefix: str = "mbn_model"  # of every public name of the C
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +89,9 @@ def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Pla
     has memories of its own; what a stage is lowered to is shared."""
     work = job.output or Path("out") / job.board.name
     source = sources.find_network(job.request, work / "onnx", console)
-    network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
+    network = lower(
+        source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
+    )
     mean, std = sources.normalisation(job.request, network.input.channels)
     network = replace(network, classes=source.classes, mean=mean, std=std)
     built: Built = {}
@@ -114,14 +105,8 @@ def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Pla
             task = bar.add_task(f"lowering {source.name} through TVM", total=None)
             generated = generate(
                 network,
-                board.core.kernels,
-                job.mode,
-                simplify=job.simplify,
-                optimise=job.optimise,
-                ram_budget=job.ram_budget,
-                memories=board.arena_memories(),
-                tuned=tuned[core],
-                prefix=job.prefix,
+                Target.of(board, tuned[core]),
+                job.options,
                 progress=partial(_show, bar, task),
                 built=built,
             )
@@ -168,18 +153,13 @@ def predicted(generated: Generated, board: Board) -> Prediction | None:
 def memory_map(planned: Planned) -> MemoryMap:
     """The plan as a picture's data."""
     made = planned.generated
-    return map_of(made.computed, made.kernel_set, made.plan, made.needs, made.shapes)
+    return map_of(made.computed, made.kernel_set, made)
 
 
-def map_of(
-    network: Network,
-    kernel_set: str,
-    plan: Plan,
-    needs: Sequence[StageNeeds],
-    shapes: Sequence[RowShape],
-) -> MemoryMap:
+def map_of(network: Network, kernels: KernelSet, made: lowering.Planned) -> MemoryMap:
     """The same of a plan for which nothing was lowered."""
-    pieces, bands = lifetimes(plan, needs, shapes)
+    plan = made.plan
+    pieces, bands = lifetimes(plan, made.needs, made.shapes)
 
     def name(piece: Piece) -> str:
         if piece.kind == "scratch":
@@ -189,7 +169,7 @@ def map_of(
     stages = network.stages
     return MemoryMap(
         f"{network.name}: arena of {plan.arena_bytes:,} bytes, {plan.mode} input, "
-        f"{kernel_set} kernels",
+        f"{kernels} kernels",
         tuple(
             Rectangle(
                 name(piece),
@@ -223,7 +203,7 @@ def compile_image(job: Job, console: Console) -> Compiled:
         planned.demand(fit.FIRMWARE_CODE_BYTES),
         job.board,
         generated.kernel_set,
-        job.mode,
+        job.options.mode,
         _classes(network),
     )
     remove_images(folder, (mlperf.APP,))  # of an earlier network: they'd read as a wrong device
@@ -234,7 +214,11 @@ def compile_image(job: Job, console: Console) -> Compiled:
     checking.save_samples(folder, samples.images, samples.labels, samples.what)
     with console.status(f"building for {job.board.name}"):
         image = build_image(
-            folder / "c", job.board, checking.IMAGE_NAME, folder, optimise=FLAGS[job.optimise]
+            folder / "c",
+            job.board,
+            checking.IMAGE_NAME,
+            folder,
+            flag=LEVELS[job.options.optimise].gcc_flag,
         )
         app = None if job.app == checking.IMAGE_NAME else _build_app(job, folder)
     accuracy = _accuracy(source, network, console)
@@ -289,7 +273,7 @@ def _build_app(job: Job, folder: Path) -> Image:
         job.board,
         job.app,
         folder,
-        optimise=FLAGS[job.optimise],
+        flag=LEVELS[job.options.optimise].gcc_flag,
         defines=app_defines(job.app, job.board),
     )
 
@@ -334,8 +318,8 @@ def _report(
         board=job.board.name,
         core=job.board.core.name,
         rounding=str(network.rounding),
-        input_mode=str(job.mode),
-        kernel_set=generated.kernel_set,
+        input_mode=str(job.options.mode),
+        kernel_set=generated.kernel_set.name,
         build_id=image.build_id,
         memory=Memory(
             flash_bytes=image.flash_bytes,
@@ -393,7 +377,7 @@ def measure(compiled: Compiled, console: Console, *, unaligned: bool = False) ->
         compiled.job.board,
         "bench",
         compiled.folder,
-        optimise=FLAGS[compiled.job.optimise],
+        flag=LEVELS[compiled.job.options.optimise].gcc_flag,
     )
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("counting instructions in QEMU", total=None)

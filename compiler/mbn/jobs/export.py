@@ -18,7 +18,6 @@ from mbn.core.errors import UsageError
 from mbn.core.network import Network
 from mbn.core.target import data_root
 from mbn.exact import Reference
-from mbn.image.build.link import OVERREAD_BYTES
 from mbn.image.export import owned
 from mbn.image.export.library import CAMERA, Example, Library, exported
 from mbn.jobs.compile import Job, Planned, judge_quantised, plan_network
@@ -48,7 +47,8 @@ def library(job: Job, console: Console, name: str | None) -> Library:
     assert job.output is not None
     if name is None:
         name = prefix_of(sources.find_network(job.request, job.output / "onnx", console).name)
-    alone = replace(job, board=replace(job.board, memories=()), prefix=check_prefix(name))
+    options = replace(job.options, prefix=check_prefix(name))
+    alone = replace(job, board=replace(job.board, memories=()), options=options)
     planned = plan_network(alone, console)
     judge_quantised(alone, planned, console)
     return _library(name, job, planned)
@@ -70,10 +70,10 @@ def _library(name: str, job: Job, planned: Planned) -> Library:
         f"{network.result_bytes} int8 values out.",
         generated=generated.files.files,
         runtime=data_root() / "runtime",
-        kernel_set=generated.kernel_set,
+        kernel_set=generated.kernel_set.name,
         model_sha256=generated.model_sha256,
         arena_bytes=generated.plan.arena_bytes,
-        overread_bytes=OVERREAD_BYTES.get(generated.kernel_set, 0),
+        overread_bytes=generated.kernel_set.overread_bytes,
         example=_example(job, planned, network),
     )
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from mbn.core.errors import MbnError, UnsupportedError
 from mbn.core.network import Layer, Network, Op, Tensor
-from mbn.core.options import InputMode, Rounding
+from mbn.core.options import InputMode, Options, Rounding
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit, lowering, sources
 from mbn.passes.frontend import lower, onnx_file
@@ -136,11 +136,8 @@ def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.De
     for board in boards().values():
         made = lowering.generate(
             network,
-            board.core.kernels,
-            mode,
-            simplify=True,
-            memories=board.arena_memories(),
-            tuned=lowering.bundled_tuning(board.core),
+            lowering.Target.of(board, lowering.bundled_tuning(board.core)),
+            Options(mode),
             built=built,
         )
         rows.append((board, fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)))

@@ -17,13 +17,14 @@ from rich.console import Console
 
 from mbn.core.elf import Contents as Elf
 from mbn.core.errors import PlanError, ReleaseError, UsageError
+from mbn.core.options import LEVELS
 from mbn.core.target import Board, Image
 from mbn.core.uf2 import family_id, to_uf2
 from mbn.image.build import build_image, tools
 from mbn.image.release.folder import Facts, Files, Slot, write_release
 from mbn.image.release.linked import linked
 from mbn.image.release.signing import load_key
-from mbn.jobs.compile import FLAGS, Compiled, app_defines
+from mbn.jobs.compile import Compiled, app_defines
 from mbn.report.record import FILE_NAME
 
 HEADER_BYTES = 0x200  # a power of two not less than the largest vector table that VTOR aligns to
@@ -117,7 +118,7 @@ def _with_slot(
         moved,
         image.app,
         compiled.folder,
-        optimise=FLAGS[compiled.job.optimise],
+        flag=LEVELS[compiled.job.options.optimise].gcc_flag,
         defines=app_defines(image.app, board),
         name=f"{image.app}-mcuboot",
     )

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from mbn.core.errors import BoardError
 from mbn.core.network import Network
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Optimise, Options
 from mbn.core.schedule import BandOption
 from mbn.core.target import FIRMWARE_BYTES, Board, Core
 from mbn.jobs.lower import fit
-from mbn.jobs.lower.lowering import bundled_tuning, planned
+from mbn.jobs.lower.lowering import Target, bundled_tuning, planned
 from mbn.passes.predict import Prediction, Times, family_network, predict
 from mbn.passes.tuning import signature
 
@@ -28,7 +28,7 @@ class Cost:
     follows from it are None where no model was fitted."""
 
     board: Board
-    optimise: str
+    optimise: Optimise
     macs: int
     demand: fit.Demand
     prediction: Prediction | None
@@ -73,7 +73,7 @@ def costs(
     classes: int,
     boards: Sequence[Board],
     mode: InputMode = InputMode.STREAM,
-    optimise: str = "speed",
+    optimise: Optimise = Optimise.SPEED,
 ) -> list[Cost]:
     """In the boards' order. Raises `UsageError` for a size that is none."""
     network, size = family_network(alpha, resolution, classes), (alpha, resolution, classes)
@@ -114,19 +114,14 @@ def _planned(
     size: tuple[float, int, int],
     board: Board,
     mode: InputMode,
-    optimise: str,
+    optimise: Optimise,
 ) -> tuple[tuple[BandOption, ...], fit.Demand]:
     """How the stages of a size are built for the board, by the bundled records, and what it
     takes."""
     kernels = board.core.kernels
-    options, _, plan = planned(
-        network,
-        kernels,
-        mode,
-        optimise=optimise,
-        memories=board.arena_memories(),
-        tuned=bundled_tuning(board.core),
-    )
+    target = Target.of(board, bundled_tuning(board.core))
+    made = planned(network, target, Options(mode, optimise))
+    options, plan = made.options, made.plan
     recorded = _recorded(network, board.core, options)
     if recorded is None:
         demand = fit.family_demand(*size, kernels, mode)

@@ -21,6 +21,7 @@ from rich.console import Console
 from mbn.core import elf
 from mbn.core.errors import BoardError
 from mbn.core.network import Network
+from mbn.core.options import LEVELS
 from mbn.core.schedule import BandOption
 from mbn.core.target import Board, Image
 from mbn.harness import cost
@@ -32,9 +33,10 @@ from mbn.jobs import check as checking
 from mbn.jobs import compile as pipeline
 from mbn.jobs import flash as flashing
 from mbn.jobs.lower import lowering, sources
+from mbn.jobs.lower.lowering import Target
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
-from mbn.passes.kernels import VERSIONS, candidates
+from mbn.passes.kernels import candidates
 from mbn.passes.tuning import Point, Records, signature
 
 Progress = Callable[[int, int], None]  # runs done, of
@@ -109,22 +111,24 @@ class Tuning:
     def key(self, stage: Stage) -> tuple[str, str, str]:
         """Of the stage's records."""
         core = self.job.board.core
-        return core.name, VERSIONS[core.kernels], stage.signature
+        return core.name, core.kernels.version, stage.signature
 
 
 def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
     """Finds and lowers the network, and lists its stages' candidates."""
     source = sources.find_network(job.request, folder / "onnx", console)
-    network = lower(source.path, source.name, fused=job.fused, rounding=job.rounding)
+    network = lower(
+        source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
+    )
     return tuning_of(job, network)
 
 
 def tuning_of(job: pipeline.Job, network: Network) -> Tuning:
     """What there is to measure of a network, whatever the job says of one."""
-    computed, _ = lowering.computed_of(network, simplify=job.simplify)
-    kernel_set = job.board.core.kernels
+    computed, _ = lowering.computed_of(network, simplify=job.options.simplify)
+    kernels = job.board.core.kernels
     stages = tuple(
-        Stage(signature(computed, stage, kernel_set), candidates(computed, stage, kernel_set))
+        Stage(signature(computed, stage, kernels), candidates(computed, stage, kernels))
         for stage in computed.stages
     )
     return Tuning(job, network, stages)
@@ -167,20 +171,19 @@ def measured(
     job = made.job
     generated = lowering.generate(
         made.network,
-        job.board.core.kernels,
-        job.mode,
-        simplify=job.simplify,
+        Target(job.board.core.kernels),
+        job.options,
         forced=options,
     )
     generated.files.write(folder / "c")
     image = build_image(
-        folder / "c", job.board, counter.app, folder, optimise=pipeline.FLAGS[job.optimise]
+        folder / "c", job.board, counter.app, folder, flag=LEVELS[job.options.optimise].gcc_flag
     )
     cycles = counter.cycles(image, made.network, folder)
     sizes = _code_bytes(image.elf, generated)
     found = []
     for index, (stage, option) in enumerate(zip(made.stages, options, strict=True)):
-        tables = generated.codes[index].weights_bytes
+        tables = generated.stages[index].code.tables_bytes
         point = Point(option.rows, option.variant, cycles[index], tables, sizes[index])
         found.append((stage, point))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mbn.core.family import Shape, shape
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Optimise
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit
 from mbn.jobs.suggest import Cost
@@ -21,7 +21,7 @@ from mbn_paper.device.plans import Plans
 from mbn_paper.device.runs import CLASSES, Key, Run
 
 EMULATED = "emulated"  # what such a board says of how it was tested: it has a made-up clock
-OPTIMISE = ("speed", "size")
+OPTIMISE = (Optimise.SPEED, Optimise.SIZE)
 
 
 @dataclass(frozen=True)

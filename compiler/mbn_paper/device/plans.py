@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import mbn
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Optimise
 from mbn.core.target import Board, data_root
 from mbn.jobs import suggest as planning
 from mbn.jobs.lower import fit
@@ -37,7 +37,7 @@ class Plans:
         size: tuple[float, int, int],
         boards: Sequence[Board],
         mode: InputMode = InputMode.STREAM,
-        optimise: str = "speed",
+        optimise: Optimise = Optimise.SPEED,
     ) -> list[Cost]:
         """As `planning.costs`; size: alpha, resolution, classes."""
         keys = {board.name: f"{size} {board.name} {mode} {optimise}" for board in boards}
@@ -103,6 +103,6 @@ def _unpacked(data: dict[str, Any]) -> tuple[int, fit.Demand, Prediction | None]
     return data["macs"], fit.Demand(**data["demand"]), guess
 
 
-def _cost(board: Board, optimise: str, data: dict[str, Any]) -> Cost:
+def _cost(board: Board, optimise: Optimise, data: dict[str, Any]) -> Cost:
     macs, demand, guess = _unpacked(data)
     return Cost(board, optimise, macs, demand, guess)

@@ -21,11 +21,11 @@ import jsonschema
 from rich.console import Console
 
 from mbn.core.errors import UsageError
-from mbn.core.options import InputMode
+from mbn.core.kernel_set import VERSIONS
+from mbn.core.options import Options
 from mbn.core.target import Board, data_root
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower.sources import Request
-from mbn.passes.kernels import VERSIONS
 from mbn.report.record import Report, of_json, schema, to_json
 
 FILE_NAME = "device.jsonl"
@@ -130,14 +130,14 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
     size = f"{alpha:g}-{resolution}"
     built = folder / f"{board.name}-{size}"
     fresh = not built.exists()  # else it may hold what somebody put there
-    job = pipeline.Job(request, board, InputMode.STREAM, simplify=False, output=built)
+    job = pipeline.Job(request, board, Options(simplify=False), output=built)
     quiet = Console(quiet=True)
     compiled = pipeline.compile_image(job, quiet)
     guess = pipeline.predicted(compiled.generated, board)
     made = Run(
         command=f"mbn-paper device --run {size} --on {board.name}",
         commit=_commit(),
-        kernels=VERSIONS[board.core.kernels],
+        kernels=board.core.kernels.version,
         predicted_cycles=None if guess is None else guess.total,
         report=pipeline.check_image(compiled, quiet, unaligned=False),
     )

@@ -20,7 +20,6 @@ from rich.console import Console
 
 from mbn.core.constants import UNIT_SCALE
 from mbn.core.network import Network as IntegerNetwork
-from mbn.core.options import InputMode
 from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.jobs import check as checking
@@ -77,7 +76,6 @@ def run_head(
     job = pipeline.Job(
         request=sources.Request(onnx=path, samples=samples),
         board=board,
-        mode=InputMode.STREAM,
         output=folder / board.name,
     )
     compiled = pipeline.compile_image(job, console)

@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from mbn.core.options import InputMode
+from mbn.core.options import InputMode, Options
 from mbn.core.target import find_board
 from mbn.jobs import compile as pipeline
 from mbn.jobs.lower import lowering
@@ -207,9 +207,9 @@ def _memory_section() -> Section:
     figures = []
     for mode in InputMode:
         tuned = lowering.bundled_tuning(board.core)
-        _, needs, plan = lowering.planned(network, board.core.kernels, mode, tuned=tuned)
-        shapes = lowering.row_shapes(network)
-        memory = pipeline.map_of(network, board.core.kernels, plan, needs, shapes)
+        target = lowering.Target(board.core.kernels, tuned=tuned)
+        made = lowering.planned(network, target, Options(mode))
+        memory = pipeline.map_of(network, board.core.kernels, made)
         figures.append(memory_figure(f"memory-{mode}", memory))
     return Section(
         "memory",

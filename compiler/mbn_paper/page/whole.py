@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mbn.passes.kernels import VERSIONS
+from mbn.core.kernel_set import VERSIONS
 from mbn.report.page import compiled as compiled_part
 from mbn.report.page import whole as compiled_whole
 from mbn.report.page.compiled import Compiled

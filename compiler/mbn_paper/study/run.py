@@ -22,7 +22,6 @@ from rich.console import Console
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.network import Network
-from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from mbn.exact import Reference
 from mbn.jobs.compile import Job, check_image, compile_image
@@ -218,7 +217,7 @@ def on_board(variant: Variant, folder: Path, board: str, console: Console) -> tu
     there, and counts: bytes of the arena, modelled cycles. Raises MbnError where it does not fit
     or a bit differs."""
     request = sources.Request(onnx=folder / INT8, samples=CHECKED_IMAGES)
-    job = Job(request, find_board(board), InputMode.STREAM, output=folder / board)
+    job = Job(request, find_board(board), output=folder / board)
     report = check_image(compile_image(job, console), console)
     check = report.check
     assert check is not None

@@ -24,7 +24,7 @@ from mbn.image.build import boot, tools
 from mbn.image.build.link import Placement, does_not_fit, first_placement, overflows
 from mbn.image.build.seal import seal
 
-OPTIMISE = {"speed": "-O2", "size": "-Os", "debug": "-Og"}
+FLAGS = ("-O0", "-Og", "-O1", "-O2", "-O3", "-Os")
 _STACK_SECTION = ".stack"
 _WEIGHTS_SECTION = ".weights"  # and .weights_MEMORY
 _MARK = "board.cmake"  # in every folder of CMake's that is ours
@@ -58,7 +58,7 @@ def build_image(
     app: str,
     output: Path,
     *,
-    optimise: str = "speed",
+    flag: str = "-O2",
     defines: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Image:
@@ -69,7 +69,7 @@ def build_image(
     missing or fails), `PlanError` (a memory is too small), `UsageError` (no such app, no C).
     """
     root = data_root()
-    _check_input(root, generated, app, optimise)
+    _check_input(root, generated, app, flag)
     tools.require("cmake", "ninja", "gcc" if board.native else "arm-none-eabi-gcc")
     if not board.native:
         tools.require_newlib()
@@ -84,9 +84,9 @@ def build_image(
             app=app,
             folder=folder,
             log=build.with_name(f"{build.name}.log"),
-            flag=OPTIMISE[optimise],
+            flag=flag,
             defines=dict(defines or {}),
-            build_id=_build_id(root, generated, board, app, OPTIMISE[optimise], defines or {}),
+            build_id=_build_id(root, generated, board, app, flag, defines or {}),
         )
         placement = _compile(job)
         elf = output / f"{stem}.elf"
@@ -136,12 +136,12 @@ def _plain(path: Path) -> str:
     return text
 
 
-def _check_input(root: Path, generated: Path, app: str, optimise: str) -> None:
+def _check_input(root: Path, generated: Path, app: str, flag: str) -> None:
     apps = sorted(path.parent.name for path in (root / "firmware").glob("*/main.c"))
     if app not in apps:
         raise UsageError(f"there is no app {app!r}", wanted="one of " + ", ".join(apps))
-    if optimise not in OPTIMISE:
-        raise UsageError(f"optimise is {optimise!r}", wanted="one of " + ", ".join(OPTIMISE))
+    if flag not in FLAGS:
+        raise UsageError(f"the flag {flag!r}", wanted="one of " + ", ".join(FLAGS))
     if not (generated / "network.h").is_file():
         raise UsageError("holds no network.h", wanted="generated C", node=str(generated))
 

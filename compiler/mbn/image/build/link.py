@@ -18,7 +18,6 @@ from mbn.core.errors import BoardError, PlanError
 from mbn.core.target import Board, Memory
 
 USES = ("code", "weights", "data", "stack")
-OVERREAD_BYTES = {"m7": 16}  # that a set's kernels may read behind a table of weights
 KEPT_BYTES = 96  # of RAM that survives a reset: startup.c's record, in whole cache lines
 GUARD_LEAST, GUARD_MOST = 256, 32768  # bytes below the stack that the MPU guards
 FAR, HOT = "arena", "hot"  # a second part of the arena; code that is copied there at start-up
@@ -44,7 +43,7 @@ class Placement:
         lines += [f'REGION_ALIAS("{use.upper()}", {self.memory[use].name});' for use in USES]
         far = self.board.memories_for(FAR) or (self.memory["data"],)
         lines += [f'REGION_ALIAS("FAR", {far[0].name});', *self._apart(), *self._hot()]
-        overread = OVERREAD_BYTES.get(self.board.core.kernels, 0)
+        overread = self.board.core.kernels.overread_bytes
         lines += [f"mbn_ld_stack_bytes = {self.board.stack_bytes};"]
         lines += [f"mbn_ld_overread_bytes = {overread};", *self._guard(), "INCLUDE sections.ld"]
         return "\n".join([*lines, self._seal(), ""])

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from mbn.core.errors import PlanError
 from mbn.core.family import Kind, LayerShape, shape
+from mbn.core.kernel_set import KernelSet
 from mbn.core.options import InputMode
 from mbn.core.schedule import RowShape, StageNeeds
 from mbn.core.target import Board, Memory
@@ -44,7 +45,7 @@ class Demand:
 
 
 def refuse_if_too_large(
-    demand: Demand, board: Board, kernel_set: str, mode: InputMode, classes: int | None
+    demand: Demand, board: Board, kernels: KernelSet, mode: InputMode, classes: int | None
 ) -> None:
     """Raises PlanError if the network can't fit the board's memories. `classes`: None where the
     network is no classifier, so that no size of the family could take its place."""
@@ -57,7 +58,7 @@ def refuse_if_too_large(
         rows.append(f"{what:<22} {needed:>12,} {available:>12,}  {names}")
     if classes is None:
         advice = "Fewer channels, a smaller input, or a board with more memory"
-    elif best := largest_that_fits(board, kernel_set, mode, classes):
+    elif best := largest_that_fits(board, kernels, mode, classes):
         advice = (
             f"The largest of the family that fits is --alpha {best[0]:g} --resolution {best[1]}"
         )
@@ -131,19 +132,19 @@ _FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
 
 
 def largest_that_fits(
-    board: Board, kernel_set: str, mode: InputMode, classes: int
+    board: Board, kernels: KernelSet, mode: InputMode, classes: int
 ) -> tuple[float, int] | None:
     """(alpha, resolution) with the most multiply-accumulates among those that fit."""
     sizes = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
     sizes.sort(key=lambda size: -shape(size[0], size[1], classes).macs)
     for alpha, resolution in sizes:
-        if fits(family_demand(alpha, resolution, classes, kernel_set, mode), board):
+        if fits(family_demand(alpha, resolution, classes, kernels, mode), board):
             return alpha, resolution
     return None
 
 
 def family_demand(
-    alpha: float, resolution: int, classes: int, kernel_set: str, mode: InputMode
+    alpha: float, resolution: int, classes: int, kernels: KernelSet, mode: InputMode
 ) -> Demand:
     """Estimated bytes of a MobileNet of the paper's family."""
     layers = shape(alpha, resolution, classes).layers
@@ -160,7 +161,7 @@ def family_demand(
         if layer.kind is Kind.POINTWISE:
             depthwise = layers[number - 1]
             row_bytes = layer.channels_out * _plane(layer.size_out)
-            scratch = _tile_bytes(layer.size_out, layer.channels_in, kernel_set)
+            scratch = kernels.estimate.tile(layer.size_out, layer.channels_in)
             add(layer.size_out, row_bytes, 3, depthwise.stride, 1, scratch)
         elif layer.kind is not Kind.DEPTHWISE:
             row_bytes = layer.channels_out * _plane(layer.size_out)
@@ -168,7 +169,7 @@ def family_demand(
     add(1, last.channels_out, last.size_out, 1, 0, 0)
     add(1, _up(classes, 4), 1, 1, 0, 8 * last.channels_out)
     plan = make_plan(needs, shapes, mode)
-    weights = sum(_table_bytes(layer, kernel_set) for layer in layers)
+    weights = sum(_table_bytes(layer, kernels) for layer in layers)
     return Demand(weights, plan.arena_bytes)
 
 
@@ -180,22 +181,7 @@ def _plane(width: int) -> int:
     return 1 if width == 1 else _up(width, 4)
 
 
-def _tile_bytes(width: int, depth: int, kernel_set: str) -> int:
-    if kernel_set == "scalar":
-        return width * depth
-    if kernel_set == "mve":
-        return width * _up(depth, 16) + 16 * (width + 4) + 64
-    return _up(width, 4) * _up(depth, 2) * 2
-
-
-def _table_bytes(layer: LayerShape, kernel_set: str) -> int:
-    taps = layer.fan_in
-    if kernel_set in ("dsp", "m7") and layer.kind is Kind.DEPTHWISE:
-        return 28 * layer.channels_out
-    if kernel_set in ("dsp", "m7"):
-        return _up(layer.channels_out, 2) * (_up(taps, 2) + 8)
-    if kernel_set == "mve" and layer.kind is Kind.DEPTHWISE:
-        return 24 * _up(layer.channels_out, 4)
-    if kernel_set == "mve":
-        return _up(layer.channels_out, 2) * (_up(taps, 16) + 8)
-    return layer.channels_out * (taps + 8)
+def _table_bytes(layer: LayerShape, kernels: KernelSet) -> int:
+    if layer.kind is Kind.DEPTHWISE:
+        return kernels.estimate.depthwise(layer.channels_out)
+    return kernels.estimate.products(layer.channels_out, layer.fan_in)

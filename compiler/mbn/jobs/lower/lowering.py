@@ -1,8 +1,8 @@
 """A network's stages to C: heights of bands, a plan that is proved, kernels, files.
 
-What enters: an `Network` and the name of a kernel set. What leaves: `Generated`. Always holds:
-no board is known here but the sizes of its memories; every plan that leaves has been replayed by
-the checker.
+What enters: a `Network`, a `Target`, `Options`. What leaves: `Generated`. Always holds: no board is
+known here but the sizes of its memories; every network that a pass returns has been verified, every
+plan that leaves has been replayed by the checker.
 """
 
 from __future__ import annotations
@@ -14,128 +14,141 @@ from functools import cache, partial
 
 from mbn import arithmetic
 from mbn.core import network_file
+from mbn.core.kernel_set import VERSIONS, KernelSet
+from mbn.core.lowered import LoweredStage, PlannedStage, StageCode
 from mbn.core.network import Network, Op, Stage, StageChannels, all_channels
-from mbn.core.options import InputMode
+from mbn.core.options import DEFAULTS, LEVELS, Optimise, Options
 from mbn.core.plan import Plan
 from mbn.core.schedule import BandOption, RowShape, StageNeeds, Way
-from mbn.core.target import Core
+from mbn.core.target import Board, Core
+from mbn.core.verify import verify
 from mbn.passes.emit import GeneratedNetwork, emit
-from mbn.passes.emit.files import KernelCode
-from mbn.passes.kernels import VERSIONS, StageCode, build_stage, candidates, preferred
+from mbn.passes.kernels import build_stage, candidates, preferred
 from mbn.passes.kernels.layout import row_layout
-from mbn.passes.kernels.stage_builder import PLACEHOLDER
 from mbn.passes.plan import check_plan, plan_bands
 from mbn.passes.simplify import remove_constants
 from mbn.passes.tuning import Records, Tuned, bundled, signature
 from mbn.passes.tuning import options as tuned_options
-
-# Times the least arena: what taller bands may take
-SLACK = {"speed": 1.45, "balanced": 1.25, "size": 1.0}
 
 Progress = Callable[[int, int], None]  # done, of
 # Lowered stages of one network by kernel set, number and how they are built: plans share them
 Built = dict[tuple[str, int, Way], StageCode]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What C is made for. `memories`: bytes of each memory that the arena may lie in; none: one of
+    any size. `tuned`: what was measured of the core; None: estimates decide."""
+
+    kernels: KernelSet
+    memories: tuple[int, ...] = ()
+    tuned: Tuned | None = None
+
+    @classmethod
+    def of(cls, board: Board, tuned: Tuned | None = None) -> Target:
+        """A board's kernels and memories."""
+        return cls(board.core.kernels, board.arena_memories(), tuned)
+
+
 @dataclass(frozen=True, eq=False)
-class Generated:
+class Planned:
+    """How each stage is built, and the memory plan; `image`: how the image's rows lie."""
+
+    image: RowShape
+    stages: tuple[PlannedStage, ...]
+    plan: Plan
+
+    @property
+    def options(self) -> tuple[BandOption, ...]:
+        """How each stage is built."""
+        return tuple(one.option for one in self.stages)
+
+    @property
+    def needs(self) -> tuple[StageNeeds, ...]:
+        """What each stage needs of the plan."""
+        return tuple(one.needs for one in self.stages)
+
+    @property
+    def shapes(self) -> tuple[RowShape, ...]:
+        """Rows of the tensors between stages, the image first."""
+        return (self.image, *(one.rows for one in self.stages))
+
+
+@dataclass(frozen=True, eq=False)
+class Generated(Planned):
     """A network turned to C for one kernel set and input mode, before any board is built.
 
     `network` is what was asked for, `computed` what the C does: the same, or without the channels
-    that `channels` (one a stage) says are constant or unread.
+    that the stages' `channels` say are constant or unread.
     """
 
+    stages: tuple[LoweredStage, ...]
     network: Network
     computed: Network
-    channels: tuple[StageChannels, ...]
     model_sha256: str
-    kernel_set: str
-    codes: tuple[StageCode, ...]
-    options: tuple[BandOption, ...]  # how each stage is built
-    needs: tuple[StageNeeds, ...]
-    shapes: tuple[RowShape, ...]
-    plan: Plan
+    kernel_set: KernelSet
     files: GeneratedNetwork
+
+    @property
+    def channels(self) -> tuple[StageChannels, ...]:
+        """What became of each stage's channels."""
+        return tuple(one.channels for one in self.stages)
 
 
 def generate(
     network: Network,
-    kernel_set: str,
-    mode: InputMode,
+    target: Target,
+    options: Options = DEFAULTS,
     *,
-    simplify: bool = False,
-    optimise: str = "speed",
-    ram_budget: int | None = None,
-    memories: tuple[int, ...] = (),
-    tuned: Tuned | None = None,
     forced: Sequence[BandOption] | None = None,
-    prefix: str = "mbn_model",
     progress: Progress | None = None,
     built: Built | None = None,
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
-    `simplify` removes channels that are constant for every image; no remaining bit changes.
-    `tuned`: what was measured of the core; `forced`: how each stage is to be built, whatever else
-    is said. `built`: stages of this network that were lowered already; more are added.
+    `forced`: how each stage is to be built, whatever else is said. `built`: stages of this network
+    that were lowered already; more are added.
     """
     known = {} if built is None else built
-    computed, channels = computed_of(network, simplify=simplify)
-    shapes = row_shapes(computed)
-    options, needs, plan = planned(
-        computed,
-        kernel_set,
-        mode,
-        optimise=optimise,
-        ram_budget=ram_budget,
-        memories=memories,
-        tuned=tuned,
-        forced=forced,
-    )
-    codes = []
-    for index, (stage, option) in enumerate(zip(computed.stages, options, strict=True)):
+    computed, channels = computed_of(network, simplify=options.simplify)
+    found = planned(computed, target, options, forced=forced)
+    stages = []
+    for index, one in enumerate(found.stages):
         if progress:
-            progress(index, len(computed.stages))
-        key = (kernel_set, index, option.way)
+            progress(index, len(found.stages))
+        key = (target.kernels.name, index, one.option.way)
         if key not in known:
-            known[key] = build_stage(computed, stage, kernel_set, option)
-        codes.append(known[key])
-        assert codes[-1].scratch_bytes == option.scratch_bytes, "a plan for another kernel"
+            known[key] = build_stage(computed, one.stage, target.kernels, one.option)
+        code = known[key]
+        assert code.scratch_bytes == one.option.scratch_bytes, "a plan for another kernel"
+        stages.append(
+            LoweredStage(one.stage, one.option, one.needs, one.rows, code, channels[index])
+        )
     if progress:
-        progress(len(computed.stages), len(computed.stages))
+        progress(len(stages), len(stages))
     digest = network_file.sha256(network)
-    files = emit(
-        computed,
-        digest,
-        kernel_set,
-        [_kernel_code(code) for code in codes],
-        needs,
-        shapes,
-        plan,
-        prefix,
-    )
+    files = emit(computed, digest, target.kernels, stages, found.image, found.plan, options.prefix)
     return Generated(
-        network,
-        computed,
-        channels,
-        digest,
-        kernel_set,
-        tuple(codes),
-        options,
-        needs,
-        shapes,
-        plan,
-        files,
+        image=found.image,
+        stages=tuple(stages),
+        plan=found.plan,
+        network=network,
+        computed=computed,
+        model_sha256=digest,
+        kernel_set=target.kernels,
+        files=files,
     )
 
 
 def computed_of(network: Network, *, simplify: bool) -> tuple[Network, tuple[StageChannels, ...]]:
     """The network with derived constants, without constant channels if `simplify`; and what became
-    of each stage's channels."""
-    derived = arithmetic.derive_all(network)
+    of each stage's channels. Verified before, between and after the passes."""
+    derived = arithmetic.derive_all(verify(network, "the frontend"))
+    verify(derived, "the arithmetic", constants=True)
     if not simplify:
         return derived, all_channels(network)
     simplified = remove_constants(derived)
+    verify(simplified.network, "simplify", constants=True)
     return simplified.network, simplified.channels
 
 
@@ -152,20 +165,16 @@ def stage_inputs(network: Network) -> tuple[tuple[int, ...], ...]:
 
 def planned(
     network: Network,
-    kernel_set: str,
-    mode: InputMode,
+    target: Target,
+    options: Options = DEFAULTS,
     *,
-    optimise: str = "speed",
-    ram_budget: int | None = None,
-    memories: tuple[int, ...] = (),
-    tuned: Tuned | None = None,
     forced: Sequence[BandOption] | None = None,
-) -> tuple[tuple[BandOption, ...], tuple[StageNeeds, ...], Plan]:
+) -> Planned:
     """Variants, heights of the bands and a plan, proved: the least arena, or faster within what
-    `optimise` and the budget leave (0: the least). Nothing is lowered. See `generate`."""
+    `optimise` and the budget leave (0: the least). Nothing is lowered. `forced`: see `generate`."""
     shapes = row_shapes(network)
-    options = (
-        stage_options(network, kernel_set, optimise, tuned)
+    choices = (
+        stage_options(network, target.kernels, options.optimise, target.tuned)
         if forced is None
         else [(option,) for option in forced]
     )
@@ -177,24 +186,26 @@ def planned(
     ]
     needs, plan = plan_bands(
         least,
-        options,
+        choices,
         shapes,
-        mode,
-        budget_bytes=ram_budget,
-        slack=SLACK[optimise],
-        memories=memories,
+        options.mode,
+        budget_bytes=options.ram_budget,
+        slack=LEVELS[options.optimise].arena_slack,
+        memories=target.memories,
     )
     check_plan(plan, needs, shapes)
-    chosen = tuple(
-        next(option for option in of_stage if option.rows == need.band_rows)
-        for of_stage, need in zip(options, needs, strict=True)
+    stages = tuple(
+        PlannedStage(stage, next(one for one in of_stage if one.rows == need.band_rows), need, rows)
+        for stage, of_stage, need, rows in zip(
+            network.stages, choices, needs, shapes[1:], strict=True
+        )
     )
-    return chosen, needs, plan
+    return Planned(shapes[0], stages, plan)
 
 
 def tuned_of(records: Records, core: Core) -> Tuned:
     """What records say of a core."""
-    return records.of(core.name, VERSIONS[core.kernels])
+    return records.of(core.name, core.kernels.version)
 
 
 @cache
@@ -204,17 +215,17 @@ def bundled_tuning(core: Core) -> Tuned:
 
 
 def stage_options(
-    network: Network, kernel_set: str, optimise: str, tuned: Tuned | None = None
+    network: Network, kernels: KernelSet, optimise: Optimise, tuned: Tuned | None = None
 ) -> list[tuple[BandOption, ...]]:
     """Of each stage, how it is built at each height that its bands may have."""
-    signatures = [signature(network, stage, kernel_set) for stage in network.stages]
+    signatures = [signature(network, stage, kernels) for stage in network.stages]
     copies = Counter(signatures)
     return [
         tuned_options(
-            candidates(network, stage, kernel_set),
+            candidates(network, stage, kernels),
             {} if tuned is None else tuned.get(own, {}),
             optimise,
-            partial(preferred, network, stage, kernel_set, optimise),
+            partial(preferred, network, stage, kernels, optimise),
             copies[own],
         )
         for stage, own in zip(network.stages, signatures, strict=True)
@@ -248,14 +259,3 @@ def row_shapes(network: Network) -> tuple[RowShape, ...]:
         layout = row_layout(tensor, is_input=index == 0)
         shapes.append(RowShape(tensor.height, layout.row_bytes, layout.plane_bytes))
     return tuple(shapes)
-
-
-def _kernel_code(code: StageCode) -> KernelCode:
-    return KernelCode(
-        text=code.function.text,
-        placeholder=PLACEHOLDER,
-        arguments=[(argument.role, argument.index) for argument in code.arguments],
-        parameter_types=[param.dtype for param in code.function.params],
-        tables=code.constants,
-        decision=code.decision,
-    )

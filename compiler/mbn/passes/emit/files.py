@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.arithmetic import pixel_codes
 from mbn.core.errors import UsageError
+from mbn.core.kernel_set import KernelSet
+from mbn.core.lowered import PLACEHOLDER, Argument, LoweredStage, StageCode, Table
 from mbn.core.network import Network, StageKind, Tensor
 from mbn.core.plan import Plan
 from mbn.core.schedule import RowShape, StageNeeds
@@ -35,32 +37,6 @@ INCLUDES = {
     StageKind.NORMALISE: '#include "scalar/normalise.h"\n',
 }
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
-
-
-class Table(Protocol):
-    """A packed constant of a kernel."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def values(self) -> NDArray[Any]: ...
-
-    @property
-    def meaning(self) -> str: ...
-
-
-@dataclass(frozen=True, eq=False)
-class KernelCode:
-    """One stage's kernel as the emitter needs it: text of a static function named `placeholder`,
-    and for each parameter (role, index): in, out, scratch (byte offset) or const (table)."""
-
-    text: str
-    placeholder: str
-    arguments: Sequence[tuple[str, int]]
-    parameter_types: Sequence[str]  # int8, int16, int32
-    tables: Sequence[Table]
-    decision: str
 
 
 @dataclass(frozen=True)
@@ -97,12 +73,23 @@ def _is_ours(path: Path) -> bool:
 class _Job:
     network: Network
     model_sha256: str
-    kernel_set: str
-    codes: Sequence[KernelCode]
-    needs: Sequence[StageNeeds]
-    shapes: Sequence[RowShape]
+    kernels: KernelSet
+    stages: Sequence[LoweredStage]
+    image: RowShape
     plan: Plan
     prefix: str
+
+    @cached_property
+    def codes(self) -> list[StageCode]:
+        return [one.code for one in self.stages]
+
+    @cached_property
+    def needs(self) -> list[StageNeeds]:
+        return [one.needs for one in self.stages]
+
+    @cached_property
+    def shapes(self) -> list[RowShape]:
+        return [self.image, *(one.rows for one in self.stages)]
 
     @cached_property
     def tensors(self) -> list[Tensor]:
@@ -139,19 +126,18 @@ class _Job:
 def emit(
     network: Network,
     model_sha256: str,
-    kernel_set: str,
-    codes: Sequence[KernelCode],
-    needs: Sequence[StageNeeds],
-    shapes: Sequence[RowShape],
+    kernels: KernelSet,
+    stages: Sequence[LoweredStage],
+    image: RowShape,
     plan: Plan,
     prefix: str = "mbn_model",
 ) -> GeneratedNetwork:
     """All generated files. `prefix` begins every public name, so that two networks fit in one
-    image; codes, needs and plan are in the order of network.stages."""
-    job = _Job(network, model_sha256, kernel_set, codes, needs, shapes, plan, prefix)
+    image; stages are those of the network, in order; `image`: how its rows lie."""
+    job = _Job(network, model_sha256, kernels, stages, image, plan, prefix)
     files = {"network.h": _header(job), "network.c": _source(job), "weights.c": _weights(job)}
-    stages = (_stage_name(job, index) for index in range(len(codes)))
-    functions = tuple(zip(stages, _kernel_names(job), strict=True))
+    names = (_stage_name(job, index) for index in range(len(stages)))
+    functions = tuple(zip(names, _kernel_names(job), strict=True))
     return GeneratedNetwork(files, job.weights_bytes, functions)
 
 
@@ -257,7 +243,7 @@ def _source(job: _Job) -> str:
     names = _kernel_names(job)
     kinds = {stage.kind for stage in job.network.stages}
     blocked = any("mbn_scalar_" in code.text for code in job.codes)
-    includes = f'#include "network.h"\n\n#include "{job.kernel_set}/kernels.h"\n'
+    includes = f'#include "network.h"\n\n#include "{job.kernels.name}/kernels.h"\n'
     includes += '#include "scalar/blocked.h"\n' if blocked else ""
     includes += "".join(include for kind, include in INCLUDES.items() if kind in kinds)
     parts = [
@@ -273,7 +259,7 @@ def _source(job: _Job) -> str:
             users = [str(i) for i, other in enumerate(names) if other == name]
             parts.append(
                 f"/* Stage{'s' if len(users) > 1 else ''} {', '.join(users)}: "
-                f"{plain(code.decision)}. */\n{code.text.replace(code.placeholder, name)}"
+                f"{plain(code.decision)}. */\n{code.text.replace(PLACEHOLDER, name)}"
             )
     for index, name in enumerate(names):
         parts.append(_stage_function(job, index, name))
@@ -339,10 +325,10 @@ def _stage_function(job: _Job, index: int, kernel: str) -> str:
     place = job.plan.places[needs.output]
     kept = "whole map" if place.depth == out.height else f"ring of {place.depth} rows"
     arguments = ", ".join(
-        _argument(job, index, role, at, dtype)
-        for (role, at), dtype in zip(code.arguments, code.parameter_types, strict=True)
+        _argument(job, index, argument, dtype)
+        for argument, dtype in zip(code.arguments, code.parameter_types, strict=True)
     )
-    unused = "" if any(role == "scratch" for role, _ in code.arguments) else "    (void)scratch;\n"
+    unused = "" if any(one.role == "scratch" for one in code.arguments) else "    (void)scratch;\n"
     return f"""/* Stage {index}: {stage.kind} {plain(stage.name)}
  * {source} -> {out.shape_text}, {job.network.stage_macs(stage)} multiply-accumulates
  * scratch {needs.scratch_bytes} bytes at {job.plan.scratch_offsets[index]}; output at \
@@ -363,7 +349,8 @@ def _kernel_names(job: _Job) -> list[str]:
     return kernel_names(job.network, [code.text for code in job.codes])
 
 
-def _argument(job: _Job, stage: int, role: str, at: int, dtype: str) -> str:
+def _argument(job: _Job, stage: int, argument: Argument, dtype: str) -> str:
+    role, at = argument.role, argument.index
     if role in ("in", "out"):
         return f"{role}[{at}]"
     if role == "scratch":
@@ -429,7 +416,7 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
 def _needs_fpu(job: _Job) -> str:
     """What the kernels' own headers say; the scalar set's say nothing."""
-    return "" if job.kernel_set == "scalar" else "    .needs_fpu = MBN_NEEDS_FPU,\n"
+    return "    .needs_fpu = MBN_NEEDS_FPU,\n" if job.kernels.needs_fpu else ""
 
 
 def _far(job: _Job) -> str:

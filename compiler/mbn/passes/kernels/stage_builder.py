@@ -24,46 +24,14 @@ from mbn.core.constants import (
     TfliteConstants,
     WeightedConstants,
 )
+from mbn.core.kernel_set import KernelSet
+from mbn.core.lowered import PLACEHOLDER, Argument, StageCode, Table
 from mbn.core.network import Network, Op, Stage, Tensor
 from mbn.core.schedule import Variant
 from mbn.passes.kernels import tir
 from mbn.passes.kernels.layout import RowLayout, row_layout
 
 PLAIN = Variant()
-PLACEHOLDER = "KERNEL"  # the emitter names functions once it knows which are equal
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """A table in flash. `meaning` becomes its comment."""
-
-    name: str
-    values: NDArray[Any]
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What a C parameter is given: row `index` of in/out, scratch at byte `index`, or a table."""
-
-    role: str  # in, out, scratch, const
-    index: int
-
-
-@dataclass(frozen=True, eq=False)
-class StageCode:
-    """One stage's kernel. Bytes are of the target."""
-
-    stage: Stage
-    function: tir.CFunction
-    arguments: tuple[Argument, ...]
-    constants: tuple[Constant, ...]
-    scratch_bytes: int
-    decision: str  # which kernel and schedule, for people
-
-    @property
-    def weights_bytes(self) -> int:
-        return sum(int(constant.values.nbytes) for constant in self.constants)
 
 
 class StageBuilder(tir.Builder):
@@ -73,23 +41,22 @@ class StageBuilder(tir.Builder):
         self,
         network: Network,
         stage: Stage,
-        kernel_set: str,
+        kernels: KernelSet,
         variant: Variant = PLAIN,
         band_rows: int = 1,
     ) -> None:
         super().__init__()
         self.network, self.stage = network, stage
-        self.kernel_set, self.variant = kernel_set, variant
+        self.kernels, self.variant = kernels, variant
         self.layers = [network.layers[index] for index in stage.layers]
         self.source = network.stage_input(stage)
         self.out = network.stage_output(stage)
-        self.constants: list[Constant] = []
+        self.tables: list[Table] = []
         self.arguments: list[Argument] = []
         self.scratch_bytes = 0
         self.band_rows = band_rows  # output rows of one call; divides the output's height
         self.reads_before_writing = False
         self.decision = ""
-        self.schedule: Callable[[Any], None] = lambda _schedule: None
         constants = [
             layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
@@ -175,8 +142,8 @@ class StageBuilder(tir.Builder):
 
     def const(self, name: str, values: NDArray[Any], meaning: str) -> Any:
         """A table in flash; one parameter of the kernel."""
-        self.arguments.append(Argument("const", len(self.constants)))
-        self.constants.append(Constant(name, np.ascontiguousarray(values), meaning))
+        self.arguments.append(Argument("const", len(self.tables)))
+        self.tables.append(Table(name, np.ascontiguousarray(values), meaning))
         return self.arg(name, str(values.dtype), values.shape)
 
     # -- statements --------------------------------------------------------------------------
@@ -240,14 +207,12 @@ class StageBuilder(tir.Builder):
         function = self.emitted(emit)
         if function is None:
             return None
-        scheduled = tir.schedule_of(function)
-        self.schedule(scheduled)
-        text = tir.to_c(scheduled.mod["main"], tuple(self.params), PLACEHOLDER)
+        made = tir.to_c(function, tuple(self.params), PLACEHOLDER)
         return StageCode(
-            stage=self.stage,
-            function=text,
+            text=made.text,
             arguments=tuple(self.arguments),
-            constants=tuple(self.constants),
+            parameter_types=tuple(one.dtype for one in made.params),
+            tables=tuple(self.tables),
             scratch_bytes=self.scratch_bytes,
             decision=self.decision,
         )

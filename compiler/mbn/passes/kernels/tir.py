@@ -114,14 +114,8 @@ def build_with(builder: Builder, emit: Callable[[Builder], None]) -> Any:
     return ir_builder.get()
 
 
-def schedule_of(function: Any) -> Any:
-    from tvm import s_tir  # noqa: PLC0415
-
-    return s_tir.Schedule(function)
-
-
 def to_c(function: Any, params: tuple[Param, ...], name: str) -> CFunction:
-    """Lowers a scheduled S-TIR function and returns its C."""
+    """Lowers an S-TIR function and returns its C."""
     import tvm  # noqa: PLC0415
     from tvm import s_tir, tirx  # noqa: PLC0415
     from tvm.ir import PointerType  # noqa: PLC0415

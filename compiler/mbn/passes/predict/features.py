@@ -10,42 +10,22 @@ accuracy, not correctness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbn.core.constants import SingleConstants
+from mbn.core.kernel_set import KernelSet
 from mbn.core.network import Layer, Network, Stage, StageKind, Tensor
-from mbn.core.schedule import FOLDED_SHIFT
 
 Features = dict[str, float]
 
 LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
 
 
-@dataclass(frozen=True)
-class Unit:
-    """What a kernel set works on at once."""
-
-    pixels: int  # of a group
-    depth: int  # input channels of one step of the pointwise
-    lanes: int  # channels of one call of the depthwise
-
-
-UNITS = {
-    "scalar": Unit(3, 1, 1),
-    "dsp": Unit(4, 2, 1),
-    "m7": Unit(3, 2, 1),
-    "mve": Unit(4, 16, 4),
-}
-
-
-def stage_features(network: Network, stage: Stage, band_rows: int, kernel_set: str) -> Features:
+def stage_features(network: Network, stage: Stage, band_rows: int, kernels: KernelSet) -> Features:
     """Counts of one inference for one stage; the names depend on its kind and kernel set."""
-    unit, out = UNITS[kernel_set], network.stage_output(stage)
+    out = network.stage_output(stage)
     layers = [network.layers[index] for index in stage.layers]
     counts: Features = {"once": 1.0, "bands": out.height / band_rows}
     if stage.kind in (StageKind.BLOCK, StageKind.DEPTHWISE):
-        folded = FOLDED_SHIFT.get(kernel_set, 0)
-        counts |= _depthwise(network, layers[0], band_rows, unit, folded)
+        counts |= _depthwise(network, layers[0], band_rows, kernels)
     if stage.kind is StageKind.CONV:
         assert layers[0].weights is not None
         taps = layers[0].weights[0].size
@@ -59,7 +39,7 @@ def stage_features(network: Network, stage: Stage, band_rows: int, kernel_set: s
     if layers[-1].weights is None and stage.kind is not StageKind.POOL:
         counts |= {"values": float(out.size_bytes), "rows": float(out.height * out.channels)}
     if stage.kind not in (StageKind.DEPTHWISE, StageKind.POOL):
-        counts |= _products(layers[-1], out, band_rows, unit)
+        counts |= _products(layers[-1], out, band_rows, kernels)
     return counts
 
 
@@ -67,13 +47,13 @@ def _up(value: int, step: int) -> int:
     return (value + step - 1) // step
 
 
-def _depthwise(network: Network, layer: Layer, band_rows: int, unit: Unit, folded: int) -> Features:
+def _depthwise(network: Network, layer: Layer, band_rows: int, kernels: KernelSet) -> Features:
     """Outputs, row pieces and calls, by stride and by height of band."""
     tensor = network.tensor(layer.output)
-    channels = _up(tensor.channels, unit.lanes)
+    channels = _up(tensor.channels, kernels.depthwise_lanes)
     height = "tall" if band_rows > 2 else str(band_rows)
     constants = layer.constants
-    shifts = isinstance(constants, SingleConstants) and constants.shift > folded
+    shifts = isinstance(constants, SingleConstants) and constants.shift > kernels.folded_shift
     name = f"stride {layer.stride[1]}{', shifted' if shifts else ''}"
     rows = channels * tensor.height
     return {
@@ -84,22 +64,22 @@ def _depthwise(network: Network, layer: Layer, band_rows: int, unit: Unit, folde
     }
 
 
-def _products(layer: Layer, out: Tensor, band_rows: int, unit: Unit) -> Features:
+def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> Features:
     """Groups of pixels, each by couples of channels, each by steps of depth."""
     if layer.weights is None:
         return {}
-    depth = _up(int(layer.weights[0].size), unit.depth)
+    depth = _up(int(layer.weights[0].size), kernels.depth_step)
     couples, single = divmod(out.channels, 2)
-    joined = band_rows > 1 and unit.pixels == 4 and out.width % 4 == 2
+    joined = band_rows > 1 and kernels.group_pixels == 4 and out.width % 4 == 2
     runs = out.height // band_rows if joined else out.height
     width = out.width * (band_rows if joined else 1)
     size = "large" if out.height * out.width >= LARGE_PIXELS else "small"
     counts: Features = {}
-    for pixels, of_row in _groups(width, unit).items():
+    for pixels, of_row in _groups(width, kernels).items():
         groups = runs * of_row
         if groups:
             name = f"groups of {pixels}"
-            deep = f"{name}, {size}" if pixels == unit.pixels else name
+            deep = f"{name}, {size}" if pixels == kernels.group_pixels else name
             counts |= {
                 f"{deep}: couples x depth": float(groups * couples * depth),
                 f"{name}: couples": float(groups * couples),
@@ -112,13 +92,13 @@ def _products(layer: Layer, out: Tensor, band_rows: int, unit: Unit) -> Features
     return counts
 
 
-def _groups(width: int, unit: Unit) -> dict[int, int]:
+def _groups(width: int, kernels: KernelSet) -> dict[int, int]:
     """How many groups of how many pixels a row falls into. The scalar set, whose steps of depth are
     single channels, makes two and two of four that are left."""
-    full, rest = divmod(width, unit.pixels)
-    if unit.depth == 1 and rest == 1 and full:
-        return {unit.pixels: full - 1, 2: 2}
-    return {unit.pixels: full, **({rest: 1} if rest else {})}
+    full, rest = divmod(width, kernels.group_pixels)
+    if kernels.depth_step == 1 and rest == 1 and full:
+        return {kernels.group_pixels: full - 1, 2: 2}
+    return {kernels.group_pixels: full, **({rest: 1} if rest else {})}
 
 
 def driver_features(network: Network, bands: list[int]) -> Features:

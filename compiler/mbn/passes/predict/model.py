@@ -73,7 +73,7 @@ def predict(
     removed or not), `options` how its stages are built: those that were measured are taken by it.
     `fitted`: other coefficients."""
     found = (load() if fitted is None else fitted).get(core.name)
-    if found is None or found["kernels"] != core.kernels or core.limits is None:
+    if found is None or found["kernels"] != core.kernels.name or core.limits is None:
         return None
     known: dict[str, dict[str, float]] = found["coefficients"]
     stages = []

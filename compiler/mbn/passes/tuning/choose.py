@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from mbn.core.options import LEVELS, Optimise
 from mbn.core.schedule import BandOption, Variant, Way
 from mbn.passes.tuning.records import Point
-
-# Cycles of an inference that a byte of flash is worth: of tables, and of code. Where flash has wait
-# states, each byte of tables is read in every inference, often several times; code is in a cache.
-RATES = {"speed": (4.2, 3), "balanced": (8.5, 8.5), "size": (120, 120)}
 
 
 def options(
     candidates: Sequence[BandOption],
     points: Mapping[Way, Point],
-    optimise: str,
+    optimise: Optimise,
     preferred: Callable[[int], Variant],
     copies: int = 1,
 ) -> tuple[BandOption, ...]:
@@ -36,8 +33,9 @@ def options(
 
     def built(option: BandOption) -> BandOption:
         point = points[option.way]
-        tables, code = RATES[optimise]
-        flash = tables * point.tables_bytes + code * point.code_bytes / copies
+        level = LEVELS[optimise]
+        flash = level.table_byte_cycles * point.tables_bytes
+        flash += level.code_byte_cycles * point.code_bytes / copies
         return replace(option, cycles=point.cycles, measured=True, flash_cycles=flash)
 
     best = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.constants import TfliteConstants, WeightedConstants, rounding_code
-from mbn.core.schedule import FOLDED_SHIFT, Sharing
+from mbn.core.schedule import Sharing
 from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -45,7 +45,7 @@ def fast_depthwise(b: StageBuilder) -> bool:
 
 
 def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
-    layer, derived = b.layers[0], _unshifted(b.derived[0])
+    layer, derived = b.layers[0], _unshifted(b.derived[0], b.kernels.folded_shift)
     tensor = b.network.tensor(layer.output)
     words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 to 9 words a channel")
     call = (
@@ -84,7 +84,11 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
 
 def serves_strips(b: StageBuilder) -> bool:
     """Whether the bodies of strips.h and strips2.h serve."""
-    layer, derived, width = b.layers[0], _unshifted(b.derived[0]), b.source.width
+    layer, derived, width = (
+        b.layers[0],
+        _unshifted(b.derived[0], b.kernels.folded_shift),
+        b.source.width,
+    )
     saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
     group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
     within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
@@ -99,7 +103,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     """All channels of the band: in one call where the stride is 1, otherwise a row a call."""
     layer, width, channels = b.layers[0], b.source.width, b.source.channels
     outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
-    derived = _unshifted(b.derived[0])
+    derived = _unshifted(b.derived[0], b.kernels.folded_shift)
     words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 words a channel")
     groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
     reads = [row[0:channels, 0:width] for row in rows]
@@ -154,11 +158,11 @@ def goes_by_rows(b: StageBuilder) -> bool:
     return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
 
 
-def _unshifted(derived: WeightedConstants) -> WeightedConstants:
+def _unshifted(derived: WeightedConstants, folded_shift: int) -> WeightedConstants:
     """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
     biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
     that none is lost; arithmetic/ proves that no accumulator overflows."""
-    if isinstance(derived, TfliteConstants) or not 0 < derived.shift <= FOLDED_SHIFT["dsp"]:
+    if isinstance(derived, TfliteConstants) or not 0 < derived.shift <= folded_shift:
         return derived
     bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset
     return replace(

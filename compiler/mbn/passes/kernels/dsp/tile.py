@@ -15,7 +15,7 @@ MOST_LINES = 8  # output rows of one call of the depthwise
 
 def pixels_of(b: StageBuilder) -> int:
     """Pixels of one group."""
-    return 3 if b.kernel_set == "m7" else SLOTS
+    return b.kernels.group_pixels
 
 
 def up(value: int, step: int) -> int:

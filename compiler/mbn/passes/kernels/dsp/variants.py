@@ -1,13 +1,14 @@
 """Which variants the DSP kernel set offers for a stage, and which of them goes unmeasured.
 
 What enters: a StageBuilder. What leaves: variants. Always holds: every variant offered makes other
-code than the plain one, and the same bits; `TABLE` is what is believed of them without a
-measurement.
+code than the plain one, and the same bits; what is believed of them without a measurement
+stands in core/options.py: LEVELS.
 """
 
 from __future__ import annotations
 
 from mbn.core.network import Op, StageKind
+from mbn.core.options import LEVELS, Optimise
 from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels.dsp.depthwise import goes_by_rows
 from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
@@ -15,13 +16,7 @@ from mbn.passes.kernels.dsp.pointwise import straight, widens
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
-# Of each way to optimise: cycles that a byte of widened weights must save in an inference, and what
-# is shared. Deep sums lose least by a shared body, and groups of three pixels are few.
-TABLE = {
-    "speed": (6, Sharing.NONE),
-    "balanced": (9, Sharing.REST),
-    "size": (1 << 30, Sharing.ALL),
-}
+# Deep sums lose least by a shared body, and groups of three pixels are few.
 DEEP_PAIRS = 64
 
 
@@ -43,10 +38,11 @@ def offered(b: StageBuilder) -> list[Variant]:
     return found
 
 
-def preferred(b: StageBuilder, optimise: str) -> Variant:
+def preferred(b: StageBuilder, optimise: Optimise) -> Variant:
     """One of those offered, unmeasured."""
     index = len(b.derived) - 1
-    gain, sharing = TABLE[optimise]
+    level = LEVELS[optimise]
+    gain, sharing = level.widened_byte_cycles, level.sharing
     given = offered(b)
     if sharing is Sharing.REST:
         deep = up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS

@@ -1,0 +1,76 @@
+"""Kernel sets: what every floor may know of them.
+
+What enters: nothing; these are values. What leaves: `KERNEL_SETS`, a row a set. Always holds: every
+fact about a set that is a number or a word is in its row, so that reports and builds need no TVM;
+what builds its kernels stands under the same name in passes/kernels/sets.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KernelSet:
+    """Kernels for one kind of core. A group of pixels is what one call of the pointwise makes."""
+
+    name: str  # also the folder in runtime/kernels
+    version: str  # to be counted up when its code changes its cost: older measurements end then
+    group_pixels: int
+    depth_step: int  # input channels of one step of the pointwise
+    depthwise_lanes: int  # channels of one call of the depthwise
+    # The largest shift of a depthwise that is folded into its weights, which are halfwords there:
+    # -128 << 8 is the least of those. Others shift every accumulator.
+    folded_shift: int
+    overread_bytes: int  # that kernels may read behind a table of weights
+    needs_fpu: bool
+    estimate: Estimate
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes that a network of the paper's family takes, from its shape alone.
+
+    `tile(width, depth)`: scratch of a block whose rows are so wide, with so many input channels of
+    the pointwise. `depthwise(channels)`, `products(channels, taps)`: tables of a layer.
+    """
+
+    tile: Callable[[int, int], int]
+    depthwise: Callable[[int], int]
+    products: Callable[[int, int], int]
+
+
+def _up(value: int, step: int) -> int:
+    return (value + step - 1) // step * step
+
+
+_SCALAR = Estimate(
+    tile=lambda width, depth: width * depth,
+    depthwise=lambda channels: channels * (9 + 8),
+    products=lambda channels, taps: channels * (taps + 8),
+)
+_DSP = Estimate(
+    tile=lambda width, depth: _up(width, 4) * _up(depth, 2) * 2,
+    depthwise=lambda channels: 28 * channels,
+    products=lambda channels, taps: _up(channels, 2) * (_up(taps, 2) + 8),
+)
+_MVE = Estimate(
+    tile=lambda width, depth: width * _up(depth, 16) + 16 * (width + 4) + 64,
+    depthwise=lambda channels: 24 * _up(channels, 4),
+    products=lambda channels, taps: _up(channels, 2) * (_up(taps, 16) + 8),
+)
+
+SCALAR = KernelSet("scalar", "scalar 1", 3, 1, 1, 0, 0, False, _SCALAR)
+# SMLAD on M4 and M33
+DSP = KernelSet("dsp", "dsp 1", 4, 2, 1, 8, 0, True, _DSP)
+# The same schedules over groups of three pixels, with bodies of its own
+M7 = KernelSet("m7", "m7 1", 3, 2, 1, 8, 16, True, _DSP)
+# Helium on M55 and M85
+MVE = KernelSet("mve", "mve 1", 4, 16, 4, 0, 0, True, _MVE)
+
+KERNEL_SETS: Mapping[str, KernelSet] = {one.name: one for one in (SCALAR, DSP, M7, MVE)}
+VERSIONS: Mapping[str, str] = {name: one.version for name, one in KERNEL_SETS.items()}

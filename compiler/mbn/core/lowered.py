@@ -1,0 +1,71 @@
+"""A stage turned to C, as one value, and the code that it became.
+
+What enters: nothing; these are values. What leaves: `StageCode`, which passes/kernels makes and
+passes/emit writes; `PlannedStage` and `LoweredStage`, which jobs/lower puts together. Always holds:
+a stage's schedule, its place in the network and its code travel together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from mbn.core.network import Stage, StageChannels
+from mbn.core.schedule import BandOption, RowShape, StageNeeds
+
+PLACEHOLDER = "KERNEL"  # a kernel's name until the emitter knows which are equal
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A packed constant of a kernel, in flash. `meaning` becomes its comment."""
+
+    name: str
+    values: NDArray[Any]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a C parameter is given: row `index` of in/out, scratch at byte `index`, or a table."""
+
+    role: Literal["in", "out", "scratch", "const"]
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class StageCode:
+    """One stage's kernel: the text of a static C function named PLACEHOLDER, what each of its
+    parameters is given, and its tables. Bytes are of the target."""
+
+    text: str
+    arguments: tuple[Argument, ...]
+    parameter_types: tuple[str, ...]  # int8, int16, int32
+    tables: tuple[Table, ...]
+    scratch_bytes: int
+    decision: str  # which kernel and schedule, for people
+
+    @property
+    def tables_bytes(self) -> int:
+        return sum(int(table.values.nbytes) for table in self.tables)
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStage:
+    """A stage of a network and how it is built: `option` is what was chosen, `needs` what the plan
+    was made for, `rows` how its output's rows lie in memory."""
+
+    stage: Stage
+    option: BandOption
+    needs: StageNeeds
+    rows: RowShape
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredStage(PlannedStage):
+    """The same with its kernel, and which channels of the stage as it was asked for are left."""
+
+    code: StageCode
+    channels: StageChannels

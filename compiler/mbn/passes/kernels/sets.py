@@ -1,0 +1,93 @@
+"""Which builders serve which kind of stage on each kernel set, in order of preference.
+
+What enters: a kind of stage, a set's name. What leaves: builders. Always holds: this is the one
+table; a builder that can't serve a shape answers False and the next is asked; the last (portable)
+one serves every shape that the frontend lets through. Facts that need no TVM are in
+core/kernel_set.py, under the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mbn.core.network import StageKind
+from mbn.core.options import Optimise
+from mbn.core.schedule import Variant
+from mbn.passes.kernels import dsp, mve, scalar
+from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
+
+
+def _plain(_b: StageBuilder) -> list[Variant]:
+    return [PLAIN]
+
+
+def _always_plain(_b: StageBuilder, _optimise: Optimise) -> Variant:
+    return PLAIN
+
+
+def _one_row(_b: StageBuilder) -> dict[int, int]:
+    return {1: 0}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How one kernel is built.
+
+    emit: writes S-TIR into a StageBuilder; False where it does not serve the shape.
+    variants: those that make a difference for a stage, the plain one first.
+    preferred: the one that is taken where none was measured.
+    heights: of bands, with estimated cycles of the stage's map.
+    """
+
+    emit: Callable[[StageBuilder], bool]
+    variants: Callable[[StageBuilder], list[Variant]] = _plain
+    preferred: Callable[[StageBuilder, Optimise], Variant] = _always_plain
+    heights: Callable[[StageBuilder], dict[int, int]] = _one_row
+
+
+_SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
+    StageKind.CONV: (Builder(scalar.convolution),),
+    StageKind.BLOCK: (Builder(scalar.block),),
+    StageKind.DEPTHWISE: (Builder(scalar.depthwise),),
+    StageKind.POINTWISE: (Builder(scalar.convolution),),
+    StageKind.POOL: (Builder(scalar.pool),),
+    StageKind.DENSE: (Builder(scalar.convolution),),
+    StageKind.ADD: (Builder(scalar.addition),),
+    StageKind.SOFTMAX: (Builder(scalar.softmax),),
+    StageKind.NORMALISE: (Builder(scalar.normalise),),
+}
+
+
+def _before(first: Mapping[StageKind, Builder]) -> Mapping[StageKind, tuple[Builder, ...]]:
+    """The portable builders, after a set's own."""
+    return {
+        kind: ((first[kind],) if kind in first else ()) + portable
+        for kind, portable in _SCALAR.items()
+    }
+
+
+_DSP_CONVOLUTION = Builder(dsp.convolution, dsp.offered, dsp.preferred)
+_DSP = _before(
+    {
+        StageKind.CONV: _DSP_CONVOLUTION,
+        StageKind.BLOCK: Builder(dsp.block, dsp.offered, dsp.preferred, dsp.band_cycles),
+        StageKind.POINTWISE: _DSP_CONVOLUTION,
+        StageKind.POOL: Builder(dsp.pool),
+        StageKind.DENSE: _DSP_CONVOLUTION,
+    }
+)
+
+SETS: Mapping[str, Mapping[StageKind, tuple[Builder, ...]]] = {
+    "scalar": _SCALAR,
+    "dsp": _DSP,
+    "m7": _DSP,  # the same schedules over groups of three pixels, with bodies of its own
+    "mve": _before(
+        {
+            StageKind.CONV: Builder(mve.convolution),
+            StageKind.BLOCK: Builder(mve.block, heights=mve.band_cycles),
+            StageKind.POINTWISE: Builder(mve.convolution),
+            StageKind.DENSE: Builder(mve.convolution),
+        }
+    ),
+}
