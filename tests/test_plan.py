@@ -396,3 +396,26 @@ def test_planning_grows_with_the_stages_not_with_their_square(
         check_plan(plan, stages, shapes)
         bands.append(counted)
     assert bands[1] < 2.2 * bands[0]
+
+
+def test_a_taller_band_may_need_less_than_the_least_of_one_row() -> None:
+    """A band of the whole map writes over the map that it read: no budget above that is refused."""
+    first = StageNeeds(0, 1, 1, 1, 0, 1, 0, False)
+    second = StageNeeds(1, 2, 7, 1, 5, 1, 0, True)
+    third = StageNeeds(2, 3, 7, 1, 1, 1, 0, False)
+    shapes = (RowShape(23, 52, 0), RowShape(23, 60, 0), RowShape(23, 56, 0), RowShape(19, 4, 0))
+    one = BandOption(1, 8, False, 1000)
+    tall = (BandOption(1, 8, True, 1000), BandOption(23, 184, True, 43))
+    options = ((one,), tall, (one,))
+    needs = (first, second, third)
+    _, least = plan_bands(needs, options, shapes, InputMode.WHOLE, budget_bytes=0)
+    single = plan_bands(needs, ((one,), tall[:1], (one,)), shapes, InputMode.WHOLE, budget_bytes=0)[
+        1
+    ]
+    assert least.arena_bytes < single.arena_bytes
+    chosen, again = plan_bands(
+        needs, options, shapes, InputMode.WHOLE, budget_bytes=least.arena_bytes
+    )
+    assert again.arena_bytes <= least.arena_bytes and chosen[1].band_rows == 23
+    with pytest.raises(PlanError, match=f"the least arena is {least.arena_bytes:,} bytes"):
+        plan_bands(needs, options, shapes, InputMode.WHOLE, budget_bytes=least.arena_bytes - 8)

@@ -258,7 +258,8 @@ def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_pat
     """One run of the smallest size; other addresses may cost a little. Where this fails, count up
     the set's version (mbn/core/kernel_set.py) and run mbn-tune --family for its cores."""
     parsed = tune_command.parser().parse_args(["--board", name])
-    job = replace(tune_command.job_of(parsed, find_board(name)), simplify=False)
+    job = tune_command.job_of(parsed, find_board(name))
+    job = replace(job, options=replace(job.options, simplify=False))
     made = tuner.tuning_of(job, next(tune_command.family()))
     known = tuning.bundled(VERSIONS)
     ways = [stage.candidates[-1] for stage in made.stages]

@@ -45,7 +45,10 @@ def plan_bands(
     )
     plan = make_plan(chosen, shapes, mode)
     if budget_bytes and budget_bytes < plan.arena_bytes:
-        raise _below_least(budget_bytes, plan, chosen, shapes)
+        # a taller band may need less: one that writes over what it read keeps no second map
+        chosen, plan = _taller(chosen, options, shapes, mode, plan.arena_bytes)
+        if budget_bytes < plan.arena_bytes:
+            raise _below_least(budget_bytes, plan, chosen, shapes)
     if len(memories) == 2 and plan.arena_bytes > memories[0]:
         near, both = memories[0] // ALIGN * ALIGN, sum(memories)
         split = plan_within(chosen, shapes, mode, both, near)
@@ -57,6 +60,17 @@ def plan_bands(
     limit = budget_bytes or int(plan.arena_bytes * (1 if budget_bytes == 0 else slack))
     if memories and plan.arena_bytes <= memories[0]:
         limit = min(limit, memories[0])
+    return _taller(chosen, options, shapes, mode, limit)
+
+
+def _taller(
+    chosen: Needs,
+    options: Sequence[Sequence[BandOption]],
+    shapes: Sequence[RowShape],
+    mode: InputMode,
+    limit: int,
+) -> tuple[Needs, Plan]:
+    """The stages with the faster options that fit within the limit, one after the other."""
     for index, option in _upgrades(chosen, options):
         if option.rows == chosen[index].band_rows:
             continue
