@@ -168,23 +168,28 @@ def _quantised(path: Path, how: str, folder: Path) -> Path:
     return out
 
 
-CASES = [
-    ("MobileNetV1", "torchscript", "mbn"),
+CASES = [  # each network, way of exporting and way of quantising
     ("MobileNetV2", "torchscript", "mbn"),
-    ("MobileNetV1", "dynamo", "mbn"),
     ("MobileNetV2", "dynamo, any batch", "mbn"),
     ("MobileNetV1", "torchscript", "per-tensor"),
+    ("MobileNetV2", "torchscript, batch norms", "per-tensor, uint8"),
+    ("MobileNetV2", "torchscript, batch norms", "per-channel, processed"),
+    ("MobileNetV1", "dynamo", "per-tensor, processed"),
+]
+FULL = [  # the same otherwise paired
+    ("MobileNetV1", "torchscript", "mbn"),
+    ("MobileNetV1", "dynamo", "mbn"),
     ("MobileNetV2", "torchscript", "per-channel"),
     ("MobileNetV2", "torchscript", "per-tensor, processed"),
     ("MobileNetV1", "torchscript, batch norms", "per-channel"),
-    ("MobileNetV2", "torchscript, batch norms", "per-tensor, uint8"),
-    ("MobileNetV2", "torchscript, batch norms", "per-channel, processed"),
     ("MobileNetV2", "dynamo", "per-channel, uint8"),
-    ("MobileNetV1", "dynamo", "per-tensor, processed"),
 ]
 
 
-@pytest.mark.parametrize(("network", "exporter", "quantiser"), CASES)
+@pytest.mark.parametrize(
+    ("network", "exporter", "quantiser"),
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.full) for case in FULL)],
+)
 def test_exported_network(network: str, exporter: str, quantiser: str, tmp_path: Path) -> None:
     path = _quantised(_export(network, exporter, tmp_path), quantiser, tmp_path)
     lowered = lower(path, "exported")

@@ -37,8 +37,8 @@ from mbn.passes.frontend.stages import group_stages
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 # of each round: networks in both input modes, with residual additions, in one mode
-PLAIN, RESIDUAL, IN_TFLITE = FRESH or 3, FRESH or 1, FRESH or 2
-ROUNDS = [1] if FRESH else shares.some((1, 3), 1)
+PLAIN, RESIDUAL, IN_TFLITE = FRESH or 2, FRESH or 1, FRESH or 2
+ROUNDS = [1] if FRESH else shares.some((1, 4), 1)
 SETS = ("scalar", "dsp")
 Draw = Callable[[int], Network]
 SEEDS = st.integers(0, 2**32 - 1)
