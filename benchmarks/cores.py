@@ -16,13 +16,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.core.options import InputMode, Optimise, Options, Rounding
+from mbn.core.options import InputMode
 from mbn.core.target import boards, find_board
-from mbn.jobs import compile as pipeline
 from mbn.report import Report
 
 HEADER = (
@@ -44,7 +42,6 @@ def main() -> int:
 
 def run(names: list[str], modes: list[str], rest: list[str], *, stages: bool) -> int:
     """Prints the table as its lines come."""
-    console = Console(quiet=True)
     all_exact = True
     reports = []
     print(HEADER)
@@ -53,18 +50,9 @@ def run(names: list[str], modes: list[str], rest: list[str], *, stages: bool) ->
             arguments = compile_command.parser().parse_args(
                 ["--board", name, "--input", mode, "--samples", "4", *rest]
             )
-            job = pipeline.Job(
-                request=compile_command.request_of(arguments),
-                board=find_board(name),
-                options=Options(
-                    InputMode(mode),
-                    Optimise(arguments.optimise),
-                    Rounding(arguments.rounding),
-                    simplify=not arguments.keep_constant,
-                ),
-                output=Path("out") / "benchmarks" / name / mode,
-            )
-            report = pipeline.check_image(pipeline.compile_image(job, console), console)
+            arguments.output = Path("out") / "benchmarks" / name / mode
+            job = compile_command.job_of(arguments, find_board(name))
+            report = mbn.build(job).check()
             all_exact &= print_line(report)
             reports.append(report)
     if stages:

@@ -16,15 +16,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from mbn import arithmetic
 from mbn.cli.run import guarded
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options
 from mbn.core.schedule import StageNeeds
 from mbn.core.target import find_board
-from mbn.jobs import compile as pipeline
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.jobs.lower.sources import Request, find_network
@@ -73,7 +72,7 @@ class Size:
 
     def network(self, folder: Path) -> Network:
         """Lowered, with every channel that it has."""
-        found = find_network(self.request(), folder, Console(quiet=True))
+        found = find_network(self.request(), folder, SILENT)
         return arithmetic.derive_all(lower(found.path, found.name))
 
 
@@ -89,14 +88,14 @@ def bound(size: Size, kernel_set: str, mode: InputMode, needs: tuple[StageNeeds,
 
 def measured(size: Size, board: str, mode: InputMode, budget: int | None) -> tuple[bool, str]:
     """Builds and runs a size in emulation: whether it was exact, and its columns of the table."""
-    job = pipeline.Job(
+    job = compile_job.Job(
         request=size.request(),
         board=find_board(board),
         options=Options(mode, simplify=False, ram_budget=budget),
         output=Path("out") / "benchmarks" / f"grid-{board}-{size.name}-{mode}",
     )
-    quiet = Console(quiet=True)
-    report = pipeline.check_image(pipeline.compile_image(job, quiet), quiet)
+    quiet = SILENT
+    report = compile_job.check_image(compile_job.compile_image(job, quiet), quiet)
     check, memory = report.check, report.memory
     assert check is not None
     exact = check.exact_samples == check.samples

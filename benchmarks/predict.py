@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
-from rich.console import Console
 from scipy.optimize import nnls
 
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.target import Board, find_board
-from mbn.jobs import compile as pipeline
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
 from mbn.passes.predict import load, predict
 from mbn.passes.predict.features import Features, driver_features, stage_features
 from mbn.passes.predict.model import DRIVER
@@ -120,8 +120,8 @@ def compiled(network: str, board: Board, folder: Path, build: bool) -> Any:
         ["--board", board.name, "--samples", "1", "--output", str(folder), *shlex.split(network)]
     )
     job = replace(compile_command.job_of(arguments, board), records=None)  # nothing tuned
-    quiet = Console(quiet=True)
-    return pipeline.compile_image(job, quiet) if build else pipeline.plan_network(job, quiet)
+    quiet = SILENT
+    return compile_job.compile_image(job, quiet) if build else compile_job.plan_network(job, quiet)
 
 
 def counted(network: str, board: Board) -> tuple[Any, Counted]:
@@ -134,7 +134,7 @@ def counted(network: str, board: Board) -> tuple[Any, Counted]:
         cycles, instructions = json.loads(kept.read_text(encoding="utf-8"))
     else:
         made = compiled(network, board, folder / name, True)
-        result = pipeline.measure(made, Console(quiet=True))
+        result = compile_job.measure(made, SILENT)
         cycles = [cost.modelled_cycles for cost in (*result.stages, result.driver)]
         instructions, generated = result.total.instructions, made.generated
         kept.write_text(json.dumps([cycles, instructions]), encoding="utf-8")

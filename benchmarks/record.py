@@ -20,14 +20,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError
 from mbn.core.target import find_board
+from mbn.core.telling import SILENT
 from mbn.image.build.tools import compiler_version
-from mbn.jobs import compile as pipeline
+from mbn.jobs import compile as compile_job
 
 RECORD = Path(__file__).with_name("record.json")
 NETWORKS = {
@@ -58,10 +57,10 @@ def measured(network: str, board: str, folder: Path) -> Figures:
             *shlex.split(NETWORKS[network]),
         ]
     )
-    quiet = Console(quiet=True)
+    quiet = SILENT
     job = compile_command.job_of(arguments, find_board(board))
-    compiled = pipeline.compile_image(job, quiet)
-    total, memory = pipeline.measure(compiled, quiet).total, compiled.report.memory
+    compiled = compile_job.compile_image(job, quiet)
+    total, memory = compile_job.measure(compiled, quiet).total, compiled.report.memory
     if total.modelled_cycles is None:
         raise UsageError("cycles can't be modelled here", advice="apt-get install llvm")
     return {

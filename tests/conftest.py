@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import object_cache
 import shares
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.core.target import Board, Image, find_board
+from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
 from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
@@ -151,7 +151,7 @@ def flash(request: pytest.FixtureRequest, transport: str | None) -> Flash:
 
     @contextlib.contextmanager
     def flash(wanted: Wanted, log: Path) -> Iterator[str | None]:
-        with flashed(wanted, place, Console(quiet=True), log) as flasher:
+        with flashed(wanted, place, SILENT, log) as flasher:
             yield flasher.port
 
     return flash

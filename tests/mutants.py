@@ -24,7 +24,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Photograph
-from rich.console import Console
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_KB = 1_000_000  # that one mutant may add to a worker's peak
@@ -327,7 +326,9 @@ class Judge:
             None, 96, None, "trained", path, self.photographs, None, None, samples=2
         )
         try:
-            source = sources.find_network(request, self.folder / "onnx", Console(quiet=True))
+            from mbn.core.telling import SILENT  # noqa: PLC0415
+
+            source = sources.find_network(request, self.folder / "onnx", SILENT)
             network = lower(source.path, source.name)
             sets = ("scalar", "dsp", "mve")
             modes = tuple(InputMode)

@@ -17,7 +17,7 @@ from mbn.core.files import read_regular, read_text
 from mbn.core.target import find_board, load_board
 from mbn.harness.flash.find import lab_place
 from mbn.harness.host.port import open_port
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.passes.tuning import records
 from mbn.report import load_report
 from mbn.train import pictures
@@ -107,8 +107,8 @@ def test_a_folder_whose_files_are_none(tmp_path: Path, what: str) -> None:
         else:
             (tmp_path / name).write_bytes(b"PK\3\4" if what == "cut" else b"")
     for read in (
-        lambda: checking.load_samples(tmp_path, None),
-        lambda: checking.load_channels(tmp_path, 1),
+        lambda: check_job.load_samples(tmp_path, None),
+        lambda: check_job.load_channels(tmp_path, 1),
         lambda: network_file.load(tmp_path / "network.npz"),
         lambda: load_report(tmp_path),
     ):
@@ -125,7 +125,7 @@ def test_a_folder_whose_files_are_none(tmp_path: Path, what: str) -> None:
 def test_samples_of_another_shape(tmp_path: Path, images: np.ndarray) -> None:
     np.savez(tmp_path / "samples.npz", images=images)
     with pytest.raises(ModelError, match=r"samples\.npz"):
-        checking.load_samples(tmp_path, None)
+        check_job.load_samples(tmp_path, None)
 
 
 def test_boards_that_are_none() -> None:

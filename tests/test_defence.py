@@ -18,15 +18,17 @@ from rich.console import Console
 
 import tiny
 from conftest import Builder
+from mbn.cli.run import ConsoleTeller
 from mbn.core.elf import Contents, sections, symbols
 from mbn.core.errors import CheckError, LinkError
 from mbn.core.target import Board, Image, find_board
+from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
 from mbn.harness.device.protocol import Health, Start
 from mbn.harness.device.session import RefusedError
 from mbn.image.build import build_image
 from mbn.image.build.seal import SECTION, seal
-from mbn.jobs import compile as pipeline
+from mbn.jobs import compile as compile_job
 from mbn.jobs.check import _tell_health
 from test_memories import FLASH, RAM, cut, job
 
@@ -148,7 +150,7 @@ def test_damaged_weights_are_refused(build: Builder, name: str, tmp_path: Path) 
         ):
             device.run(tiny.images(1)[0])
         with pytest.raises(CheckError, match=r"CRC-32 of 312 bytes at 0x\w+ is wrong"):
-            _tell_health(health, board, Console(quiet=True))
+            _tell_health(health, board, SILENT)
 
 
 def test_damage_where_the_linker_put_them(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_damage_where_the_linker_put_them(tmp_path: Path) -> None:
     itcm = replace(RAM, name="itcm", origin=0x20300000, size_bytes=0x10000, holds=("hot",))
     psram = replace(RAM, name="psram", origin=0x21000000, holds=("weights",))
     board = cut(replace(FLASH, size_bytes=150_000), psram, RAM, itcm)
-    image = pipeline.compile_image(job(board, tmp_path), Console(quiet=True)).image
+    image = compile_job.compile_image(job(board, tmp_path), SILENT).image
     for section in (".weights", ".weights_psram", ".hot"):
         damaged = flipped(image, section, tmp_path)
         part = next(one for one in sections(damaged) if one.name == section)
@@ -201,8 +203,9 @@ def test_guard_inside_where_something_lies_below(tmp_path: Path) -> None:
 
 def test_a_story_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     board = find_board("qemu")
-    _tell_health(Health(None, Start.WATCHDOG, "NMI at pc 0x10"), board, Console(width=200))
-    _tell_health(Health(None, Start.POWER, ""), board, Console(width=200))
+    tell = ConsoleTeller(Console(width=200))
+    _tell_health(Health(None, Start.WATCHDOG, "NMI at pc 0x10"), board, tell)
+    _tell_health(Health(None, Start.POWER, ""), board, tell)
     assert capsys.readouterr().out == (
         "qemu had started anew by itself: its watchdog found it hanging: NMI at pc 0x10\n"
     )

@@ -50,7 +50,7 @@ def test_other_model_or_build_is_refused(device: Device) -> None:
 
 def test_outputs_are_exact(device: Device) -> None:
     images = tiny.images(50)
-    found = check(device, images, tiny.outputs(images), tiny.stage_maps, quiet=True)
+    found = check(device, images, tiny.outputs(images), tiny.stage_maps)
     assert found.exact
     assert found.exact_samples == 50
     assert found.top1_agreement == 1.0
@@ -68,7 +68,7 @@ def test_every_board_agrees(build: Builder, name: str, mode: str, tmp_path: Path
     images = tiny.images(10, seed=1)
     with open_device(board, image, log_path=tmp_path / "serial.log") as device:
         assert device.identity.input_mode == mode
-        assert check(device, images, tiny.outputs(images), quiet=True).exact
+        assert check(device, images, tiny.outputs(images)).exact
 
 
 def test_checksums_are_of_canonical_maps(device: Device) -> None:
@@ -127,7 +127,7 @@ def test_mismatch_names_stage_and_element(build: Builder, board: Board, tmp_path
     image = build(board, TINY_WRONG="1")
     images = np.zeros((3, 4, 4, 2), np.int8)
     with open_device(board, image, log_path=tmp_path / "serial.log") as device:
-        found = check(device, images, tiny.outputs(images), tiny.stage_maps, quiet=True)
+        found = check(device, images, tiny.outputs(images), tiny.stage_maps)
     assert not found.exact
     wanted = int(tiny.stage_maps(images[0])[0][1, 1, 2])
     assert found.mismatch == (
@@ -162,7 +162,7 @@ def test_stack_overflow_is_reported(build: Builder, name: str, tmp_path: Path) -
         pytest.raises(MbnError, match=r"stopped with a \w+Fault|stack ran over its 4096 bytes"),
         open_device(board, build(board, TINY_DEEP="1"), log_path=log) as device,
     ):
-        check(device, images, tiny.outputs(images), quiet=True)
+        check(device, images, tiny.outputs(images))
 
 
 def _alive(pid: int) -> bool:

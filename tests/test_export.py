@@ -16,15 +16,15 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from rich.console import Console
 
 from mbn.cli import compile as compile_command
 from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root, find_board
+from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import FORMS, Library, exported
-from mbn.jobs import export as exporting
+from mbn.jobs import export as export_job
 from mbn.passes.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -40,7 +40,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     folder = tmp_path_factory.mktemp("library")
     arguments = ["--board", "qemu", *NETWORK, "--output", str(folder)]
     job = compile_command.job_of(compile_command.parser().parse_args(arguments), find_board("qemu"))
-    return exporting.library(job, Console(quiet=True), NAME)
+    return export_job.library(job, SILENT, NAME)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def folders(library: Library, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """Every form's folder."""
     root = tmp_path_factory.mktemp("exports")
     for form in FORMS:
-        exporting.write(library, form, root / form)
+        export_job.write(library, form, root / form)
     return {form: root / form for form in FORMS}
 
 
@@ -339,9 +339,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_exporting_again_leaves_what_is_the_users(library: Library, tmp_path: Path) -> None:
     """Only files that the export wrote, as it left them, are replaced or removed."""
     folder = tmp_path / "lib"
-    assert exporting.write(library, "arduino", folder) == []
+    assert export_job.write(library, "arduino", folder) == []
     first = contents(folder)
-    assert exporting.write(library, "arduino", folder) == []
+    assert export_job.write(library, "arduino", folder) == []
     assert contents(folder) == first
     own = {
         "src/camera.c": b"mine",
@@ -353,11 +353,11 @@ def test_exporting_again_leaves_what_is_the_users(library: Library, tmp_path: Pa
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     (folder / "README.md").write_bytes(b"changed")
-    kept = exporting.write(library, "arduino", folder)
+    kept = export_job.write(library, "arduino", folder)
     assert kept == [folder / "README.md.yours"]
     assert contents(folder) == {**first, **own, "README.md.yours": b"changed"}
     (folder / "src" / f"{NAME}.c").write_bytes(b"changed too")
-    kept = exporting.write(library, "cmake", folder)
+    kept = export_job.write(library, "cmake", folder)
     assert kept == [folder / "src" / f"{NAME}.c.yours"]
     there = contents(folder)
     assert {name: there[name] for name in own} == own and there["README.md.yours"] == b"changed"
@@ -370,7 +370,7 @@ def test_exporting_follows_no_links_and_trusts_no_marker(library: Library, tmp_p
     other.mkdir()
     (other / "keep.c").write_text("int x;")
     folder = tmp_path / "lib"
-    exporting.write(library, "cmake", folder)
+    export_job.write(library, "cmake", folder)
     mark = folder / ".mbn-export"
     lines = mark.read_text()
     for text in (
@@ -381,12 +381,12 @@ def test_exporting_follows_no_links_and_trusts_no_marker(library: Library, tmp_p
     ):
         mark.write_text(text)
         with pytest.raises(UsageError, match="which files are its own"):
-            exporting.write(library, "cmake", folder)
+            export_job.write(library, "cmake", folder)
     mark.write_text(lines)
     shutil.rmtree(folder / "src")
     (folder / "src").symlink_to(other)
     with pytest.raises(UsageError, match="symbolic link"):
-        exporting.write(library, "cmake", folder)
+        export_job.write(library, "cmake", folder)
     assert contents(other) == {"keep.c": b"int x;"}
 
 

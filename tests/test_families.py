@@ -100,7 +100,7 @@ def test_every_boards_memories_hold_what_runs(name: str, tmp_path: Path) -> None
     image = build_image(TINY, board, "check", tmp_path)
     images = tiny.images(4)
     with open_device(board, image, log_path=tmp_path / "serial.log") as device:
-        assert check(device, images, tiny.outputs(images), quiet=True).exact
+        assert check(device, images, tiny.outputs(images)).exact
 
 
 def _pll() -> Ready:

@@ -10,14 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from rich.console import Console
 
 from mbn.cli.compile import main
 from mbn.core.errors import QuantiseError
+from mbn.core.telling import SILENT
 from mbn.jobs.lower import fidelity, sources
 from mbn.passes.frontend import lower
 
-QUIET = Console(quiet=True)
+QUIET = SILENT
 
 
 def network(

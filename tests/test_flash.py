@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 import serial
-from rich.console import Console
 
 from conftest import Builder
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, Image, find_board
+from mbn.core.telling import SILENT
 from mbn.core.uf2 import from_uf2
 from mbn.harness.device.emulated import qemu
 from mbn.harness.flash import Deadline, find, flash, read_payload, swd
@@ -35,7 +35,7 @@ from mbn.harness.host.port import open_port
 from mbn.jobs.flash import Wanted, flashed, flasher_for, steps_text, wanted_of
 
 ROOT = Path(__file__).parents[1]
-QUIET = Console(quiet=True)
+QUIET = SILENT
 
 
 @pytest.fixture(scope="module")

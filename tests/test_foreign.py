@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import shares
 from mbn.cli import compile as compile_command
 from mbn.core.target import find_board
+from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import Library
-from mbn.jobs import export as exporting
+from mbn.jobs import export as export_job
 from test_export import SCRIPT, START
 
 BOARDS = ("qemu", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-m3", "qemu-m0")
@@ -51,9 +51,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
             arguments += ["--classes", "3", "--samples", "1", "--output", str(folder / "work")]
             parsed = compile_command.parser().parse_args(arguments)
             job = compile_command.job_of(parsed, find_board(board))
-            made[key] = exporting.library(job, Console(quiet=True), name)
+            made[key] = export_job.library(job, SILENT, name)
         if not (folder / "lib").exists():
-            exporting.write(made[key], form, folder / "lib")
+            export_job.write(made[key], form, folder / "lib")
         return folder / "lib"
 
     return get

@@ -32,7 +32,7 @@ from mbn.harness.device import open_device
 from mbn.harness.device.check import explain
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.passes.frontend.stages import group_stages
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
@@ -91,7 +91,7 @@ def compare(
         with open_device(board, image, log_path=folder / "serial.log") as device:
             device.expect(model_sha256=generated.model_sha256)
             for number, sample in enumerate(images):
-                maps = checking.stage_maps(reference, sample)
+                maps = check_job.stage_maps(reference, sample)
                 output = device.run(sample, Watch.CHECKSUMS).output
                 wanted = tuple(
                     zlib.crc32(np.ascontiguousarray(one[..., channels.kept]).tobytes())
@@ -104,7 +104,7 @@ def compare(
                     device,
                     sample,
                     result,
-                    lambda x: checking.stage_maps(reference, x),
+                    lambda x: check_job.stage_maps(reference, x),
                     generated.channels,
                 )
                 pytest.fail(f"{kernel_set}, {mode}, simplify {simplify}, image {number}: {reason}")

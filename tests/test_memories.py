@@ -11,20 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError
 from mbn.core.options import InputMode, Options
 from mbn.core.target import Board, Memory, find_board
-from mbn.jobs import compile as pipeline
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
 from mbn.jobs.lower.sources import Request
 
 FLASH = Memory("flash", 0x00000000, 0x400000, ("code", "weights"))
 RAM = Memory("ram", 0x20000000, 0x100000, ("data", "stack"))
 
 
-def job(board: Board, folder: Path, mode: InputMode = InputMode.STREAM) -> pipeline.Job:
+def job(board: Board, folder: Path, mode: InputMode = InputMode.STREAM) -> compile_job.Job:
     request = Request(
         alpha=0.25,
         resolution=96,
@@ -36,18 +36,18 @@ def job(board: Board, folder: Path, mode: InputMode = InputMode.STREAM) -> pipel
         input_range=None,
         samples=2,
     )
-    return pipeline.Job(request=request, board=board, options=Options(mode), output=folder)
+    return compile_job.Job(request=request, board=board, options=Options(mode), output=folder)
 
 
 def cut(*memories: Memory) -> Board:
     return replace(find_board("qemu"), name="cut", memories=memories)
 
 
-def exact(one: pipeline.Job) -> pipeline.Compiled:
+def exact(one: compile_job.Job) -> compile_job.Compiled:
     """Compiles, checks on the emulator and returns what was made."""
-    quiet = Console(quiet=True)
-    compiled = pipeline.compile_image(one, quiet)
-    check = pipeline.check_image(compiled, quiet).check
+    quiet = SILENT
+    compiled = compile_job.compile_image(one, quiet)
+    check = compile_job.check_image(compiled, quiet).check
     assert check is not None and check.exact_samples == check.samples == 2
     return compiled
 
@@ -83,20 +83,20 @@ def test_hot_code_runs_from_its_memory(tmp_path: Path) -> None:
 
 def test_hot_code_that_does_not_fit_stays(tmp_path: Path) -> None:
     itcm = Memory("itcm", 0x20300000, 0x400, ("hot",))
-    compiled = pipeline.compile_image(job(cut(FLASH, RAM, itcm), tmp_path), Console(quiet=True))
+    compiled = compile_job.compile_image(job(cut(FLASH, RAM, itcm), tmp_path), SILENT)
     assert compiled.image.memory_bytes["itcm"] == 0
 
 
 def test_too_small_is_refused_with_a_table(tmp_path: Path) -> None:
     small = cut(replace(FLASH, size_bytes=0x8000), replace(RAM, size_bytes=0x2000))
     with pytest.raises(PlanError, match=r"needed +available") as refused:
-        pipeline.compile_image(job(small, tmp_path), Console(quiet=True))
+        compile_job.compile_image(job(small, tmp_path), SILENT)
     assert "flash" in str(refused.value) and "ram" in str(refused.value)
 
 
 def test_a_memory_that_the_emulator_lacks(tmp_path: Path) -> None:
     near = replace(RAM, size_bytes=0x2800 + 12_000)
     far = Memory("ccm", 0x10000000, 0x10000, ("arena",), emulated=False)
-    compiled = pipeline.compile_image(job(cut(FLASH, near, far), tmp_path), Console(quiet=True))
+    compiled = compile_job.compile_image(job(cut(FLASH, near, far), tmp_path), SILENT)
     with pytest.raises(BoardError, match="the emulator of cut lacks"):
-        pipeline.check_image(compiled, Console(quiet=True))
+        compile_job.check_image(compiled, SILENT)

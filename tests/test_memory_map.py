@@ -11,7 +11,6 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
-from rich.console import Console
 
 import lowered
 import networks
@@ -20,8 +19,9 @@ from mbn.cli import compile as compile_command
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options
 from mbn.core.target import boards, find_board
-from mbn.jobs import compile as pipeline
-from mbn.jobs import inspect as inspecting
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
+from mbn.jobs import inspect as inspect_job
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.lowering import Target
 from mbn.jobs.lower.sources import Request
@@ -87,7 +87,7 @@ def test_each_board_has_the_plan_of_its_memories(
         return SimpleNamespace(plan=plan, files=SimpleNamespace(weights_bytes=0))
 
     monkeypatch.setattr(lowering, "generate", planned)  # no code is asked for
-    rows = inspecting.board_demands(network, InputMode.STREAM)
+    rows = inspect_job.board_demands(network, InputMode.STREAM)
     arena = {board.name: demand.arena_bytes for board, demand in rows}
     assert arena["nucleo_f446re"] == 115_840 < arena["nrf52840dk"] == 140_416  # of one core
     assert arena == {
@@ -110,9 +110,9 @@ def test_plan_only_says_no_with_exit_code_3(
 )
 def test_flash_is_known_before_it_is_built(name: str, tmp_path: Path) -> None:
     """Never below what is linked, and at most 2 % above."""
-    board, quiet = find_board(name), Console(quiet=True)
-    job = pipeline.Job(Request(alpha=0.25, samples=1), board, output=tmp_path)
-    (planned,) = pipeline.plan_boards(job, [board], quiet)
-    (demand,) = pipeline.demands([planned], [board])
-    built = pipeline.compile_image(job, quiet).report.memory.flash_bytes
+    board, quiet = find_board(name), SILENT
+    job = compile_job.Job(Request(alpha=0.25, samples=1), board, output=tmp_path)
+    (planned,) = compile_job.plan_boards(job, [board], quiet)
+    (demand,) = compile_job.demands([planned], [board])
+    built = compile_job.compile_image(job, quiet).report.memory.flash_bytes
     assert built <= demand.flash_bytes <= 1.02 * built

@@ -34,7 +34,7 @@ from mbn.core.target import Board, find_board
 from mbn.harness.device.emulated import ICOUNT_SHIFT, native
 from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.jobs import mlperf
 from mbn.jobs.lower import sources
 from test_network import MODEL, need
@@ -73,7 +73,7 @@ def build_app(network: Network, board: Board, folder: Path) -> App:
     generated.files.write(folder / "c")
     build_image(folder / "c", board, "mlperf", folder)
     network_file.save(network, folder / "network.npz")
-    checking.save_samples(folder, networks.images(network), None, "drawn")
+    check_job.save_samples(folder, networks.images(network), None, "drawn")
     return App(board, network, folder)
 
 

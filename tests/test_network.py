@@ -30,7 +30,7 @@ from mbn.core.target import Board, find_board
 from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.jobs.lower import sources
 from mbn.passes.frontend import lower
 from mbn.train import accuracy
@@ -122,8 +122,7 @@ def _exact(network: Network, board: Board, images: Int8, expected: Int8, folder:
                 device,
                 images,
                 expected,
-                lambda x: checking.stage_maps(reference, x),
-                quiet=True,
+                lambda x: check_job.stage_maps(reference, x),
             )
         assert found.mismatch is None
         assert found.exact

@@ -15,7 +15,7 @@ import pytest
 from mbn.cli.run import console
 from mbn.core.options import InputMode
 from mbn.core.target import find_board
-from mbn.jobs import suggest as planning
+from mbn.jobs import suggest as suggest_job
 from mbn_paper.cli import device as paper_device
 from mbn_paper.cli import main as paper_command
 from mbn_paper.device import cells as device_cells
@@ -151,7 +151,7 @@ def test_plans_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made = first.costs(SMALL.key, boards)
     first.save()
     asked: list[object] = []
-    monkeypatch.setattr(planning, "costs", lambda *what: asked.append(what) or made)
+    monkeypatch.setattr(suggest_job, "costs", lambda *what: asked.append(what) or made)
     assert Plans(path).costs(SMALL.key, boards) == made and not asked
     # another mode is another plan, and so is another state of the compiler, or a damaged file
     Plans(path).costs(SMALL.key, boards, InputMode.WHOLE)

@@ -20,8 +20,9 @@ from mbn.core.network import StageKind
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption
 from mbn.core.target import CORES, Board, Memory, find_board
-from mbn.jobs import compile as pipeline
-from mbn.jobs import suggest as planning
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
+from mbn.jobs import suggest as suggest_job
 from mbn.passes.predict import family_network, load, milliseconds, predict
 from mbn.passes.predict.features import stage_features
 
@@ -35,8 +36,8 @@ def test_bundled_network_is_predicted(bundled: Compiled, board: Board) -> None:
         pytest.skip(f"{board.name} has no modelled cycles or no fit")
     arguments = compile_command.parser().parse_args(["--board", board.name, "--alpha", "0.25"])
     job = compile_command.job_of(arguments, board)
-    generated = pipeline.plan_network(job, compile_command.run_console(quiet=True)).generated
-    guess = pipeline.predicted(generated, board)
+    generated = compile_job.plan_network(job, SILENT).generated
+    guess = compile_job.predicted(generated, board)
     assert guess is not None, REFIT
     assert abs(100 * (guess.total / counted - 1)) < MOST_PERCENT, REFIT
     assert guess.unknown == 0
@@ -118,20 +119,20 @@ def test_suggestions_fit_memory_and_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board = find_board("stm32f405")
-    real = planning.costs
-    known: dict[object, list[planning.Cost]] = {}
+    real = suggest_job.costs
+    known: dict[object, list[suggest_job.Cost]] = {}
 
     def once(
         alpha: float, resolution: int, classes: int, boards: list[Board], mode: InputMode
-    ) -> list[planning.Cost]:
+    ) -> list[suggest_job.Cost]:
         """What it costs to plan the family is paid once for the three requests."""
         key = (alpha, resolution, classes, *(board.name for board in boards), mode)
         if key not in known:
             known[key] = real(alpha, resolution, classes, boards, mode)
         return known[key]
 
-    monkeypatch.setattr(planning, "costs", once)
-    sizes = planning.suggest(board, InputMode.STREAM, 10)
+    monkeypatch.setattr(suggest_job, "costs", once)
+    sizes = suggest_job.suggest(board, InputMode.STREAM, 10)
     assert sizes == sorted(sizes, key=lambda one: -one.macs)
     assert {(one.alpha, one.resolution) for one in sizes} >= {(0.25, 96), (0.25, 128)}
     assert all(one.demand.arena_bytes < 128 * 1024 for one in sizes)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import lowered
 import networks
@@ -25,9 +24,10 @@ from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.network import Network, StageKind
 from mbn.core.options import InputMode
 from mbn.core.target import find_board
+from mbn.core.telling import SILENT
 from mbn.exact import Reference
 from mbn.image.export.library import exported
-from mbn.jobs import export as exporting
+from mbn.jobs import export as export_job
 from mbn.jobs.lower import lowering
 from mbn.passes.frontend import lower
 from mbn.passes.plan import check_plan
@@ -169,7 +169,7 @@ def test_exported_example_of_a_map(tmp_path: Path) -> None:
     path = four_headed().save(tmp_path / "four.onnx")
     arguments = ["--board", "host", "--onnx", str(path), "--output", str(tmp_path / "lib")]
     job = compile_command.job_of(compile_command.parser().parse_args(arguments), find_board("host"))
-    made = exporting.library(job, Console(quiet=True), "four")
+    made = export_job.library(job, SILENT, "four")
     folder = tmp_path / "four"
     for name, text in exported(made, "cmake").items():
         target = folder / name

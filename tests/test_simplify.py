@@ -18,7 +18,7 @@ from mbn.core.constants import SingleConstants
 from mbn.core.network import UNREAD, Layer, Network
 from mbn.exact import Reference
 from mbn.exact.integer import Addition, Arithmetic
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.passes.simplify import remove_constants
 from mbn.passes.simplify.intervals import ranges_of
 
@@ -68,8 +68,8 @@ def test_what_remains_is_the_same(seed: int, draw: Draw) -> None:
     whole, smaller = Reference(network), _running(simplified.network)
     for image in networks.images(network, 2, seed):
         maps = zip(
-            checking.stage_maps(whole, image),
-            checking.stage_maps(smaller, image),
+            check_job.stage_maps(whole, image),
+            check_job.stage_maps(smaller, image),
             simplified.channels,
             network.stages,
             strict=True,

@@ -37,7 +37,7 @@ from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.passes.frontend import lower
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants
@@ -255,9 +255,8 @@ def test_images_on_the_device(
             device,
             images,
             wanted,
-            lambda x: checking.stage_maps(reference, x),
+            lambda x: check_job.stage_maps(reference, x),
             generated.channels,
-            quiet=True,
         )
     assert found.mismatch is None
     assert found.exact

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+import mbn
 import networks
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
@@ -22,8 +22,9 @@ from mbn.core.kernel_set import VERSIONS
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption, Sharing, Variant
 from mbn.core.target import find_board
+from mbn.core.telling import SILENT
 from mbn.harness.device.session import Device
-from mbn.jobs import tune as tuner
+from mbn.jobs import tune as tune_job
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes import tuning
@@ -149,9 +150,10 @@ def test_every_candidate_gives_the_same_bits(name: str) -> None:
         compare(network, kernels, InputMode.STREAM, board, forced=forced)
 
 
-def prepared(name: str, *arguments: str) -> tuner.Tuning:
+def prepared(name: str, *arguments: str) -> tune_job.Tuning:
     parsed = tune_command.parser().parse_args(["--board", name, *arguments])
-    return tune_command.prepared(parsed, find_board(name), Console(quiet=True))
+    job = tune_command.job_of(parsed, find_board(name))
+    return tune_job.prepare(job, Path("out") / "tune" / name, SILENT)
 
 
 SMALL = [
@@ -174,8 +176,8 @@ def test_tuning_goes_on_where_it_was_interrupted(
     monkeypatch.chdir(tmp_path)
     made = prepared("qemu", *SMALL)
     (tmp_path / "t.jsonl").unlink(missing_ok=True)
-    whole = len(tuner.rounds(made, Records()))
-    real = tuner.measured
+    whole = len(tune_job.rounds(made, Records()))
+    real = tune_job.measured
     runs: list[int] = []
 
     def interrupted(*of: object) -> object:
@@ -184,11 +186,11 @@ def test_tuning_goes_on_where_it_was_interrupted(
             raise KeyboardInterrupt
         return real(*of)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tuner, "measured", interrupted)
+    monkeypatch.setattr(tune_job, "measured", interrupted)
     command = ["--board", "qemu", "--records", "t.jsonl", *SMALL]
     assert tune_command.main(command) == 130
     assert "t.jsonl has what was measured" in capsys.readouterr().err
-    assert len(tuner.rounds(made, tuning.read(Path("t.jsonl"), VERSIONS))) == whole - 2
+    assert len(tune_job.rounds(made, tuning.read(Path("t.jsonl"), VERSIONS))) == whole - 2
     assert tune_command.main(command) == 0
     assert f"{whole - 2} runs" in capsys.readouterr().out
     kept = Path("t.jsonl").read_bytes()
@@ -213,7 +215,7 @@ def test_bad_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert tune_command.main(["--board", "qemu", "--family", "--alpha", "0.5"]) == 2
     assert "one way to name networks" in capsys.readouterr().err
     with pytest.raises(BoardError):
-        tuner.counter_of(find_board("nucleo_h743zi"))
+        tune_job.counter_of(find_board("nucleo_h743zi"))
 
 
 def test_attached_board_is_flashed_and_asked(
@@ -226,8 +228,8 @@ def test_attached_board_is_flashed_and_asked(
     assert "counts no cycles" in capsys.readouterr().err
     assert not Path("t.jsonl").exists()
     stages = len(prepared("stm32", *SMALL).stages)
-    every = tuner.rounds
-    monkeypatch.setattr(tuner, "rounds", lambda made, known: every(made, known)[:2])
+    every = tune_job.rounds
+    monkeypatch.setattr(tune_job, "rounds", lambda made, known: every(made, known)[:2])
     monkeypatch.setattr(Device, "cycles", lambda _: tuple(range(1, stages + 1)))
     assert tune_command.main(command) == 0
     assert "Measured on stm32f405" in capsys.readouterr().out
@@ -260,10 +262,10 @@ def test_bundled_records_are_of_these_kernels(name: str, percent: float, tmp_pat
     parsed = tune_command.parser().parse_args(["--board", name])
     job = tune_command.job_of(parsed, find_board(name))
     job = replace(job, options=replace(job.options, simplify=False))
-    made = tuner.tuning_of(job, next(tune_command.family()))
+    made = tune_job.tuning_of(job, next(mbn.family()))
     known = tuning.bundled(VERSIONS)
     ways = [stage.candidates[-1] for stage in made.stages]
-    for stage, point in tuner.measured(made, ways, tmp_path, tuner.Emulated()):
+    for stage, point in tune_job.measured(made, ways, tmp_path, tune_job.Emulated()):
         then = known.points[made.key(stage)][point.way]
         most = 600 + then.cycles * percent / 100
         assert abs(point.cycles - then.cycles) < most, stage.signature

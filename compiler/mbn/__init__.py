@@ -1,0 +1,197 @@
+"""mbn: a MobileNet, or any network of its kind, as plain C on a Cortex-M.
+
+    import mbn
+
+    made = mbn.compile("mine.onnx", board="stm32", calibrate="photos/")
+    print(made.check().check.exact_samples, "images with every bit equal")
+    codes = made.run(image)  # on the emulated board; made.run(image, port="/dev/ttyUSB0") on yours
+    assert (codes == mbn.reference(made.network)(image)).all()
+
+Everything is loaded when it is first used (PEP 562): `import mbn` needs neither TVM, nor ONNX, nor
+torch, and `mbn.check`, `mbn.flash` and `mbn.verify` do without them too. Nothing is printed: what
+takes long takes `progress(what, done, of)`. Errors are `mbn.MbnError`s.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mbn.api.compiling import (
+        Compiled,
+        build,
+        check_release,
+        compile,
+        export,
+        job,
+        key_advice,
+    )
+    from mbn.api.devices import (
+        Comparison,
+        all_probes,
+        boards,
+        check,
+        compare,
+        compiled_folder,
+        find_board,
+        find_place,
+        flash,
+        flash_steps,
+        mlperf,
+        ports,
+        verify,
+        where,
+    )
+    from mbn.api.making import (
+        Tuned,
+        family,
+        report_page,
+        train_network,
+        tune,
+        tune_family,
+    )
+    from mbn.api.planning import (
+        Inspection,
+        Plans,
+        costs,
+        inspect,
+        plan,
+        suggest,
+    )
+    from mbn.api.reference import HostReference, reference
+    from mbn.core.errors import (
+        BoardError,
+        CheckError,
+        FlashError,
+        LinkError,
+        MbnError,
+        ModelError,
+        PlanError,
+        QuantiseError,
+        ReleaseError,
+        ToolError,
+        UnsupportedError,
+        UsageError,
+    )
+
+_HOMES = {
+    "api.compiling": (
+        "Compiled",
+        "build",
+        "check_release",
+        "compile",
+        "export",
+        "job",
+        "key_advice",
+    ),
+    "api.devices": (
+        "Comparison",
+        "all_probes",
+        "boards",
+        "check",
+        "compare",
+        "compiled_folder",
+        "find_board",
+        "find_place",
+        "flash",
+        "flash_steps",
+        "mlperf",
+        "ports",
+        "verify",
+        "where",
+    ),
+    "api.making": (
+        "Tuned",
+        "family",
+        "report_page",
+        "train_network",
+        "tune",
+        "tune_family",
+    ),
+    "api.planning": (
+        "Inspection",
+        "Plans",
+        "costs",
+        "inspect",
+        "plan",
+        "suggest",
+    ),
+    "api.reference": ("HostReference", "reference"),
+    "core.errors": (
+        "BoardError",
+        "CheckError",
+        "FlashError",
+        "LinkError",
+        "MbnError",
+        "ModelError",
+        "PlanError",
+        "QuantiseError",
+        "ReleaseError",
+        "ToolError",
+        "UnsupportedError",
+        "UsageError",
+    ),
+}
+_MODULES = {name: f"mbn.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BoardError",
+    "CheckError",
+    "Comparison",
+    "Compiled",
+    "FlashError",
+    "HostReference",
+    "Inspection",
+    "LinkError",
+    "MbnError",
+    "ModelError",
+    "PlanError",
+    "Plans",
+    "QuantiseError",
+    "ReleaseError",
+    "ToolError",
+    "Tuned",
+    "UnsupportedError",
+    "UsageError",
+    "__version__",
+    "all_probes",
+    "boards",
+    "build",
+    "check",
+    "check_release",
+    "compare",
+    "compile",
+    "compiled_folder",
+    "costs",
+    "export",
+    "family",
+    "find_board",
+    "find_place",
+    "flash",
+    "flash_steps",
+    "inspect",
+    "job",
+    "key_advice",
+    "mlperf",
+    "plan",
+    "ports",
+    "reference",
+    "report_page",
+    "suggest",
+    "train_network",
+    "tune",
+    "tune_family",
+    "verify",
+    "where",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'mbn' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

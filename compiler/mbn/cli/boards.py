@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.installing import advice
-from mbn.core.target import Board, boards
-from mbn.harness.flash.find import all_probes, ports
+from mbn.core.target import Board
 from mbn.report.table import titled
 
 EXAMPLES = """examples:
@@ -61,10 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
                 wanted="as 0.25-96: alpha and resolution, and at least one class",
             )
         return network_table(float(match[1]), int(match[2]), arguments.classes, console)
-    known = boards()
-    console.print(board_table(list(known.values())))
-    console.print(plugged_table(list(known.values())))
-    if all_probes() is None:
+    known = mbn.boards()
+    console.print(board_table(known))
+    console.print(plugged_table(known))
+    if mbn.all_probes() is None:
         console.print(
             f"Probes are not listed, pyOCD is not installed. {advice('flash')}.", markup=False
         )
@@ -116,10 +116,10 @@ def plugged_table(known: Sequence[Board]) -> Table:
         "Plugged in",
         [("what", "left"), ("USB id", "left"), ("serial", "left"), ("may be", "left")],
     )
-    for port in ports():
+    for port in mbn.ports():
         fits = [board.name for board in known if port.usb and port.usb in board.flash.usb]
         table.add_row(port.device, port.usb or "-", port.serial or "-", ", ".join(fits) or "-")
-    for probe in all_probes() or ():
+    for probe in mbn.all_probes() or ():
         table.add_row("probe", "-", probe.unique_id, probe.title or "-")
     if not table.row_count:
         table.add_row("nothing", "-", "-", "-")
@@ -128,10 +128,7 @@ def plugged_table(known: Sequence[Board]) -> Table:
 
 def network_table(alpha: float, resolution: int, classes: int, console: Console) -> int:
     """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
-    # TVM, which the other tables do without
-    from mbn.jobs import suggest as planning  # noqa: PLC0415
-
-    rows = planning.costs(alpha, resolution, classes, [b for b in boards().values() if b.memories])
+    rows = mbn.costs(alpha, resolution, classes)
     table = _table(
         f"{alpha:g}-{resolution}, {classes} classes, rows streamed in: predicted, nothing was run",
         [

@@ -14,14 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress as Bar
 
+import mbn
+from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
+from mbn.cli.tables import agreement_table
 from mbn.core.errors import UsageError, exit_codes
-from mbn.core.target import Board, find_board
-from mbn.jobs.check import run_check
-from mbn.report.record import FILE_NAME
 from mbn.report.table import memory_lines, print_check
 
 EXAMPLES = """examples:
@@ -68,9 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
         return against_onnxruntime(arguments, console)
     if arguments.board is None:
         raise UsageError("no --board", wanted="a board, or --against onnxruntime --onnx FILE")
-    board = find_board(arguments.board)
-    folder = arguments.output or compiled_folder(board)
-    report = run_check(folder, board, console, port=arguments.port, samples=arguments.samples)
+    report = mbn.check(
+        arguments.board,
+        arguments.output,
+        port=arguments.port,
+        samples=arguments.samples,
+        progress=ConsoleTeller(console),
+    )
     console.print(memory_lines(report.memory))
     print_check(report, console)
     assert report.check is not None
@@ -83,36 +85,17 @@ def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             "--against onnxruntime", wanted="--onnx FILE with it, and neither --board nor --port"
         )
-    # ONNX and TVM, which a check of a board does without
-    from mbn.jobs import agreement  # noqa: PLC0415
-    from mbn.jobs.lower import sources  # noqa: PLC0415
-    from mbn.passes.frontend import lower  # noqa: PLC0415
-
-    network = lower(arguments.onnx, arguments.onnx.stem)
-    images, what = sources.images_for(network, arguments.images, arguments.samples or 100)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"comparing {len(images)} images", total=len(images))
-        found = agreement.compare(
-            arguments.onnx, images, progress=lambda done: bar.update(task, completed=done)
-        )
-    console.print(agreement.agreement_table(found, network.name))
+    compared = mbn.compare(
+        arguments.onnx,
+        images=arguments.images,
+        samples=arguments.samples or 100,
+        progress=ConsoleTeller(console),
+    )
+    found = compared.agreement
+    console.print(agreement_table(found, compared.name))
     console.print(
         f"top-1 equal on {found.same_top1} of {found.images}: {found.top1_percent:.1f} % "
-        f"({what}); {found.judgement}",
+        f"({compared.what}); {found.judgement}",
         style="bold green" if found.holds else "bold red",
     )
     return 0 if found.holds else 1
-
-
-def compiled_folder(board: Board) -> Path:
-    """The one folder below out/BOARD/ that holds a report."""
-    root = Path("out") / board.name
-    found = sorted(path.parent for path in root.glob(f"*/{FILE_NAME}"))
-    if len(found) == 1:
-        return found[0]
-    raise UsageError(
-        f"{len(found)} compiled networks in {root}"
-        + (": " + ", ".join(path.name for path in found) if found else ""),
-        wanted="one, or --output DIR",
-        advice=f"mbn-compile --board {board.name} makes one" if not found else None,
-    )

@@ -11,21 +11,24 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+import mbn
 from mbn.cli import predicting, shipping
+from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
+from mbn.cli.tables import fit_table
 from mbn.core.errors import PlanError, UsageError, exit_codes
-from mbn.core.options import InputMode, Optimise, Options, Rounding
+from mbn.core.options import InputMode, Rounding
 from mbn.core.plan import Plan
-from mbn.core.target import Board, boards, find_board
-from mbn.jobs import compile as pipeline
-from mbn.jobs.lower.fit import fit_table, fits
-from mbn.jobs.lower.sources import Request
+from mbn.core.target import Board
 from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
+
+if TYPE_CHECKING:
+    from mbn.jobs.compile import Job
 
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
@@ -199,34 +202,41 @@ def run(arguments: argparse.Namespace) -> int:
     shipping.check(arguments)
     if arguments.suggest:
         return predicting.suggest(
-            find_board(arguments.board),
-            InputMode(arguments.input),
+            mbn.find_board(arguments.board),
+            arguments.input,
             arguments.classes or 2,
             arguments.max_ms,
             console,
         )
     if arguments.plan_only:
         return plan_only(arguments, console)
-    job = job_of(arguments, find_board(arguments.board))
+    job, tell = job_of(arguments, mbn.find_board(arguments.board)), ConsoleTeller(console)
     if arguments.export is not None:
         shipping.export_library(job, arguments, console)
         return 0
-    compiled = pipeline.compile_image(job, console)
+    compiled = mbn.build(job, progress=tell)
     print_made(compiled, console)
     if arguments.check:
-        report = pipeline.check_image(compiled, console, port=arguments.port)
+        report = compiled.check(port=arguments.port, progress=tell)
         print_check(report, console)
         assert report.check is not None
         if report.check.exact_samples != report.check.samples:
             return 1
     elif arguments.release is None:
-        predicting.show(compiled.generated, job.board, arguments.optimise, console)
+        predicting.show(
+            compiled.network.name,
+            compiled.stages,
+            compiled.prediction,
+            compiled.board,
+            arguments.optimise,
+            console,
+        )
     if arguments.release is not None:
         shipping.ship(compiled, arguments, console)
     return 0
 
 
-def print_made(compiled: pipeline.Compiled, console: Console) -> None:
+def print_made(compiled: mbn.Compiled, console: Console) -> None:
     """What was compiled: work, memory, accuracy, and where it is."""
     facts = compiled.report.network
     if facts.macs_computed < facts.macs:
@@ -251,105 +261,61 @@ def print_made(compiled: pipeline.Compiled, console: Console) -> None:
     console.print(f"wrote  {compiled.folder}")
 
 
-def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
-    return pipeline.Job(
-        request=request_of(arguments),
+def job_of(arguments: argparse.Namespace, board: Board) -> Job:
+    """Arguments as what is to be compiled."""
+    return mbn.job(
+        arguments.onnx,
         board=board,
-        options=Options(
-            mode=InputMode(arguments.input),
-            optimise=Optimise(arguments.optimise),
-            rounding=Rounding(arguments.rounding),
-            fused=not arguments.unfused,
-            simplify=not arguments.keep_constant,
-            ram_budget=arguments.ram_budget,
-        ),
-        app=arguments.app,
+        calibrate=arguments.calibrate,
+        rounding=arguments.rounding,
+        optimise=arguments.optimise,
         output=arguments.output,
-        records=None
-        if arguments.records == ["none"]
-        else tuple(Path(name) for name in arguments.records or ()),
+        input_mode=arguments.input,
+        fused=not arguments.unfused,
+        simplify=not arguments.keep_constant,
+        ram_budget=arguments.ram_budget,
+        alpha=arguments.alpha,
+        resolution=arguments.resolution,
+        classes=arguments.classes,
+        weights=arguments.weights,
+        input_range=arguments.input_range,
+        mean=arguments.mean or (),
+        std=arguments.std or (),
+        accept_loss=arguments.accept_loss,
+        images=arguments.images,
+        samples=arguments.samples,
+        records=None if arguments.records == ["none"] else arguments.records or (),
+        app=arguments.app,
     )
 
 
 def plan_only(arguments: argparse.Namespace, console: Console) -> int:
     """Whether the network fits, board by board, and the arena as a picture; 3 if it fits none."""
     every = arguments.board == "all"
-    chosen = list(boards().values()) if every else [find_board(arguments.board)]
-    planned = pipeline.plan_boards(job_of(arguments, chosen[0]), chosen, console)
-    with console.status("compiling to count bytes of code"):
-        rows = list(zip(chosen, pipeline.demands(planned, chosen), strict=True))
-    distinct: dict[tuple[str, Plan], tuple[str, pipeline.Planned]] = {}
-    for board, one in zip(chosen, planned, strict=True):
-        distinct.setdefault((board.core.name, one.generated.plan), (board.name, one))
+    chosen = list(mbn.boards()) if every else [mbn.find_board(arguments.board)]
+    found = mbn.plan(job_of(arguments, chosen[0]), chosen, progress=ConsoleTeller(console))
+    distinct: dict[tuple[str, Plan], int] = {}
+    for index, board in enumerate(chosen):
+        distinct.setdefault((board.core.name, found.plans[index]), index)
     plans_of = Counter(core for core, _ in distinct)
-    for (core, _), (name, one) in distinct.items():
-        picture = pipeline.memory_map(one)
-        one.folder.mkdir(parents=True, exist_ok=True)
-        path = one.folder / f"plan_{core if plans_of[core] == 1 else f'{core}_{name}'}.svg"
+    for (core, _), index in distinct.items():
+        picture, folder = found.maps[index], found.folders[index]
+        folder.mkdir(parents=True, exist_ok=True)
+        name = core if plans_of[core] == 1 else f"{core}_{chosen[index].name}"
+        path = folder / f"plan_{name}.svg"
         path.write_text(to_svg(picture), encoding="utf-8")
         console.print(picture.title, style="bold")
         console.print(to_text(picture), markup=False)
         console.print(f"wrote  {path}")
+    rows = found.fits
     console.print(fit_table(rows))
     if not every:
-        predicting.show(planned[0].generated, chosen[0], arguments.optimise, console)
-    return 0 if any(fits(demand, board) for board, demand in rows) else PlanError.exit_code
-
-
-def request_of(arguments: argparse.Namespace) -> Request:
-    """Arguments as a request; UsageError for combinations that make no sense."""
-    if arguments.samples < 1:
-        raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
-    if arguments.onnx is not None and (
-        arguments.alpha is not None or arguments.weights != "trained"
-    ):
-        raise UsageError(
-            "--onnx together with --alpha or --weights", wanted="one way to name the network"
+        predicting.show(
+            found.name,
+            found.stages,
+            found.prediction(0),
+            chosen[0],
+            arguments.optimise,
+            console,
         )
-    low_high = tuple(arguments.input_range) if arguments.input_range else None
-    if low_high and not low_high[0] < low_high[1]:
-        raise UsageError(f"--input-range {low_high}", wanted="LOW below HIGH")
-    if (arguments.mean is None) != (arguments.std is None) or (arguments.mean and low_high):
-        raise UsageError(
-            "--mean, --std or --input-range alone or together",
-            wanted="--mean with --std, or --input-range",
-        )
-    if arguments.std and not all(0 < value < float("inf") for value in arguments.std):
-        raise UsageError(f"--std {arguments.std}", wanted="finite values above 0")
-    if arguments.mean:
-        _check_means(arguments.mean, arguments.std)
-    return Request(
-        mean=tuple(arguments.mean or ()),
-        std=tuple(arguments.std or ()),
-        alpha=arguments.alpha,
-        resolution=arguments.resolution,
-        classes=arguments.classes,
-        weights=arguments.weights,
-        onnx=arguments.onnx,
-        calibrate=arguments.calibrate,
-        images=arguments.images,
-        input_range=low_high,
-        samples=arguments.samples,
-        accept_loss=arguments.accept_loss,
-    )
-
-
-def _check_means(means: Sequence[float], stds: Sequence[float]) -> None:
-    """UsageError where means are not those of pixels / 255: most often they are of 0 .. 255."""
-    if all(0 <= mean <= 1 for mean in means):
-        return
-
-    def shown(values: Sequence[float]) -> str:
-        return " ".join(f"{value:.4g}" for value in values)
-
-    if all(1 <= mean <= 255 for mean in means):
-        by_255 = [[value / 255 for value in values] for values in (means, stds)]
-        advice = f"Of pixels 0 .. 255? Then: --mean {shown(by_255[0])} --std {shown(by_255[1])}"
-    elif len(means) == len(stds) == 1:
-        ends = [(pixel - means[0]) / stds[0] for pixel in (0, 1)]
-        advice = f"Where they are meant so: --input-range {shown(ends)}"
-    else:
-        advice = "A pixel p means (p / 255 - M) / S"
-    raise UsageError(
-        f"--mean {shown(means)}", wanted="means of pixels / 255, within 0 .. 1", advice=advice
-    )
+    return 0 if any(one.fits for one in rows) else PlanError.exit_code

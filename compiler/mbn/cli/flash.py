@@ -12,15 +12,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mbn.cli.check import compiled_folder
+import mbn
 from mbn.cli.place import add_place, place_of
+from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
-from mbn.core.target import find_board
-from mbn.harness.flash import read_payload
-from mbn.jobs.check import run_check
-from mbn.jobs.flash import flashed, flasher_for, steps_text, wanted_from
 from mbn.report.table import print_check
 
 EXAMPLES = """examples:
@@ -63,19 +59,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.samples is not None and (arguments.samples < 1 or not arguments.check):
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1, with --check")
     console = run_console(quiet=arguments.quiet)
-    board = find_board(arguments.board)
+    board = mbn.find_board(arguments.board)
     place = place_of(arguments, board)
-    folder = arguments.output or compiled_folder(board)
-    wanted = wanted_from(folder, board)
     if arguments.dry_run:
-        payload = read_payload(wanted.hex, board)
-        with flasher_for(wanted, place) as flasher:
-            console.print(steps_text(flasher, payload), markup=False)
+        console.print(mbn.flash_steps(board, arguments.output, place=place), markup=False)
         return 0
-    with flashed(wanted, place, console, folder / "flash.log") as flasher:
-        if not arguments.check:
-            return 0
-        report = run_check(folder, board, console, port=flasher.port, samples=arguments.samples)
+    report = mbn.flash(
+        board,
+        arguments.output,
+        place=place,
+        check=arguments.check,
+        samples=arguments.samples,
+        progress=ConsoleTeller(console),
+    )
+    if report is None:
+        return 0
     print_check(report, console)
     assert report.check is not None
     return 0 if report.check.exact_samples == report.check.samples else 1

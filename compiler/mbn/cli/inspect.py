@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
+from mbn.cli.tables import fit_table, network_table
 from mbn.core.errors import MbnError, PlanError, exit_codes
 from mbn.core.network import Network
 from mbn.core.options import InputMode
-from mbn.jobs import inspect as inspecting
-from mbn.jobs.lower.fit import fit_table, fits
 
 EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
@@ -59,20 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Inspects the file and prints what is in it."""
     console = run_console(quiet=arguments.quiet)
-    with tempfile.TemporaryDirectory() as work:
-        found = inspecting.inspect(arguments.network, Path(work), fused=not arguments.unfused)
+    found = mbn.inspect(arguments.network, fused=not arguments.unfused)
     if found.network is None:
         count = len(found.refused)
         print(f"mbn-inspect: {count} thing{'s' if count > 1 else ''} refused:", file=sys.stderr)
         for error in found.refused:
             print(f"  {error}", file=sys.stderr)
         return MbnError.exit_code
-    return _print(found.network, found.is_float, InputMode(arguments.input), console)
+    return _print(found, found.network, arguments.input, console)
 
 
-def _print(network: Network, is_float: bool, mode: InputMode, console: Console) -> int:
+def _print(found: mbn.Inspection, network: Network, mode: str, console: Console) -> int:
     source = network.input
-    if is_float:
+    if found.is_float:
         console.print(
             "a float network: quantised here with drawn images, so its scales mean nothing"
         )
@@ -87,11 +85,11 @@ def _print(network: Network, is_float: bool, mode: InputMode, console: Console) 
             + (f", {out.name}" if network.results else "")
             + (f"; then on the host: {', '.join(network.host_ops)}" if network.host_ops else "")
         )
-    console.print(inspecting.stage_table(network))
+    console.print(network_table(network))
     console.print(
         f"{len(network.layers)} layers in {len(network.stages)} stages, all in integers: "
         f"{network.macs:,} multiply-accumulates, {network.params:,} parameters"
     )
-    rows = inspecting.board_demands(network, mode)
+    rows = found.fits(mode)
     console.print(fit_table(rows))
-    return 0 if any(fits(demand, board) for board, demand in rows) else PlanError.exit_code
+    return 0 if any(one.fits for one in rows) else PlanError.exit_code

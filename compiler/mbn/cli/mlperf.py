@@ -10,19 +10,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from mbn.cli.check import compiled_folder
+import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import UsageError, exit_codes
-from mbn.core.target import find_board
-from mbn.harness.device.emulated import ICOUNT_SHIFT
-from mbn.harness.device.mlperf import APP, BAUD, Runner, open_runner
-from mbn.harness.device.open import where
-from mbn.jobs import mlperf
 
+if TYPE_CHECKING:
+    from mbn.jobs.mlperf import Sessions
+
+VIRTUAL_NS = 8  # of an instruction in emulation: 2 to the power of ICOUNT_SHIFT
 EXAMPLES = """examples:
   mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf
   mbn-mlperf --board qemu --transcript session.txt       # both sessions, in emulation
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--samples", type=int, default=10, help="of accuracy (default 10)")
     made.add_argument("--runs", type=int, default=10, help="inferences a window (default 10)")
     made.add_argument("--warmup", type=int, default=10, help="unmeasured before it (default 10)")
-    made.add_argument("--baud", type=int, default=BAUD, help="default 115200")
+    made.add_argument("--baud", type=int, default=115200, help="default 115200")
     made.add_argument("--transcript", type=Path, metavar="FILE", help="write all that was said")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -65,49 +65,41 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.warmup < 0:
         raise UsageError(f"--warmup {arguments.warmup}", wanted="at least 0")
     console = run_console(quiet=arguments.quiet)
-    board = find_board(arguments.board)
-    folder = arguments.output or compiled_folder(board)
-    elf = folder / f"{APP}.elf"
-    if arguments.port is None and not elf.is_file():
-        raise UsageError(
-            f"{folder} holds no {elf.name}", advice="compile with mbn-compile --app mlperf"
-        )
-    console.print(f"Running on {where(board, arguments.port)}")
-    with open_runner(board, elf, arguments.port, arguments.baud) as runner:
-        try:
-            model = runner.ask("name") + runner.ask("profile")
-            console.print("device ", "  ".join(model), markup=False)
-            exact = _sessions(arguments, folder, runner, console)
-        finally:
-            if arguments.transcript is not None:
-                arguments.transcript.write_text(
-                    "\n".join(runner.transcript) + "\n", encoding="utf-8"
-                )
+    board = mbn.find_board(arguments.board)
+    console.print(f"Running on {mbn.where(board, arguments.port)}")
+    found = mbn.mlperf(
+        board,
+        arguments.output,
+        port=arguments.port,
+        baud=arguments.baud,
+        mode=arguments.mode,
+        samples=arguments.samples,
+        runs=arguments.runs,
+        warmup=arguments.warmup,
+        transcript=arguments.transcript,
+    )
+    console.print("device ", "  ".join(found.model), markup=False)
+    show(found, console)
     if arguments.port is None and not board.native:
-        console.print(f"Times are virtual: {2**ICOUNT_SHIFT} ns an instruction, not a part's.")
+        console.print(f"Times are virtual: {VIRTUAL_NS} ns an instruction, not a part's.")
     if arguments.transcript is not None:
         console.print(f"wrote  {arguments.transcript}")
-    return 0 if exact else 1
+    return 0 if found.exact else 1
 
 
-def _sessions(
-    arguments: argparse.Namespace, folder: Path, runner: Runner, console: Console
-) -> bool:
-    exact = True
-    if arguments.mode != "performance":
-        found = mlperf.accuracy(runner, folder, arguments.samples)
-        exact = found.exact == found.samples
-        right = "" if found.right is None else f", top-1 right {found.right} of {found.samples}"
-        console.print(f"accuracy     {found.exact} of {found.samples} results exact{right}")
-        if found.mismatch:
-            console.print(found.mismatch, markup=False)
-    if arguments.mode != "accuracy":
-        speed = mlperf.performance(runner, folder, arguments.runs, arguments.warmup)
+def show(found: Sessions, console: Console) -> None:
+    """A line a session, and the first result that differs."""
+    if found.accuracy is not None:
+        one = found.accuracy
+        right = "" if one.right is None else f", top-1 right {one.right} of {one.samples}"
+        console.print(f"accuracy     {one.exact} of {one.samples} results exact{right}")
+        if one.mismatch:
+            console.print(one.mismatch, markup=False)
+    if found.performance is not None:
+        speed = found.performance
         console.print(
             f"performance  {speed.median:.3f} inferences a second "
             f"(median of {len(speed.per_second)} windows of {speed.runs})"
         )
         if speed.mismatch:
             console.print(speed.mismatch, markup=False)
-        exact = exact and speed.mismatch is None
-    return exact

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import mbn
 from mbn.core.target import METHODS, Board
-from mbn.harness.flash.find import LAB, Place, lab_place
+
+if TYPE_CHECKING:
+    from mbn.harness.flash.find import Place
 
 
 def add_place(made: argparse._ActionsContainer) -> None:
@@ -23,15 +27,24 @@ def add_place(made: argparse._ActionsContainer) -> None:
     )
     made.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
     made.add_argument(
-        "--lab", type=Path, default=Path(LAB), metavar="FILE", help="default: lab.toml"
+        "--lab", type=Path, default=Path("lab.toml"), metavar="FILE", help="default: lab.toml"
     )
 
 
-def said_place(arguments: argparse.Namespace) -> Place:
-    """What was given, lab.toml aside."""
-    return Place(arguments.port, arguments.probe, arguments.drive, arguments.method)
+def said_anything(arguments: argparse.Namespace) -> bool:
+    """Whether anything was given that says where a board is, or how it is flashed."""
+    given = (arguments.at, arguments.port, arguments.probe, arguments.drive, arguments.method)
+    return any(given)
 
 
 def place_of(arguments: argparse.Namespace, board: Board) -> Place:
     """What was given, and what lab.toml adds."""
-    return said_place(arguments).over(lab_place(board, arguments.at, arguments.lab))
+    return mbn.find_place(
+        board,
+        port=arguments.port,
+        probe=arguments.probe,
+        drive=arguments.drive,
+        method=arguments.method,
+        at=arguments.at,
+        lab=arguments.lab,
+    )

@@ -7,31 +7,40 @@ says for which memory it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
+import mbn
 from mbn.core.errors import PlanError
-from mbn.core.options import InputMode
 from mbn.core.target import Board
-from mbn.jobs import check as checking
-from mbn.jobs import compile as pipeline
-from mbn.jobs import suggest as planning
-from mbn.jobs.lower import lowering
+from mbn.report import StageFacts
 from mbn.report.table import prediction_table, titled
+
+if TYPE_CHECKING:
+    from mbn.passes.predict import Prediction
 
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
 
 
-def show(generated: lowering.Generated, board: Board, optimise: str, console: Console) -> None:
+def show(
+    name: str,
+    stages: Sequence[StageFacts],
+    prediction: Prediction | None,
+    board: Board,
+    optimise: str,
+    console: Console,
+) -> None:
     """Predicted cycles by stage, and milliseconds; a line where there is no prediction."""
-    prediction = pipeline.predicted(generated, board)
     if prediction is None:
         if not board.native:
             console.print(f"No cycles are predicted for this core or rounding; {COUNT}")
         return
     console.print(
         prediction_table(
-            f"{generated.network.name} on {board.name} ({board.core.name}), predicted",
-            checking.stage_facts(generated.computed),
+            f"{name} on {board.name} ({board.core.name}), predicted",
+            stages,
             [stage.cycles for stage in prediction.stages],
             [stage.floor for stage in prediction.stages],
             prediction.total,
@@ -56,7 +65,7 @@ def show(generated: lowering.Generated, board: Board, optimise: str, console: Co
         )
     if optimise != "speed" and measured < len(prediction.stages):
         console.print(f"The model was fitted for --optimise speed; {COUNT}")
-    times = prediction.times(generated.computed.macs, board)
+    times = prediction.times(sum(stage.macs for stage in stages), board)
     if times:
         console.print(f"time   {times}, at {board.clock_hz / 1e6:g} MHz")
 
@@ -64,12 +73,10 @@ def show(generated: lowering.Generated, board: Board, optimise: str, console: Co
 COUNT = "--check counts them in emulation."
 
 
-def suggest(
-    board: Board, mode: InputMode, classes: int, max_ms: float | None, console: Console
-) -> int:
+def suggest(board: Board, mode: str, classes: int, max_ms: float | None, console: Console) -> int:
     """Lists the family's sizes within memory and time; 3 if there is none."""
     with console.status("planning the family's 20 sizes"):
-        sizes = planning.suggest(board, mode, classes)
+        sizes = mbn.suggest(board, classes=classes, input_mode=mode)
     within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]
     limit = "" if max_ms is None else f" and within {max_ms:g} ms"
     if not within:

@@ -11,14 +11,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
-from mbn.core.errors import UsageError, exit_codes
-from mbn.core.installing import advice
+from mbn.core.errors import exit_codes
 
 OUT = Path("out")
 PAGE = OUT / "report.html"
-PACKAGES = ("matplotlib", "jinja2")
 EXAMPLES = """examples:
   mbn-report                    # all that is in out/
   mbn-report out/qemu           # what was compiled there
@@ -53,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the page and says so."""
-    text = page_of(arguments.folders)
-    write(text, arguments.output, quiet=arguments.quiet)
+    write(mbn.report_page(arguments.folders), arguments.output, quiet=arguments.quiet)
     return 0
 
 
@@ -63,27 +61,3 @@ def write(text: str, path: Path, *, quiet: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     run_console(quiet=quiet).print(f"wrote  {path} ({path.stat().st_size:,} bytes)")
-
-
-def page_of(folders: Sequence[Path]) -> str:
-    """The page's HTML."""
-    try:
-        # matplotlib and Jinja2, which the other commands do without
-        from mbn.report.page import compiled, whole  # noqa: PLC0415
-    except ImportError as error:
-        raise missing(error, PACKAGES, "report") from error
-    from mbn.core.kernel_set import VERSIONS  # noqa: PLC0415
-
-    return whole.page(compiled.find(folders), VERSIONS.values())
-
-
-def missing(error: ImportError, packages: Sequence[str], extra: str) -> Exception:
-    """What to raise where a package of an extra is not installed; the error itself for another."""
-    package = (error.name or "").partition(".")[0]
-    if package not in packages:
-        return error
-    return UsageError(
-        f"{package} is not installed",
-        wanted="the packages that make the page",
-        advice=advice(extra),
-    )

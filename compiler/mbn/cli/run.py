@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image
@@ -24,8 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mbn.core.errors import CLOSED_PIPE, INTERRUPTED, MbnError, UsageError
 from mbn.core.installing import advice
+from mbn.core.telling import Step, Teller
 
-__all__ = ["console", "escape", "guarded", "not_installed", "progress_of"]
+__all__ = ["ConsoleTeller", "console", "escape", "guarded", "not_installed", "progress_of"]
 
 LOG_COLUMNS = 120  # where the output is no terminal
 # What files and disks do, besides OSError and MbnError. A ValueError of our own stays a bug.
@@ -62,6 +63,26 @@ def progress_of(console: Console) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+class ConsoleTeller(Teller):
+    """Prints what a job says, and shows bars where there is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str, style: str | None = None) -> None:
+        self._console.print(text, markup=False, style=style)
+
+    @contextlib.contextmanager
+    def task(self, what: str, total: int | None = None) -> Iterator[Step]:
+        with progress_of(self._console) as bar:
+            task = bar.add_task(what, total=total)
+
+            def step(done: int, of: int | None = None, doing: str | None = None) -> None:
+                bar.update(task, completed=done, total=of or total, description=doing or what)
+
+            yield step
 
 
 def not_installed(package: str, does: str, extra: str) -> UsageError:

@@ -7,11 +7,16 @@ it. Always holds: arguments that make no sense are refused before anything is co
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from mbn.core.errors import ReleaseError, UsageError
-from mbn.jobs.compile import Compiled, Job
+import mbn
+from mbn.cli.run import ConsoleTeller
+from mbn.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from mbn.jobs.compile import Job
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -26,34 +31,27 @@ def check(arguments: argparse.Namespace) -> None:
         if arguments.sign is not None or arguments.slot is not None:
             raise UsageError("--sign or --slot alone", wanted="--release VERSION with them")
         return
-    # its packages are an extra
-    from mbn.image.release.signing import KEY_ADVICE, load_key  # noqa: PLC0415
-    from mbn.jobs.release import check_version  # noqa: PLC0415
-
-    check_version(arguments.release)
     if arguments.sign is None:
         raise UsageError(
             "--release without a key: nobody could tell it from another's",
             wanted="--sign KEY",
-            advice=f"A key is made once: {KEY_ADVICE}",
+            advice=f"A key is made once: {mbn.key_advice()}",
         )
-    if load_key(arguments.sign).private is None:
-        raise ReleaseError("is a public key", wanted="the private one", node=str(arguments.sign))
+    mbn.check_release(arguments.release, arguments.sign)
 
 
 def export_library(job: Job, arguments: argparse.Namespace, console: Console) -> None:
     """Writes the library and says where."""
-    from mbn.jobs.export import export  # noqa: PLC0415
-
-    folder = export(job, arguments.export, console, arguments.name)
+    tell = ConsoleTeller(console)
+    folder = mbn.export(job, arguments.export, name=arguments.name, progress=tell)
     console.print(f"wrote  {folder}: README.md tells how a project takes it")
 
 
-def ship(compiled: Compiled, arguments: argparse.Namespace, console: Console) -> None:
+def ship(compiled: mbn.Compiled, arguments: argparse.Namespace, console: Console) -> None:
     """Writes the release and says where."""
-    from mbn.jobs.release import release  # noqa: PLC0415
-
     slot = None if arguments.slot is None else (arguments.slot[0], arguments.slot[1])
-    folder = release(compiled, arguments.release, arguments.sign, console, slot=slot)
+    folder = compiled.release(
+        arguments.release, arguments.sign, slot=slot, progress=ConsoleTeller(console)
+    )
     console.print(f"wrote  {folder}")
     console.print(f"       mbn-verify {folder} --key public.pem")

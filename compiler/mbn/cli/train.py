@@ -11,19 +11,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+import mbn
+from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded, not_installed, progress_of
-from mbn.core.errors import UsageError, exit_codes
-from mbn.core.family import check, network_name
-from mbn.train.bundled import write_digits
-from mbn.train.data import Dataset, load
-
-if TYPE_CHECKING:
-    from mbn.train.training import Settings, Trained
+from mbn.core.errors import exit_codes
 
 EXAMPLES = """examples:
   mbn-train --alpha 0.25 --data digits            # the bundled network, made again
@@ -78,71 +72,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Trains; raises MbnError for whatever the user can mend."""
-    check(arguments.alpha, arguments.resolution, classes=2, channels=3)
-    for option in ("epochs", "batch", "rate", "threads"):
-        if not getattr(arguments, option) > 0:
-            raise UsageError(f"--{option} {getattr(arguments, option)}", wanted="above 0")
-    if arguments.seed < 0:
-        raise UsageError(f"--seed {arguments.seed}", wanted="0 or more")
-    if arguments.batch < 2:
-        raise UsageError("--batch 1", wanted="at least 2: batch norm needs more than one image")
-    settings = settings_of(arguments)
-    with console.status(f"reading {arguments.data}"):
-        data = load(arguments.data, arguments.resolution)
-    name = network_name(arguments.alpha, arguments.resolution, data.name)
-    folder = arguments.output or Path("out") / "train" / name
-    console.print(f"Training {name} on {data.train_count} images of {len(data.classes)} classes")
-    trained = train_with_bar(settings, data, folder, arguments.resume, console)
-    if data.name == "digits" and arguments.data == "digits":
-        write_digits(folder / "digits.npz")
-    console.print(f"Held-out accuracy: {trained.accuracy}")
-    console.print(f"Largest difference to torch: {trained.largest_difference:.2g}")
-    console.print(f"Wrote {trained.path} ({trained.path.stat().st_size:,} bytes)")
-    return 0
-
-
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Arguments as training settings: the first use of torch."""
-    try:
-        import torch  # noqa: PLC0415 - an extra, which the arguments' mistakes must not need
-
-        from mbn.train.training import Settings  # noqa: PLC0415
-    except ImportError as error:
-        raise not_installed("torch", "which trains networks", "train") from error
-    torch.set_num_threads(arguments.threads)
-    return Settings(
-        alpha=arguments.alpha,
-        data=arguments.data,
+    trained = mbn.train_network(
+        arguments.alpha,
+        arguments.data,
         resolution=arguments.resolution,
         epochs=arguments.epochs,
         batch=arguments.batch,
         rate=arguments.rate,
         seed=arguments.seed,
+        threads=arguments.threads,
         device=arguments.device,
+        resume=arguments.resume,
+        output=arguments.output,
+        progress=ConsoleTeller(console),
     )
-
-
-def train_with_bar(
-    settings: Settings, data: Dataset, folder: Path, resume: bool, console: Console
-) -> Trained:
-    """Trains under a progress bar that shows the epoch and a running mean of the loss."""
-    from mbn.train.training import train  # noqa: PLC0415
-
-    steps = data.train_count // settings.batch
-    with progress_of(console) as bar:
-        task = bar.add_task("training", total=settings.epochs * steps)
-        mean = 0.0
-
-        def progress(epoch: int, step: int, loss: float) -> None:
-            nonlocal mean
-            mean = loss if mean == 0.0 else 0.95 * mean + 0.05 * loss
-            bar.update(
-                task,
-                completed=epoch * steps + step,
-                description=f"epoch {epoch + 1} of {settings.epochs}, loss {mean:.3f}",
-            )
-
-        return train(settings, data, folder, resume=resume, progress=progress)
+    console.print(f"Held-out accuracy: {trained.accuracy}")
+    console.print(f"Largest difference to torch: {trained.largest_difference:.2g}")
+    console.print(f"Wrote {trained.path} ({trained.path.stat().st_size:,} bytes)")
+    return 0
 
 
 if __name__ == "__main__":

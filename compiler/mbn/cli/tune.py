@@ -8,30 +8,25 @@ after every run, so that an interruption loses none; what it knows is not measur
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+import mbn
 from mbn.cli import compile as compile_command
-from mbn.cli.place import add_place, place_of, said_place
+from mbn.cli.place import add_place, place_of, said_anything
+from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded, progress_of
 from mbn.core.errors import UsageError, exit_codes
-from mbn.core.kernel_set import VERSIONS
-from mbn.core.network import Network
-from mbn.core.options import Options, Rounding
 from mbn.core.schedule import Sharing, Variant
-from mbn.core.target import Board, find_board
-from mbn.jobs import compile as pipeline
-from mbn.jobs import tune as tuner
-from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
-from mbn.passes import tuning
-from mbn.passes.predict import family_network
-from mbn.passes.tuning import Point, Records
+from mbn.core.target import Board
 from mbn.report.table import titled
+
+if TYPE_CHECKING:
+    from mbn.jobs.compile import Job
+    from mbn.passes.tuning import Point
 
 CLASSES = 1000  # the family's, as in the paper
 
@@ -94,107 +89,62 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Tunes one network, or the family."""
     console = run_console(quiet=arguments.quiet)
-    board = find_board(arguments.board)
-    counter = counter_for(arguments, board, console)
-    known = tuning.read(arguments.records, VERSIONS) if arguments.records.exists() else Records()
-    for reason in known.ignored:
-        console.print(f"warning: {reason}", markup=False)
+    board, tell = mbn.find_board(arguments.board), ConsoleTeller(console)
+    place = place_of(arguments, board) if said_anything(arguments) else None
     if not arguments.family:
-        made = prepared(arguments, board, console)
-        spent = measure(made, known, arguments.records, counter, console)
-        console.print(table(made, known, counter))
-        console.print(f"{spent} runs; wrote {arguments.records}")
+        found = mbn.tune(job_of(arguments, board), arguments.records, place=place, progress=tell)
+        console.print(table(found))
+        console.print(f"{found.runs} runs; wrote {arguments.records}")
         return 0
     if arguments.onnx is not None or arguments.alpha is not None:
         raise UsageError("--family with --onnx or --alpha", wanted="one way to name networks")
     job = job_of(arguments, board)
-    job = replace(job, options=replace(job.options, simplify=False))
-    for network in family():
-        made = tuner.tuning_of(job, network)
-        spent = measure(made, known, arguments.records, counter, console)
-        console.print(f"{made.network.name} on {board.core.name}: {spent} runs")
+    for found in mbn.tune_family(job, arguments.records, place=place, progress=tell):
+        console.print(f"{found.made.network.name} on {board.core.name}: {found.runs} runs")
     console.print(f"wrote {arguments.records}")
     return 0
 
 
-def counter_for(arguments: argparse.Namespace, board: Board, console: Console) -> tuner.Counter:
-    """The attached board if anything says where it is, otherwise its emulator."""
-    said = said_place(arguments)
-    if arguments.at is None and not said.real and said.method is None:
-        return tuner.counter_of(board)
-    return tuner.Attached(board, place_of(arguments, board), console)
-
-
-def family() -> Iterator[Network]:
-    """Each size, multipliers as if trained, those with the fewest multiply-accumulates first."""
-    sizes = sorted(
-        ((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS),
-        key=lambda size: (size[0] * size[1], size[1]),
-    )
-    for alpha, resolution in sizes:
-        yield family_network(alpha, resolution, CLASSES)
-
-
-def prepared(arguments: argparse.Namespace, board: Board, console: Console) -> tuner.Tuning:
-    """The network and its candidates."""
-    return tuner.prepare(job_of(arguments, board), folder_of(board), console)
-
-
-def job_of(arguments: argparse.Namespace, board: Board) -> pipeline.Job:
+def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     """What is built; nothing is checked."""
-    arguments.samples, arguments.images = 1, None
-    return pipeline.Job(
-        request=compile_command.request_of(arguments),
+    return mbn.job(
+        arguments.onnx,
         board=board,
-        options=Options(
-            fused=not arguments.unfused,
-            simplify=not arguments.keep_constant,
-            rounding=Rounding(arguments.rounding),
-        ),
+        calibrate=arguments.calibrate,
+        rounding=arguments.rounding,
+        fused=not arguments.unfused,
+        simplify=not arguments.keep_constant,
+        alpha=arguments.alpha,
+        resolution=arguments.resolution,
+        classes=arguments.classes,
+        weights=arguments.weights,
+        input_range=arguments.input_range,
+        mean=arguments.mean or (),
+        std=arguments.std or (),
+        accept_loss=arguments.accept_loss,
+        samples=1,
     )
 
 
-def folder_of(board: Board) -> Path:
-    """Where runs are built."""
-    return Path("out") / "tune" / board.name
-
-
-def measure(
-    made: tuner.Tuning, known: Records, path: Path, counter: tuner.Counter, console: Console
-) -> int:
-    """Runs with a progress bar; how many."""
-    with progress_of(console) as bar:
-        task = bar.add_task(f"measuring {made.network.name}", total=None)
-        return tuner.tune(
-            made,
-            known,
-            path,
-            folder_of(made.job.board) / made.network.name,
-            counter,
-            lambda done, of: bar.update(task, completed=done, total=of),
-        )
-
-
-def table(made: tuner.Tuning, known: Records, counter: tuner.Counter) -> Table:
+def table(found: mbn.Tuned) -> Table:
     """Of each stage the fastest candidate and the smallest, beside what goes unmeasured."""
+    made = found.made
     shown = titled(f"{made.network.name} on {made.job.board.core.name}")
     shown.add_column("stage", no_wrap=True)
     shown.add_column("in", justify="right", no_wrap=True)
     for title in ("measured", "fastest", "cycles*", "bytes", "smallest", "cycles*", "bytes"):
         shown.add_column(title, justify="right" if title != "fastest" else "left", no_wrap=True)
-    for index, stage in enumerate(made.stages):
-        points = known.points[made.key(stage)].values()
-        own = [one for one in points if one.way in {option.way for option in stage.candidates}]
+    for index, built in enumerate(made.network.stages):
+        own = found.points(index)
         fastest = min(own, key=lambda one: (one.cycles, flash(one)))
         smallest = min(own, key=lambda one: (flash(one), one.cycles))
-        built = made.network.stages[index]
         source = made.network.stage_input(built).shape_text
         cells = [f"{index:2} {built.kind}", source, str(len(own))]
         for one in (fastest, smallest):
             cells += [named(*one.way), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)
-    emulated = counter.by == tuner.Emulated.by
-    how = "Modelled for zero-wait memory" if emulated else f"Measured on {counter.by}"
+    emulated = found.counted_by == "emulation"
+    how = "Modelled for zero-wait memory" if emulated else f"Measured on {found.counted_by}"
     shown.caption = f"*{how}. Bytes: tables and the stage's own code."
     shown.caption_justify = "left"
     return shown

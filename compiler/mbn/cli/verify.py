@@ -10,16 +10,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.core.errors import exit_codes
-from mbn.image.release.signing import load_key
-from mbn.image.release.verify import Verdict, verify_image, verify_release
+
+if TYPE_CHECKING:
+    from mbn.image.release.verify import Verdict
 
 EXAMPLES = """examples:
   mbn-verify out/stm32f405/mine/release-1.2.3 --key public.pem
@@ -55,11 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Checks and prints."""
     console = run_console(quiet=arguments.quiet)
-    key = load_key(arguments.key)
-    if arguments.release.is_file():
-        found = [verify_image(arguments.release, key)]
-    else:
-        found = verify_release(arguments.release, key)
+    found = mbn.verify(arguments.release, arguments.key)
     show(found, console)
     return 0 if all(one.good for one in found) else 1
 

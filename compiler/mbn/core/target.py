@@ -275,6 +275,11 @@ def boards(root: Path | None = None) -> dict[str, Board]:
     return {board.name: board for board in found}
 
 
+def as_board(board: str | Board) -> Board:
+    """A board, or the one of that name. Raises BoardError as `find_board`."""
+    return board if isinstance(board, Board) else find_board(board)
+
+
 def find_board(name: str, root: Path | None = None) -> Board:
     """The board of that name or alias. Raises `BoardError` with near names and the list."""
     known = boards(root)

@@ -20,13 +20,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from rich.table import Table
 
 from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Tensor
 from mbn.exact import Reference
 from mbn.passes.frontend import Lowered, lower_graph
-from mbn.report.table import titled
 
 Int8 = NDArray[np.int8]
 LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more than 1 in a result
@@ -240,22 +238,3 @@ def _take(reference: Reference, found: LayerAgreement, maps: Mapping[str, Int8])
     got = reference.made(layer, {name: maps[name][None] for name in layer.inputs})[0]
     zero_point = reference.network.tensor(layer.output).zero_point
     found.take(got, maps[layer.output], zero_point)
-
-
-def agreement_table(found: Agreement, network_name: str) -> Table:
-    """Layer by layer: exact share, largest difference, signal-to-noise ratio."""
-    table = titled(f"{network_name} against ONNX Runtime, each layer on ONNX Runtime's own maps")
-    for title in ("layer", "kind", "largest M", "values", "exact", "largest diff.", "SNR"):
-        table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
-    for one in found.layers:
-        snr = one.snr_db
-        table.add_row(
-            one.layer.name,
-            str(one.layer.op),
-            f"{one.factor:.2g}",
-            f"{one.values:,}",
-            f"{100 * one.exact / max(1, one.values):.3f} %",
-            str(one.largest) if one.holds else f"{one.largest} !",
-            "-" if snr is None else f"{snr:.1f} dB",
-        )
-    return table

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from mbn.core import network_file
 from mbn.core.errors import CheckError, ModelError
 from mbn.core.files import read_regular
 from mbn.core.network import Network, StageChannels
 from mbn.core.target import Board
+from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.harness import cost
 from mbn.harness.device.check import CheckResult, check
@@ -100,19 +99,13 @@ def load_channels(folder: Path, stages: int) -> list[StageChannels]:
         ) from error
 
 
-def reference_outputs(reference: Reference, images: Int8, console: Console) -> Int8:
+def reference_outputs(reference: Reference, images: Int8, tell: Teller) -> Int8:
     """Every image's output by the host reference, with a progress bar."""
-    starts = range(0, len(images), REFERENCE_BATCH)
-    parts = [
-        reference.run(images[start : start + REFERENCE_BATCH])
-        for start in track(
-            starts,
-            "host reference",
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-    ]
+    parts = []
+    with tell.task("host reference", len(images)) as step:
+        for start in range(0, len(images), REFERENCE_BATCH):
+            parts.append(reference.run(images[start : start + REFERENCE_BATCH]))
+            step(min(start + REFERENCE_BATCH, len(images)), None)
     return np.concatenate(parts)
 
 
@@ -126,7 +119,7 @@ def stage_maps(reference: Reference, image: Int8) -> list[Int8]:
 def run_check(
     folder: Path,
     board: Board,
-    console: Console,
+    tell: Teller,
     *,
     port: str | None = None,
     samples: int | None = None,
@@ -154,32 +147,35 @@ def run_check(
             wanted=f"the network's {network.input.shape}",
             advice="compile again",
         )
-    console.print(f"Checking on {where(board, port)}")
-    expected = reference_outputs(reference, images, console)
+    tell.say(f"Checking on {where(board, port)}")
+    expected = reference_outputs(reference, images, tell)
     elf = folder / f"{IMAGE_NAME}.elf"
-    with open_device(board, elf, port, log_path=folder / "check.log") as device:
+    with (
+        open_device(board, elf, port, log_path=folder / "check.log") as device,
+        tell.task(f"checking {len(images)} images", len(images)) as step,
+    ):
         device.expect(model_sha256=report.network.model_sha256, build_id=report.build_id)
-        _tell_health(device.health(), board, console)
+        _tell_health(device.health(), board, tell)
         result = check(
             device,
             images,
             expected,
             lambda image: stage_maps(reference, image),
             load_channels(folder, len(network.stages)),
-            quiet=console.quiet or not console.is_terminal,
+            progress=lambda done: step(done, None),
         )
     updated = _with_result(report, result, where(board, port))
     save(updated, folder)
     return updated
 
 
-def _tell_health(health: Health | None, board: Board, console: Console) -> None:
+def _tell_health(health: Health | None, board: Board, tell: Teller) -> None:
     """Prints why the board started, where that is worth a line. Raises `CheckError` where what it
     holds is not what was linked."""
     if health is None:
         return
     if health.story:
-        console.print(f"{board.name} had started anew by itself: {health.story}", style="yellow")
+        tell.say(f"{board.name} had started anew by itself: {health.story}", style="yellow")
     if health.damaged:
         address, size = health.damaged
         raise CheckError(

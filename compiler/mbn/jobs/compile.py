@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress as Bar
-from rich.progress import TaskID
 
 from mbn.core import network_file
 from mbn.core.errors import BoardError, UnsupportedError
@@ -23,12 +19,13 @@ from mbn.core.kernel_set import VERSIONS, KernelSet
 from mbn.core.network import Network
 from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
 from mbn.core.target import Board, Image
+from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.harness import cost
 from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
-from mbn.jobs import check as checking
+from mbn.jobs import check as check_job
 from mbn.jobs.lower import fidelity, fit, lowering, sources
 from mbn.jobs.lower.lowering import Built, Generated, Target, generate, tuned_of
 from mbn.passes import tuning
@@ -47,7 +44,7 @@ class Job:
     request: sources.Request
     board: Board
     options: Options = DEFAULTS
-    app: str = checking.IMAGE_NAME  # built beside the check's
+    app: str = check_job.IMAGE_NAME  # built beside the check's
     # mbn-tune's, besides the bundled ones; None: not even those
     records: tuple[Path, ...] | None = ()
     output: Path | None = None
@@ -79,16 +76,16 @@ class Planned:
         return fit.Demand(made.files.weights_bytes, made.plan.arena_bytes, code_bytes)
 
 
-def plan_network(job: Job, console: Console) -> Planned:
+def plan_network(job: Job, tell: Teller) -> Planned:
     """Finds the network, lowers it through TVM and plans its memory."""
-    return plan_boards(job, [job.board], console)[0]
+    return plan_boards(job, [job.board], tell)[0]
 
 
-def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Planned]:
+def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned]:
     """The same for each of some boards instead of the job's: a plan of its own for each, as each
     has memories of its own; what a stage is lowered to is shared."""
     work = job.output or Path("out") / job.board.name
-    source = sources.find_network(job.request, work / "onnx", console)
+    source = sources.find_network(job.request, work / "onnx", tell)
     network = lower(
         source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
     )
@@ -100,14 +97,13 @@ def plan_boards(job: Job, chosen: Sequence[Board], console: Console) -> list[Pla
     for board in chosen:
         core = board.core.name
         if core not in tuned:
-            tuned[core] = tuned_for(replace(job, board=board), console)
-        with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(f"lowering {source.name} through TVM", total=None)
+            tuned[core] = tuned_for(replace(job, board=board), tell)
+        with tell.task(f"lowering {source.name} through TVM") as step:
             generated = generate(
                 network,
                 Target.of(board, tuned[core]),
                 job.options,
-                progress=partial(_show, bar, task),
+                progress=step,
                 built=built,
             )
         folder = job.output or Path("out") / board.name / source.name
@@ -126,11 +122,7 @@ def demands(planned: Sequence[Planned], chosen: Sequence[Board]) -> list[fit.Dem
     return [plan.demand(code[board.core.name]) for plan, board in zip(planned, chosen, strict=True)]
 
 
-def _show(bar: Bar, task: TaskID, done: int, of: int) -> None:
-    bar.update(task, completed=done, total=of)
-
-
-def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:
+def tuned_for(job: Job, tell: Teller) -> tuning.Tuned | None:
     """What was measured of the job's core; prints what of the records was ignored."""
     if job.records is None:
         return None
@@ -138,7 +130,7 @@ def tuned_for(job: Job, console: Console) -> tuning.Tuned | None:
     for path in job.records:
         found.take(tuning.read(path, VERSIONS))
     for reason in found.ignored:
-        console.print(f"warning: {reason}", markup=False)
+        tell.say(f"warning: {reason}")
     return tuned_of(found, job.board.core)
 
 
@@ -187,17 +179,17 @@ def map_of(network: Network, kernels: KernelSet, made: lowering.Planned) -> Memo
     )
 
 
-def compile_image(job: Job, console: Console) -> Compiled:
+def compile_image(job: Job, tell: Teller) -> Compiled:
     """Finds the network, lowers it, builds the check firmware, writes report.json."""
-    planned = plan_network(job, console)
+    planned = plan_network(job, tell)
     source, folder, generated = planned.source, planned.folder, planned.generated
     network = generated.network
-    if job.app != checking.IMAGE_NAME and network.results:
+    if job.app != check_job.IMAGE_NAME and network.results:
         raise UnsupportedError(
             f"--app {job.app} for a network with {len(network.outputs)} results",
             wanted="a network with one",
         )
-    judge_quantised(job, planned, console)
+    judge_quantised(job, planned, tell)
     # Only what can't fit: with more code than the firmware's, linking says it to the byte
     fit.refuse_if_too_large(
         planned.demand(fit.FIRMWARE_CODE_BYTES),
@@ -209,19 +201,19 @@ def compile_image(job: Job, console: Console) -> Compiled:
     remove_images(folder, (mlperf.APP,))  # of an earlier network: they'd read as a wrong device
     generated.files.write(folder / "c")
     network_file.save(network, folder / "network.npz")
-    checking.save_channels(folder, generated.channels)
+    check_job.save_channels(folder, generated.channels)
     samples = sources.find_samples(job.request, source, network)
-    checking.save_samples(folder, samples.images, samples.labels, samples.what)
-    with console.status(f"building for {job.board.name}"):
+    check_job.save_samples(folder, samples.images, samples.labels, samples.what)
+    with tell.task(f"building for {job.board.name}"):
         image = build_image(
             folder / "c",
             job.board,
-            checking.IMAGE_NAME,
+            check_job.IMAGE_NAME,
             folder,
             flag=LEVELS[job.options.optimise].gcc_flag,
         )
-        app = None if job.app == checking.IMAGE_NAME else _build_app(job, folder)
-    accuracy = _accuracy(source, network, console)
+        app = None if job.app == check_job.IMAGE_NAME else _build_app(job, folder)
+    accuracy = _accuracy(source, network, tell)
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
     save_map(memory_map(planned), folder)
@@ -242,7 +234,7 @@ def _classes(network: Network) -> int | None:
     return out.channels if not network.results and (out.height, out.width) == (1, 1) else None
 
 
-def judge_quantised(job: Job, planned: Planned, console: Console) -> None:
+def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
     """Of a float network: says what its pixels mean and how well the integers follow it, in a line
     each. Raises QuantiseError where they don't, unless --accept-loss was given."""
     source, network = planned.source, planned.generated.network
@@ -250,20 +242,19 @@ def judge_quantised(job: Job, planned: Planned, console: Console) -> None:
         return
     channels = network.input.channels
     gain, start = sources.pixel_meaning(job.request, channels)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("integers against float", total=len(source.calibration))
+    with tell.task("integers against float", len(source.calibration)) as step:
         found = fidelity.compare(
             network,
             source.float_path,
             source.calibration,
             lambda images: sources.real_input(images, gain, start),
-            lambda done: bar.update(task, completed=done),
+            lambda done: step(done, None),
         )
     if not source.classes:
-        console.print(f"input  {sources.described_input(job.request, channels)}")
+        tell.say(f"input  {sources.described_input(job.request, channels)}")
     fidelity.refuse_lost(found, accept=job.request.accept_loss)
     word = "int8  " if found.is_good else "warning: int8"
-    console.print(f"{word} {found}", style=None if found.is_good else "yellow")
+    tell.say(f"{word} {found}", style=None if found.is_good else "yellow")
 
 
 def _build_app(job: Job, folder: Path) -> Image:
@@ -280,17 +271,17 @@ def _build_app(job: Job, folder: Path) -> Image:
 
 def app_defines(app: str, board: Board) -> dict[str, str]:
     """Macros of an app besides the board's: MLPerf Tiny's runner has a baud rate of its own."""
-    slower = app != checking.IMAGE_NAME and "MBN_BAUD" in board.defines
+    slower = app != check_job.IMAGE_NAME and "MBN_BAUD" in board.defines
     return {"MBN_BAUD": f"{mlperf.BAUD}u"} if slower else {}
 
 
-def _accuracy(source: sources.Source, network: Network, console: Console) -> Accuracy | None:
+def _accuracy(source: sources.Source, network: Network, tell: Teller) -> Accuracy | None:
     """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples."""
     labelled = sources.labelled_images(source, network)
     if labelled is None:
         return None
     images, labels = labelled
-    outputs = checking.reference_outputs(Reference(network), sources.to_int8(images), console)
+    outputs = check_job.reference_outputs(Reference(network), sources.to_int8(images), tell)
     right = float(np.mean(outputs.argmax(axis=1) == labels))
     return Accuracy(len(labels), sources.float_accuracy(source, images, labels), 100 * right)
 
@@ -332,21 +323,26 @@ def _report(
         ),
         accuracy=accuracy,
         check=None,
-        stages=checking.stage_facts(generated.computed),
+        stages=check_job.stage_facts(generated.computed),
     )
 
 
 def check_image(
-    compiled: Compiled, console: Console, *, port: str | None = None, unaligned: bool = True
+    compiled: Compiled,
+    tell: Teller,
+    *,
+    port: str | None = None,
+    samples: int | None = None,
+    unaligned: bool = True,
 ) -> Report:
     """Runs the check and, in emulation, counts instructions and models cycles by stage;
     `unaligned`: what unaligned accesses cost too, which takes longest."""
     board = compiled.job.board
     if port is None:
         _refuse_unemulated(compiled.image)
-    report = checking.run_check(compiled.folder, board, console, port=port)
+    report = check_job.run_check(compiled.folder, board, tell, port=port, samples=samples)
     if port is None and board.emulator is not None:
-        report = _count(compiled, report, console, unaligned)
+        report = _count(compiled, report, tell, unaligned)
         save(report, compiled.folder)
     return report
 
@@ -362,14 +358,14 @@ def _refuse_unemulated(image: Image) -> None:
             )
 
 
-def _count(compiled: Compiled, report: Report, console: Console, unaligned: bool) -> Report:
-    result = measure(compiled, console, unaligned=unaligned)
+def _count(compiled: Compiled, report: Report, tell: Teller, unaligned: bool) -> Report:
+    result = measure(compiled, tell, unaligned=unaligned)
     for note in result.notes:
-        console.print(note)
-    return checking.with_counts(report, result.total, result.stages)
+        tell.say(note)
+    return check_job.with_counts(report, result.total, result.stages)
 
 
-def measure(compiled: Compiled, console: Console, *, unaligned: bool = False) -> cost.CostResult:
+def measure(compiled: Compiled, tell: Teller, *, unaligned: bool = False) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
     image; no bit is compared."""
     image = build_image(
@@ -379,13 +375,12 @@ def measure(compiled: Compiled, console: Console, *, unaligned: bool = False) ->
         compiled.folder,
         flag=LEVELS[compiled.job.options.optimise].gcc_flag,
     )
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("counting instructions in QEMU", total=None)
+    with tell.task("counting instructions in QEMU") as step:
         return cost.measure(
             compiled.job.board,
             image.elf,
             len(compiled.report.stages),
             compiled.folder / "cost",
             unaligned=unaligned,
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
+            progress=step,
         )

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from mbn.core.errors import UsageError
 from mbn.core.network import Network
 from mbn.core.target import data_root
+from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.image.export import owned
 from mbn.image.export.library import CAMERA, Example, Library, exported
@@ -27,7 +27,7 @@ from mbn.passes.emit.names import check_prefix, prefix_of
 _MARK = ".mbn-export"  # lists what an export wrote
 
 
-def export(job: Job, form: str, console: Console, name: str | None = None) -> Path:
+def export(job: Job, form: str, tell: Teller, name: str | None = None) -> Path:
     """Writes job.output. `name`: the library's, and the prefix of its C; default: the network's.
     Raises `UsageError` for a folder that is something else, `MbnError` as compiling does."""
     folder = job.output
@@ -35,22 +35,22 @@ def export(job: Job, form: str, console: Console, name: str | None = None) -> Pa
         raise UsageError(f"--export {form} without a place", wanted="--output DIR")
     owned.refuse_other(folder, _MARK, "export")
     with tempfile.TemporaryDirectory(prefix="mbn-export-") as work:
-        made = library(replace(job, output=Path(work)), console, name)
+        made = library(replace(job, output=Path(work)), tell, name)
     for path in write(made, form, folder):
-        console.print(f"kept   {path}: it was changed since it was exported", markup=False)
+        tell.say(f"kept   {path}: it was changed since it was exported")
     return folder
 
 
-def library(job: Job, console: Console, name: str | None) -> Library:
+def library(job: Job, tell: Teller, name: str | None) -> Library:
     """Lowers and plans the job's network for its board's core; nothing is built. job.output holds
     what is needed meanwhile."""
     assert job.output is not None
     if name is None:
-        name = prefix_of(sources.find_network(job.request, job.output / "onnx", console).name)
+        name = prefix_of(sources.find_network(job.request, job.output / "onnx", tell).name)
     options = replace(job.options, prefix=check_prefix(name))
     alone = replace(job, board=replace(job.board, memories=()), options=options)
-    planned = plan_network(alone, console)
-    judge_quantised(alone, planned, console)
+    planned = plan_network(alone, tell)
+    judge_quantised(alone, planned, tell)
     return _library(name, job, planned)
 
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
 from mbn.core.errors import CheckError, FlashError, LinkError, UsageError
 from mbn.core.target import Board, Image
+from mbn.core.telling import Step, Teller
 from mbn.harness.device.link import Link
 from mbn.harness.device.session import Device
 from mbn.harness.flash import STEPS, Flasher, Payload, flash, read_payload
@@ -119,34 +117,24 @@ def steps_text(flasher: Flasher, payload: Payload) -> str:
 
 
 @contextmanager
-def flashed(wanted: Wanted, place: Place, console: Console, log_path: Path) -> Iterator[Flasher]:
+def flashed(wanted: Wanted, place: Place, tell: Teller, log_path: Path) -> Iterator[Flasher]:
     """Flashes and identifies; the flasher, whose `port` answers as the image, while it lasts."""
     payload = read_payload(wanted.hex, wanted.board)
     with flasher_for(wanted, place) as flasher:
         what = f"Flashing {wanted.board.name} by {flasher.name}: {flasher.describe()}"
-        console.print(what, markup=False)
-        with _progress(console) as bar:
-            tasks: dict[str, TaskID] = {}
+        tell.say(what)
+        with ExitStack() as stack:
+            steps: dict[str, Step] = {}
 
             def show(step: str, done: int, of: int) -> None:
-                if step not in tasks:
-                    tasks[step] = bar.add_task(step, total=of)
-                bar.update(tasks[step], completed=done, total=of)
+                if step not in steps:
+                    steps[step] = stack.enter_context(tell.task(step, of))
+                steps[step](done, of)
 
-            flash(flasher, payload, show, lambda text: console.print(text, markup=False))
+            flash(flasher, payload, show, tell.say)
         identify(wanted, flasher, log_path)
-        console.print(f"flashed {payload.size_bytes:,} bytes; build {wanted.build_id} runs")
+        tell.say(f"flashed {payload.size_bytes:,} bytes; build {wanted.build_id} runs")
         yield flasher
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        console=console,
-        transient=True,
-        disable=console.quiet or not console.is_terminal,
-    )
 
 
 def identify(wanted: Wanted, flasher: Flasher, log_path: Path) -> None:

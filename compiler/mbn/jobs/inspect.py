@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich import box
-from rich.console import JustifyMethod
-from rich.table import Table
 
 from mbn.core.errors import MbnError, UnsupportedError
-from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.network import Network
 from mbn.core.options import InputMode, Options, Rounding
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit, lowering, sources
@@ -64,68 +61,6 @@ def _quantised(path: Path, model: object, work: Path) -> Path:
     samples = (drawn.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
     quantise(path, [samples], work / path.name)
     return work / path.name
-
-
-def stage_table(network: Network) -> Table:
-    """One line a stage; of a block the depthwise's kernel and the pointwise's result."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title, justify in _COLUMNS:
-        table.add_column(title, justify=justify, overflow="fold")
-    for index, stage in enumerate(network.stages):
-        layers = [network.layers[at] for at in stage.layers]
-        first, out = layers[0], network.stage_output(stage)
-        params = sum(
-            int(layer.weights.size) + (0 if layer.bias is None else int(layer.bias.size))
-            for layer in layers
-            if layer.weights is not None
-        )
-        table.add_row(
-            str(index),
-            stage.name,
-            str(stage.kind),
-            " + ".join(_shape(tensor) for tensor in network.stage_inputs(stage)),
-            _shape(out),
-            _window(first),
-            _clamp(layers[-1]),
-            f"{out.scale:.4g} ({out.zero_point})",
-            f"{network.stage_macs(stage):,}",
-            f"{params:,}",
-        )
-    return table
-
-
-_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
-    ("", "right"),
-    ("node", "left"),
-    ("stage", "left"),
-    ("in", "right"),
-    ("out", "right"),
-    ("window", "left"),
-    ("clamp", "left"),
-    ("scale (zero)", "right"),
-    ("MACs", "right"),
-    ("params", "right"),
-)
-
-
-def _shape(tensor: Tensor) -> str:
-    return f"{tensor.height}x{tensor.width}x{tensor.channels}"
-
-
-def _window(layer: Layer) -> str:
-    if layer.op in (Op.ADD, Op.DENSE) or layer.kernel == (1, 1):
-        return "-"
-    stride = f"/{layer.stride[0]}" if layer.stride[0] == layer.stride[1] else f"/{layer.stride}"
-    same = len(set(layer.pads)) == 1
-    pads = f" pad {layer.pads[0]}" if same else f" pads {','.join(map(str, layer.pads))}"
-    return f"{layer.kernel[0]}x{layer.kernel[1]}{stride}{pads if any(layer.pads) else ''}"
-
-
-def _clamp(layer: Layer) -> str:
-    low, high = layer.clamp
-    if (low, high) == (None, None):
-        return "-"
-    return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
 
 
 def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.Demand]]:

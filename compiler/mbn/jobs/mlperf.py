@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from mbn import arithmetic
 from mbn.core import network_file
+from mbn.core.errors import UsageError
 from mbn.core.network import Network
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.exact.tflite import exp_on_negative_values
-from mbn.harness.device.mlperf import Runner
-from mbn.jobs import check as checking
+from mbn.harness.device.mlperf import APP, BAUD, Runner, open_runner
+from mbn.jobs import check as check_job
 
 WINDOWS = 5  # of a performance session; the median counts
 
@@ -100,8 +102,8 @@ def accuracy(
 ) -> Accuracy:
     """An accuracy session: each sample loaded, inferred once without warm-up."""
     network = network_file.load(folder / "network.npz")
-    images = checking.load_samples(folder, samples)
-    labels = checking.load_labels(folder, samples)
+    images = check_job.load_samples(folder, samples)
+    labels = check_job.load_labels(folder, samples)
     pixels = pixels_of(network, images)
     outputs = Reference(network).run(as_stored(network, pixels))
     exact, right, mismatch = 0, 0, None
@@ -125,7 +127,7 @@ def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Perform
     rates: list[float] = []
     mismatch = None
     network = network_file.load(folder / "network.npz")
-    samples = checking.load_samples(folder, WINDOWS)
+    samples = check_job.load_samples(folder, WINDOWS)
     pixels = pixels_of(network, np.resize(samples, (WINDOWS, *network.input.shape)))
     outputs = Reference(network).run(as_stored(network, pixels))
     for number, (image, output) in enumerate(zip(pixels, outputs, strict=True)):
@@ -136,3 +138,49 @@ def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Perform
         if found.text != wanted and mismatch is None:
             mismatch = f"window {number}: the device says {found.text}, the reference {wanted}"
     return Performance(runs, warmup, tuple(rates), mismatch)
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What one run of the sessions gave. `model`: what the device says of itself."""
+
+    model: tuple[str, ...]
+    accuracy: Accuracy | None
+    performance: Performance | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every result was the reference's."""
+        accurate = self.accuracy is None or self.accuracy.exact == self.accuracy.samples
+        return accurate and (self.performance is None or self.performance.mismatch is None)
+
+
+def run_sessions(
+    board: Board,
+    folder: Path,
+    *,
+    port: str | None = None,
+    baud: int = BAUD,
+    mode: str = "both",
+    samples: int | None = None,
+    runs: int = 10,
+    warmup: int = 1,
+    transcript: Path | None = None,
+) -> Sessions:
+    """Both sessions of the runner, or the one that `mode` names: accuracy, performance. What was
+    said goes to `transcript`, whatever happens. Raises UsageError for a folder without the runner's
+    image, LinkError."""
+    elf = folder / f"{APP}.elf"
+    if port is None and not elf.is_file():
+        raise UsageError(
+            f"{folder} holds no {elf.name}", advice="compile with mbn-compile --app mlperf"
+        )
+    with open_runner(board, elf, port, baud) as runner:
+        try:
+            model = tuple(runner.ask("name") + runner.ask("profile"))
+            found = None if mode == "performance" else accuracy(runner, folder, samples)
+            speed = None if mode == "accuracy" else performance(runner, folder, runs, warmup)
+        finally:
+            if transcript is not None:
+                transcript.write_text("\n".join(runner.transcript) + "\n", encoding="utf-8")
+    return Sessions(model, found, speed)

@@ -13,12 +13,11 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rich.console import Console
-
 from mbn.core.elf import Contents as Elf
 from mbn.core.errors import PlanError, ReleaseError, UsageError
 from mbn.core.options import LEVELS
 from mbn.core.target import Board, Image
+from mbn.core.telling import Teller
 from mbn.core.uf2 import family_id, to_uf2
 from mbn.image.build import build_image, tools
 from mbn.image.release.folder import Facts, Files, Slot, write_release
@@ -50,7 +49,7 @@ def release(
     compiled: Compiled,
     number: str,
     key_path: Path,
-    console: Console,
+    tell: Teller,
     *,
     slot: tuple[int, int] | None = None,
 ) -> Path:
@@ -81,9 +80,9 @@ def release(
     )
     files = Files(image.elf, image.hex, compiled.folder / FILE_NAME, image.bin, _uf2(board, image))
     if image.bin is None:
-        console.print("no MCUboot image: the firmware lies in several memories, a slot in one")
+        tell.say("no MCUboot image: the firmware lies in several memories, a slot in one")
     else:
-        with console.status(f"building for a MCUboot slot of {board.name}"):
+        with tell.task(f"building for a MCUboot slot of {board.name}"):
             files = _with_slot(compiled, image, files, slot)
     return write_release(compiled.folder / f"release-{number}", facts, files, key)
 

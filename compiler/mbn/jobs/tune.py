@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from rich.console import Console
 
 from mbn.core import elf
 from mbn.core.errors import BoardError
@@ -24,14 +23,15 @@ from mbn.core.network import Network
 from mbn.core.options import LEVELS
 from mbn.core.schedule import BandOption
 from mbn.core.target import Board, Image
+from mbn.core.telling import Teller
 from mbn.harness import cost
 from mbn.harness.device.open import open_device
 from mbn.harness.device.protocol import Watch
 from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
-from mbn.jobs import check as checking
-from mbn.jobs import compile as pipeline
-from mbn.jobs import flash as flashing
+from mbn.jobs import check as check_job
+from mbn.jobs import compile as compile_job
+from mbn.jobs import flash as flash_job
 from mbn.jobs.lower import lowering, sources
 from mbn.jobs.lower.lowering import Target
 from mbn.passes import tuning
@@ -70,16 +70,16 @@ class Emulated:
 class Attached:
     """Cycles that a board measures itself, each image flashed into it first."""
 
-    app = checking.IMAGE_NAME
+    app = check_job.IMAGE_NAME
 
-    def __init__(self, board: Board, place: Place, console: Console) -> None:
-        self.by, self.place, self.console = board.name, place, console
+    def __init__(self, board: Board, place: Place, tell: Teller) -> None:
+        self.by, self.place, self.tell = board.name, place, tell
 
     def cycles(self, image: Image, network: Network, folder: Path) -> Sequence[int]:
-        wanted = flashing.wanted_of(image)
+        wanted = flash_job.wanted_of(image)
         log = folder / "flash.log"
         with (
-            flashing.flashed(wanted, self.place, self.console, log) as flasher,
+            flash_job.flashed(wanted, self.place, self.tell, log) as flasher,
             open_device(image.board, image, flasher.port, log_path=log) as device,
         ):
             device.run(np.zeros(network.input.shape, np.int8), Watch.CYCLES)
@@ -104,7 +104,7 @@ class Stage:
 class Tuning:
     """What is to be measured of a network on a core."""
 
-    job: pipeline.Job
+    job: compile_job.Job
     network: Network
     stages: tuple[Stage, ...]
 
@@ -114,16 +114,16 @@ class Tuning:
         return core.name, core.kernels.version, stage.signature
 
 
-def prepare(job: pipeline.Job, folder: Path, console: Console) -> Tuning:
+def prepare(job: compile_job.Job, folder: Path, tell: Teller) -> Tuning:
     """Finds and lowers the network, and lists its stages' candidates."""
-    source = sources.find_network(job.request, folder / "onnx", console)
+    source = sources.find_network(job.request, folder / "onnx", tell)
     network = lower(
         source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
     )
     return tuning_of(job, network)
 
 
-def tuning_of(job: pipeline.Job, network: Network) -> Tuning:
+def tuning_of(job: compile_job.Job, network: Network) -> Tuning:
     """What there is to measure of a network, whatever the job says of one."""
     computed, _ = lowering.computed_of(network, simplify=job.options.simplify)
     kernels = job.board.core.kernels

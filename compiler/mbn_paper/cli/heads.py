@@ -23,6 +23,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
 from mbn.core.errors import UsageError
 from mbn.core.target import find_board
+from mbn.core.telling import SILENT
 from mbn.report.table import number, titled
 from mbn_paper.heads.spec import HEADS, Head
 
@@ -96,7 +97,7 @@ def _made(heads: Sequence[Head], arguments: argparse.Namespace) -> list[dict[str
             task = bar.add_task(head.name, total=head.steps)
             show = partial(_show, bar, task)
             folder = arguments.output / head.name
-            row = run_head(head, folder, board, arguments.samples, show, Console(quiet=True))
+            row = run_head(head, folder, board, arguments.samples, show, SILENT)
             rows.append(asdict(row))
     return rows
 

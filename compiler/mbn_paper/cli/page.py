@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from mbn.api.making import PAGE_PACKAGES, missing
 from mbn.cli import report
 from mbn.cli.run import console as run_console
 from mbn.core.errors import UsageError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mbn_paper.page import whole
 
 PAGE = report.OUT / "paper.html"
-PACKAGES = (*report.PACKAGES, "torch")  # torch: to count the paper's tables
+PACKAGES = (*PAGE_PACKAGES, "torch")  # torch: to count the paper's tables
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -73,7 +74,7 @@ def page_of(
 
         return whole.page(compiled.find(folders), paper_of(sizes, study, console))
     except ImportError as error:
-        raise report.missing(error, PACKAGES, "report,train") from error
+        raise missing(error, PACKAGES, "report,train") from error
 
 
 def paper_of(sizes: Sequence[str], study: Path | None, console: Console) -> whole.Paper:

@@ -23,6 +23,7 @@ from rich.progress import Progress, TaskID
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
 from mbn.core.errors import BoardError, MbnError, UsageError, exit_codes
+from mbn.core.telling import SILENT
 from mbn.report.table import titled
 from mbn_paper.study import results
 from mbn_paper.study.findings import findings
@@ -110,7 +111,7 @@ def cost_all(board: str, folder: Path, path: Path, console: Console) -> None:
         done.add(one.variant)
         console.print(f"{variant.name} on {board}")
         try:
-            costs = on_board(variant, trained, board, Console(quiet=True))
+            costs = on_board(variant, trained, board, SILENT)
         except BoardError as error:
             console.print(f"  left out: {error}", markup=False)
             continue

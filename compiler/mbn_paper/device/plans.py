@@ -1,8 +1,8 @@
 """Plans of the paper's sizes, kept so that they are made once.
 
-What enters: a size, boards, an input mode, what to optimise for. What leaves: `planning.Cost`s, and
-a file. Always holds: the file holds for one state of the compiler and its boards alone (a digest of
-their sources is in it); any other, or a damaged one, is planned anew.
+What enters: a size, boards, an input mode, what to optimise for. What leaves: `suggest_job.Cost`s,
+and a file. Always holds: the file holds for one state of the compiler and its boards alone (a
+digest of their sources is in it); any other, or a damaged one, is planned anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import mbn
 from mbn.core.options import InputMode, Optimise
 from mbn.core.target import Board, data_root
-from mbn.jobs import suggest as planning
+from mbn.jobs import suggest as suggest_job
 from mbn.jobs.lower import fit
 from mbn.jobs.suggest import Cost
 from mbn.passes.predict import Prediction, StagePrediction
@@ -39,12 +39,12 @@ class Plans:
         mode: InputMode = InputMode.STREAM,
         optimise: Optimise = Optimise.SPEED,
     ) -> list[Cost]:
-        """As `planning.costs`; size: alpha, resolution, classes."""
+        """As `suggest_job.costs`; size: alpha, resolution, classes."""
         keys = {board.name: f"{size} {board.name} {mode} {optimise}" for board in boards}
         missing = [board for board in boards if keys[board.name] not in self.known]
         if missing:
             self.fresh = True
-            for cost in planning.costs(*size, missing, mode, optimise):
+            for cost in suggest_job.costs(*size, missing, mode, optimise):
                 self.known[keys[cost.board.name]] = _packed(cost)
         return [_cost(board, optimise, self.known[keys[board.name]]) for board in boards]
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from rich.console import Console
 
 from mbn.core.errors import UsageError
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.options import Options
 from mbn.core.target import Board, data_root
-from mbn.jobs import compile as pipeline
+from mbn.core.telling import SILENT
+from mbn.jobs import compile as compile_job
 from mbn.jobs.lower.sources import Request
 from mbn.report.record import Report, of_json, schema, to_json
 
@@ -130,16 +130,15 @@ def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
     size = f"{alpha:g}-{resolution}"
     built = folder / f"{board.name}-{size}"
     fresh = not built.exists()  # else it may hold what somebody put there
-    job = pipeline.Job(request, board, Options(simplify=False), output=built)
-    quiet = Console(quiet=True)
-    compiled = pipeline.compile_image(job, quiet)
-    guess = pipeline.predicted(compiled.generated, board)
+    job = compile_job.Job(request, board, Options(simplify=False), output=built)
+    compiled = compile_job.compile_image(job, SILENT)
+    guess = compile_job.predicted(compiled.generated, board)
     made = Run(
         command=f"mbn-paper device --run {size} --on {board.name}",
         commit=_commit(),
         kernels=board.core.kernels.version,
         predicted_cycles=None if guess is None else guess.total,
-        report=pipeline.check_image(compiled, quiet, unaligned=False),
+        report=compile_job.check_image(compiled, SILENT, unaligned=False),
     )
     if made.exact and fresh:
         shutil.rmtree(built)

@@ -16,14 +16,14 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from rich.console import Console
 
 from mbn.core.constants import UNIT_SCALE
 from mbn.core.network import Network as IntegerNetwork
 from mbn.core.target import Board
+from mbn.core.telling import Teller
 from mbn.exact import Reference
-from mbn.jobs import check as checking
-from mbn.jobs import compile as pipeline
+from mbn.jobs import check as check_job
+from mbn.jobs import compile as compile_job
 from mbn.jobs.lower import sources
 from mbn.passes.quantise.static import quantise
 from mbn.train.images import INPUT_RANGE, normalise
@@ -67,23 +67,23 @@ class Row:
 
 
 def run_head(
-    head: Head, folder: Path, board: Board, samples: int, progress: Progress, console: Console
+    head: Head, folder: Path, board: Board, samples: int, progress: Progress, tell: Teller
 ) -> Row:
     """Trains (or takes what the folder has), quantises, compiles, checks and measures."""
     network = train_head(head, folder, progress)
     scenes = Scenes(head.name, head.resolution)
     path = int8_network(head, network, scenes, folder)
-    job = pipeline.Job(
+    job = compile_job.Job(
         request=sources.Request(onnx=path, samples=samples),
         board=board,
         output=folder / board.name,
     )
-    compiled = pipeline.compile_image(job, console)
+    compiled = compile_job.compile_image(job, tell)
     pictures = scenes.held_out()
     codes = sources.to_int8(pictures.images)
     chosen = codes[np.arange(samples) * len(codes) // samples]
-    checking.save_samples(compiled.folder, chosen, None, f"{samples} held-out pictures")
-    report = pipeline.check_image(compiled, console)
+    check_job.save_samples(compiled.folder, chosen, None, f"{samples} held-out pictures")
+    report = compile_job.check_image(compiled, tell)
     assert report.check is not None
     exact = float_scores(head, network, pictures)
     rounded = int8_scores(head, compiled.generated.network, network, pictures, codes)

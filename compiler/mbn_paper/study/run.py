@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.network import Network
 from mbn.core.target import find_board
+from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.jobs.compile import Job, check_image, compile_image
 from mbn.jobs.lower import sources
@@ -212,13 +212,13 @@ def exact_percent(network: Network, data: Dataset) -> float:
     return 100.0 * right / total
 
 
-def on_board(variant: Variant, folder: Path, board: str, console: Console) -> tuple[int, int]:
+def on_board(variant: Variant, folder: Path, board: str, tell: Teller) -> tuple[int, int]:
     """Compiles the trained network in `folder` for an emulated board, checks every output bit
     there, and counts: bytes of the arena, modelled cycles. Raises MbnError where it does not fit
     or a bit differs."""
     request = sources.Request(onnx=folder / INT8, samples=CHECKED_IMAGES)
     job = Job(request, find_board(board), output=folder / board)
-    report = check_image(compile_image(job, console), console)
+    report = check_image(compile_image(job, tell), tell)
     check = report.check
     assert check is not None
     if check.exact_samples != check.samples or check.modelled_cycles is None:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mbn.core.errors import CheckError, UsageError
 from mbn.core.network import UNREAD, StageChannels
@@ -53,11 +51,12 @@ def check(
     stage_maps: StageMaps | None = None,
     channels: Sequence[StageChannels] | None = None,
     *,
-    quiet: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> CheckResult:
     """Runs all `images` (samples x height x width x channels, int8) and compares with `expected`
     (samples x anything that holds the output's bytes). With `stage_maps` the first mismatch is
-    traced to its stage and element. `quiet`: no progress bar. Raises `CheckError` for a stack
+    traced to its stage and element. `progress`: called with the number of
+    images that were compared. Raises `CheckError` for a stack
     that was too small, `LinkError` for a device that faults or falls silent."""
     identity = device.identity
     count = len(images)
@@ -75,11 +74,9 @@ def check(
         )
     wanted = expected.reshape(count, *identity.output_shape)
     runs = []
-    with _progress(quiet) as progress:
-        task = progress.add_task(f"checking on {identity.board}", total=count)
-        for image in images:
-            runs.append(device.run(image))
-            progress.advance(task)
+    for image in images:
+        runs.append(device.run(image))
+        progress(len(runs))
     memory = device.memory()
     if memory.stack_guard_ok is False:
         raise CheckError(
@@ -172,16 +169,4 @@ def _first_difference(what: str, got: Int8, wanted: Int8) -> str | None:
     return (
         f"{what} differs first at y {y}, x {x}, channel {c}: got {int(got[y, x, c])}, "
         f"wanted {int(wanted[y, x, c])}; {int(differs.sum())} of {got.size} elements differ"
-    )
-
-
-def _progress(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-        transient=True,
     )

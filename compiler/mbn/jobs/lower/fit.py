@@ -7,12 +7,7 @@ holds: the family's sizes are estimated from their shapes alone (no TVM), with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich import box
-from rich.console import JustifyMethod
-from rich.table import Table
 
 from mbn.core.errors import PlanError
 from mbn.core.family import Kind, LayerShape, shape
@@ -101,34 +96,23 @@ def _wants(demand: Demand, board: Board) -> list[tuple[str, int, tuple[Memory, .
     ]
 
 
-def fit_table(rows: Sequence[tuple[Board, Demand]]) -> Table:
-    """Board by board: needed and available bytes of flash and RAM, and the verdict."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title, justify in _FIT_COLUMNS:
-        table.add_column(title, justify=justify)
-    for board, demand in rows:
-        (_, flash, in_flash), (_, ram, in_ram) = _wants(demand, board)
-        sizes = [sum(m.size_bytes for m in memories) or None for memories in (in_flash, in_ram)]
-        verdict = "yes" if fits(demand, board) else "no"
-        table.add_row(
-            board.name,
-            f"{flash:,}",
-            "any" if sizes[0] is None else f"{sizes[0]:,}",
-            f"{ram:,}",
-            "any" if sizes[1] is None else f"{sizes[1]:,}",
-            verdict,
-        )
-    return table
+@dataclass(frozen=True)
+class Fit:
+    """What a network needs on a board and what the board has, in bytes; None: any amount."""
+
+    board: Board
+    flash_bytes: int
+    flash_of: int | None
+    ram_bytes: int
+    ram_of: int | None
+    fits: bool
 
 
-_FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
-    ("board", "left"),
-    ("flash, about", "right"),
-    ("of", "right"),
-    ("RAM", "right"),
-    ("of", "right"),
-    ("fits", "left"),
-)
+def judged(demand: Demand, board: Board) -> Fit:
+    """A demand held against a board's memories."""
+    (_, flash, in_flash), (_, ram, in_ram) = _wants(demand, board)
+    sizes = [sum(m.size_bytes for m in memories) or None for memories in (in_flash, in_ram)]
+    return Fit(board, flash, sizes[0], ram, sizes[1], fits(demand, board))
 
 
 def largest_that_fits(

@@ -9,17 +9,18 @@ and scikit-learn are not needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from mbn import arithmetic
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
+from mbn.core.telling import Teller
 from mbn.jobs.lower import fidelity
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import onnx_file
@@ -78,10 +79,54 @@ class Source:
     calibration: UInt8 | None = field(default=None, compare=False)
 
 
-def find_network(request: Request, folder: Path, console: Console) -> Source:
+def checked(request: Request) -> Request:
+    """The request, if its parts go together. Raises UsageError, in the words of mbn-compile."""
+    if request.samples < 1:
+        raise UsageError(f"--samples {request.samples}", wanted="at least 1")
+    if request.onnx is not None and (request.alpha is not None or request.weights != "trained"):
+        raise UsageError(
+            "--onnx together with --alpha or --weights", wanted="one way to name the network"
+        )
+    low_high = request.input_range
+    if low_high and not low_high[0] < low_high[1]:
+        raise UsageError(f"--input-range {low_high}", wanted="LOW below HIGH")
+    if bool(request.mean) != bool(request.std) or (request.mean and low_high):
+        raise UsageError(
+            "--mean, --std or --input-range alone or together",
+            wanted="--mean with --std, or --input-range",
+        )
+    if not all(0 < value < float("inf") for value in request.std):
+        raise UsageError(f"--std {list(request.std)}", wanted="finite values above 0")
+    if request.mean:
+        _check_means(request.mean, request.std)
+    return request
+
+
+def _check_means(means: Sequence[float], stds: Sequence[float]) -> None:
+    """UsageError where means are not those of pixels / 255: most often they are of 0 .. 255."""
+    if all(0 <= mean <= 1 for mean in means):
+        return
+
+    def shown(values: Sequence[float]) -> str:
+        return " ".join(f"{value:.4g}" for value in values)
+
+    if all(1 <= mean <= 255 for mean in means):
+        by_255 = [[value / 255 for value in values] for values in (means, stds)]
+        advice = f"Of pixels 0 .. 255? Then: --mean {shown(by_255[0])} --std {shown(by_255[1])}"
+    elif len(means) == len(stds) == 1:
+        ends = [(pixel - means[0]) / stds[0] for pixel in (0, 1)]
+        advice = f"Where they are meant so: --input-range {shown(ends)}"
+    else:
+        advice = "A pixel p means (p / 255 - M) / S"
+    raise UsageError(
+        f"--mean {shown(means)}", wanted="means of pixels / 255, within 0 .. 1", advice=advice
+    )
+
+
+def find_network(request: Request, folder: Path, tell: Teller) -> Source:
     """Finds, draws or quantises the network; QDQ files are written to `folder`/NAME.onnx."""
     if request.onnx is not None:
-        return _from_file(request, request.onnx, folder, console)
+        return _from_file(request, request.onnx, folder, tell)
     alpha = 0.25 if request.alpha is None else request.alpha
     if request.weights != "trained":
         return _random(request, alpha, folder)
@@ -93,21 +138,17 @@ def find_network(request: Request, folder: Path, console: Console) -> Source:
     path = bundled.find(alpha, request.resolution)
     images, _ = bundled.calibration_samples(request.resolution)
     quantised = folder / f"{path.stem}.onnx"
-    quantise(
-        path,
-        [normalise(image[None]) for image in images],
-        quantised,
-        input_range=INPUT_RANGE,
-        console=_bar_console(console),
-    )
+    with tell.task("calibrating", len(images)) as step:
+        quantise(
+            path,
+            [normalise(image[None]) for image in images],
+            quantised,
+            input_range=INPUT_RANGE,
+            progress=lambda done: step(done, None),
+        )
     return Source(
         quantised, path.stem, alpha, path, bundled.CLASSES, _spread(images, fidelity.IMAGES)
     )
-
-
-def _bar_console(console: Console) -> Console | None:
-    """Progress bars are for terminals; in a log they are noise."""
-    return console if console.is_terminal else None
 
 
 def _random(request: Request, alpha: float, folder: Path) -> Source:
@@ -125,7 +166,7 @@ def _random(request: Request, alpha: float, folder: Path) -> Source:
     return Source(path, name, alpha, None, ())
 
 
-def _from_file(request: Request, path: Path, folder: Path, console: Console) -> Source:
+def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Source:
     model = onnx_file.load(path)
     name = ascii_name(path.stem)
     if onnx_file.is_quantised(model):
@@ -145,13 +186,14 @@ def _from_file(request: Request, path: Path, folder: Path, console: Console) -> 
     quantised = folder / f"{name}.onnx"
     if quantised.resolve() == path.resolve():
         quantised = folder / f"{name}_int8.onnx"
-    quantise(
-        path,
-        samples,
-        quantised,
-        input_range=_with_zero(gain, start),
-        console=_bar_console(console),
-    )
+    with tell.task("calibrating", sum(map(len, samples))) as step:
+        quantise(
+            path,
+            samples,
+            quantised,
+            input_range=_with_zero(gain, start),
+            progress=lambda done: step(done, None),
+        )
     few = _spread(np.concatenate(pixels), fidelity.IMAGES)
     return Source(quantised, name, None, path, (), few)
 

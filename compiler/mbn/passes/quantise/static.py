@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,6 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped, unused-ig
 from onnxruntime.quantization.shape_inference import (  # type: ignore[import-untyped, unused-ignore]
     quant_pre_process,
 )
-from rich.console import Console
-from rich.progress import Progress as RichProgress
 
 from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
 
@@ -84,13 +82,13 @@ def quantise(
     output_path: Path,
     *,
     input_range: tuple[float, float] | None = None,
-    console: Console | None = None,
+    progress: Progress | None = None,
 ) -> QuantiseReport:
     """Quantises a float ONNX file.
 
     `samples`: float32 arrays N x C x H x W, N images each, normalised as the network wants them.
     `input_range`: the real least and largest input, where known; else that of the samples.
-    `console`: where to show a progress bar, if anywhere.
+    `progress`: called with the number of images that calibration has seen.
     Raises QuantiseError without samples or if they don't fit, ModelError if the file is none,
     UnsupportedError if it is quantised already.
     """
@@ -101,19 +99,18 @@ def quantise(
             node=str(float_model_path),
             advice="Compile it as it is, without calibration data",
         )
-    with _bar(console, samples) as progress:
-        reader = _Reader(model, samples, progress)
-        try:
-            made = _run_ort(float_model_path, reader, _options(reader.name, input_range))
-            result = _clean(made, model)
-        except QuantiseError:
-            raise
-        except Exception as error:  # ONNX Runtime raises nearly anything here
-            raise QuantiseError(
-                f"ONNX Runtime can't quantise it ({_first_line(error)})",
-                node=str(float_model_path),
-                wanted="a float network with fixed shapes and samples of its input's shape",
-            ) from error
+    reader = _Reader(model, samples, progress)
+    try:
+        made = _run_ort(float_model_path, reader, _options(reader.name, input_range))
+        result = _clean(made, model)
+    except QuantiseError:
+        raise
+    except Exception as error:  # ONNX Runtime raises nearly anything here
+        raise QuantiseError(
+            f"ONNX Runtime can't quantise it ({_first_line(error)})",
+            node=str(float_model_path),
+            wanted="a float network with fixed shapes and samples of its input's shape",
+        ) from error
     output_path.parent.mkdir(parents=True, exist_ok=True)
     output_path.write_bytes(result.SerializeToString(deterministic=True))
     return QuantiseReport(
@@ -203,18 +200,6 @@ def _self_contained(path: Path) -> onnx.ModelProto:
     if versions and versions[0] < PER_CHANNEL_OPSET:
         model = onnx.version_converter.convert_version(model, CONVERTED_OPSET)
     return model
-
-
-@contextmanager
-def _bar(console: Console | None, samples: Iterable[Float32]) -> Iterator[Progress | None]:
-    """A progress bar on the console, with an end if the samples are a list of arrays."""
-    if console is None:
-        yield None
-        return
-    total = sum(len(batch) for batch in samples) if isinstance(samples, Sequence) else None
-    with RichProgress(console=console, transient=True) as bar:
-        task = bar.add_task("calibrating", total=total)
-        yield lambda count: bar.update(task, completed=count)
 
 
 def _options(name: str, input_range: tuple[float, float] | None) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""Tuning records, trained networks, pages: what is made once and used often.
+
+What enters: jobs, data, folders. What leaves: files, and what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mbn.api.telling import Place as PathLike
+from mbn.api.telling import Progress, teller
+from mbn.core.errors import UsageError
+from mbn.core.installing import advice
+from mbn.core.kernel_set import VERSIONS
+from mbn.core.network import Network
+from mbn.core.target import Board
+from mbn.harness.flash.find import Place
+from mbn.jobs import tune as tune_job
+from mbn.jobs.compile import Job
+from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
+from mbn.jobs.tune import Counter, Tuning
+from mbn.passes import tuning
+from mbn.passes.predict import family_network
+from mbn.passes.tuning import Point, Records
+
+if TYPE_CHECKING:
+    from mbn.train.training import Trained
+
+FAMILY_CLASSES = 2  # of the networks that mbn-tune --family measures
+PAGE_PACKAGES = ("matplotlib", "jinja2")
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """One tuned network: its stages with their candidates, all that is known, and how many runs
+    were new."""
+
+    made: Tuning
+    records: Records
+    counted_by: str
+    runs: int
+
+    def points(self, index: int) -> list[Point]:
+        """What was measured of a stage's candidates."""
+        stage = self.made.stages[index]
+        ways = {option.way for option in stage.candidates}
+        known = self.records.points[self.made.key(stage)].values()
+        return [one for one in known if one.way in ways]
+
+
+def family() -> Iterator[Network]:
+    """Each size of the paper's family, multipliers as if trained, the fewest MACs first."""
+    sizes = sorted(
+        ((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS),
+        key=lambda size: (size[0] * size[1], size[1]),
+    )
+    for alpha, resolution in sizes:
+        yield family_network(alpha, resolution, FAMILY_CLASSES)
+
+
+def tune(
+    asked: Job, records: PathLike, *, place: Place | None = None, progress: Progress = None
+) -> Tuned:
+    """Measures every candidate of every stage of a job's network that `records` does not know yet,
+    in emulation, or on an attached board (`place`), and writes `records` after each run. Raises
+    BoardError where no cycles can be counted."""
+    tell = teller(progress)
+    path, counter = Path(records), _counter(asked.board, place, progress)
+    made = tune_job.prepare(asked, _folder(asked.board), tell)
+    return _tuned(made, _read(path, progress), path, counter, progress)
+
+
+def tune_family(
+    asked: Job, records: PathLike, *, place: Place | None = None, progress: Progress = None
+) -> Iterator[Tuned]:
+    """The same for every size of the family, one after the other; the job says board and options,
+    and no network."""
+    path, counter = Path(records), _counter(asked.board, place, progress)
+    known = _read(path, progress)
+    all_channels = replace(asked, options=replace(asked.options, simplify=False))
+    for network in family():
+        made = tune_job.tuning_of(all_channels, network)
+        yield _tuned(made, known, path, counter, progress)
+
+
+def _counter(board: Board, place: Place | None, progress: Progress) -> Counter:
+    if place is None:
+        return tune_job.counter_of(board)
+    return tune_job.Attached(board, place, teller(progress))
+
+
+def _folder(board: Board) -> Path:
+    return Path("out") / "tune" / board.name
+
+
+def _read(path: Path, progress: Progress) -> Records:
+    known = tuning.read(path, VERSIONS) if path.exists() else Records()
+    for reason in known.ignored:
+        teller(progress).say(f"warning: {reason}")
+    return known
+
+
+def _tuned(made: Tuning, known: Records, path: Path, counter: Counter, progress: Progress) -> Tuned:
+    name = made.network.name
+    with teller(progress).task(f"measuring {name}") as step:
+        folder = _folder(made.job.board) / name
+        runs = tune_job.tune(made, known, path, folder, counter, step)
+    return Tuned(made, known, counter.by, runs)
+
+
+def train_network(
+    alpha: float,
+    data: str,
+    *,
+    resolution: int = 96,
+    epochs: int = 100,
+    batch: int = 32,
+    rate: float = 4e-3,
+    seed: int = 1,
+    threads: int = 1,
+    device: str = "cpu",
+    resume: bool = False,
+    output: PathLike | None = None,
+    progress: Progress = None,
+) -> Trained:
+    """Trains a MobileNet with RMSprop as in the paper (section 4) and writes checkpoint and ONNX
+    file. data: "digits", "folder:PATH" (PATH/CLASS/*.jpg) or "split:PATH" (train/ and test/).
+    Needs torch. Raises UsageError, ModelError."""
+    from mbn.jobs.train import train  # noqa: PLC0415 - reads pictures
+
+    return train(
+        alpha,
+        data,
+        tell=teller(progress),
+        output=None if output is None else Path(output),
+        resume=resume,
+        threads=threads,
+        resolution=resolution,
+        epochs=epochs,
+        batch=batch,
+        rate=rate,
+        seed=seed,
+        device=device,
+    )
+
+
+def report_page(folders: Sequence[PathLike]) -> str:
+    """One HTML page of all that was compiled in or below some folders. Needs matplotlib and
+    Jinja2. Raises UsageError for a folder without a report."""
+    try:
+        from mbn.report.page import compiled, whole  # noqa: PLC0415
+    except ImportError as error:
+        raise missing(error, PAGE_PACKAGES, "report") from error
+    return whole.page(compiled.find([Path(one) for one in folders]), VERSIONS.values())
+
+
+def missing(error: ImportError, packages: Sequence[str], extra: str) -> Exception:
+    """What to raise where a package of an extra is not installed; the error itself for another."""
+    package = (error.name or "").partition(".")[0]
+    if package not in packages:
+        return error
+    return UsageError(
+        f"{package} is not installed",
+        wanted="the packages that make the page",
+        advice=advice(extra),
+    )

@@ -1,0 +1,60 @@
+"""What a job tells while it works: lines of text, and how far it is.
+
+What enters: nothing. What leaves: `Teller`, which is silent; a command's writes to its console, the
+Python API's calls the user's function. So no job prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Step(Protocol):
+    """How far a task is. `of`: where the total became known late; `doing`: other words for it."""
+
+    def __call__(self, done: int, of: int | None = None, doing: str | None = None) -> None: ...
+
+
+class Teller:
+    """Tells nobody. What shows something overrides both methods."""
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """A line for people. `style`: a colour or "bold", where there are such."""
+
+    @contextmanager
+    def task(self, what: str, total: int | None = None) -> Iterator[Step]:
+        """Work that takes a while; what it yields is called as the work goes on."""
+        yield _untold
+
+
+def _untold(done: int, of: int | None = None, doing: str | None = None) -> None:
+    """Nobody listens."""
+
+
+class Listener(Teller):
+    """Keeps what is said and calls `progress(what, done, of)`; `of` is 0 where it is not known."""
+
+    def __init__(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+        self.said: list[str] = []
+        self._progress = progress
+
+    def say(self, text: str, style: str | None = None) -> None:
+        self.said.append(text)
+
+    @contextmanager
+    def task(self, what: str, total: int | None = None) -> Iterator[Step]:
+        call = self._progress
+        if call is None:
+            yield _untold
+            return
+
+        def told(done: int, of: int | None = None, doing: str | None = None) -> None:
+            call(doing or what, done, of or total or 0)
+
+        told(0)
+        yield told
+
+
+SILENT = Teller()
