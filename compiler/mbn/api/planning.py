@@ -126,7 +126,7 @@ class Inspection:
 
 def inspect(model: Place, *, fused: bool = True, rounding: str = "single") -> Inspection:
     """Reads an ONNX file as the compiler does. What is refused is in the result; ModelError for a
-    file that is no ONNX."""
+    file that is not ONNX."""
     with tempfile.TemporaryDirectory() as work:
         found = inspect_job.inspect(
             Path(model), Path(work), fused=fused, rounding=Rounding(rounding)

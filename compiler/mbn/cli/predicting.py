@@ -74,7 +74,7 @@ COUNT = "--check counts them in emulation."
 
 
 def suggest(board: Board, mode: str, classes: int, max_ms: float | None, console: Console) -> int:
-    """Lists the family's sizes within memory and time; 3 if there is none."""
+    """Lists the family's sizes that fit memory and time; returns exit code 3 where none does."""
     with console.status("planning the family's 20 sizes"):
         sizes = mbn.suggest(board, classes=classes, input_mode=mode)
     within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]

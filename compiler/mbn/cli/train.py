@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Trains; raises MbnError for whatever the user can mend."""
+    """Trains. Raises MbnError for mistakes that the user can correct."""
     trained = mbn.train_network(
         arguments.alpha,
         arguments.data,

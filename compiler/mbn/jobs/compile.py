@@ -1,8 +1,8 @@
-"""The order of the stages, and nothing else knows it.
+"""Compiles a network for a board: this file alone knows the order of the steps.
 
-What enters: what the user asked for and a board. What leaves: an image with its report
-(`compile_image`), a checked report (`check_image`). Always holds: each stage is handed the output
-of the one before.
+`compile_image` finds the network, lowers it, plans its memory, writes the C, builds the image and
+report.json. `check_image` runs that image and adds what it found to the report. `plan_boards` stops
+after the plan.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def demands(planned: Sequence[Planned], chosen: Sequence[Board]) -> list[fit.Dem
 
 
 def tuned_for(job: Job, tell: Teller) -> tuning.Tuned | None:
-    """What was measured of the job's core; prints what of the records was ignored."""
+    """What was measured of the job's core. Says which records were ignored, and why."""
     if job.records is None:
         return None
     found = tuning.bundled(VERSIONS)

@@ -1,8 +1,7 @@
-"""Exports a network as a library: from a request to a folder.
+"""Exports a network as a library for another project.
 
-What enters: a `pipeline.Job` whose board says the core, a form. What leaves: the folder. Always
-holds: the arena is one piece, whatever memories the board has, since another project's linker
-places it; the examples' outputs are the exact reference's.
+The job's board says for which core; its memories do not count, because the other project's linker
+places the arena, in one piece. The library's examples expect the outputs of the exact reference.
 """
 
 from __future__ import annotations

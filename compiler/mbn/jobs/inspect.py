@@ -50,7 +50,7 @@ def inspect(
             path = _quantised(path, model, work)
         return Inspected(lower(path, path.stem, fused=fused, rounding=rounding), (), is_float)
     except UnsupportedError as error:
-        # a refusal that is no quantisation's stands alone
+        # a refusal that does not come from quantising stands alone
         every = () if is_float and path.parent != work else all_refusals(path)
         return Inspected(None, tuple(every) or (error,), is_float)
 

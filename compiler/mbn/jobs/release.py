@@ -54,7 +54,7 @@ def release(
     slot: tuple[int, int] | None = None,
 ) -> Path:
     """Writes FOLDER/release-NUMBER. `slot`: offset of the MCUboot slot in the memory of the code,
-    and its size (default: what is left behind 128 KB). Raises `ReleaseError`, `UsageError`,
+    and its size (default: all behind the first 128 KB). Raises `ReleaseError`, `UsageError`,
     `PlanError` (too large for the slot), `ToolError`."""
     number, key = check_version(number), load_key(key_path)
     if key.private is None:

@@ -75,7 +75,7 @@ def costs(
     mode: InputMode = InputMode.STREAM,
     optimise: Optimise = Optimise.SPEED,
 ) -> list[Cost]:
-    """In the boards' order. Raises `UsageError` for a size that is none."""
+    """In the boards' order. Raises `UsageError` for a size outside the family."""
     network, size = family_network(alpha, resolution, classes), (alpha, resolution, classes)
     plans: dict[object, tuple[tuple[BandOption, ...], fit.Demand]] = {}
     found = []

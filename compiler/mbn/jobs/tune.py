@@ -1,10 +1,10 @@
-"""Measures the variants of a network's stages, so that the compiler need not guess.
+"""Measures how fast each stage of a network is, in every way that it can be built.
 
-What enters: a job, records so far, what counts: an emulator or an attached board. What leaves: more
-records. Always holds: one run measures one candidate of every stage of the whole network, since no
-stage's cost depends on how another is built, and equal stages take different ones; records are
-written after each run, and what they know is not measured again. Every candidate is tried: there
-are at most some ten, so that nothing is searched for and nothing depends on chance.
+A stage has about ten candidates: heights of its bands, variants of its code. All are measured, in
+emulation or on an attached board; nothing is searched for and nothing depends on chance. One run
+builds the whole network with one candidate a stage, which is sound because a stage's cycles do not
+depend on how the others are built; stages that are equal try different candidates in one run.
+Records are written after each run, and what they hold is not measured again.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def prepare(job: compile_job.Job, folder: Path, tell: Teller) -> Tuning:
 
 
 def tuning_of(job: compile_job.Job, network: Network) -> Tuning:
-    """What there is to measure of a network, whatever the job says of one."""
+    """All that can be measured of a network; the job says only how it is built."""
     computed, _ = lowering.computed_of(network, simplify=job.options.simplify)
     kernels = job.board.core.kernels
     stages = tuple(

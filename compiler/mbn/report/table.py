@@ -84,7 +84,7 @@ def stage_table(report: Report) -> Table:
             check.unaligned_cycles,
         )
         rows.append(_cells("", whole))
-    # a column that knows nothing is left out
+    # a column without any figure is left out
     shown = [i for i in range(len(_COLUMNS)) if any(row[i] != UNKNOWN for row in rows)]
     for index in shown:
         title, justify = _COLUMNS[index]

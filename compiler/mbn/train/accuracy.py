@@ -1,7 +1,7 @@
 """Top-1 accuracy of an ONNX network, run by ONNX Runtime.
 
 What enters: a network file and batches of uint8 images with labels. What leaves: counts.
-Always holds: images are normalised as `images.py` says, one at a time; no optimisation is left on
+Always holds: images are normalised as `images.py` says, one at a time; no optimisation is on
 unless asked for, so an int8 graph is computed node by node as it is written.
 """
 

@@ -188,8 +188,8 @@ def folder_images(
     """Images of a folder (or of its sub-folders, in turn) to calibrate with, at most `limit`.
 
     Each uint8 1 x resolution x resolution x channels (1: luminance; 2 and 4: with alpha). Raises
-    QuantiseError if there are none, UsageError for a file that is no image, or if images have no
-    such number of channels.
+    QuantiseError if there are none, UsageError for a file that is not an image, or for images with
+    another number of channels.
     """
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels)
     if mode is None:

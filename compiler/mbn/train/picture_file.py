@@ -2,8 +2,8 @@
 
 What enters: a file, or its bytes. What leaves: a PIL image in the mode asked for, 8 bits a channel.
 Always holds: it stands upright (EXIF), black is 0 and white 255 whatever the file's depth, alpha is
-dropped where no alpha is asked for (as torchvision and Keras do); a file that is no whole picture
-is a `UsageError`, whichever way Pillow fails; only regular files are opened.
+dropped where no alpha is asked for (as torchvision and Keras do); a file that is not a whole
+picture is a `UsageError`, whichever way Pillow fails; only regular files are opened.
 """
 
 from __future__ import annotations

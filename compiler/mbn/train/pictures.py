@@ -113,7 +113,7 @@ def read_split(
     path: Path, resolution: int, *, cache: Path | None = None, progress: Progress | None = None
 ) -> Pictures:
     """The pictures of a folder or a zip. `cache`: a folder where decoded images are kept. Raises
-    UsageError for what is no such split, or for a file that is no image."""
+    UsageError for what is not such a split, or for a file that is not an image."""
     source = _Source(path)
     kept = None if cache is None else cache / f"{source.digest[:16]}_{resolution}_{_READING}.npz"
     if kept is not None and kept.exists():

@@ -55,7 +55,7 @@ class Count:
 
 def count(network: nn.Module, *shape: int, biases: bool = False) -> Count:
     """Counts one image of `shape` (channels, rows, columns). The network is moved to the meta
-    device. Raises UnsupportedError for a layer with weights that is none of those known."""
+    device. Raises UnsupportedError for a layer with weights of an unknown kind."""
     found: list[Layer] = []
 
     def see(layer: nn.Module, _given: Any, out: torch.Tensor) -> None:

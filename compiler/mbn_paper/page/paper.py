@@ -55,7 +55,7 @@ def _counted(of: Counted) -> Table:
 
 def heads_section(path: Path = HEADS) -> Section | None:
     """The table of heads, as mbn-paper heads writes it; None where there is no file. Raises
-    ModelError for one that is none."""
+    ModelError for a file of another form."""
     if not path.exists():
         return None
     try:

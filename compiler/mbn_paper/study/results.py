@@ -74,7 +74,7 @@ class Epoch:
 
 def read(path: Path = BUNDLED) -> tuple[Result, ...]:
     """The results in a file, the bundled ones by default; none if there is no file. Raises
-    ModelError for a line that is no result."""
+    ModelError for a line that is not a result."""
     return _read(path, Result)
 
 

@@ -28,7 +28,7 @@ UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-IMAGES = 32  # compared, where calibration had so many
+IMAGES = 32  # compared at most
 GOOD = 0.98  # correlation from which on nothing need be said
 LEAST = 0.9  # below it a network is refused
 # Where the float outputs vary by less than this many steps of int8, the steps themselves hide
@@ -62,7 +62,7 @@ class Fidelity:
 
     @property
     def is_lost(self) -> bool:
-        """Whether so little is left that shipping it would be an error."""
+        """Whether the integers lost so much that shipping them would be a mistake."""
         if self.error_steps <= FINE_STEPS:
             return False
         return self.correlation is None or self.correlation < LEAST

@@ -106,8 +106,8 @@ def generate(
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
-    `forced`: how each stage is to be built, whatever else is said. `built`: stages of this network
-    that were lowered already; more are added.
+    `forced`: how each stage is to be built, instead of what the planner would choose. `built`:
+    stages of this network that were lowered already; more are added.
     """
     known = {} if built is None else built
     computed, channels = computed_of(network, simplify=options.simplify)

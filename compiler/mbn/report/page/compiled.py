@@ -86,7 +86,7 @@ def _overview(found: Sequence[Compiled]) -> Table:
         "Compiled and checked",
         (*columns, "RAM", "MACs", "instructions", "cycles", "top-1, %"),
         rows,
-        f"exact: samples of which every bit was the reference's. flash, RAM: linked bytes, the"
+        f"exact: samples whose every bit equals the reference's. flash, RAM: linked bytes, the"
         f" stack reserved included. {MODELLED}",
         left=(0, 1, 2, 3, 4, 5),
         wide=True,

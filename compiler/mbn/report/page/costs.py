@@ -78,7 +78,7 @@ def limit(core: str, macs_per_byte: float) -> float:
 
 
 def limits_of(core: str) -> Limits | None:
-    """What limits a core; None where that is not known, or for a core that is none."""
+    """What limits a core; None where that is not known, or for an unknown core."""
     return CORES[core].limits if core in CORES else None
 
 
@@ -156,7 +156,7 @@ def shares(
     kinds: Sequence[str],
     source: str,
 ) -> Figure:
-    """A bar a row, of which each stage takes its part; numbers in it are the stages'."""
+    """One bar a row, divided among the stages; the numbers in it are the stages'."""
     with plots.style():
         made, (axes,) = plots.drawing(1, 1, 0.62 * len(rows) + 0.7)
         for at, (_, values) in enumerate(rows):
