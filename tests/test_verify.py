@@ -60,7 +60,10 @@ BROKEN: dict[str, tuple[Callable[[Network], Network], str]] = {
     "output": (tensor(1, height=OUT.height + 1), f"wanted: {OUT.height}x{OUT.width}"),
     "order": (layer(0, input=SOUND.layers[1].output), "the image or an earlier output"),
     "made twice": (layer(1, output=OUT.name), "again"),
-    "weights": (layer(0, weights=FIRST.weights[:-1]), "weights int8(3, 3, 3, 3), after simplify. wanted: int8(4"),
+    "weights": (
+        layer(0, weights=FIRST.weights[:-1]),
+        "weights int8(3, 3, 3, 3), after simplify. wanted: int8(4",
+    ),
     "weights' dtype": (layer(0, weights=FIRST.weights.astype(np.int16)), "weights int16"),
     "bias": (layer(0, bias=FIRST.bias[:-1]), "biases int32(3,)"),
     "weight scale": (layer(0, weight_scales=-FIRST.weight_scales), "a weight scale of zero, less"),

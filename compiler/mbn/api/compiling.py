@@ -31,18 +31,13 @@ from mbn.report import Report, StageFacts
 from mbn.report.memory_map import MemoryMap
 
 
-class JobOptions(TypedDict, total=False):
-    """The options of `job` and `compile`, which explains them."""
+class NetworkOptions(TypedDict, total=False):
+    """Which network, and how it is understood; `compile` explains each."""
 
-    board: Required[str | Board]
     calibrate: Place | None
     rounding: str
-    optimise: str
-    output: Place | None
-    input_mode: str
     fused: bool
     simplify: bool
-    ram_budget: int | None
     alpha: float | None
     resolution: int
     classes: int | None
@@ -51,6 +46,16 @@ class JobOptions(TypedDict, total=False):
     mean: Sequence[float]
     std: Sequence[float]
     accept_loss: bool
+
+
+class JobOptions(NetworkOptions, total=False):
+    """The options of `job` and `compile`."""
+
+    board: Required[str | Board]
+    optimise: str
+    output: Place | None
+    input_mode: str
+    ram_budget: int | None
     images: Place | None
     samples: int
     records: Sequence[Place] | None
@@ -231,8 +236,8 @@ class Compiled:
     def export(
         self, form: str, output: Place, *, name: str | None = None, progress: Progress = None
     ) -> Path:
-        """Writes a library for somebody else's project: "arduino", "platformio", "zephyr", "cmake"
-        or "c". Returns its folder."""
+        """Writes a library for another project: "cmake", "arduino", "platformio" or "zephyr".
+        Returns its folder."""
         return export(
             replace(self._made.job, output=Path(output)), form, name=name, progress=progress
         )

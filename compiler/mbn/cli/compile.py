@@ -17,11 +17,12 @@ from rich.console import Console
 
 import mbn
 from mbn.cli import predicting, shipping
+from mbn.cli.network import add_network, network_options
 from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
 from mbn.cli.tables import fit_table
 from mbn.core.errors import PlanError, UsageError, exit_codes
-from mbn.core.options import InputMode, Rounding
+from mbn.core.options import InputMode
 from mbn.core.plan import Plan
 from mbn.core.target import Board
 from mbn.report.memory_map import to_svg, to_text
@@ -136,56 +137,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def add_network(made: argparse.ArgumentParser) -> None:
-    """The arguments that name a network and say how it is understood."""
-    network = made.add_argument_group("the network")
-    network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
-    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
-    network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
-    network.add_argument(
-        "--weights",
-        default="trained",
-        metavar="trained|random:SEED",
-        help="the bundled network, or drawn weights to measure any size (default trained)",
-    )
-    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
-    network.add_argument(
-        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
-    )
-    network.add_argument(
-        "--input-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
-    )
-    network.add_argument(
-        "--rounding",
-        choices=[rounding.value for rounding in Rounding],
-        default=Rounding.SINGLE.value,
-        help="the fast one, or TensorFlow Lite's reference bits (default single)",
-    )
-    network.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
-    )
-    network.add_argument(
-        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
-    )
-    network.add_argument(
-        "--accept-loss",
-        action="store_true",
-        help="compile a float network even where its integers no longer follow it",
-    )
-    network.add_argument(
-        "--keep-constant",
-        action="store_true",
-        help="compute channels too that are proved to be the same for every image",
-    )
-    network.add_argument(
-        "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     arguments = parser().parse_args(argv)
@@ -266,26 +217,15 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     return mbn.job(
         arguments.onnx,
         board=board,
-        calibrate=arguments.calibrate,
-        rounding=arguments.rounding,
         optimise=arguments.optimise,
         output=arguments.output,
         input_mode=arguments.input,
-        fused=not arguments.unfused,
-        simplify=not arguments.keep_constant,
         ram_budget=arguments.ram_budget,
-        alpha=arguments.alpha,
-        resolution=arguments.resolution,
-        classes=arguments.classes,
-        weights=arguments.weights,
-        input_range=arguments.input_range,
-        mean=arguments.mean or (),
-        std=arguments.std or (),
-        accept_loss=arguments.accept_loss,
         images=arguments.images,
         samples=arguments.samples,
         records=None if arguments.records == ["none"] else arguments.records or (),
         app=arguments.app,
+        **network_options(arguments),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 import mbn
-from mbn.cli import compile as compile_command
+from mbn.cli.network import add_network, network_options
 from mbn.cli.place import add_place, place_of, said_anything
 from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="an emulated one (qemu, qemu-m7, qemu-m55, ...), or any that is attached",
     )
-    compile_command.add_network(made)
+    add_network(made)
     made.add_argument(
         "--family",
         action="store_true",
@@ -107,23 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     """What is built; nothing is checked."""
-    return mbn.job(
-        arguments.onnx,
-        board=board,
-        calibrate=arguments.calibrate,
-        rounding=arguments.rounding,
-        fused=not arguments.unfused,
-        simplify=not arguments.keep_constant,
-        alpha=arguments.alpha,
-        resolution=arguments.resolution,
-        classes=arguments.classes,
-        weights=arguments.weights,
-        input_range=arguments.input_range,
-        mean=arguments.mean or (),
-        std=arguments.std or (),
-        accept_loss=arguments.accept_loss,
-        samples=1,
-    )
+    return mbn.job(arguments.onnx, board=board, samples=1, **network_options(arguments))
 
 
 def table(found: mbn.Tuned) -> Table:

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Tensor
 from mbn.exact import Reference
+from mbn.jobs.lower.runtime import session_of
 from mbn.passes.frontend import Lowered, lower_graph
 
 Int8 = NDArray[np.int8]
@@ -143,20 +143,7 @@ class OrtMaps:
                 wanted="one for each layer",
             )
         self.codes = [lowered.ends[one.name].codes for one in lowered.network.layers]
-        del model.graph.output[:]
-        model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in dict.fromkeys(self.codes))
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
-        try:
-            self.session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime raises nearly anything here
-            raise ModelError(
-                f"ONNX Runtime can't load the graph ({str(error).strip().splitlines()[0]})",
-                node=str(path),
-            ) from error
+        self.session = session_of(model, self.codes, path, optimised=False)
         self.input = self.session.get_inputs()[0]
 
     def run(self, image: Int8) -> dict[str, Int8]:

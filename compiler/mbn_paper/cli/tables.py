@@ -20,7 +20,7 @@ from mbn.report.table import titled
 from mbn_paper.counts import table_cells
 
 if TYPE_CHECKING:
-    from mbn_paper.counts.tables import Row, Table
+    from mbn_paper.counts.figures import Row, Table
 
 
 def add(commands: Any) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 
 from mbn.train.mobilenet import MobileNet
 from mbn_paper.counts.counting import Count, count
-from mbn_paper.counts.tables import CUT, MACS_PARAMS, MILLION, Figure, Row, Table
+from mbn_paper.counts.figures import CUT, MACS_PARAMS, MILLION, Figure, Row, Table
 from mbn_paper.heads.networks import paper_ssd
 
 BILLION = 1e9

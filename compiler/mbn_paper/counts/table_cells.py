@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # no torch is needed here
-    from mbn_paper.counts.tables import Figure, Row, Table
+    from mbn_paper.counts.figures import Figure, Row, Table
 
 
 _REMEMBERED = {"10", "11", "12", "13", "14"}

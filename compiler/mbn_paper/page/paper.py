@@ -17,7 +17,7 @@ from mbn.report.table import UNKNOWN, number
 from mbn_paper.counts import table_cells
 
 if TYPE_CHECKING:  # torch, which only counting needs
-    from mbn_paper.counts.tables import Table as Counted
+    from mbn_paper.counts.figures import Table as Counted
 
 HEADS = Path(__file__).parents[1] / "data" / "heads.json"
 COUNTED = (

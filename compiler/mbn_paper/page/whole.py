@@ -23,7 +23,7 @@ from mbn_paper.page import study as study_part
 from mbn_paper.study.results import Epoch, Result
 
 if TYPE_CHECKING:  # torch, which only counting needs
-    from mbn_paper.counts.tables import Table
+    from mbn_paper.counts.figures import Table
 
 
 @dataclass(frozen=True)

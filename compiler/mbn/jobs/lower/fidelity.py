@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from mbn import arithmetic
 from mbn.core.errors import ModelError, QuantiseError
 from mbn.core.network import Network
 from mbn.exact import Reference
+from mbn.jobs.lower.runtime import session_of
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -147,19 +147,7 @@ class _FloatOutputs:
             while name in made_by and made_by[name].op_type in kept:
                 name = made_by[name].input[0]
             names.append(name)
-        del model.graph.output[:]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            self.session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime raises nearly anything here
-            raise ModelError(
-                f"ONNX Runtime can't run it ({str(error).strip().splitlines()[0]})",
-                node=str(path),
-            ) from error
+        self.session = session_of(model, names, path, optimised=True)
         self.input = self.session.get_inputs()[0].name
         self.names = names
 

@@ -1,0 +1,83 @@
+"""The arguments that name a network and say how it is understood, for the commands that take one.
+
+What enters: a parser, later its arguments. What leaves: options of `mbn.job`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mbn.core.options import Rounding
+
+if TYPE_CHECKING:
+    from mbn.api.compiling import NetworkOptions
+
+
+def add_network(made: argparse.ArgumentParser) -> None:
+    """The arguments that name a network and say how it is understood."""
+    network = made.add_argument_group("the network")
+    network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
+    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
+    network.add_argument(
+        "--weights",
+        default="trained",
+        metavar="trained|random:SEED",
+        help="the bundled network, or drawn weights to measure any size (default trained)",
+    )
+    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
+    network.add_argument(
+        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
+    )
+    network.add_argument(
+        "--input-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
+    )
+    network.add_argument(
+        "--rounding",
+        choices=[rounding.value for rounding in Rounding],
+        default=Rounding.SINGLE.value,
+        help="the fast one, or TensorFlow Lite's reference bits (default single)",
+    )
+    network.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
+    )
+    network.add_argument(
+        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
+    )
+    network.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="compile a float network even where its integers no longer follow it",
+    )
+    network.add_argument(
+        "--keep-constant",
+        action="store_true",
+        help="compute channels too that are proved to be the same for every image",
+    )
+    network.add_argument(
+        "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
+    )
+
+
+def network_options(arguments: argparse.Namespace) -> NetworkOptions:
+    """What `add_network` took, but for the file, as options of `mbn.job`."""
+    return {
+        "calibrate": arguments.calibrate,
+        "rounding": arguments.rounding,
+        "fused": not arguments.unfused,
+        "simplify": not arguments.keep_constant,
+        "alpha": arguments.alpha,
+        "resolution": arguments.resolution,
+        "classes": arguments.classes,
+        "weights": arguments.weights,
+        "input_range": arguments.input_range,
+        "mean": arguments.mean or (),
+        "std": arguments.std or (),
+        "accept_loss": arguments.accept_loss,
+    }
