@@ -181,7 +181,7 @@ def _caught(plan: Plan, chain: Chain) -> None:
 @pytest.mark.parametrize("rows", [-1, 1])
 def test_a_ring_moved_by_a_row_is_caught(mode: InputMode, rows: int) -> None:
     plan, chain = _mobilenet(mode)
-    for index in range(plan.streamed_stages):
+    for index in range(plan.segments[0].last + 1):
         place = plan.places[index]
         moved = place.offset_bytes + rows * place.row_bytes
         _caught(_with_place(plan, index, offset_bytes=moved), chain)

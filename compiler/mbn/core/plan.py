@@ -46,7 +46,3 @@ class Plan:
     def straddles(self, offset_bytes: int, size_bytes: int) -> bool:
         """Whether a range of the arena would lie in two memories."""
         return self.near_bytes > 0 and offset_bytes < self.near_bytes < offset_bytes + size_bytes
-
-    @property
-    def streamed_stages(self) -> int:
-        return self.segments[0].last + 1 if self.segments else 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mbn.core.constants import SingleConstants, WeightedConstants, rounding_code
 from mbn.core.network import Op
 from mbn.passes.kernels import scalar
-from mbn.passes.kernels.stage_builder import Span, StageBuilder, spans
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, spans
 
 PIXELS = 4  # of one group
 LANES = 16  # int8 values of a vector
@@ -364,7 +364,7 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int8", (PIXELS, depth))
     stream = b.const("weights", pointwise_stream(b.derived[0]), "streams, two channels each")
-    for number, span in enumerate(_group_spans(b)):
+    for number, span in enumerate(group_spans(b, PIXELS)):
         pixels = min(PIXELS, b.out.width - span.start * PIXELS)
         with b.loop(span.stop - span.start, "g") as g:
             group = g + span.start
@@ -373,28 +373,6 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
                 pixel = _Pixel(x, first, span.interior, index, PIXELS)
                 _gather(b, rows, tile, pixel, f"gather{number}_{index}")
             _convolution_calls(b, tile, stream, out, group, pixels, number)
-
-
-def _group_spans(b: StageBuilder) -> list[Span]:
-    """Groups of four pixels: edge groups one by one, the run inside the map together."""
-    layer, count = b.layers[0], _up(b.out.width, PIXELS) // PIXELS
-    if layer.op is Op.DENSE:
-        return [Span(0, 1, True)]
-
-    def inside(group: int) -> bool:
-        first = group * PIXELS * layer.stride[1] - layer.pads[1]
-        last = first + (PIXELS - 1) * layer.stride[1] + layer.kernel[1]
-        return first >= 0 and last <= b.source.width and group * PIXELS + PIXELS <= b.out.width
-
-    result: list[Span] = []
-    group = 0
-    while group < count:
-        stop = group + 1
-        while inside(group) and stop < count and inside(stop):
-            stop += 1
-        result.append(Span(group, stop, inside(group)))
-        group = stop
-    return result
 
 
 @dataclass(frozen=True)

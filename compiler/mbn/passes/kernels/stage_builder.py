@@ -253,3 +253,26 @@ def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int
         result.append(Span(x, stop, inside(x)))
         x = stop
     return result
+
+
+def group_spans(b: StageBuilder, pixels: int) -> list[Span]:
+    """Splits an output row into groups of `pixels` pixels, counted in groups: those at the map's
+    edges one by one, those whose windows lie in the map together."""
+    layer, count = b.layers[0], -(-b.out.width // pixels)
+    if layer.op is Op.DENSE:
+        return [Span(0, 1, True)]
+
+    def inside(group: int) -> bool:
+        first = group * pixels * layer.stride[1] - layer.pads[1]
+        last = first + (pixels - 1) * layer.stride[1] + layer.kernel[1]
+        return first >= 0 and last <= b.source.width and (group + 1) * pixels <= b.out.width
+
+    result: list[Span] = []
+    group = 0
+    while group < count:
+        stop = group + 1
+        while inside(group) and stop < count and inside(stop):
+            stop += 1
+        result.append(Span(group, stop, inside(group)))
+        group = stop
+    return result

@@ -34,7 +34,7 @@ def remove_constants(network: Network) -> Simplified:
     """The pass; see the head of this file. Layers must carry their constants."""
     ranges = ranges_of(network)
     kept = _live(network, ranges)
-    layers = tuple(_smaller(network, layer, ranges, kept) for layer in network.layers)
+    layers = tuple(_smaller(layer, ranges, kept) for layer in network.layers)
     tensors = tuple(
         replace(tensor, channels=int(kept[tensor.name].sum())) for tensor in network.tensors
     )
@@ -101,9 +101,7 @@ def _with_siblings(layer: Layer, needed: Kept, out: Kept) -> Kept:
     return needed if layer.op in (Op.POOL, Op.ADD) else out
 
 
-def _smaller(
-    network: Network, layer: Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]
-) -> Layer:
+def _smaller(layer: Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]) -> Layer:
     if layer.weights is None:
         return layer
     constants = layer.constants

@@ -114,36 +114,6 @@ def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, nam
             )
 
 
-def group_spans(b: StageBuilder) -> list[Span]:
-    """Groups of four pixels: edge groups one by one, the run inside the map together."""
-    layer, count = b.layers[0], up(b.out.width, pixels_of(b))
-    if layer.op is Op.DENSE:
-        return [Span(0, 1, True)]
-
-    def inside(group: int) -> bool:
-        first = group * pixels_of(b) * layer.stride[1] - layer.pads[1]
-        last = (
-            (group * pixels_of(b) + pixels_of(b) - 1) * layer.stride[1]
-            - layer.pads[1]
-            + layer.kernel[1]
-        )
-        return (
-            first >= 0
-            and last <= b.source.width
-            and group * pixels_of(b) + pixels_of(b) <= b.out.width
-        )
-
-    result: list[Span] = []
-    group = 0
-    while group < count:
-        stop = group + 1
-        while inside(group) and stop < count and inside(stop):
-            stop += 1
-        result.append(Span(group, stop, inside(group)))
-        group = stop
-    return result
-
-
 def gather(
     b: StageBuilder,
     rows: list[Any],

@@ -24,14 +24,13 @@ from mbn.passes.kernels.dsp.depthwise import (
 from mbn.passes.kernels.dsp.im2col import (
     MOST_RUN,
     gather,
-    group_spans,
     interleave,
     patch_order,
     patches,
 )
 from mbn.passes.kernels.dsp.pointwise import Pointwise
 from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
-from mbn.passes.kernels.stage_builder import Span, StageBuilder
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans
 
 
 def block(b: StageBuilder) -> bool:
@@ -143,7 +142,7 @@ def convolution(b: StageBuilder) -> bool:
             for pixel in range(pixels):
                 gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
 
-    spans = group_spans(b)
+    spans = group_spans(b, pixels_of(b))
     whole = [span for span in spans if span.stop <= full]
     if whole:
         with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
@@ -158,7 +157,7 @@ def convolution(b: StageBuilder) -> bool:
         f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
         f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
     )
-    return layer.op is not Op.DEPTHWISE
+    return True
 
 
 def span_test(span: Span, group: Any, count: int) -> list[Any]:
