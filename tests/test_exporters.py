@@ -3,7 +3,8 @@
 What enters: small torch networks with drawn weights, exported and quantised here; the file that
 tf2onnx made of MLPerf Tiny's network, where it is at hand. What leaves: nothing but failures.
 Always holds: layer by layer no value differs from ONNX Runtime's by more than 1, and the C, under
-sanitizers, equals the reference in every bit. The README's table of exporters is this list.
+sanitizers, equals the reference in every bit. The table of exporters in docs/networks.md is this
+list.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from mbn.api.telling import Progress, teller
 from mbn.core import target as targets
 from mbn.core.errors import UsageError
 from mbn.core.target import Board, as_board
-from mbn.harness.device.emulated import ICOUNT_SHIFT
 from mbn.harness.device.mlperf import BAUD
 from mbn.harness.device.open import where
 from mbn.harness.flash import read_payload
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from mbn.image.release.verify import Verdict
     from mbn.jobs.agreement import Agreement
 
-__all__ = ["BAUD", "ICOUNT_SHIFT", "LAB", "Place", "all_probes", "ports", "where"]
+__all__ = ["BAUD", "LAB", "Place", "all_probes", "ports", "where"]
 
 
 def boards() -> tuple[Board, ...]:

@@ -22,7 +22,6 @@ from mbn.core.errors import UsageError, exit_codes
 if TYPE_CHECKING:
     from mbn.jobs.mlperf import Sessions
 
-VIRTUAL_NS = 8  # of an instruction in emulation: 2 to the power of ICOUNT_SHIFT
 EXAMPLES = """examples:
   mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf
   mbn-mlperf --board qemu --transcript session.txt       # both sessions, in emulation
@@ -80,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console.print("device ", "  ".join(found.model), markup=False)
     show(found, console)
-    if arguments.port is None and not board.native:
-        console.print(f"Times are virtual: {VIRTUAL_NS} ns an instruction, not a part's.")
+    if found.virtual_ns is not None:
+        console.print(f"Times are virtual: {found.virtual_ns} ns an instruction, not a part's.")
     if arguments.transcript is not None:
         console.print(f"wrote  {arguments.transcript}")
     return 0 if found.exact else 1

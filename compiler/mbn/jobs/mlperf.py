@@ -23,6 +23,7 @@ from mbn.core.network import Network
 from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.exact.tflite import exp_on_negative_values
+from mbn.harness.device.emulated import ICOUNT_SHIFT
 from mbn.harness.device.mlperf import APP, BAUD, Runner, open_runner
 from mbn.jobs import check as check_job
 
@@ -147,6 +148,7 @@ class Sessions:
     model: tuple[str, ...]
     accuracy: Accuracy | None
     performance: Performance | None
+    virtual_ns: int | None  # of an instruction, in emulation; None: real time
 
     @property
     def exact(self) -> bool:
@@ -183,4 +185,5 @@ def run_sessions(
         finally:
             if transcript is not None:
                 transcript.write_text("\n".join(runner.transcript) + "\n", encoding="utf-8")
-    return Sessions(model, found, speed)
+    virtual = port is None and not board.native
+    return Sessions(model, found, speed, 2**ICOUNT_SHIFT if virtual else None)
