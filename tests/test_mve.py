@@ -20,7 +20,8 @@ from mbn.core.constants import SingleConstants
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
 from mbn.core.target import find_board
-from mbn.passes.kernels import mve
+from mbn.passes.kernels.mve.depthwise import depthwise_words
+from mbn.passes.kernels.mve.pointwise import pointwise_stream
 from networks import Spec, conv, depthwise, make_network
 from test_kernels import compare
 
@@ -89,14 +90,14 @@ def test_tables_hold_every_weight_once() -> None:
         return SingleConstants(weights, count, 2 * count, count * 0, 0, -128, 127)
 
     taps = np.arange(1, 46, dtype=np.int8).reshape(5, 3, 3, 1)
-    words = mve.depthwise_words(derived(taps))
+    words = depthwise_words(derived(taps))
     assert words.shape == (2, 24)
     windows = np.ascontiguousarray(words[:, :16]).view(np.int8).reshape(8, 4, 4)
     assert np.array_equal(windows[:5, :3, :3], taps[..., 0].transpose(0, 2, 1))
     assert not windows[5:].any() and not windows[:, 3].any() and not windows[:, :, 3].any()
 
     weights = np.arange(1, 61, dtype=np.int8).reshape(3, 1, 1, 20)
-    stream = mve.pointwise_stream(derived(weights))
+    stream = pointwise_stream(derived(weights))
     assert stream.shape == (2, 4 + 2 * 8)
     assert stream[1, 16:].tolist() == [3, 0, 3, 0]
     steps = np.ascontiguousarray(stream[:, :16]).view(np.int8).reshape(2, 2, 2, 16)

@@ -1,0 +1,106 @@
+"""The Helium kernel set's stages.
+
+A depthwise or im2col fills the tile, the pointwise reads it. What the fast depthwise can't express
+(kernels above 4x4, channel multipliers) fills the same tile by portable loops.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mbn.core.network import Op
+from mbn.passes.kernels import scalar
+from mbn.passes.kernels.mve.depthwise import WINDOW, depthwise, patch_of
+from mbn.passes.kernels.mve.im2col import Pixel, gather
+from mbn.passes.kernels.mve.pointwise import convolution_calls, pointwise_band, pointwise_stream
+from mbn.passes.kernels.mve.tile import LANES, PIXELS, up
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, spans
+
+ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows go by four pixels
+
+
+def block(b: StageBuilder) -> bool:
+    """Depthwise into a tile of one band, pointwise out of it."""
+    if not b.short_rounding:
+        return False
+    patch = patch_of(b)
+    depth = up(len(b.derived[0].weights), LANES)
+    rows, out = b.in_rows(), b.out_band()
+    # a row's pointwise reads one group beyond the last; the patch buffer lies there
+    spare = 0 if patch is None else PIXELS * WINDOW * patch.columns
+    beyond = up(max(0, PIXELS * depth - spare), depth) // depth
+    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width + beyond, depth))
+    if patch:
+        depthwise(b, patch, rows, tile)
+        how = f"patches of {patch.rows} rows, {patch.columns} columns, four channels a time"
+    else:
+        scalar.depthwise_row(
+            b, rows, lambda channel, x, value: b.script.buffer_store(tile, value, [x, channel])
+        )
+        how = "portable loops"
+    pointwise_band(b, 1, tile, out)
+    b.reads_before_writing = True
+    b.decision = (
+        f"mve: depthwise by {how}; pointwise 4 pixels x 2 channels, {depth} deep; "
+        f"bands of {b.band_rows} rows, tile of {b.band_rows * b.out.width} pixels"
+    )
+    return True
+
+
+def band_cycles(b: StageBuilder) -> dict[int, int]:
+    """Heights of a block's bands, with estimated cycles of its pointwise: two rows where each
+    leaves two pixels behind its groups, which make one group of both."""
+    height, width = b.out.height, b.out.width
+    pair = width % PIXELS == 2 and width > PIXELS and height % 2 == 0
+    depth = up(len(b.derived[0].weights), LANES)
+    group = b.out.channels // 2 * (depth // 2 + 20)
+    heights = (1, 2) if pair and patch_of(b) else (1,)
+    return {rows: height // rows * (up(rows * width, PIXELS) // PIXELS) * group for rows in heights}
+
+
+def convolution(b: StageBuilder) -> bool:
+    """im2col into a tile, of a row where that is small, else of four pixels; then the pointwise
+    body over all channels."""
+    if not b.short_rounding:
+        return False
+    derived = b.derived[0]
+    taps = int(np.prod(derived.weights.shape[1:]))
+    depth = up(taps, LANES)
+    beyond = PIXELS if b.out.width >= PIXELS else 0
+    if (b.out.width + beyond) * depth <= ROW_BYTES_MAX or b.out.width == 1:
+        _convolve_row(b, depth, b.out.width + beyond)
+        how = "a row's pixels"
+    else:
+        _convolve_groups(b, depth)
+        how = f"{PIXELS} pixels"
+    b.decision = f"mve: im2col of {how}, {taps} taps in {depth}; 4 pixels x 2 channels"
+    return True
+
+
+def _convolve_row(b: StageBuilder, depth: int, pixels: int) -> None:
+    layer = b.layers[0]
+    rows, out = b.in_rows(), b.out_band()
+    tile = b.scratch("tile", "int8", (pixels, depth))
+    row = [Span(0, 1, True)]
+    if layer.op is not Op.DENSE:
+        row = spans(b.out.width, b.source.width, layer.kernel[1], layer.stride[1], layer.pads[1])
+    for number, span in enumerate(row):
+        with b.loop(span.stop - span.start, "x") as x:
+            pixel = Pixel(x + span.start, span.start, span.interior, x + span.start, pixels)
+            gather(b, rows, tile, pixel, f"gather{number}")
+    pointwise_band(b, 0, tile, out)
+
+
+def _convolve_groups(b: StageBuilder, depth: int) -> None:
+    rows, out = b.in_rows(), b.out_row()
+    tile = b.scratch("tile", "int8", (PIXELS, depth))
+    stream = b.const("weights", pointwise_stream(b.derived[0]), "streams, two channels each")
+    for number, span in enumerate(group_spans(b, PIXELS)):
+        pixels = min(PIXELS, b.out.width - span.start * PIXELS)
+        with b.loop(span.stop - span.start, "g") as g:
+            group = g + span.start
+            for index in range(pixels):
+                x, first = group * PIXELS + index, span.start * PIXELS + index
+                pixel = Pixel(x, first, span.interior, index, PIXELS)
+                gather(b, rows, tile, pixel, f"gather{number}_{index}")
+            convolution_calls(b, tile, stream, out, group, pixels, number)
