@@ -16,10 +16,10 @@ MBN_INLINE void mbn_dsp_put(int16_t *to, uint32_t pair)
     __builtin_memcpy(to, &pair, sizeof pair);
 }
 
-/* A run of bytes from `from`; before and after: how many of it lie beside the map. tile: the
+/* A run of bytes from `source`; before and after: how many of it lie beside the map. tile: the
  * pixel's first pair; behind: of the pair of all runs' bytes behind their last words, of which
  * `spill` come before this run's. All but the pointers are constants. */
-MBN_INLINE int32_t mbn_dsp_patch(const int8_t *from, int16_t *tile, int16_t *behind,
+MBN_INLINE int32_t mbn_dsp_patch(const int8_t *source, int16_t *tile, int16_t *behind,
                                  const int32_t run, const int32_t spill, const int32_t before,
                                  const int32_t after, const int32_t zero_point)
 {
@@ -27,19 +27,19 @@ MBN_INLINE int32_t mbn_dsp_patch(const int8_t *from, int16_t *tile, int16_t *beh
     if (before + after > 0) {
         for (int32_t k = 0; k < run; k++) {
             const int inside = k >= before && k < run - after;
-            padded[k] = inside ? from[k - before] : (int8_t)zero_point;
+            padded[k] = inside ? source[k - before] : (int8_t)zero_point;
         }
-        from = padded;
+        source = padded;
     }
     MBN_UNROLL
     for (int32_t q = 0; q < run / 4; q++) {
-        const uint32_t word = mbn_load32(from + 4 * q);
+        const uint32_t word = mbn_load32(source + 4 * q);
         mbn_dsp_put(tile + 16 * q, mbn_sxtb16(word));
         mbn_dsp_put(tile + 16 * q + 8, mbn_sxtb16_ror8(word));
     }
     MBN_UNROLL
     for (int32_t k = 0; k < run % 4; k++) {
-        behind[(spill + k) / 2 * 8 + (spill + k) % 2] = from[run / 4 * 4 + k];
+        behind[(spill + k) / 2 * 8 + (spill + k) % 2] = source[run / 4 * 4 + k];
     }
     return 0;
 }

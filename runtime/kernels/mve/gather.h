@@ -8,20 +8,20 @@
 
 #include "mve/instructions.h"
 
-MBN_INLINE int32_t mbn_mve_copy(int8_t *to, const int8_t *from, const int32_t count)
+MBN_INLINE int32_t mbn_mve_copy(int8_t *to, const int8_t *source, const int32_t count)
 {
 #if MBN_MVE
     int32_t at = 0;
     for (; at + 16 <= count; at += 16) {
-        vstrbq_s8(to + at, vldrbq_s8(from + at));
+        vstrbq_s8(to + at, vldrbq_s8(source + at));
     }
     if (at < count) {
         mve_pred16_t rest = vctp8q((uint32_t)(count - at));
-        vstrbq_p_s8(to + at, vldrbq_z_s8(from + at, rest), rest);
+        vstrbq_p_s8(to + at, vldrbq_z_s8(source + at, rest), rest);
     }
 #else
     for (int32_t at = 0; at < count; at++) {
-        to[at] = from[at];
+        to[at] = source[at];
     }
 #endif
     return 0;

@@ -205,13 +205,13 @@ MBN_INLINE int32_t mbn_scalar_depthwise(const int8_t *row0, const int8_t *row1, 
     return 0;
 }
 
-/* to[k * apart] = from[k * step]. */
-MBN_INLINE int32_t mbn_scalar_gather(const int8_t *from, int8_t *to, int32_t count, int32_t step,
+/* to[k * apart] = source[k * step]. */
+MBN_INLINE int32_t mbn_scalar_gather(const int8_t *source, int8_t *to, int32_t count, int32_t step,
                                      int32_t apart)
 {
     MBN_UNROLL
     for (int32_t k = 0; k < count; k++) {
-        to[k * apart] = from[k * step];
+        to[k * apart] = source[k * step];
     }
     return 0;
 }

@@ -19,10 +19,10 @@ from mbn.core.constants import (
     TfliteAddition,
     TfliteAverage,
     TfliteSoftmax,
-    WeightedConstants,
-    rounding_code,
 )
 from mbn.core.network import Layer, Op
+from mbn.passes.kernels import bodies
+from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.stage_builder import Requantiser, Span, StageBuilder, spans
 
 Store = Callable[[Any, Any, Any], None]  # channel, pixel, int8 value
@@ -145,15 +145,26 @@ def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start:
 
                 for kx, count in ((0, left), (across - right, right)):
                     if count:
-                        zero = b.source.zero_point
-                        b.call("mbn_scalar_fill", place(kx), count * channels, run.pixels, zero)
+                        b.call(
+                            bodies.SCALAR_FILL,
+                            to=place(kx),
+                            count=count * channels,
+                            apart=run.pixels,
+                            value=b.source.zero_point,
+                        )
                 column = (first + pixel) * layer.stride[1] - layer.pads[1]
                 # an interleaved row is one run of bytes, of a planar one each column is
                 whole = between == 1 and beside == channels
                 for kx in range(left, left + max(0, inside), inside if whole else 1):
                     count = inside * channels if whole else channels
-                    where = b.address(row, 0, column + kx)
-                    b.call("mbn_scalar_gather", where, place(kx), count, between, run.pixels)
+                    b.call(
+                        bodies.SCALAR_GATHER,
+                        source=b.address(row, 0, column + kx),
+                        to=place(kx),
+                        count=count,
+                        step=between,
+                        apart=run.pixels,
+                    )
 
 
 class Blocks:
@@ -187,15 +198,19 @@ class Blocks:
         with b.block(f"block{run.start}_{channels}", reads, [whole(out)]) as axis:
             x = axis.spatial(b.out.width, start)
             n = axis.spatial(b.out.channels, channel)
-            step, across = source.step or run.pixels, source.across
             b.call(
-                "mbn_scalar_block",
-                b.address(source.buffer, *source.at(x)),
-                b.address(self.table, n * self.taps),
-                *requantising(b, self.tables, n),
-                b.address(out, n, x),
-                *(self.taps, step, across, run.pixels, channels, b.out_plane_bytes()),
-                *ends(self.tables.derived),
+                bodies.SCALAR_BLOCK,
+                x=b.address(source.buffer, *source.at(x)),
+                w=b.address(self.table, n * self.taps),
+                **requantising(b, self.tables, n),
+                out=b.address(out, n, x),
+                taps=self.taps,
+                step=source.step or run.pixels,
+                across=source.across,
+                pixels=run.pixels,
+                channels=channels,
+                plane=b.out_plane_bytes(),
+                **bodies.ends(self.tables.derived),
             )
 
 
@@ -212,15 +227,11 @@ def whole(buffer: Any) -> Any:
     return buffer[tuple(slice(0, int(size)) for size in buffer.ty.shape)]
 
 
-def requantising(b: StageBuilder, tables: Requantiser, channel: Any) -> tuple[Any, ...]:
+def requantising(b: StageBuilder, tables: Requantiser, channel: Any) -> dict[str, Any]:
     """Addresses of bias, multiplier and two more words (any, where the rounding has fewer)."""
     words = (tables.bias, *tables.words, *tables.words[:1] * (3 - len(tables.words)))
-    return tuple(b.address(word, channel) for word in words)
-
-
-def ends(derived: WeightedConstants) -> tuple[int, int, int]:
-    """The constants of a body's end: shift, low, high."""
-    return rounding_code(derived), int(derived.low), int(derived.high)
+    names = ("bias", "m", "z", "e")
+    return {name: b.address(word, channel) for name, word in zip(names, words, strict=True)}
 
 
 def block(b: StageBuilder) -> bool:
@@ -284,15 +295,22 @@ def depthwise3x3(
                 first = x * layer.stride[1] + (left - layer.pads[1])
                 if left + right >= (run.pixels - 1) * layer.stride[1] + 3:
                     first = 0  # nothing is read
+                addresses = [b.address(row, channel // multiplier, first) for row in rows]
                 b.call(
-                    "mbn_scalar_depthwise",
-                    *(b.address(row, channel // multiplier, first) for row in rows),
-                    b.address(table, channel * 9),
-                    *requantising(b, tables, channel),
-                    b.address(to, *place(run, channel, x)),
-                    *(layer.stride[1], b.in_layout().strides[1], run.pixels, left, right),
-                    b.source.zero_point,
-                    *ends(tables.derived),
+                    bodies.SCALAR_DEPTHWISE,
+                    **numbered(
+                        "row", [b.address(row, channel // multiplier, first) for row in rows]
+                    ),
+                    w=b.address(table, channel * 9),
+                    **requantising(b, tables, channel),
+                    out=b.address(to, *place(run, channel, x)),
+                    stride=layer.stride[1],
+                    step=b.in_layout().strides[1],
+                    pixels=run.pixels,
+                    left=left,
+                    right=right,
+                    zero=b.source.zero_point,
+                    **bodies.ends(tables.derived),
                 )
 
 
@@ -341,15 +359,15 @@ def addition(b: StageBuilder) -> bool:
     """Two maps of one shape, value by value."""
     derived = b.addition()
     if isinstance(derived, TfliteAddition):
-        function, meaning = "mbn_scalar_add_tflite", "zero points, multipliers, shifts, clamp"
+        body, meaning = bodies.ADD_TFLITE, "zero points, multipliers, shifts, clamp"
         words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
         words += [derived.low, derived.high]
-        numbers: tuple[int, ...] = ()
+        numbers: dict[str, int] = {}
     else:
-        function, meaning = "mbn_scalar_add", "m_a, m_b, C + half (low, high word)"
+        body, meaning = bodies.ADD, "m_a, m_b, C + half (low, high word)"
         words = [derived.first, derived.second]
         words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
-        numbers = (derived.shift, derived.low, derived.high)
+        numbers = {"r": derived.shift, "low": derived.low, "high": derived.high}
     packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
     (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
     table = b.const("addition", packed, meaning)
@@ -360,8 +378,15 @@ def addition(b: StageBuilder) -> bool:
         reads = [row[0:channels, 0:width] for row in (first, second)]
         with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
-            rows = (b.address(row, channel, at) for row in (first, second, out))
-            b.call(function, *rows, extents[1], b.address(table, 0), *numbers)
+            b.call(
+                body,
+                a=b.address(first, channel, at),
+                b=b.address(second, channel, at),
+                out=b.address(out, channel, at),
+                count=extents[1],
+                table=b.address(table, 0),
+                **numbers,
+            )
     b.decision = "scalar: sums in 64 bits, channel by channel"
     return True
 
@@ -392,7 +417,7 @@ def pool(b: StageBuilder) -> bool:
                 value = b.requantised(sum_[0], tables, 0)
             else:
                 count = b.script.int32(average.count)
-                mean = b.script.call_extern("int32", "mbn_average", sum_[0], count)
+                mean = b.value(bodies.AVERAGE, sum=sum_[0], count=count)
                 value = b.clamped(mean, average)
             b.script.buffer_store(out, value, [channel, at])
     b.decision = "scalar: sums in int32, channel by channel"
@@ -406,13 +431,13 @@ def softmax(b: StageBuilder) -> bool:
     assert isinstance(found, TfliteSoftmax)
     with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
         b.call(
-            "mbn_softmax",
-            b.address(row, 0, 0),
-            b.address(out, 0, 0),
-            count,
-            found.multiplier,
-            found.exponent,
-            found.least,
+            bodies.SOFTMAX,
+            logits=b.address(row, 0, 0),
+            out=b.address(out, 0, 0),
+            count=count,
+            multiplier=found.multiplier,
+            left=found.exponent,
+            least=found.least,
         )
     b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True
@@ -424,11 +449,11 @@ def normalise(b: StageBuilder) -> bool:
     (row,), out = b.in_rows(), b.out_row()
     with b.block("normalise", [row[0:count, 0]], [out[0:count, 0]]):
         b.call(
-            "mbn_normalise",
-            b.address(row, 0, 0),
-            b.address(out, 0, 0),
-            count,
-            b.source.zero_point,
+            bodies.NORMALISE,
+            codes=b.address(row, 0, 0),
+            out=b.address(out, 0, 0),
+            count=count,
+            zero_point=b.source.zero_point,
         )
     b.decision = "scalar: a division and a square root a value, in 32 bits"
     return True

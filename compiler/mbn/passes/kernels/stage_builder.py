@@ -28,7 +28,7 @@ from mbn.core.kernel_set import KernelSet
 from mbn.core.lowered import PLACEHOLDER, Argument, StageCode, Table
 from mbn.core.network import Network, Op, Stage, Tensor
 from mbn.core.schedule import Variant
-from mbn.passes.kernels import tir
+from mbn.passes.kernels import bodies, tir
 from mbn.passes.kernels.layout import RowLayout, row_layout
 
 PLAIN = Variant()
@@ -154,15 +154,16 @@ class StageBuilder(tir.Builder):
 
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The int8 expression of an accumulator of `channel`."""
-        script, derived = self.script, tables.derived
-        function, arguments = "mbn_requantise", [word[channel] for word in tables.words]
+        derived, words = tables.derived, [word[channel] for word in tables.words]
         if isinstance(derived, TfliteConstants):
-            function = f"mbn_requantise_tflite{'' if derived.short else '_any'}"
+            body = bodies.REQUANTISE_TFLITE if derived.short else bodies.REQUANTISE_TFLITE_ANY
         elif derived.shift > 0:
-            function = "mbn_requantise_shift"
-            arguments.append(script.int32(derived.shift))
-        value = script.call_extern("int32", function, accumulator, *arguments)
-        return self.clamped(value, derived)
+            body = bodies.REQUANTISE_SHIFT
+            words.append(self.script.int32(derived.shift))
+        else:
+            body = bodies.REQUANTISE
+        arguments = dict(zip(body.parameters, (accumulator, *words), strict=True))
+        return self.clamped(self.value(body, **arguments), derived)
 
     def clamped(self, value: Any, derived: WeightedConstants | TfliteAverage) -> Any:
         """The int8 expression of a rounded value."""

@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from mbn.passes.kernels.bodies import Body
+
 INDENT = re.compile(r"^( +)", re.MULTILINE)
 
 
@@ -75,9 +77,13 @@ class Builder:
                 stack.enter_context(self.script.Then())
             yield
 
-    def call(self, function: str, *args: Any) -> None:
+    def call(self, body: Body, **arguments: Any) -> None:
         """A statement that calls a C function of the runtime's kernels."""
-        self.script.evaluate(self.script.call_extern("int32", function, *args))
+        self.script.evaluate(self.value(body, **arguments))
+
+    def value(self, body: Body, **arguments: Any) -> Any:
+        """The int32 that a C function of the runtime's kernels returns."""
+        return self.script.call_extern("int32", body.name, *body.in_order(arguments))
 
     def address(self, buffer: Any, *indices: Any) -> Any:
         return self.script.address_of(buffer[indices if len(indices) > 1 else indices[0]])

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mbn.core.constants import TfliteConstants, WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
+from mbn.passes.kernels import bodies
+from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -48,17 +50,14 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
     layer, derived = b.layers[0], _unshifted(b.derived[0], b.kernels.folded_shift)
     tensor = b.network.tensor(layer.output)
     words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 to 9 words a channel")
-    call = (
-        pairs * SLOTS * 2,
-        b.source.width,
-        tensor.width,
-        layer.stride[1],
-        layer.pads[1],
-        b.source.zero_point,
-        rounding_code(derived),
-        derived.low,
-        derived.high,
-    )
+    shape = {
+        "group_halves": pairs * SLOTS * 2,
+        "width": b.source.width,
+        "outputs": tensor.width,
+        "stride": layer.stride[1],
+        "padding_left": layer.pads[1],
+        "zero_point": b.source.zero_point,
+    }
     groups = int(tile.ty.shape[0])
     for half, first, stop in ((0, 0, pairs), (1, pairs, tensor.channels)):
         if stop <= first:
@@ -73,12 +72,13 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
                     pair = axis.spatial(stop - first, j)
                     channel = pair + first
                     b.call(
-                        "mbn_dsp_depthwise3x3",
-                        *(b.address(row, channel, 0) for row in window),
-                        b.address(words, channel, 0),
-                        b.address(tile, pixel // pixels_of(b), pair, 0, half),
-                        pixel % pixels_of(b),
-                        *call,
+                        bodies.DSP_DEPTHWISE3X3,
+                        **numbered("row", [b.address(row, channel, 0) for row in window]),
+                        words=b.address(words, channel, 0),
+                        tile=b.address(tile, pixel // pixels_of(b), pair, 0, half),
+                        phase=pixel % pixels_of(b),
+                        **shape,
+                        **bodies.ends(derived),
                     )
 
 
@@ -108,40 +108,47 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
     reads = [row[0:channels, 0:width] for row in rows]
     writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
-    shape = [channels, pairs, plane, width]
+    shape = {
+        "channels": channels,
+        "pairs": pairs,
+        "plane_bytes": plane,
+        "width": width,
+        "zero_point": b.source.zero_point,
+    }
     addresses = [b.address(row, 0, 0) for row in rows]
     pixels = row_pixels(b, outputs, b.band_rows)
-    prefix = "mbn_dsp" if pixels_of(b) == SLOTS else "mbn_m7"
+    dsp = pixels_of(b) == SLOTS
     if stride == 1 and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
             b.call(
-                f"{prefix}_depthwise_s1",
-                *addresses,
-                b.band_rows,
-                b.address(words, 0, 0),
-                b.address(tile, 0, 0, 0, 0),
-                *shape,
-                pixels,
-                b.source.zero_point,
+                bodies.DSP_DEPTHWISE_S1 if dsp else bodies.M7_DEPTHWISE_S1,
+                **numbered("in", addresses),
+                lines=b.band_rows,
+                words=b.address(words, 0, 0),
+                tile=b.address(tile, 0, 0, 0, 0),
+                next=pixels,
+                **shape,
             )
         return
     left = layer.pads[1]
-    function, ends = f"{prefix}_depthwise_s2", [left, b.source.zero_point]
-    if by_rows(b):
-        function = "mbn_dsp_any_s1" if stride == 1 else f"mbn_dsp_any_s2_left{left}"
-        ends = [b.source.zero_point]
+    if not by_rows(b):
+        body = bodies.DSP_DEPTHWISE_S2 if dsp else bodies.M7_DEPTHWISE_S2
+        shape["left"] = left
+    elif stride == 1:
+        body = bodies.DSP_ANY_S1
+    else:
+        body = bodies.DSP_ANY_S2_LEFT1 if left else bodies.DSP_ANY_S2_LEFT0
     for line in range(b.band_rows):
         group, phase = divmod(line * pixels, pixels_of(b))
         with b.block(f"depthwise{line}", reads, writes):
             b.call(
-                function,
-                *addresses[line * stride : line * stride + 3],
-                b.address(words, 0, 0),
-                b.address(tile, group, 0, 0, 0),
-                phase,
-                *shape,
-                *ends,
+                body,
+                **numbered("row", addresses[line * stride : line * stride + 3]),
+                words=b.address(words, 0, 0),
+                tile=b.address(tile, group, 0, 0, 0),
+                phase=phase,
+                **shape,
             )
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mbn.core.network import Layer, Op
 from mbn.core.schedule import Sharing
+from mbn.passes.kernels import bodies
+from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import Span, StageBuilder
@@ -66,14 +68,17 @@ def patches(
             writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
             with b.block(f"{name}_{pixel}_{ky}", reads, writes):
                 column = group * (pixels_of(b) * layer.stride[1]) + (offset + before // channels)
-                spill = ky * left
-                where = [
-                    b.address(row, 0, column),
-                    b.address(tile, 0, ky * words * 2, pixel, 0),
-                    b.address(tile, 0, min(behind, pairs - 1), pixel, 0),
-                ]
-                shape = [run, spill, before, after, b.source.zero_point]
-                b.call("mbn_dsp_patch", *where, *shape)
+                b.call(
+                    bodies.DSP_PATCH,
+                    source=b.address(row, 0, column),
+                    tile=b.address(tile, 0, ky * words * 2, pixel, 0),
+                    behind=b.address(tile, 0, min(behind, pairs - 1), pixel, 0),
+                    run=run,
+                    spill=ky * left,
+                    before=before,
+                    after=after,
+                    zero_point=b.source.zero_point,
+                )
 
 
 def patch_is_shared(b: StageBuilder, rows: int, run: int) -> bool:
@@ -90,8 +95,8 @@ def _shared_patch(
     writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
     with b.block(f"{name}_{pixel}", reads, writes):
         column = (group * pixels_of(b) + pixel) * layer.stride[1] - layer.pads[1]
-        windows = [b.address(row, 0, column) for row in rows]
-        b.call("mbn_dsp_any_patch", *windows, b.address(tile, 0, 0, pixel, 0))
+        windows = numbered("row", [b.address(row, 0, column) for row in rows])
+        b.call(bodies.DSP_ANY_PATCH, **windows, tile=b.address(tile, 0, 0, pixel, 0))
 
 
 def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, name: str) -> None:
@@ -106,11 +111,11 @@ def interleave(b: StageBuilder, row: Any, tile: Any, group: Any, pairs: int, nam
             pair = axis.spatial(pairs, j + start)
             x = axis.spatial(up(width, pixels_of(b)), group) * pixels_of(b)
             b.call(
-                "mbn_dsp_interleave",
-                b.address(row, pair, x),
-                b.address(row, pair + pairs * both, x),
-                b.address(tile, 0, pair, 0, 0),
-                both,
+                bodies.DSP_INTERLEAVE,
+                low=b.address(row, pair, x),
+                high=b.address(row, pair + pairs * both, x),
+                tile=b.address(tile, 0, pair, 0, 0),
+                both=both,
             )
 
 

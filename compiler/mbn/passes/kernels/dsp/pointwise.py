@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
+from mbn.passes.kernels import bodies
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -160,41 +161,43 @@ class Pointwise:
             if crosses and pixels == SLOTS:
                 ends_in_next = b.script.cast(x + SLOTS > width, "int32")
                 jump = ends_in_next * (b.out_row_bytes() - width)
-            where = [
-                b.address(self.tile, group, 0, 0, 0),
-                b.address(self.stream, 0, 0),
-                b.address(self.out, row, 0, x),
-            ]
-            if pixels_of(b) == 3 and not shared(b, pixels):
-                shape = [pixels, self.pairs, couples, b.out_plane_bytes()]
-                b.call("mbn_m7_couples", *where, *shape)
-                return
+            arguments = {
+                "tile": b.address(self.tile, group, 0, 0, 0),
+                "stream": b.address(self.stream, 0, 0),
+                "out": b.address(self.out, row, 0, x),
+                "pairs": self.pairs,
+                "couples": couples,
+                "plane_bytes": b.out_plane_bytes(),
+            }
             if shared(b, pixels):
-                shape = [self.pairs, couples, b.out_plane_bytes()]
-                b.call(f"mbn_dsp_any{pixels}", *where, *shape, *[jump] * (pixels == SLOTS))
-                return
-            shape = [self.pairs, int(self.wide), couples, b.out_plane_bytes()]
-            ends = [int(crosses), jump] if pixels == SLOTS else []
-            b.call(f"mbn_dsp_couples{pixels}", *where, *shape, *ends)
+                if pixels == SLOTS:
+                    b.call(bodies.DSP_ANY4, **arguments, jump=jump)
+                else:
+                    b.call(bodies.DSP_ANY3, **arguments)
+            elif pixels_of(b) == 3:
+                b.call(bodies.M7_COUPLES, **arguments, pixels=pixels)
+            elif pixels == SLOTS:
+                arguments |= {"wide": int(self.wide), "crosses": int(crosses), "jump": jump}
+                b.call(bodies.DSP_COUPLES4, **arguments)
+            else:
+                b.call(bodies.DSP_COUPLES3, **arguments, wide=int(self.wide))
 
     def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
-        b, derived, width = self.b, self.derived, self.b.out.width
+        b, width = self.b, self.b.out.width
         with b.block(f"pointwise{pixels}x{channels}", self.reads, self.writes) as axis:
             couple = axis.spatial(self.couples, n)
             at, group = self._bound(axis, number)
             row, x, crosses = self._place(at)
             b.call(
-                "mbn_dsp_pointwise",
-                b.address(self.tile, group, 0, 0, 0),
-                b.address(self.stream, couple, 0),
-                b.address(self.out, row, couple * 2, x),
-                b.out_plane_bytes(),
-                self.pairs,
-                pixels,
-                channels,
-                width - x if crosses else pixels,
-                b.out_row_bytes() - width,
-                rounding_code(derived),
-                derived.low,
-                derived.high,
+                bodies.DSP_POINTWISE,
+                tile=b.address(self.tile, group, 0, 0, 0),
+                stream=b.address(self.stream, couple, 0),
+                out=b.address(self.out, row, couple * 2, x),
+                plane_bytes=b.out_plane_bytes(),
+                pairs=self.pairs,
+                pixels=pixels,
+                channels=channels,
+                split=width - x if crosses else pixels,
+                jump=b.out_row_bytes() - width,
+                **bodies.ends(self.derived),
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from mbn.core.network import Op, StageKind
 from mbn.core.schedule import Sharing
-from mbn.passes.kernels import scalar
+from mbn.passes.kernels import bodies, scalar
 from mbn.passes.kernels.dsp.depthwise import (
     by_rows,
     depthwise3x3,
@@ -187,7 +187,12 @@ def pool(b: StageBuilder) -> bool:
         with b.block("sum", reads, [sum_[0:1]]) as axis:
             channel = axis.spatial(channels, c)
             for row in rows:
-                b.call("mbn_dsp_row_sum", b.address(sum_, 0), b.address(row, channel, 0), width)
+                b.call(
+                    bodies.DSP_ROW_SUM,
+                    sum=b.address(sum_, 0),
+                    row=b.address(row, channel, 0),
+                    width=width,
+                )
         with b.block("store") as axis:
             channel = axis.spatial(channels, c)
             b.script.buffer_store(out, b.requantised(sum_[0], tables, 0), [channel, 0])

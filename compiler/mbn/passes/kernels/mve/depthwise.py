@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import SingleConstants, WeightedConstants, rounding_code
+from mbn.core.constants import SingleConstants, WeightedConstants
+from mbn.passes.kernels import bodies
+from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.mve.tile import LANES, other_words, table, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -92,26 +94,24 @@ def _depthwise_call(
     with b.block(f"depthwise{count}_{line}", reads, writes) as axis:
         group = axis.spatial(groups, c) + first
         b.call(
-            "mbn_mve_depthwise",
-            *(b.address(row, group * GROUP, 0) for row in four),
-            b.address(words, group, 0),
-            b.address(buffer, 0, 0),
-            b.address(tile, line * width, group * GROUP),
-            b.in_layout().plane_bytes,
-            count,
-            len(window),
-            1 if len(window) == patch.rows else 2,
-            patch.columns,
-            patch.left,
-            patch.right,
-            b.source.width,
-            b.source.zero_point,
-            width,
-            layer.stride[1],
-            depth,
-            rounding_code(derived),
-            derived.low,
-            derived.high,
+            bodies.MVE_DEPTHWISE,
+            **numbered("row", [b.address(row, group * GROUP, 0) for row in four]),
+            words=b.address(words, group, 0),
+            patch=b.address(buffer, 0, 0),
+            tile=b.address(tile, line * width, group * GROUP),
+            plane_bytes=b.in_layout().plane_bytes,
+            channels=count,
+            rows=len(window),
+            lines=1 if len(window) == patch.rows else 2,
+            columns=patch.columns,
+            left=patch.left,
+            right=patch.right,
+            width=b.source.width,
+            zero_point=b.source.zero_point,
+            outputs=width,
+            stride=layer.stride[1],
+            depth=depth,
+            **bodies.ends(derived),
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mbn.core.network import Op
+from mbn.passes.kernels import bodies
 from mbn.passes.kernels.stage_builder import StageBuilder
 
 
@@ -88,4 +89,9 @@ def _copy(
     with b.block(name, reads, writes) as axis:
         at = column if isinstance(column, int) else axis.spatial(b.source.width, column)
         slot = _slot(axis, pixel)
-        b.call("mbn_mve_copy", b.address(tile, slot, start), b.address(row, 0, at), count)
+        b.call(
+            bodies.MVE_COPY,
+            to=b.address(tile, slot, start),
+            source=b.address(row, 0, at),
+            count=count,
+        )

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import WeightedConstants, rounding_code
+from mbn.core.constants import WeightedConstants
+from mbn.passes.kernels import bodies
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, other_words, table, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -75,7 +76,6 @@ def _pointwise_row(
     b: StageBuilder, index: int, buffers: tuple[Any, Any, Any], n: Any, groups: int
 ) -> None:
     """All whole groups of a row of one band, before what is left of the row."""
-    derived = b.derived[index]
     tile, stream, out = buffers
     total, depth = (int(size) for size in tile.ty.shape)
     streams, words = (int(size) for size in stream.ty.shape)
@@ -84,16 +84,14 @@ def _pointwise_row(
     with b.block("pointwise_row", reads, writes) as axis:
         couple = axis.spatial(streams, n)
         b.call(
-            "mbn_mve_pointwise_row",
-            b.address(tile, 0, 0),
-            b.address(stream, couple, 0),
-            b.address(out, 0, couple * 2, 0),
-            b.out_plane_bytes(),
-            depth,
-            groups,
-            rounding_code(derived),
-            derived.low,
-            derived.high,
+            bodies.MVE_POINTWISE_ROW,
+            tile=b.address(tile, 0, 0),
+            stream=b.address(stream, couple, 0),
+            out=b.address(out, 0, couple * 2, 0),
+            plane_bytes=b.out_plane_bytes(),
+            depth=depth,
+            groups=groups,
+            **bodies.ends(b.derived[index]),
         )
 
 
@@ -104,7 +102,7 @@ def _pointwise_call(
     couples: tuple[Any, int, int],
     group: _Group,
 ) -> None:
-    derived, width = b.derived[index], b.out.width
+    width = b.out.width
     tile, stream, out = buffers
     n, first, channels = couples
     total, depth = (int(size) for size in tile.ty.shape)
@@ -120,27 +118,25 @@ def _pointwise_call(
         far = pixel + width if group.split else pixel + min(2, group.count - 1)
         other = (1, couple * 2, x - 2) if group.split else (group.row, couple * 2, x)
         b.call(
-            "mbn_mve_pointwise",
-            b.address(tile, pixel, 0),
-            b.address(tile, far, 0),
-            b.address(stream, couple, 0),
-            b.address(out, group.row, couple * 2, x),
-            b.address(out, *other),
-            b.out_plane_bytes(),
-            depth,
-            group.count,
-            channels,
-            int(group.split),
-            rounding_code(derived),
-            derived.low,
-            derived.high,
+            bodies.MVE_POINTWISE,
+            tile=b.address(tile, pixel, 0),
+            far=b.address(tile, far, 0),
+            stream=b.address(stream, couple, 0),
+            out=b.address(out, group.row, couple * 2, x),
+            other=b.address(out, *other),
+            plane_bytes=b.out_plane_bytes(),
+            depth=depth,
+            pixels=group.count,
+            channels=channels,
+            split=int(group.split),
+            **bodies.ends(b.derived[index]),
         )
 
 
 def convolution_calls(
     b: StageBuilder, tile: Any, stream: Any, out: Any, group: Any, pixels: int, number: int
 ) -> None:
-    derived, count = b.derived[0], b.out.channels
+    count = b.out.channels
     depth = int(tile.ty.shape[1])
     couples, words = (int(size) for size in stream.ty.shape)
     reads = [tile[0:PIXELS, 0:depth], stream[0:couples, 0:words]]
@@ -153,18 +149,16 @@ def convolution_calls(
             couple = axis.spatial(couples, n + first)
             at = axis.spatial(up(b.out.width, PIXELS) // PIXELS, group)
             b.call(
-                "mbn_mve_pointwise",
-                b.address(tile, 0, 0),
-                b.address(tile, 2, 0),
-                b.address(stream, couple, 0),
-                b.address(out, couple * 2, at * PIXELS),
-                b.address(out, couple * 2, at * PIXELS),
-                b.out_plane_bytes(),
-                depth,
-                pixels,
-                channels,
-                0,
-                rounding_code(derived),
-                derived.low,
-                derived.high,
+                bodies.MVE_POINTWISE,
+                tile=b.address(tile, 0, 0),
+                far=b.address(tile, 2, 0),
+                stream=b.address(stream, couple, 0),
+                out=b.address(out, couple * 2, at * PIXELS),
+                other=b.address(out, couple * 2, at * PIXELS),
+                plane_bytes=b.out_plane_bytes(),
+                depth=depth,
+                pixels=pixels,
+                channels=channels,
+                split=0,
+                **bodies.ends(b.derived[0]),
             )

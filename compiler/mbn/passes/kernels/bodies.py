@@ -1,0 +1,115 @@
+"""The C functions of runtime/kernels/ that kernels call, with their parameters in C's order.
+
+A kernel calls a body by keyword: `b.call(bodies.DSP_ROW_SUM, sum=..., row=..., width=...)`.
+tests/test_bodies.py holds this table to the prototypes in the headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mbn.core.constants import WeightedConstants, rounding_code
+
+
+@dataclass(frozen=True)
+class Body:
+    """A C function. parameters: the names in its prototype, in order."""
+
+    name: str
+    parameters: tuple[str, ...]
+
+    def in_order(self, given: Mapping[str, Any]) -> list[Any]:
+        """The arguments as C takes them."""
+        unknown = [name for name in given if name not in self.parameters]
+        missing = [name for name in self.parameters if name not in given]
+        assert not unknown, f"{self.name} has no parameter {', '.join(unknown)}"
+        assert not missing, f"{self.name} is called without {', '.join(missing)}"
+        return [given[name] for name in self.parameters]
+
+
+def _body(name: str, parameters: str) -> Body:
+    return Body(name, tuple(parameters.split()))
+
+
+_END = "shift low high"  # see `ends`
+
+# scalar/kernels.h: values
+REQUANTISE = _body("mbn_requantise", "accumulator doubled")
+REQUANTISE_SHIFT = _body("mbn_requantise_shift", "accumulator doubled offset shift")
+REQUANTISE_TFLITE = _body("mbn_requantise_tflite", "accumulator multiplier offset exponent")
+REQUANTISE_TFLITE_ANY = _body(
+    "mbn_requantise_tflite_any", "accumulator multiplier zero_point exponent"
+)
+AVERAGE = _body("mbn_average", "sum count")
+
+# scalar/: rows
+ADD = _body("mbn_scalar_add", "a b out count table r low high")
+ADD_TFLITE = _body("mbn_scalar_add_tflite", "a b out count table")
+SCALAR_BLOCK = _body(
+    "mbn_scalar_block", f"x w bias m z e out taps step across pixels channels plane {_END}"
+)
+SCALAR_DEPTHWISE = _body(
+    "mbn_scalar_depthwise",
+    f"row0 row1 row2 w bias m z e out stride step pixels left right zero {_END}",
+)
+SCALAR_GATHER = _body("mbn_scalar_gather", "source to count step apart")
+SCALAR_FILL = _body("mbn_scalar_fill", "to count apart value")
+SOFTMAX = _body("mbn_softmax", "logits out count multiplier left least")
+NORMALISE = _body("mbn_normalise", "codes out count zero_point")
+
+# dsp/
+DSP_PATCH = _body("mbn_dsp_patch", "source tile behind run spill before after zero_point")
+DSP_ANY_PATCH = _body("mbn_dsp_any_patch", "row0 row1 row2 tile")
+DSP_INTERLEAVE = _body("mbn_dsp_interleave", "low high tile both")
+DSP_ROW_SUM = _body("mbn_dsp_row_sum", "sum row width")
+DSP_DEPTHWISE3X3 = _body(
+    "mbn_dsp_depthwise3x3",
+    "row0 row1 row2 words tile phase group_halves width outputs stride padding_left zero_point "
+    + _END,
+)
+_ROW = "row0 row1 row2 words tile phase channels pairs plane_bytes width"
+DSP_ANY_S1 = _body("mbn_dsp_any_s1", f"{_ROW} zero_point")
+DSP_ANY_S2_LEFT0 = _body("mbn_dsp_any_s2_left0", f"{_ROW} zero_point")
+DSP_ANY_S2_LEFT1 = _body("mbn_dsp_any_s2_left1", f"{_ROW} zero_point")
+_POINTWISE = "tile stream out plane_bytes"
+DSP_POINTWISE = _body("mbn_dsp_pointwise", f"{_POINTWISE} pairs pixels channels split jump {_END}")
+DSP_COUPLES4 = _body(
+    "mbn_dsp_couples4", "tile stream out pairs wide couples plane_bytes crosses jump"
+)
+DSP_COUPLES3 = _body("mbn_dsp_couples3", "tile stream out pairs wide couples plane_bytes")
+DSP_ANY4 = _body("mbn_dsp_any4", "tile stream out pairs couples plane_bytes jump")
+DSP_ANY3 = _body("mbn_dsp_any3", "tile stream out pairs couples plane_bytes")
+
+# dsp/ and m7/: all channels of a band's rows (stride 1), or of one row (stride 2)
+_LINES = "in0 in1 in2 in3 in4 in5 in6 in7 in8 in9 lines words tile channels pairs plane_bytes width"
+DSP_DEPTHWISE_S1 = _body("mbn_dsp_depthwise_s1", f"{_LINES} next zero_point")
+DSP_DEPTHWISE_S2 = _body("mbn_dsp_depthwise_s2", f"{_ROW} left zero_point")
+M7_DEPTHWISE_S1 = _body("mbn_m7_depthwise_s1", f"{_LINES} next zero_point")
+M7_DEPTHWISE_S2 = _body("mbn_m7_depthwise_s2", f"{_ROW} left zero_point")
+M7_COUPLES = _body("mbn_m7_couples", "tile stream out pixels pairs couples plane_bytes")
+
+# mve/
+MVE_COPY = _body("mbn_mve_copy", "to source count")
+MVE_DEPTHWISE = _body(
+    "mbn_mve_depthwise",
+    "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines columns left right "
+    f"width zero_point outputs stride depth {_END}",
+)
+MVE_POINTWISE = _body(
+    "mbn_mve_pointwise", f"tile far stream out other plane_bytes depth pixels channels split {_END}"
+)
+MVE_POINTWISE_ROW = _body("mbn_mve_pointwise_row", f"{_POINTWISE} depth groups {_END}")
+
+ALL = tuple(value for value in globals().values() if isinstance(value, Body))
+
+
+def ends(derived: WeightedConstants) -> dict[str, int]:
+    """Arguments that say how a sum becomes int8: shift (or the code of another rounding), clamp."""
+    return {"shift": rounding_code(derived), "low": derived.low, "high": derived.high}
+
+
+def numbered(prefix: str, addresses: list[Any]) -> dict[str, Any]:
+    """Arguments row0, row1, ... of the addresses, for the prefix "row"."""
+    return {f"{prefix}{index}": address for index, address in enumerate(addresses)}
