@@ -298,9 +298,7 @@ def depthwise3x3(
                 addresses = [b.address(row, channel // multiplier, first) for row in rows]
                 b.call(
                     bodies.SCALAR_DEPTHWISE,
-                    **numbered(
-                        "row", [b.address(row, channel // multiplier, first) for row in rows]
-                    ),
+                    **numbered("row", addresses),
                     w=b.address(table, channel * 9),
                     **requantising(b, tables, channel),
                     out=b.address(to, *place(run, channel, x)),

@@ -1,0 +1,86 @@
+"""network.h: the network's sizes as macros, its state, its declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mbn.passes.emit import results
+from mbn.passes.emit.job import (
+    Job,
+    about,
+)
+
+
+def header(job: Job) -> str:
+    prefix, upper = job.prefix, job.prefix.upper()
+    source, out = job.network.input, job.network.output
+    near = f" - {upper}_FAR_BYTES" if job.far_bytes else ""
+    macros = results.macros(job.network, job.prefix)
+    host_softmax = int("softmax" in job.network.host_ops)
+    return f"""{about(job)}
+#ifndef {upper}_NETWORK_H
+#define {upper}_NETWORK_H
+
+#include "mbn/mbn.h"
+
+#include <stdalign.h>
+
+#define {upper}_INPUT_HEIGHT {source.height}u
+#define {upper}_INPUT_WIDTH {source.width}u
+#define {upper}_INPUT_CHANNELS {source.channels}u
+#define {upper}_INPUT_SCALE {source.scale!r}f
+#define {upper}_INPUT_ZERO_POINT ({source.zero_point})
+/* A pixel p of 8 bits means (p / 255 - mean) / std, by channel; mbn_push_pixels stores it so. */
+#define {upper}_INPUT_MEAN {_floats(_mean_std(job)[0])}
+#define {upper}_INPUT_STD {_floats(_mean_std(job)[1])}
+#define {upper}_OUTPUT_BYTES {out.size_bytes}u
+#define {upper}_OUTPUT_SCALE {out.scale!r}f
+#define {upper}_OUTPUT_ZERO_POINT ({out.zero_point})
+{macros}#define {upper}_HOST_SOFTMAX {host_softmax} /* 1: left to the caller */
+#define {upper}_ARENA_BYTES {job.plan.arena_bytes}u
+#define {upper}_FAR_BYTES {job.far_bytes}u /* of them in a second memory, section .mbn_far */
+#define {upper}_STAGES {len(job.network.stages)}u
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+extern const mbn_network {prefix};
+
+/* Everything that changes while the network runs; the caller owns it. */
+typedef struct {prefix}_state {{
+    mbn_state base;
+    uint16_t rows_done[{len(job.tensors)}];
+    const int8_t *window[{job.window_rows}];
+    int8_t *band[{job.band_rows}];
+    struct {{
+        uint32_t guard_low;
+        alignas(16) uint8_t arena[{upper}_ARENA_BYTES{near}];
+        uint32_t guard_high;
+    }} memory;
+}} {prefix}_state;
+
+/* Ties the state together and begins the first image. */
+MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _mean_std(job: Job) -> tuple[Sequence[float], Sequence[float]]:
+    """By channel; where the network says none, those that make pixel p the code p - 128."""
+    source = job.network.input
+    if job.network.mean:
+        return job.network.mean, job.network.std
+    count = source.channels
+    return [(128 + source.zero_point) / 255] * count, [1 / (255 * source.scale)] * count
+
+
+def _floats(values: Sequence[float]) -> str:
+    return "{" + ", ".join(f"{float(np.float32(value))!r}f" for value in values) + "}"
