@@ -25,6 +25,7 @@ from conftest import TINY, Builder
 from families import PARTS, stand_in
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
+from mbn.core.kernel_set import KernelSet
 from mbn.core.options import InputMode
 from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
 from mbn.core.uf2 import family_id
@@ -40,10 +41,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
     """The check image of alpha 0.25 at 96x96 by board; the C is made once for a kernel set."""
 
     @cache
-    def generated(kernel_set: str) -> Path:
-        folder = tmp_path_factory.mktemp(kernel_set)
+    def generated(kernels: KernelSet) -> Path:
+        folder = tmp_path_factory.mktemp(kernels.name)
         family = family_network(0.25, 96, 2)
-        lowered.generate(family, kernel_set, InputMode.STREAM).files.write(folder)
+        lowered.generate(family, kernels, InputMode.STREAM).files.write(folder)
         return folder
 
     @cache

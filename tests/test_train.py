@@ -54,9 +54,17 @@ def interrupted_after_one_epoch(digits: list[str], folder: Path) -> None:
     """Leaves the checkpoint that Ctrl-C in the second epoch leaves."""
     from mbn.cli import train as command  # noqa: PLC0415
     from mbn.train.data import load  # noqa: PLC0415
-    from mbn.train.training import train  # noqa: PLC0415
+    from mbn.train.training import Settings, train  # noqa: PLC0415
 
-    settings = command.settings_of(command.parser().parse_args(digits))
+    given = command.parser().parse_args(digits)
+    settings = Settings(
+        alpha=given.alpha,
+        data=given.data,
+        resolution=given.resolution,
+        epochs=given.epochs,
+        batch=given.batch,
+        seed=given.seed,
+    )
 
     def stop(epoch: int, step: int, loss: float) -> None:
         if epoch == 1:

@@ -49,7 +49,9 @@ class _Console(Console):
 
 def console(*, quiet: bool) -> Console:
     """Where a command prints: as wide as the terminal, and wide enough for tables in a log."""
-    _NOTES.setLevel(logging.ERROR if quiet else logging.WARNING)
+    for handler in _NOTES.handlers:
+        if isinstance(handler, _Notes):
+            handler.setLevel(logging.ERROR if quiet else logging.WARNING)
     width = None if sys.stdout.isatty() else LOG_COLUMNS
     return _Console(quiet=quiet, highlight=False, width=width)
 
