@@ -6,6 +6,7 @@ holds: a traceback is a failure.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -123,3 +124,16 @@ def test_brackets_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Paths and extras may hold them; rich would take them for markup."""
     console(quiet=False).print("wrote  /tmp/[flash]/x[bold]")
     assert capsys.readouterr().out == "wrote  /tmp/[flash]/x[bold]\n"
+
+
+def test_quiet_ends_with_its_command(caplog: pytest.LogCaptureFixture) -> None:
+    """What a quiet command does not print, a later one prints."""
+
+    def noting(*, quiet: bool) -> int:
+        console(quiet=quiet)
+        logging.getLogger("mbn").warning("something was left out")
+        return 0
+
+    assert guarded("mbn-x", lambda: noting(quiet=True)) == 0
+    logging.getLogger("mbn").warning("heard again")
+    assert "heard again" in caplog.text

@@ -22,7 +22,7 @@ VIOLATIONS = {
         "A floor imports only what is below it",
     ),
     "another room": (
-        "mbn/passes/plan/check.py",
+        "mbn/passes/plan/checker.py",
         "import mbn.passes.emit",
         "A pass imports no other pass",
     ),

@@ -1,6 +1,6 @@
 """Stages and the bytes of their rows in, `Plan` out."""
 
-from mbn.passes.plan.check import check_plan
+from mbn.passes.plan.checker import check_plan
 from mbn.passes.plan.heights import plan_bands
 from mbn.passes.plan.planner import make_plan
 
