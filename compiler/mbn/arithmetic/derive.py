@@ -1,7 +1,6 @@
 """The integers that kernels need, in the rounding of their network.
 
-What enters: a network, a layer. What leaves: its constants: of rounding `single` from single.py, of
-`tflite` from tflite.py. Always holds: this is the one place that chooses between them.
+Only this module chooses between single.py and tflite.py.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The integers of rounding `single`, derived from a layer's weights and scales.
 
-What enters: a layer with its input and output tensors. What leaves: folded int32 biases, doubled
-multipliers, offsets, the shift and the clamp. Always holds: the accumulator is proved to stay
-within int32 for every image, from the weights; a channel where it might not is refused by name.
-The exact reference derives the same values by itself, on purpose.
+They are folded int32 biases, doubled multipliers, offsets, the shift and the clamp. From the
+weights it is proved that no image can make an accumulator leave int32. A channel where one might
+is refused by name. The exact reference derives the same values separately, on purpose.
 """
 
 from __future__ import annotations

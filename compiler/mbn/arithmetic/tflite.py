@@ -1,10 +1,9 @@
 """The integers of rounding `tflite`, derived by the compiler.
 
-What enters: a layer with its input and output tensors. What leaves: biases, Q31 multipliers,
-exponents and the clamp exactly as TensorFlow Lite's reference kernels have them (tensorflow/lite/
-kernels: kernel_util.cc, internal/quantization_util.cc). Always holds: an accumulator is proved to
-stay within int32 for every image, before and after TensorFlow Lite's left shift; where the kernels'
-short form is used (TFLITE), nothing in it overflows either.
+Biases, Q31 multipliers, exponents and clamp are exactly those of TensorFlow Lite's reference
+kernels (tensorflow/lite/kernels: kernel_util.cc, internal/quantization_util.cc). It is proved that
+no image can make an accumulator leave int32, before or after TensorFlow Lite's left shift. Where
+kernels use the short form of the rounding, nothing in it overflows either.
 """
 
 from __future__ import annotations

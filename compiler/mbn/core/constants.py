@@ -1,9 +1,8 @@
-"""A layer's derived integers: what the arithmetic makes of weights and scales.
+"""The integers that the arithmetic derives from a layer's weights and scales.
 
-What enters: nothing; these are values. What leaves: frozen dataclasses, made by arithmetic/ and
-read by kernels. Always holds: none of this is stored in network.npz: multipliers, folded biases
-and dead channels are each reader's own business, which keeps the reference independent of the
-compiler.
+arithmetic/ makes them and kernels read them. They are never stored in network.npz: the compiler
+and the reference each derive their own multipliers, folded biases and dead channels, and so check
+each other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Sections, symbols and bytes of an ELF file.
+"""Sections, symbols and bytes of a little-endian ELF32 or ELF64 file.
 
-What enters: a path to a little-endian ELF32 or ELF64 file. What leaves: its sections, its symbols,
-the bytes that it puts at an address. Always holds: the file is read as the System V ABI (gABI 4.1,
-chapters 4 and 5) lays it out, and never written.
+The layout is that of the System V ABI (gABI 4.1, chapters 4 and 5). Files are only read, never
+written.
 """
 
 from __future__ import annotations

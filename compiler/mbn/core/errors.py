@@ -1,8 +1,7 @@
-"""The one exception tree.
+"""Every exception that a user can meet.
 
-What enters: what a stage found wrong with its input. What leaves: one paragraph for a person.
-Always holds: an `MbnError` reaches the user as text and exit code 2, never as a traceback;
-anything else that escapes is our own bug.
+An `MbnError` reaches the user as a paragraph of text and exit code 2 or 3, never as a traceback.
+Any other exception is a bug of mbn.
 """
 
 from __future__ import annotations

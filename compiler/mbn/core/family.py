@@ -1,9 +1,8 @@
-"""The shape of a MobileNetV1: which layers, how wide, how large, with no framework at all.
+"""The shape of a MobileNetV1: its layers with their widths and sizes. It needs no framework.
 
-What enters: alpha, resolution, classes, input channels, and which of the networks that the paper
-compares (`Form`). What leaves: a `Shape`: the layers in order, 28 in MobileNet itself. Always
-holds: every 3x3 layer pads by one on each side, so a layer of stride s makes ceil(size / s) rows
-and columns; nothing here imports torch or onnx.
+`shape` lists the layers for a width multiplier alpha, a resolution, classes, input channels and a
+`Form`: MobileNet itself (28 layers), or one of the networks that the paper compares it with. Every
+3x3 layer pads by one on each side, so a layer of stride s has ceil(size / s) rows and columns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Reads files that others made.
 
-What enters: a path, the most bytes that are wanted. What leaves: the bytes, or the open file.
-Always holds: only a regular file is opened (a FIFO or a device would never end), and no more is
-read than was said.
+Only regular files are opened, since reading a FIFO or a device might never end. No more is read
+than the caller allows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How an extra is installed from where the user stands.
+"""Tells a user how to install an optional extra.
 
-What enters: the extra's name. What leaves: a sentence. Always holds: it works: the distribution is
-in no registry, so a clone's ./dev is advised in a clone, and else the wheel that was installed.
+The distribution is in no registry. In a clone the advice is ./dev; elsewhere it is the wheel that
+was installed.
 """
 
 from __future__ import annotations

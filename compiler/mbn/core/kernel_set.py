@@ -1,8 +1,7 @@
-"""Kernel sets: what every floor may know of them.
+"""The kernel sets: everything about them that is a number or a word.
 
-What enters: nothing; these are values. What leaves: `KERNEL_SETS`, a row a set. Always holds: every
-fact about a set that is a number or a word is in its row, so that reports and builds need no TVM;
-what builds its kernels stands under the same name in passes/kernels/sets.py.
+Reports and builds read these rows and need no TVM. The builders of each set's kernels are in
+passes/kernels/sets.py, under the same name.
 """
 
 from __future__ import annotations

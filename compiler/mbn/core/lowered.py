@@ -1,8 +1,7 @@
-"""A stage turned to C, as one value, and the code that it became.
+"""A stage with its schedule, its needs and its C code, as one value.
 
-What enters: nothing; these are values. What leaves: `StageCode`, which passes/kernels makes and
-passes/emit writes; `PlannedStage` and `LoweredStage`, which jobs/lower puts together. Always holds:
-a stage's schedule, its place in the network and its code travel together.
+passes/kernels makes `StageCode` and passes/emit writes it. jobs/lower makes `PlannedStage` and
+`LoweredStage`.
 """
 
 from __future__ import annotations

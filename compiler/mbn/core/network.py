@@ -1,9 +1,8 @@
-"""The integer network: what the frontend makes and every later stage reads.
+"""The integer network, which the frontend makes and every later pass reads.
 
-What enters: nothing; these are values. What leaves: frozen dataclasses, passed between stages.
-Always holds: maps are int8, height x width x channel; real = scale * (q - zero_point); weights
-are int8 with zero point 0 and one float32 scale an output channel; biases are int32 at scale
-s_in * s_w[n]. What the arithmetic derives is added by the compiler as `Layer.constants`.
+Maps are int8, height x width x channel, with real = scale * (q - zero_point). Weights are int8
+with zero point 0 and one float32 scale for each output channel. Biases are int32 at scale s_in *
+s_w[n]. The compiler adds the integers that it derives as `Layer.constants`.
 """
 
 from __future__ import annotations

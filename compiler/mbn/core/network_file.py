@@ -1,8 +1,7 @@
-"""`network.npz`: an `Network` on disk, before any arithmetic is derived.
+"""`network.npz`: a `Network` on disk, before any arithmetic is derived.
 
-What enters / leaves: `Network` to bytes and back. Always holds: the same network gives the
-same bytes (sorted entries, fixed dates); floats are written as the float32 that the ONNX file
-stored; loading a damaged file raises ModelError.
+The same network gives the same bytes (sorted entries, fixed dates). Scales are written as the
+float32 values of the ONNX file. A damaged file raises ModelError.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a user chooses, and what each choice means.
 
-What enters: nothing; these are values. What leaves: enums that commands, passes and reports share,
-`Options` with all that shapes the C, and `LEVELS`, the table of what each level of optimisation
-means to each pass.
+`Options` holds all choices that shape the C. `LEVELS` says what each level of optimisation means
+to each pass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The memory plan: where every map lies in the arena, and in which order stages run.
 
-What enters: nothing; these are values. What leaves: frozen dataclasses, made by passes/plan, proved
-by its checker, read by emit and the report.
+passes/plan makes it and proves it; emit and the report read it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A child process that can't outlive us.
+"""Child processes that end when this one does.
 
-What enters: a command line. What leaves: a running process, ended on every way out. Always holds:
-the kernel kills the child when this process dies, however it dies (Linux's PR_SET_PDEATHSIG);
-Ctrl-C reaches only us, and we end the child.
+The kernel kills the child if this process dies, for whatever reason (Linux's PR_SET_PDEATHSIG).
+Ctrl-C reaches only this process, which then ends the child.
 """
 
 from __future__ import annotations

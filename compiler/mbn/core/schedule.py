@@ -1,7 +1,6 @@
-"""How stages may be built and what the planner must know of them.
+"""How a stage may be built, and what the planner must know of it.
 
-What enters: nothing; these are values. What leaves: frozen dataclasses: what a stage's kernel needs
-of its input rows, which schedules it has, how rows lie in memory.
+That is: which input rows a kernel needs, which options a stage has, and how rows lie in memory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Cores and boards: what a network can be compiled for.
 
-What enters: boards/*/board.toml. What leaves: frozen `Core`, `Board` and `Image` values, shared by
-all stages. Always holds: a board is a folder, found by looking; a name that is none ends in a
-`BoardError` that lists the near ones.
+A board is a folder with a board.toml, found by its name. An unknown name raises a `BoardError`
+that lists similar ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a job tells while it works: lines of text, and how far it is.
+"""How a job reports progress: lines of text, and how far it is.
 
-What enters: nothing. What leaves: `Teller`, which is silent; a command's writes to its console, the
-Python API's calls the user's function. So no job prints.
+A job never prints. It calls a `Teller`: the base class is silent, a command's writes to the
+console, and the Python API's calls the user's function.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""UF2: a file of flash contents that a bootloader's mass-storage drive takes.
+"""UF2: a file of flash contents that is copied to a bootloader's USB drive.
 
-What enters: bytes at addresses and the family's id. What leaves: the file's bytes, or of a file its
-parts. Always holds: blocks of 512 bytes with 256 of payload, each at a multiple of 256 (the RP2040
-takes no others), ascending, with the family id in every block; what a page lacks is 0. Format:
+Blocks are 512 bytes with 256 bytes of payload, in ascending order, each at a multiple of 256 (the
+RP2040 takes no others). Every block has the family id. Gaps in a page are filled with 0. Format:
 github.com/microsoft/uf2, README.md.
 """
 

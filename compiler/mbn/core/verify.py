@@ -1,8 +1,7 @@
-"""What every integer network keeps, whatever pass made it.
+"""What holds for every integer network, whatever pass made it.
 
-What enters: a network and the name of the pass that made it. What leaves: the same network, or
-`BrokenNetwork`, which says layer, what was found and what is wanted. It runs after each pass, as
-the verifiers of compiler frameworks do: a fault shows where it is made, not where it hurts.
+It runs after each pass, like the verifiers of other compilers, so that a fault shows in the pass
+that made it. A `BrokenNetwork` names the pass and the layer, what was found and what is wanted.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The exact integer reference, in NumPy.
 
-What enters: `Network` (from network.npz alone) and int8 images. What leaves: every layer's
-int8 map. Always holds: nothing here is shared with the compiler beyond `ir`; folded biases,
-multipliers, shifts and dead channels are derived again from the definition of the arithmetic
-(rounding `single` here, `tflite` in tflite.py), so an error in either shows as a difference. Sums
-of products are taken in float64, which is exact for them: every partial sum stays below 2**53.
+It computes every layer's int8 map from network.npz and int8 images. It shares nothing with the
+compiler but the values of core/. It derives folded biases, multipliers, shifts and dead channels
+again from the definition of the arithmetic (rounding `single` here, `tflite` in tflite.py), so an
+error in either program shows as a difference. Sums of products are computed in float64, which is
+exact here: every partial sum stays below 2**53.
 """
 
 from __future__ import annotations

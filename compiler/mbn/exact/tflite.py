@@ -1,10 +1,9 @@
 """The exact integer reference of rounding `tflite`, in NumPy.
 
-What enters: a layer, its tensors, sums of products. What leaves: int8 maps, all bits those of
-TensorFlow Lite's reference kernels (tensorflow/lite/kernels/internal: common.h, reference/
-softmax.h, reference/integer_ops/pooling.h; gemmlowp's fixedpoint.h). Always holds: written from
-those definitions and shared with nothing of the compiler; names are theirs, so that the two can be
-laid side by side. Everything is int64, in which no step overflows.
+Every bit is that of TensorFlow Lite's reference kernels (tensorflow/lite/kernels/internal:
+common.h, reference/softmax.h, reference/integer_ops/pooling.h; gemmlowp's fixedpoint.h). It is
+written from those definitions, with their names, so that the two can be compared side by side. It
+shares nothing with the compiler. Everything is int64, in which no step overflows.
 """
 
 from __future__ import annotations

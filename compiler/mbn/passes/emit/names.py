@@ -1,10 +1,12 @@
-"""Names of C functions and tables, and the way of a model's own words into generated files.
+"""Names of C functions and tables, and how a model's own words get into generated files.
 
-What enters: stages and their C; names that a model or its file has. What leaves: identifiers, and
-text that ends no comment and no string. Always holds: equal C text has one function, whatever
-stages it serves; names come from what a kernel does and for which shape, so a person finds them in
-a debugger; the same network gives the same names; no other module lets a model's words into a file
-that a compiler, CMake or another program reads.
+A kernel is named after what it does and for which shape, so it is easy to find in a debugger.
+Kernels with equal C text become one function, which several stages call. The same network gives
+the same names.
+
+Names from a model pass through this module before they are written to a file that a compiler,
+CMake or another program reads. What comes out is an identifier, or text that can't end a comment
+or a string.
 """
 
 from __future__ import annotations

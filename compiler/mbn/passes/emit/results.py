@@ -1,7 +1,6 @@
-"""What the generated C says of a network's results.
+"""Lines of C about a network's results.
 
-What enters: a network, the tensors between its stages. What leaves: lines of C. Always holds: of a
-network with one result only `about` says anything.
+For a network with one result only `about` returns text.
 """
 
 from __future__ import annotations

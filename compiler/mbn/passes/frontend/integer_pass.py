@@ -1,13 +1,14 @@
 """The Relax pass that finds integer operators in a QDQ graph.
 
-What enters: a Relax module as `from_onnx` makes it: quantize / dequantize around float conv2d,
-matmul, avg_pool2d, mean, add. What leaves: the same module in which each dequantize .. operator ..
-[bias] .. [batch norm] .. [clamp] .. quantize is one call of the packed function `mbn.conv`,
-`mbn.dense`, `mbn.pool` or `mbn.add` on int8 values, and the float operators that nobody reads are
-gone. Always holds: an operator is matched backwards from its quantize, so ReLU, Clip, minimum and
-maximum, a bias that is shared, reshaped, missing or float, and reshapes and transposes in float all
-meet the same few lines; uint8 codes are taken as int8 ones, 128 lower; what is left unmatched
-stays, the reader refuses it by name, and `Problem` says why it was left.
+The input is a Relax module as `from_onnx` makes it: quantize and dequantize around float conv2d,
+matmul, avg_pool2d, mean and add. The pass replaces each dequantize .. operator .. [bias] .. [batch
+norm] .. [clamp] .. quantize by one call of the packed function `mbn.conv`, `mbn.dense`, `mbn.pool`
+or `mbn.add` on int8 values. Float operators whose results are no longer used are removed.
+
+An operator is matched backwards from its quantize. So the same code handles ReLU, Clip, minimum
+and maximum, a bias that is shared, reshaped, missing or float, and reshapes and transposes in
+float. uint8 codes are converted to int8 by subtracting 128. What doesn't match stays in the graph
+with a `Problem` that gives the reason, and the reader refuses it by name.
 
 The packed calls carry only constants: see `FIELDS` for their order.
 """

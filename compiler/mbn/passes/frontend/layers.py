@@ -1,7 +1,7 @@
-"""Layers from what the integer pass found of them, with the limits of the kernels.
+"""Makes layers from what the integer pass found, and checks the limits of the kernels.
 
-What enters: a packed call's constants and the maps that it reads. What leaves: an `Layer`.
-Always holds: what the kernels can't do is refused with the node's name.
+A packed call's constants and the maps that it reads become a `Layer`. What the kernels can't do is
+refused with the node's name.
 """
 
 from __future__ import annotations

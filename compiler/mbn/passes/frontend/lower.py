@@ -1,10 +1,9 @@
-"""ONNX in, `Network` out.
+"""From an ONNX file to a `Network`.
 
-What enters: a QDQ int8 ONNX file. What leaves: a network of integer layers grouped in stages.
-Always holds: every operator between the image and a result is an integer layer; a softmax and
-dequantisation after it stay on the host and are named in `host_ops`, reshapes and transpositions
-after it are left out (a result is stored height, width, channel); whatever else is left in float is
-refused with its node's name.
+The file is a QDQ int8 graph. The network has integer layers, grouped in stages. Every operator
+between the image and a result must become an integer layer, or it is refused with its node's name.
+Two things may follow: a softmax and dequantisation stay on the host and are listed in `host_ops`;
+reshapes and transposes are dropped, since results are stored as height, width, channel.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Following a Relax function backwards: what an expression is, below bindings and moves.
+"""Follows a Relax function backwards, through bindings, reshapes and transposes.
 
-What enters: the `main` of an imported module. What leaves: parts of its expressions as NumPy
-arrays and numbers. Always holds: nothing is changed here; what is not of the wanted form raises
-NoMatch, which says why in words that a user understands.
+It returns parts of expressions as NumPy arrays and numbers, and changes nothing. An expression of
+another form raises NoMatch, with a reason that a user understands.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads an ONNX file and says early, by name, what can't be compiled.
 
-What enters: a path. What leaves: a checked ModelProto with batch 1, static shapes, and the
-names of the nodes whose operators become layers. Always holds: every operator in the returned
-graph is one that the integer pass knows; whatever ONNX or protobuf raise is an MbnError.
+The result is a checked ModelProto with batch 1 and static shapes, and the names of the nodes that
+become layers. The integer pass knows every operator in it. All exceptions of ONNX and protobuf
+become MbnErrors.
 """
 
 from __future__ import annotations

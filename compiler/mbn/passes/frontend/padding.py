@@ -1,9 +1,9 @@
-"""Gives every convolution its padding in numbers.
+"""Gives every convolution its padding as numbers.
 
-What enters: a checked ModelProto. What leaves: the same model, in which a Pad with zeros before a
-convolution (QuantizeLinear and DequantizeLinear may stand between: zero has an exact code) is part
-of the convolution, and SAME_UPPER or SAME_LOWER of a known size are pads. Always holds: what is not
-of this form stays as it is, for the checks that follow to name.
+A Pad with zeros before a convolution becomes part of the convolution. QuantizeLinear and
+DequantizeLinear may stand between them, since zero has an exact code. SAME_UPPER and SAME_LOWER
+become numbers where the size is known. Other padding stays as it is; later checks refuse it by
+name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The typed boundary around Relax: importing a graph, and the few questions asked of it.
+"""The typed boundary around Relax: importing a graph, and a few questions about it.
 
-What enters: an OnnxGraph. What leaves: an IRModule whose `main` is in A-normal form.
-Always holds: nothing else in the frontend touches TVM's untyped surface except through these
-functions and the pass; what TVM raises on import is a ModelError.
+An imported graph is an IRModule whose `main` is in A-normal form. The rest of the frontend reaches
+TVM's untyped interface only through these functions and the pass. An exception of TVM's importer
+becomes a ModelError.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Groups layers into stages, the unit of scheduling.
 
-What enters: a network without stages. What leaves: the same with stages. Always holds: every
-layer is in exactly one stage, in order; a block is a depthwise layer and the pointwise that is
-its only reader (DESIGN: the unit of work is the paper's block).
+Every layer is in exactly one stage, in order. A depthwise layer and the pointwise that is its only
+reader form a block. Every other layer is a stage of its own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What rounding `tflite` changes in a network: the softmax becomes a layer.
 
-What enters: a network as lowered, and how the graph quantises its softmax. What leaves: the network
-in rounding `tflite`. Always holds: a softmax that the graph quantises runs on the device, because
-its int8 result is the .tflite's; one that stays in float is no kernel of TensorFlow Lite's int8 and
-remains the host's.
+If the graph quantises its softmax, the softmax runs on the device, because the .tflite file's
+result is the int8 value after it. A softmax in float stays on the host: TensorFlow Lite has no
+int8 kernel for it.
 """
 
 from __future__ import annotations

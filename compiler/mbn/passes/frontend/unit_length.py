@@ -1,9 +1,9 @@
-"""Outputs that are divided by their Euclidean length, as exporters write it.
+"""Finds outputs that are divided by their Euclidean length, as exporters write it.
 
-What enters: an ONNX model. What leaves: the same without those divisions, and what they were.
-Always holds: known are LpNormalization (p = 2) and a Div by a ReduceL2 of the same value, with a
-lower bound (Clip or Max) and an Expand between or not; behind it may stand one quantisation, which
-says that int8 is wanted; a division anywhere else is left for others to refuse.
+The divisions are removed from the ONNX model and returned. Two forms are known: LpNormalization (p
+= 2), and a Div by a ReduceL2 of the same value, with or without a lower bound (Clip or Max) and an
+Expand between them. One quantisation may follow; it means that an int8 result is wanted. A
+division anywhere else is left for later checks to refuse.
 """
 
 from __future__ import annotations

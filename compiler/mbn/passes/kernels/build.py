@@ -1,7 +1,7 @@
 """Chooses and builds the kernel of a stage for a core's kernel set.
 
-What enters: a network, one of its stages, a kernel set. What leaves: what the stage's schedule may
-be, and `StageCode`. Always holds: sets.py alone says which builder serves what.
+`candidates` lists how a stage may be scheduled, `build_stage` makes its `StageCode`. The table in
+sets.py says which builder serves which stage.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""How a map's rows lie in memory, one object for the kernel sets that share it.
+"""How a map's rows lie in memory. All kernel sets use it.
 
-What enters: a tensor. What leaves: strides in bytes. Always holds: the image arrives interleaved
-(x, then channel), as cameras deliver it; every other map is planar by rows: byte
-c * plane_bytes + x of a row, planes a multiple of four bytes so that strips of four pixels are
-aligned words. A map one pixel wide is a plain vector.
+The image arrives interleaved (x, then channel), as cameras deliver it. Every other map is planar
+by rows: the value of channel c at x is byte c * plane_bytes + x of its row. A plane is a multiple
+of four bytes, so that four pixels are an aligned word. A map one pixel wide is a plain vector.
 """
 
 from __future__ import annotations

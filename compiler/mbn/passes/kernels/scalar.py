@@ -1,9 +1,9 @@
 """The portable kernel set: every kind of stage, any shape, any core, and the host.
 
-What enters: a StageBuilder. What leaves: S-TIR in it. Always holds: a convolution is taken in
-blocks of up to three pixels by two channels (runtime/kernels/scalar/blocked.h), whose bytes it
-finds in the input rows themselves (1x1), in gathered windows, or in the tile of one row that a
-block's depthwise fills; windows and tiles are [group of pixels][tap][pixel], without gaps.
+A convolution is computed in blocks of up to three pixels by two channels
+(runtime/kernels/scalar/blocked.h). A block reads its values from the input rows (1x1), from
+gathered windows, or from the one-row tile that a depthwise fills. Windows and tiles are [group of
+pixels][tap][pixel], without gaps.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Which builders serve which kind of stage on each kernel set, in order of preference.
+"""The table of kernels: the builders of each kernel set for each kind of stage, best first.
 
-What enters: a kind of stage, a set's name. What leaves: builders. Always holds: this is the one
-table; a builder that can't serve a shape answers False and the next is asked; the last (portable)
-one serves every shape that the frontend lets through. Facts that need no TVM are in
-core/kernel_set.py, under the same names.
+A builder returns False for a shape that it can't serve, and the next one is tried. The last,
+portable builder serves every shape that the frontend accepts. Facts about a set that need no TVM
+are in core/kernel_set.py, under the same name.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What every kernel builder is given: a stage's rows, scratch, constants and arithmetic.
+"""What a kernel's builder works with: a stage's rows, scratch, constants and arithmetic.
 
-What enters: a stage and what a builder emits. What leaves: `StageCode`: C text, packed constants,
-and which argument each C parameter takes. Always holds: rows are logical (channel, pixel) buffers
-whose strides are the layout's; all values that shape the code (sizes, clamps, shifts, the zero
-point of the padding) are constants in it, so that equal code may serve several stages.
+A builder emits S-TIR through a `StageBuilder`. The result is a `StageCode`: C text, packed
+constants, and the argument for each C parameter. Rows are (channel, pixel) buffers with the
+strides of their layout. All numbers that shape the code (sizes, clamps, shifts, the zero point of
+the padding) are constants in it, so stages with equal code can share one function.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """The typed boundary around TVM's TIR: building S-TIR functions and turning them into C.
 
-What enters: Python that emits loops, blocks and buffers through `Builder`; a schedule function.
-What leaves: one plain C function with pointer parameters and constant bounds, from TVM's own C
-code generator. Always holds: the pass list below is complete for bare-metal C (no packed-function
-prologue, no runtime calls); the text that TVM wraps around the function is stripped, pointers
-that are only read become const, parameters that nothing reads are marked so; nothing else of the
-C is touched.
+Python emits loops, blocks and buffers through `Builder`. TVM's C code generator prints one plain C
+function with pointer parameters and constant bounds. The passes in `to_c` are all that bare-metal
+C needs: no packed-function prologue, no calls of TVM's runtime. Of the printed file only the
+function is kept: it becomes static, pointers that are only read become const, and unused
+parameters are marked. The rest of the C is TVM's.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Proves a plan by replaying it byte for byte.
 
-What enters: a plan and the stages it is for. What leaves: nothing, or PlanError. Always holds:
-this knows nothing of how plans are made; it keeps, for every byte of the arena, which row of
-which tensor was written there last, and checks at each band that every row read is whole, that
-scratch and output do not touch what is still read, and that all lies inside the arena.
+The checker knows nothing of how plans are made. For every byte of the arena it keeps which row of
+which tensor was written there last. At each band it checks that every row read is complete, that
+scratch and output do not overwrite what is still to be read, and that all lies inside the arena. A
+plan that fails raises PlanError.
 """
 
 from __future__ import annotations

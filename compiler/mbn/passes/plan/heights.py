@@ -1,9 +1,8 @@
-"""Chooses the height of each stage's bands: taller ones are faster and take more memory.
+"""Chooses the height of each stage's bands: taller bands are faster and take more memory.
 
-What enters: stages' needs with the options that their kernels have, row shapes, the input mode, a
-budget. What leaves: the needs with chosen heights, and their plan. Always holds: the arena is
-within the budget; without one, it is the least that the search finds, or `slack` times that. An
-option is taken only if the plan search still finds room: the largest savings are tried first.
+The search starts with the shortest bands and tries taller options, the largest savings first. It
+takes an option only if the planner still finds room. The arena stays within the budget; without a
+budget, within `slack` times the least arena found.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""When each piece of the arena is in use.
+"""When each part of the arena is in use, as rectangles of time and address.
 
-What enters: a plan and the stages it is for. What leaves: rectangles of time and address. Always
-holds: time counts bands in the order in which the driver runs them; a piece lives from the first
-byte written to the last byte read, so two that share bytes at one time are a map over rows that
-nobody reads any more.
+Time counts bands in the order in which the driver runs them. A part is in use from its first byte
+written to its last byte read. So two parts that overlap are a map written over rows of another
+that are no longer needed.
 """
 
 from __future__ import annotations

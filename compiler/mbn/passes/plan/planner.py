@@ -1,11 +1,12 @@
 """Chooses which stages stream together, and where rings, maps and scratch lie.
 
-What enters: stages' needs, tensors' row shapes, the input mode. What leaves: `Plan`. Always
-holds: stages are cut into segments; within a segment rows stream through rings whose depths come
-from replaying the driver's rule; what a later segment reads is kept whole, and a map that a segment
-makes may lie over rows of one that it is the last to read, where no later band reads them (the lag
-comes from the same replay). The least arena is found by bisection; for each size a depth-first
-search with memory looks for segments and offsets that fit. Same input, same plan.
+Stages are cut into segments. Within a segment rows stream through rings; their depths come from
+replaying the driver's rule. What a later segment reads is kept whole. If a segment is the last to
+read a map, a map that it makes may lie over it, as long as no later band reads the rows
+overwritten; the same replay gives the distance needed.
+
+The least arena is found by bisection. For each size, a depth-first search that remembers dead ends
+looks for segments and offsets that fit. The same input gives the same plan.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The order in which bands run, exactly as runtime/src/mbn.c runs them.
 
-What enters: stages' row needs, segments, the input mode. What leaves: events in order. Always
-holds: the rule is the driver's: within a segment the deepest stage that can run does (only the
-readers of rows just made can have become able to, so the deepest of them is asked first); a segment
-begins when the one before it has finished, the first while rows are pushed (stream).
+Within a segment the deepest stage that can run runs next. Only the readers of rows just made can
+have become able to run, so the deepest of them is tried first. A segment begins when the one
+before it has finished. With input mode `stream` the first runs while rows are pushed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A network of the paper's family as integer stages, from its shape alone.
 
-What enters: alpha, resolution, classes. What leaves: an `Network` with drawn weights. Always
-holds: it is made in milliseconds, with no ONNX file and no image; its multipliers and clamps are
-of the usual sort (those of a depthwise above one half), so the kernels chosen for it are those of
-a trained network without constant channels. It is for planning and predicting, not for running.
+Its weights are random. It takes milliseconds to make and needs no ONNX file and no image.
+Multipliers and clamps are typical (those of a depthwise above one half), so the same kernels are
+chosen as for a trained network without constant channels. It is for planning and prediction, not
+for inference.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""What a stage's cycles depend on, counted from its shape.
+"""The features by which a stage's cycles are predicted, counted from its shape.
 
-What enters: a network with derived constants, one of its stages, the height of its bands, the
-kernel set. What leaves: named counts; a stage's cycles are modelled as a sum of them, each times a
-coefficient of its core. Always holds: shapes decide (and whether a depthwise's multipliers are
-above one half, which takes another body); nothing is lowered. The counts follow what the kernels
-loop over: groups of pixels x couples of channels x steps of depth. A wrong guess of a variant costs
-accuracy, not correctness.
+A stage's predicted cycles are a sum of features, each times a coefficient of the core. Features
+follow the kernels' loops: groups of pixels x pairs of output channels x steps of depth. Nothing is
+lowered. Besides the shape only one thing counts: whether a depthwise's multipliers are above one
+half, since another body then runs. If the variant is guessed wrong, the prediction is less
+accurate; nothing else changes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Cycles by stage from the fitted coefficients, and each stage's floor.
+"""Predicted cycles by stage, and each stage's floor.
 
-What enters: coefficients.json (benchmarks/predict.py --fit writes it), a core, a network, its
-bands. What leaves: a `Prediction`, or None where the core was not fitted, or with other kernels.
-Always holds: cycles are those that emulation would model for zero-wait memory, with the error that
-the file states, as measured on networks that were not used for the fit; a kind of stage that was
-not fitted has none.
+The coefficients come from coefficients.json, which `benchmarks/predict.py --fit` writes. A
+`Prediction` is None for a core that was not fitted, or was fitted with other kernels. Cycles are
+those that emulation would model for zero-wait memory. The file states the error, measured on
+networks that were not used for the fit. A kind of stage that was not fitted has no prediction.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Which values a channel can take: interval arithmetic on the exact integers.
 
-What enters: a network with derived constants. What leaves: for each tensor the lowest and highest
-stored value of every channel, over all images and all positions. Always holds: the bounds are
-those of the integers that the device computes, borders of zero points included, taken position
-class by position class; requantisation is monotone, so bounds of accumulators give bounds of
-stored values exactly.
+For each tensor it finds the lowest and highest stored value of every channel, over all images and
+positions. The bounds are those of the integers that the device computes. Positions whose windows
+reach into the padding are treated apart. Requantisation is monotone, so bounds of accumulators
+give exact bounds of stored values.
 """
 
 from __future__ import annotations

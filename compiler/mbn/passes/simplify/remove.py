@@ -1,10 +1,9 @@
-"""Removes channels that are constant, or that nobody reads, exactly.
+"""Removes channels that are constant or unused, without changing a bit of the others.
 
-What enters: a network with derived constants. What leaves: a smaller network and, for each stage,
-which channels of its full output are kept and what the others hold. Always holds: every value
-that remains is the same integer as before; a removed constant's products are in its readers'
-biases; the network's results keep all their channels. A constant that a padded window reads stays
-unless it equals the zero point: at the border its products would differ.
+The result is a smaller network and, for each stage, which channels of its full output are kept and
+what the others hold. The products of a removed constant are added to its readers' biases. The
+network's results keep all their channels. A constant that a padded window reads is kept unless it
+equals the zero point: at the border its products would differ.
 """
 
 from __future__ import annotations

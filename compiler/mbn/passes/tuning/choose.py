@@ -1,8 +1,7 @@
-"""Which variant a stage takes at each height of its bands.
+"""Chooses a stage's variant at each height of its bands.
 
-What enters: a stage's candidates, what was measured of them, how to optimise. What leaves: one
-option a height. Always holds: measured and estimated cycles are never compared; only candidates
-are taken, so that a record can't ask for code that the kernels don't offer.
+Measured and estimated cycles are never compared with each other. Only candidates are chosen, so a
+record can't ask for code that the kernels don't offer.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The tuner's records: a file of lines, one a stage's signature on a core.
+"""The tuner's records: a file with a line for each stage signature on a core.
 
-What enters: files. What leaves: `Records`, and what was left out of them. Always holds: a line is a
-JSON object that ends in the CRC-32 of the rest of it; one that is damaged, or made with other
-kernels than these, is ignored and named, so that the worst that a bad file does is slower code:
-no point is taken that the kernels do not offer.
+A line is a JSON object that ends in the CRC-32 of the rest of it. A line that is damaged, or was
+measured with other kernels, is ignored and reported. A record can only choose among a stage's
+candidates, so a bad file can cost speed and nothing else.
 """
 
 from __future__ import annotations

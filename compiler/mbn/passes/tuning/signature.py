@@ -1,8 +1,7 @@
-"""What a stage's cost depends on, as a line of text.
+"""A stage's signature: a line of text with all that its cost depends on.
 
-What enters: a network with derived constants, one of its stages, a kernel set. What leaves: its
-signature. Always holds: two stages of one signature have the same candidates, and cost the same on
-a core but for where their code happens to lie.
+Two stages with equal signatures have the same candidates. They cost the same on a core, apart from
+where their code happens to lie.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The depthwise 3x3 of a block, into the pointwise's tile.
 
-What enters: a StageBuilder, its rows, the tile. What leaves: S-TIR. Always holds: strips.h and
-strips2.h serve what saturates and has the usual padding; depthwise.h serves any other 3x3 whose
-strips of words end where the row does.
+The bodies in strips.h and strips2.h serve layers that saturate at int8's bounds and have the usual
+padding. depthwise.h serves any other 3x3 whose strips of words end where the row ends.
 """
 
 from __future__ import annotations

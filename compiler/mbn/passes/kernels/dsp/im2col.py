@@ -1,9 +1,8 @@
-"""How a convolution's windows come into the pointwise's tile.
+"""Copies a convolution's windows into the pointwise's tile.
 
-What enters: a StageBuilder, input rows, the tile of one group. What leaves: S-TIR. Always holds:
-from the interleaved image, runs of bytes become pairs by the word (fill.h), so that the tile's
-places are not in the order of the weights (`patch_order` says which is where); from planar maps
-places are in order.
+Rows of the image are interleaved: there fill.h turns runs of bytes into pairs, a word at a time.
+Values then lie in the tile in another order than the weights; `patch_order` gives that order. From
+planar maps the order is that of the weights.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The pointwise: weight streams, and the bodies that run through them.
+"""The pointwise: weight streams, and the bodies that read them.
 
-What enters: a StageBuilder, a filled tile, the output. What leaves: S-TIR, packed weights. Always
-holds: weights are one stream for each two output channels (runtime/kernels/dsp/pointwise.h).
+There is one stream for each pair of output channels (runtime/kernels/dsp/pointwise.h).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The DSP kernel set's stages.
 
-What enters: a StageBuilder. What leaves: S-TIR in it. Always holds: whatever fills the tile (a
-depthwise, im2col), the pointwise reads it; what the fast bodies can't express (other kernels than
-3x3, unusual padding, depth multipliers) fills the same tile by portable loops.
+A depthwise or im2col fills the tile, the pointwise reads it. Where no fast body can fill the tile
+(kernels other than 3x3, unusual padding, channel multipliers), portable loops do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What the files of the DSP kernel set share: the shape of a tile.
+"""The shape of a tile, which the files of the DSP kernel set share.
 
-What enters: a StageBuilder. What leaves: numbers. Always holds: activations meet the pointwise as
-int16 pairs in a tile, [group of pixels][pair j][place][half]: channel j in the low half, channel
-j + pairs in the high one. A group has four places, of which the M7's bodies use three.
+A tile holds int16 pairs: [group of pixels][pair j][place][half], with channel j in the low half
+and channel j + pairs in the high half. A group has four places; the M7's bodies use three of them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Which variants the DSP kernel set offers for a stage, and which of them goes unmeasured.
+"""Which variants the DSP kernel set offers for a stage, and which is taken without a measurement.
 
-What enters: a StageBuilder. What leaves: variants. Always holds: every variant offered makes other
-code than the plain one, and the same bits; what is believed of them without a measurement
-stands in core/options.py: LEVELS.
+Each variant offered gives other code than the plain one, and the same bits. LEVELS in
+core/options.py has the assumptions for stages that were not measured.
 """
 
 from __future__ import annotations
