@@ -1,7 +1,6 @@
-"""What an inference costs: instructions, exact, and cycles, modelled, by stage.
+"""What an inference costs by stage: instructions, counted exactly, and cycles, modelled.
 
-What enters: an image of the bench app and its board. What leaves: a `CostResult`. Always holds:
-what is not known is None with a note that says why, never 0.
+What is not known is None with a note that says why, never 0.
 """
 
 from mbn.harness.cost.measurement import measure

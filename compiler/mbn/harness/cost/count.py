@@ -1,9 +1,9 @@
-"""Counts what one inference executes, block by block and stage by stage.
+"""Counts what one inference executes, by basic block and stage.
 
-What enters: the bench app's ELF file, its board, the number of stages. What leaves: `Execution`s:
-a block, the stage that ran it, how often, and how often it fell through to the code behind it.
-Always holds: figures are a run of two inferences less a run of one, so that start-up and end
-cancel; the same image gives the same figures, exactly; QEMU is ended on every way out.
+The bench app runs in QEMU. An `Execution` is a block, the stage that ran it, how often it ran, and
+how often it fell through to the code behind it. The figures are those of a run of two inferences
+less a run of one, so that start-up and end cancel. The same image gives exactly the same figures.
+QEMU is ended in every case.
 """
 
 from __future__ import annotations

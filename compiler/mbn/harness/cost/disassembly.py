@@ -1,8 +1,7 @@
 """Opcodes to instructions, by LLVM's disassembler.
 
-What enters: the bytes of single instructions. What leaves: an `Instruction` for each. Always
-holds: an instruction stands for itself, whatever IT or VPT block it was in: a predicated one reads
-like the plain one, since a core issues it all the same.
+Each instruction is disassembled alone. One inside an IT or VPT block reads like the plain one,
+since the core issues it in any case.
 """
 
 from __future__ import annotations

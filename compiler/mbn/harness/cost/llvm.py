@@ -1,8 +1,7 @@
-"""LLVM's machine-code programs: the disassembler and the pipeline model.
+"""Runs LLVM's machine-code programs: the disassembler (llvm-mc) and the pipeline model (llvm-mca).
 
-What enters: text for llvm-mc or llvm-mca. What leaves: what they print. Always holds: a program
-that is missing is a `ToolError` that names its Debian package; the versioned name is preferred,
-so that figures do not follow what else is installed.
+A missing program raises a `ToolError` that names its Debian package. A program with the expected
+version in its name is preferred, so that figures don't depend on what else is installed.
 """
 
 from __future__ import annotations

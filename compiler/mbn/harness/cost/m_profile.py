@@ -1,12 +1,12 @@
 """Cycles of the Cortex-M3, M4, M33 and M0+ by the timing tables of their manuals.
 
-What enters: the instructions of a block, in order. What leaves: cycles of one pass with the branch
-at its end not taken; `refill` more if it is. Always holds: memory has no wait states, addresses are
-aligned, a divide takes 7 cycles (the manuals say 2 to 12).
+Cycles are those of one pass through a block, with the branch at its end not taken; a taken one
+costs `refill` more. Memory has no wait states, addresses are aligned, and a divide takes 7 cycles
+(the manuals say 2 to 12).
 
 Sources: Cortex-M4 Technical Reference Manual (DDI 0439) 3.3.1 and 3.3.2 for integers, 7.2.3 for
 the FPU; Cortex-M3 (DDI 0337) 3.3.1, the worst case of its long multiplies; Cortex-M0+ (DDI 0484)
-3.3, with the single-cycle multiplier. Arm publishes no table for the M33: it goes by the M4's.
+3.3, with the single-cycle multiplier. Arm publishes no table for the M33; the M4's is used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""One inference's cost by stage.
+"""Measures one inference's cost by stage, from the bench app's ELF file.
 
-What enters: a board, the ELF file of the bench app built for it, the number of stages. What leaves:
-a `CostResult`. Always holds: instructions are exact; cycles are modelled, or None with a note that
-says why.
+Instructions are exact. Cycles are modelled, or None with a note that says why.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Cycles of the Cortex-M7 and M55 by LLVM's scheduling models.
 
-What enters: blocks of instructions. What leaves: cycles of one pass of each, in a steady loop of
-itself, as llvm-mca simulates it. Always holds: memory has no wait states and caches never miss;
-predicates (IT, VPT) cost nothing; the branch at the end is an instruction that does nothing here,
-`REFILL` more when it is taken.
+A block's cycles are those of one pass when llvm-mca simulates the block in a loop. Memory has no
+wait states, caches never miss, and predicates (IT, VPT) cost nothing. The branch at the end counts
+as an instruction without effect; a taken one costs `REFILL` more.
 """
 
 from __future__ import annotations

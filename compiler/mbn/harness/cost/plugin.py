@@ -1,7 +1,6 @@
-"""The QEMU plugin, compiled.
+"""Compiles the QEMU plugin, plugin.c, for the interface version that QEMU wants.
 
-What enters: plugin.c, the interface version that QEMU wants. What leaves: a shared object. Always
-holds: no header of QEMU or glib is needed; the same file is not compiled twice for one folder.
+It needs no header of QEMU or glib. The same source is compiled only once for a folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What was counted and modelled.
+"""What was counted and modelled, as frozen values.
 
-What enters: figures. What leaves: frozen values. Always holds: stages and driver add up to the
-total; cycles are None where there is no model.
+Stages and driver add up to the total. Cycles are None where there is no model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""A running image and what it answers.
+"""Talks to a running image on a board or an emulator.
 
-What enters: an image, a board, perhaps a port. What leaves: a `Device`, and what a check of it
-found. Always holds: everything goes through pyserial; an emulator started here ends here.
+All bytes go through pyserial. An emulator that was started here is also ended here.
 """
 
 from mbn.harness.device.check import CheckResult, check

@@ -1,8 +1,7 @@
-"""Checks a device against the host, bit for bit.
+"""Checks a device against the reference, bit for bit.
 
-What enters: images, the outputs that the reference wants, and a way to its stage maps. What leaves:
-how many samples are exact, and for the first that is not: the stage and the element. Always
-holds: every output byte of every sample is compared.
+Every output byte of every sample is compared. For the first sample that differs, the maps inside
+the network tell the stage and the element.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Boards that need no hardware: QEMU (on a socket or a pty), and the host's own executable.
 
-What enters: a board and its image. What leaves: a running child and the port that pyserial opens.
-Always holds: the child starts when the port is opened, so no byte is lost, and ends with the
+The child process starts when its port is opened, so that no byte is lost, and ends with the
 context.
 """
 

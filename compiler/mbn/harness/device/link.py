@@ -1,7 +1,7 @@
 """A serial line that carries frames.
 
-What enters: the name of a port, payloads. What leaves: payloads. Always holds: every wait has an
-end, and its error says what was expected, what came and where the log is; every byte is logged.
+Every wait has a limit. Its error says what was expected, what came, and where the log is. Every
+byte is logged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Talks to a device as MLPerf Tiny's public runner does.
 
-What enters: an open port; commands, images. What leaves: the lines that the device answers, its
-results and times. Always holds: a command ends with `%` and is answered when `m-ready` comes; the
-runner's own waits are kept (5 s a line, 30 s for `infer`), their end being a `LinkError`; all that
-was said is in `transcript`.
+A command ends with `%`; the answer is complete when `m-ready` comes. The runner's own time limits
+are kept (5 s for a line, 30 s for `infer`), and a `LinkError` is raised when one is over.
+`transcript` has all that was said.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Opens the device of a board: a port, an emulator, or the host's executable.
 
-What enters: a board, an image, perhaps a port. What leaves: a `Device` that has answered. Always
-holds: with a port only the port is used; without one an emulator is started, and said so.
+If a port is given, only that port is used. Otherwise an emulator is started, and the user is told
+so. A `Device` is returned once it has answered.
 """
 
 from __future__ import annotations

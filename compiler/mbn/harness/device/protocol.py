@@ -1,8 +1,7 @@
-"""The harness's protocol, host side: bytes of messages and what they mean.
+"""The check app's protocol on the host's side: the bytes of messages and what they mean.
 
-What enters: requests as values, payloads as bytes. What leaves: the other of the two. Always
-holds: the numbers are those of firmware/check/protocol.h, version 1; a frame is COBS(payload,
-CRC-32) and a zero; nothing here touches a port.
+The numbers are those of firmware/check/protocol.h, version 1. A frame is COBS(payload, CRC-32) and
+a zero byte. Nothing here touches a port.
 """
 
 from __future__ import annotations

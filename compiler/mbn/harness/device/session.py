@@ -1,8 +1,8 @@
-"""A device that runs the check app.
+"""A session with a device that runs the check app.
 
-What enters: a link, images. What leaves: identities, outputs, checksums, traces, cycles, memory.
-Always holds: a request whose answer is lost or damaged is repeated (repeating changes nothing); a
-fault of the device ends in an error with its registers.
+It asks for identities, outputs, checksums, traces, cycles and memory. A request is repeated if its
+answer is lost or damaged, which has no side effects. A fault of the device raises an error with
+its registers.
 """
 
 from __future__ import annotations

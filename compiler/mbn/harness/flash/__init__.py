@@ -1,8 +1,7 @@
-"""Writing images into boards: one interface, several ways.
+"""Writes images into boards: one interface, several methods.
 
-What enters: an image's bytes at addresses, a board. What leaves: a board that was erased, written,
-read back where that can be done, and reset. Always holds: every step has a hard limit and one
-retry; no TVM and no model is needed here.
+A board is erased, written, read back where possible, and reset. Every step has a time limit and is
+tried at most twice. Neither TVM nor a model is needed.
 """
 
 from mbn.harness.flash.interface import Deadline, Flasher, Part

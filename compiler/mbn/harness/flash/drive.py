@@ -1,8 +1,8 @@
-"""Flashing by copying a file to a drive: UF2 boot loaders, and probes that show one.
+"""Flashes by copying a file to a drive: UF2 bootloaders, and probes that show a drive.
 
-What enters: a board, a mounted drive. What leaves: the file on it, as the drive took it. Always
-holds: two drives that fit are never guessed between; the copy is a process of its own, ended by
-force at its limit. A drive can't be read back: what proves the image is its identity.
+If two drives fit, an error says so; none is guessed. The copy runs in a process of its own, which
+is killed at its time limit. A drive can't be read back, so the image is verified by its identity
+after it starts.
 """
 
 from __future__ import annotations

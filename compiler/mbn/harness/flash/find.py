@@ -1,7 +1,7 @@
-"""Ports and drives of boards that are plugged in, found by USB id, and what lab.toml names.
+"""Finds the ports and drives of connected boards, by USB id or as lab.toml names them.
 
-What enters: a board. What leaves: its one port, or an error that lists what is there. Always holds:
-two candidates are never guessed between.
+The result is a board's one port. If none or several fit, an error lists what is there; none is
+guessed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What every flasher offers.
+"""The interface of every flasher: erase, write, verify, reset, in this order.
 
-What enters: parts of an image. What leaves: calls in the order erase, write, verify, reset. Always
-holds: a flasher is a context manager that gives its port, process or drive back; a step ends
-within its deadline; every failure is a `FlashError`.
+A flasher is a context manager that releases its port, process or drive. A step ends within its
+deadline. Every failure is a `FlashError`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""An image's bytes, as they go into flash.
+"""Reads an Intel HEX file as parts, each within one memory of the board.
 
-What enters: an Intel HEX file and a board. What leaves: its parts, each within a memory of the
-board. Always holds: checksums are right; what does not fit is refused with a table, before anything
-is erased.
+Checksums are verified. An image that does not fit is refused with a table, before anything is
+erased.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """QEMU as one more flasher.
 
-What enters: a board that an emulator stands for, its ELF file. What leaves: a machine that runs the
-image, and the port of its serial line. Always holds: the core waits until the image was read back
-out of the machine's memory; the process ends with the flasher.
+The machine's core is held until the image has been read back from memory; then it runs, with its
+serial line on a port. The process ends with the flasher.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The serial protocol of an STM32's ROM bootloader.
+"""The serial protocol of an STM32's ROM bootloader (AN3155).
 
-What enters: a port with even parity. What leaves: commands of AN3155 and their answers. Always
-holds: no wait is without end; an answer that is none, or that does not come, is a `FlashError`,
-after which `synchronise` finds the start of a command again. Source: AN3155.
+The port has even parity. Every wait has a limit. A missing or wrong answer raises a `FlashError`;
+`synchronise` then finds the start of a command again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The order of the steps, their limits and their retries.
+"""The order of flashing steps, their time limits and retries.
 
-What enters: a flasher and an image. What leaves: a board that runs the image, or a `FlashError`
-that names the step. Always holds: a step that failed is tried once more, after connecting anew,
-unless that can't help; nothing is written before it was erased or started before it was verified.
+A step that failed is tried once more after connecting again, unless that can't help. Nothing is
+written before it was erased, or started before it was verified. A `FlashError` names the step.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""Flashing through a debug probe with pyOCD.
+"""Flashes through a debug probe with pyOCD.
 
-What enters: a board with pyOCD's name of its part, a probe's unique id. What leaves: its flash
-erased by sector, written, read back and reset. Always holds: every step is a process of pyOCD's own
-command line, ended by force at its limit; the probe is named by its id, so a second one is never
-touched.
+Every step is a process of pyOCD's command line, killed at its time limit. The probe is chosen by
+its unique id, so a second probe is never touched.
 """
 
 from __future__ import annotations

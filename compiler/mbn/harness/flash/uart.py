@@ -1,9 +1,8 @@
-"""Flashing through an STM32's ROM bootloader.
+"""Flashes through an STM32's ROM bootloader.
 
-What enters: a board with `rom_id` and `sectors`, a port. What leaves: its flash written and read
-back. Always holds: only the sectors that the image needs are erased; a part of another id is
-refused before anything is erased; the port is closed at the end, so that the image's line can be
-opened.
+The board names `rom_id` and `sectors`. Only the sectors that the image needs are erased, and a
+chip with another id is refused before that. The port is closed at the end, so that the image's own
+line can be opened.
 """
 
 from __future__ import annotations

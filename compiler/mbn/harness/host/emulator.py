@@ -1,8 +1,6 @@
-"""QEMU's command line for a board, and its monitor.
+"""QEMU's command line for a board, and QEMU's monitor.
 
-What enters: a board and its image. What leaves: the words of the command, without a serial line; a
-monitor of what runs. Always holds: QEMU is there, and the board's own table says which machine
-stands for it; no wait is without end.
+The board's own table names the machine. A missing QEMU is an error. Every wait has a limit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Opens a serial port, and says why it can't be opened.
 
-What enters: a device, `socket://` or `rfc2217://`, a baud rate. What leaves: pyserial's port.
-Always holds: a device is opened exclusively, and a write to it has an end; every failure is a
-`LinkError` that says what to do.
+A port is a device, `socket://` or `rfc2217://`. A device is opened exclusively, and writes to it
+have a time limit. Every failure is a `LinkError` that says what to do.
 """
 
 from __future__ import annotations

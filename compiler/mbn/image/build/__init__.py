@@ -1,7 +1,6 @@
-"""From generated C to an image.
+"""Builds an image from generated C, a board and an app of firmware/.
 
-What enters: a folder of generated C, a board, an app of firmware/. What leaves: an `Image`.
-Always holds: same input, same bytes, in whatever folder it is built.
+The same input gives the same bytes, in whatever folder it is built.
 """
 
 from mbn.image.build.image import build_image

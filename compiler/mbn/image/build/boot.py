@@ -1,7 +1,6 @@
-"""What a part's boot ROM wants of an image and only the finished image can say.
+"""Completes an image for its chip's boot ROM, after linking.
 
-What enters: a linked ELF file. What leaves: the same file, with the checksum of the RP2040's second
-stage where it has one. Always holds: an image without such a block is not touched.
+That is the checksum of the RP2040's second stage. An image without this block is not changed.
 """
 
 from __future__ import annotations

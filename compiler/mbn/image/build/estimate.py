@@ -1,9 +1,8 @@
-"""Bytes of code that a network's image will have, by compiling the network's C alone.
+"""Estimates the bytes of code of a network's image by compiling the network's C alone.
 
-What enters: generated C, a board. What leaves: bytes of code and constants besides the tables of
-weights: of `network.c`, as the compiler makes it, and an allowance for firmware and runtime.
-Always holds: the whole is never below what is linked, and at most 2 % above (tests hold that for
-several cores); nothing is linked, and nothing stays on disk.
+The result has code and constants besides the tables of weights, and an allowance for firmware and
+runtime. It is never below what is linked, and at most 2 % above (tests hold that for several
+cores). Nothing is linked, and nothing stays on disk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Builds one image with CMake and Ninja.
 
-What enters: generated C, a board, an app. What leaves: ELF, hex and bin beside each other, and
-their sizes. Always holds: same input, same bytes; the build id is a hash of everything that went
-in and of no path or time.
+ELF, hex and bin lie beside each other. The same input gives the same bytes. The build id is a hash
+of everything that went in, without any path or time.
 """
 
 from __future__ import annotations

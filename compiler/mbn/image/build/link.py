@@ -1,11 +1,10 @@
-"""Which memory holds what, the linker script that says so, and what an overflow means.
+"""Places code, data and weights in a board's memories, and writes the linker script for it.
 
-What enters: a board's memories, sizes of the stages' weights. What leaves: a placement and the
-script's text. Always holds: the script is a function of board and placement alone; sections.ld
-stays as it is; what is constant is listed for `seal`; below the stack lies nothing, and the highest
-bytes of its memory are left alone by start-up. The first memory that may hold a thing is preferred;
-what does not fit moves on: weights stage by stage, the last first, because maps shrink and their
-weights are read least often.
+The script depends only on the board and the placement; sections.ld never changes. The first memory
+that may hold a thing is preferred. What does not fit moves on: weights go stage by stage, the last
+stage first, because maps shrink and so late weights are read least often. Constant ranges are
+listed for `seal`. Nothing lies below the stack, and start-up leaves the highest bytes of its
+memory alone. An overflow of the linker becomes an error that says what is too large.
 """
 
 from __future__ import annotations

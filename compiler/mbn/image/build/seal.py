@@ -1,9 +1,8 @@
 """Seals an image: fills in the CRC-32s that its firmware checks at each start.
 
-What enters: a linked ELF file whose section .seal lists (address, size, 0) of what may not change.
-What leaves: the same file with the CRCs in it. Always holds: nothing else of the file changes; an
-image that was not sealed refuses to infer. `python -m mbn.image.build.seal IMAGE.elf` does it after
-a build by hand.
+The section .seal of the linked ELF file lists (address, size, 0) of all that may not change. The
+zeros are replaced by CRCs; nothing else changes. An image that was not sealed refuses to infer.
+After a build by hand, run `python -m mbn.image.build.seal IMAGE.elf`.
 """
 
 from __future__ import annotations

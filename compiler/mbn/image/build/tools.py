@@ -1,7 +1,7 @@
-"""The programs that a build needs.
+"""Runs the programs that a build needs.
 
-What enters: command lines. What leaves: their output. Always holds: a program that is missing is a
-`ToolError` that names its Debian package; one that fails is an error with the end of its output.
+A missing program raises a `ToolError` that names its Debian package. A program that fails raises
+an error with the end of its output.
 """
 
 from __future__ import annotations

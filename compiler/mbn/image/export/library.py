@@ -1,8 +1,7 @@
-"""Files of an exported library.
+"""The files of an exported library, as text by path.
 
-What enters: a `Library`. What leaves: text by path, relative to the export's folder. Always holds:
-src/ is the same in every form, and its own folder is all that its includes need, which is what
-Arduino demands; a template's @KEY@ that nobody fills in is a bug and ends in an assertion.
+src/ is the same in every form. Its includes need no folder but src/ itself, as Arduino demands. An
+@KEY@ in a template that nothing fills in is a bug and fails an assertion.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Folders that a command writes and that a user puts things into.
+"""Writes files to a folder that users may change too.
 
-What enters: a folder, the contents of files by path. What leaves: the folder with these files.
-Always holds: a list in the folder says which files were written there, with their hashes; only such
-a file, as it was left, is replaced or removed. What was changed since is kept aside under another
-name, anything else is not touched, and nothing is written through a symbolic link.
+A list in the folder has the files that were written, with their hashes. Only a listed file that is
+unchanged is replaced or removed. A listed file that was changed is kept under another name. Other
+files are not touched, and nothing is written through a symbolic link.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What is shipped: a folder of images, what they are made of, and a signature over all of it.
+"""Releases: a folder of images, what they are made of, and a signature over all of it.
 
-What enters: built images and what is known of them. What leaves: a release folder, or the checks of
-one. Always holds: the same inputs give the same bytes of every file (no time, no path, Ed25519
-signatures, which are not randomised); nothing here builds anything.
+The same inputs give the same bytes in every file: no time, no path, and Ed25519 signatures, which
+are not randomised. Nothing is built here.
 """
 
 from mbn.image.release.folder import Contents, Facts, Files, write_release

@@ -1,8 +1,7 @@
 """Writes a release folder: images, report, SBOM, licences, manifest.json and its signature.
 
-What enters: built images, facts about them, a private key. What leaves: the folder. Always holds:
-every file but the manifest and its signature is listed there with size and SHA-256; nothing says
-when, where or by whom it was made; a folder that failed half-way is not left behind.
+The manifest lists every other file with size and SHA-256, apart from its own signature. Nothing
+says when, where or by whom the release was made. If writing fails, the folder is removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The licences of what is in an image, as texts.
+"""The licence texts of what is in an image.
 
-What enters: which archives' members are linked. What leaves: a folder of texts and a list of what
-each is for. Always holds: a text is there if and only if something of the image is under it.
+A text is in the folder if and only if something in the image is under that licence. A list says
+what each text is for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What of the toolchain's libraries is in an image.
+"""Which members of the toolchain's libraries are in an image, from the linker's map.
 
-What enters: the linker's map. What leaves: members by archive. Always holds: no path: the same
-image on another machine gives the same names.
+The result has no paths, so the same image on another machine gives the same names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The software bill of materials, CycloneDX 1.6.
+"""The software bill of materials of an image, in CycloneDX 1.6.
 
-What enters: what an image was made of. What leaves: JSON, valid by the library's own schema. Always
-holds: the same facts give the same text: the serial number is a hash of them, and there is no time.
+The JSON is valid by the library's own schema. The same facts give the same text: the serial number
+is a hash of them, and there is no time.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Keys, signatures and MCUboot images, by imgtool and its cryptography library.
 
-What enters: Ed25519 keys in PEM files (`imgtool keygen -t ed25519`), images. What leaves: signed
-images, detached signatures, and why one is not to be trusted. Always holds: a signature is checked
-after it was made; other kinds of key are refused (ECDSA's and RSA-PSS's signatures are randomised,
-so that no release could be built twice).
+Keys are Ed25519 in PEM files (`imgtool keygen -t ed25519`). Other kinds are refused: ECDSA's and
+RSA-PSS's signatures are randomised, so a release could not be built twice with the same bytes.
+Every signature is checked after it was made.
 """
 
 from __future__ import annotations

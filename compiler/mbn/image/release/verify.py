@@ -1,8 +1,7 @@
 """Checks a release folder, or a single MCUboot image, against a public key.
 
-What enters: a folder that `write_release` wrote, as it is now; a key. What leaves: a list of
-verdicts. Always holds: whatever lies in the folder, damaged or strange, ends in a verdict and never
-in a traceback; one bad verdict makes the release bad.
+The result is a list of verdicts; one bad verdict makes the release bad. Whatever lies in the
+folder, damaged or strange, gives a verdict and never a traceback.
 """
 
 from __future__ import annotations
