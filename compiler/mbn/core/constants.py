@@ -44,13 +44,14 @@ class SingleConstants:
         return np.asarray(self.doubled.view(np.uint32) >> 1).astype(np.int32)
 
     def of_channels(self, out: NDArray[np.bool_], weights: Int8, bias: Int32) -> SingleConstants:
-        """Those of some output channels, with weights and biases of fewer inputs."""
+        """The constants of some output channels, with the given weights and biases."""
         doubled, offset = self.doubled[out], self.offset[out]
         return replace(self, weights=weights, bias=bias, doubled=doubled, offset=offset)
 
     @property
     def words(self) -> tuple[Int32, ...]:
-        """What follows the multipliers in a kernel's tables, one value a channel each."""
+        """The words that follow the multipliers in a kernel's tables, one value for each
+        channel."""
         return (self.offset,) if self.shift else ()
 
 
@@ -76,7 +77,7 @@ class TfliteConstants:
         return np.asarray((2 * self.multiplier.astype(np.int64)).astype(np.uint32).view(np.int32))
 
     def of_channels(self, out: NDArray[np.bool_], weights: Int8, bias: Int32) -> TfliteConstants:
-        """Those of some output channels, with weights and biases of fewer inputs."""
+        """The constants of some output channels, with the given weights and biases."""
         return replace(
             self,
             weights=weights,
@@ -88,7 +89,8 @@ class TfliteConstants:
 
     @property
     def words(self) -> tuple[Int32, ...]:
-        """What follows the multipliers in a kernel's tables, one value a channel each."""
+        """The words that follow the multipliers in a kernel's tables, one value for each
+        channel."""
         right, left = np.maximum(-self.exponent, 0), np.maximum(self.exponent, 0)
         return (self.offset, (right + 256 * left).astype(np.int32))
 
@@ -126,8 +128,8 @@ IntegerConstants = WeightedConstants | TfliteAverage | TfliteSoftmax | Normalise
 
 
 def rounding_code(constants: IntegerConstants) -> int:
-    """How C is told of a rounding form (runtime/kernels, `shift`): the left shift of `single`, or
-    a negative number."""
+    """How a rounding form is encoded for C (the `shift` of runtime/kernels): the left shift of
+    `single`, or a negative number for the other forms."""
     match constants:
         case SingleConstants():
             return constants.shift

@@ -48,7 +48,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name for an address; of a Thumb function without its bit 0."""
+    """A name for an address. A Thumb function's address is without bit 0."""
 
     name: str
     address: int
@@ -57,12 +57,12 @@ class Symbol:
 
 
 def sections(path: Path) -> tuple[Section, ...]:
-    """All sections in file order. Raises `ToolError` for a file that is no little-endian ELF."""
+    """All sections in file order. Raises `ToolError` if the file is not a little-endian ELF."""
     return _sections(_read(path))
 
 
 def symbols(path: Path) -> tuple[Symbol, ...]:
-    """All symbols that have a name, in file order. Raises `ToolError` as `sections`."""
+    """All symbols with a name, in file order. Raises `ToolError` as `sections` does."""
     data = _read(path)
     table = _sections(data)
     found = []

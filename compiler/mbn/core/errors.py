@@ -58,7 +58,7 @@ class UsageError(MbnError):
 
 
 class ModelError(MbnError):
-    """A network file that can't be read, or a size of network that is not at hand."""
+    """A network file that can't be read, or a size for which there is no bundled network."""
 
 
 class UnsupportedError(MbnError):
@@ -88,11 +88,11 @@ class ToolError(MbnError):
 
 
 class BoardError(MbnError):
-    """An unknown board, or a board folder that does not say what it must."""
+    """An unknown board, or a board folder with something missing or wrong."""
 
 
 class LinkError(MbnError):
-    """A port that can't be opened, a device that is silent or answers something else."""
+    """A port that can't be opened, or a device that is silent or sends a wrong answer."""
 
 
 class CheckError(MbnError):
@@ -100,9 +100,9 @@ class CheckError(MbnError):
 
 
 class FlashError(MbnError):
-    """A board that was not flashed, or that runs something else afterwards.
+    """A board that was not flashed, or that runs another image afterwards.
 
-    `final`: trying again can't help, so nobody does.
+    `final`: trying again can't help, so no retry is made.
     """
 
     exit_code = 3
@@ -121,7 +121,7 @@ class FlashError(MbnError):
 
 
 class FileError(MbnError):
-    """A file that is none, or is too large, or is no text."""
+    """A file that is not a regular file, is too large, or is not text."""
 
 
 class ReleaseError(MbnError):

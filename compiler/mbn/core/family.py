@@ -38,7 +38,7 @@ SHALLOW_WITHOUT = range(7, 12)
 
 
 class Form(StrEnum):
-    """MobileNet, or one of the networks that the paper holds it against."""
+    """MobileNet, or one of the networks that the paper compares it with."""
 
     SEPARABLE = "separable"  # table 1
     CONV = "conv"  # table 4: a full 3x3 convolution in each block's place
@@ -120,7 +120,7 @@ def width(base: int, alpha: float) -> int:
 
 
 def check(alpha: float, resolution: int, classes: int, channels: int, stem_stride: int = 2) -> None:
-    """Refuses sizes that are no MobileNet; raises UsageError."""
+    """Raises UsageError for an impossible size."""
     if not (math.isfinite(alpha) and alpha > 0):
         raise UsageError(
             f"alpha {alpha:g}",
@@ -151,8 +151,8 @@ def shape(
     form: Form = Form.SEPARABLE,
     stem_stride: int = 2,
 ) -> Shape:
-    """The layers of a MobileNetV1, or of another form of it; raises UsageError for sizes that make
-    none. `stem_stride` 1 is for small images, such as CIFAR-10's."""
+    """The layers of a MobileNetV1, or of another form of it. Raises UsageError for an impossible
+    size. `stem_stride` 1 is for small images, such as CIFAR-10's."""
     check(alpha, resolution, classes, channels, stem_stride)
     size = -(-resolution // stem_stride)
     out = width(STEM_CHANNELS, alpha)

@@ -18,8 +18,8 @@ MOST_BYTES = 1 << 30
 
 
 def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
-    """The file, open to be read from its start. Raises OSError as `open` does, `FileError` for no
-    regular file or one that is too large."""
+    """Opens a file for reading. Raises OSError as `open` does, and `FileError` if it is not a
+    regular file or is too large."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
     try:
         found = os.fstat(handle)
@@ -44,7 +44,7 @@ def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
-    """The whole file as UTF-8. Raises as `read_regular` does, `FileError` for what is no text."""
+    """The whole file as UTF-8. Raises as `read_regular` does, and `FileError` if it is not text."""
     try:
         return read_regular(path, most_bytes).decode("utf-8")
     except UnicodeDecodeError as error:

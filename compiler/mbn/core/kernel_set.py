@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KernelSet:
-    """Kernels for one kind of core. A group of pixels is what one call of the pointwise makes."""
+    """The kernels for one group of cores. One call of the pointwise computes a group of pixels."""
 
     name: str  # also the folder in runtime/kernels
     version: str  # to be counted up when its code changes its cost: older measurements end then
@@ -32,10 +32,10 @@ class KernelSet:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes that a network of the paper's family takes, from its shape alone.
+    """Bytes that a network of the paper's family takes, estimated from its shape alone.
 
-    `tile(width, depth)`: scratch of a block whose rows are so wide, with so many input channels of
-    the pointwise. `depthwise(channels)`, `products(channels, taps)`: tables of a layer.
+    `tile(width, depth)`: scratch of a block with rows of `width` pixels and `depth` input channels
+    of the pointwise. `depthwise(channels)`, `products(channels, taps)`: tables of a layer.
     """
 
     tile: Callable[[int, int], int]

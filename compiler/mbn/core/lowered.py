@@ -53,8 +53,8 @@ class StageCode:
 
 @dataclass(frozen=True, eq=False)
 class PlannedStage:
-    """A stage of a network and how it is built: `option` is what was chosen, `needs` what the plan
-    was made for, `rows` how its output's rows lie in memory."""
+    """A stage of a network and how it is built: `option` was chosen, `needs` went into the plan,
+    `rows` says how its output's rows lie in memory."""
 
     stage: Stage
     option: BandOption
@@ -64,7 +64,7 @@ class PlannedStage:
 
 @dataclass(frozen=True, eq=False)
 class LoweredStage(PlannedStage):
-    """The same with its kernel, and which channels of the stage as it was asked for are left."""
+    """A planned stage with its kernel, and which channels of its original output are left."""
 
     code: StageCode
     channels: StageChannels

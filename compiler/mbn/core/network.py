@@ -195,14 +195,15 @@ UNREAD = -(2**15)  # in StageChannels.values: computed by nobody, because nobody
 
 @dataclass(frozen=True, eq=False)
 class StageChannels:
-    """Of a stage's full output: which channels the device computes, and what the others are."""
+    """Which channels of a stage's original output the device computes, and the values of the
+    others."""
 
     kept: NDArray[np.intp]
     values: NDArray[np.int16]  # one a channel; of those not kept: the constant, or UNREAD
 
 
 def all_channels(network: Network) -> tuple[StageChannels, ...]:
-    """What the stages' channels are where every one is computed."""
+    """The stages' channels if every channel is computed."""
     counts = [network.stage_output(stage).channels for stage in network.stages]
     return tuple(StageChannels(np.arange(n), np.full(n, UNREAD, np.int16)) for n in counts)
 

@@ -77,7 +77,8 @@ def _zip(arrays: dict[str, np.ndarray[Any, Any]]) -> bytes:
 
 
 def sha256(network: Network) -> str:
-    """The model's identity: of the uncompressed contents, so zlib versions do not matter."""
+    """The model's identity: a hash of the uncompressed contents, so that zlib's version doesn't
+    matter."""
     digest = hashlib.sha256()
     with zipfile.ZipFile(io.BytesIO(to_bytes(network))) as archive:
         for name in archive.namelist():

@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Segment:
-    """Stages that run together, row by row, the deepest that can first."""
+    """Stages that run together, row by row; the deepest stage that can run goes first."""
 
     first: int
     last: int  # inclusive

@@ -52,7 +52,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 class Child:
-    """A process that we own. A context manager that ends it."""
+    """A child process. Leaving the context manager ends it."""
 
     def __init__(
         self,

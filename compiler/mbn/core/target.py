@@ -45,7 +45,7 @@ _VMLADAV = Limits(8.0, 8, True)
 
 @dataclass(frozen=True)
 class Core:
-    """A processor core: how GCC is told of it, which kernels it runs, what limits them."""
+    """A processor core: GCC's flags for it, the kernels that it runs, its limits."""
 
     name: str
     gcc_flags: tuple[str, ...]

@@ -30,15 +30,16 @@ from mbn.passes.emit.weights import weights
 
 @dataclass(frozen=True)
 class GeneratedNetwork:
-    """The files' names with their text, what the tables take, and each stage's two functions: its
-    own, and the kernel that it calls."""
+    """The generated files. weights_bytes: of all tables. functions: for each stage its own function
+    and the kernel that it calls."""
 
     files: dict[str, str]
     weights_bytes: int
     functions: tuple[tuple[str, str], ...]
 
     def write(self, folder: Path) -> None:
-        """Raises `UsageError` for a file of such a name that was not generated."""
+        """Writes the files. Raises `UsageError` if a file with one of these names was not generated
+        by mbn."""
         folder.mkdir(parents=True, exist_ok=True)
         for path in (folder / name for name in self.files):
             if path.is_symlink() or (path.exists() and not _is_ours(path)):
@@ -53,7 +54,7 @@ class GeneratedNetwork:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file begins as `about` lets each begin; others are the user's."""
+    """Whether a file begins with the comment of `about`. Any other file is the user's."""
     with path.open("rb") as file:
         return file.readline(4096).rstrip().endswith(b", compiled by mbn.")
 
@@ -68,7 +69,7 @@ def emit(
     prefix: str = "mbn_model",
 ) -> GeneratedNetwork:
     """All generated files. `prefix` begins every public name, so that two networks fit in one
-    image; stages are those of the network, in order; `image`: how its rows lie."""
+    image. `stages` are in the network's order. `image`: how the image's rows lie."""
     job = Job(network, model_sha256, kernels, stages, image, plan, prefix)
     files = {"network.h": header(job), "network.c": source(job), "weights.c": weights(job)}
     names = (stage_name(job, index) for index in range(len(stages)))

@@ -74,7 +74,8 @@ MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
 
 
 def _mean_std(job: Job) -> tuple[Sequence[float], Sequence[float]]:
-    """By channel; where the network says none, those that make pixel p the code p - 128."""
+    """Mean and deviation by channel. If the network has none: the values that turn pixel p into
+    code p - 128."""
     source = job.network.input
     if job.network.mean:
         return job.network.mean, job.network.std

@@ -71,7 +71,7 @@ class Job:
 
     @property
     def far_bytes(self) -> int:
-        """Of the arena, in the second memory."""
+        """Bytes of the arena in the second memory."""
         return self.plan.arena_bytes - self.plan.near_bytes if self.plan.near_bytes else 0
 
     def table_name(self, stage: int, table: Table) -> str:

@@ -32,8 +32,8 @@ def identifier(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text for a comment or between quotes: printable ASCII that ends neither, begins no comment
-    and is no trigraph, which a compiler replaces before it knows what a string is."""
+    """Text for a comment or a string: printable ASCII that ends neither, begins no comment, and
+    contains no trigraph."""
     text = "".join(
         c if " " <= c <= "~" and c not in '\\"' else "'" if c == '"' else "_" for c in text
     )
@@ -44,7 +44,8 @@ def plain(text: str) -> str:
 
 
 def ascii_name(text: str) -> str:
-    """A file's name as a network's: letters, digits, space and `._+-`, accents dropped."""
+    """A file name turned into a network's name: letters, digits, space and `._+-`, accents
+    dropped."""
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9 ._+-]+", "_", folded)[:_NAME_MOST].strip(" ._") or "network"
 
@@ -58,7 +59,7 @@ def prefix_of(name: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix, if C, C++, POSIX and mbn leave it free. Raises `UsageError`."""
+    """The prefix. Raises `UsageError` if C, C++, POSIX or mbn use it."""
     if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_PREFIX_MOST - 1}}}", prefix):
         raise UsageError(
             f"--name {prefix}",
@@ -73,7 +74,8 @@ def check_prefix(prefix: str) -> str:
 
 
 def taken(prefix: str) -> bool:
-    """Whether a library of that prefix would meet another's names, headers or build targets."""
+    """Whether a library with this prefix would collide with another's names, headers or build
+    targets."""
     names = (
         prefix,
         *(f"{prefix}_{end}" for end in ("init", "state", "weights", "sample", "pixels")),

@@ -101,7 +101,7 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
 
 def _needs_fpu(job: Job) -> str:
-    """What the kernels' own headers say; the scalar set's say nothing."""
+    """The scalar set's headers don't define the macro."""
     return "    .needs_fpu = MBN_NEEDS_FPU,\n" if job.kernels.needs_fpu else ""
 
 

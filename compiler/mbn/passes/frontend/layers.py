@@ -29,7 +29,7 @@ FORMS = ("nchw", "nhwc", "flat", "flat_hwc")
 
 @dataclass(frozen=True)
 class Value:
-    """Where a Relax variable is in the network: a tensor, and how its axes lie in Relax."""
+    """A Relax variable's tensor in the network, and the order of its axes in Relax."""
 
     tensor: Tensor
     form: str  # nchw, nhwc; flat (channel, height, width) or flat_hwc; else how it was moved
@@ -117,7 +117,7 @@ def made_layer(
 
 
 def _check_form(node: str, packed: str, sources: Sequence[Value]) -> None:
-    """Whether the maps lie as the operator takes them."""
+    """Checks that the maps have the axis order that the operator takes."""
     forms = {source.form for source in sources if not source.is_vector}
     wanted = {"mbn.dense": {"flat", "flat_hwc"}, "mbn.add": None}.get(packed, {"nchw"})
     if len(forms) > 1 or (wanted is not None and not forms <= wanted):

@@ -88,8 +88,8 @@ def lower_graph(
 
 
 def all_refusals(path: Path) -> list[UnsupportedError]:
-    """Everything in a QDQ graph that would be refused for its operator or its form, not the first
-    alone; empty where `lower` would raise something else, or nothing."""
+    """Every error about an operator or its form in a QDQ graph, not only the first. Empty if
+    `lower` would raise another error, or none."""
     graph = onnx_file.prepare(onnx_file.load(path))
     _, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
     return refusals(graph, problems)
@@ -151,8 +151,8 @@ class Reader:
         )
 
     def _results(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The results' names, none where the last layer's is the only one, and what the host does
-        with them."""
+        """The names of the results (empty if the last layer's is the only one), and what the host
+        does with them."""
         body = self.function.body.body
         found = [
             self._result(one) for one in self.tuples.get(body, getattr(body, "fields", [body]))
@@ -174,7 +174,8 @@ class Reader:
         return names, tuple(ops)
 
     def _divided(self, result: _Host, division: UnitLength) -> _Host:
-        """A vector divided by its length: a layer where the graph quantises it, else the host's."""
+        """A vector divided by its length: a layer if the graph quantises it, else a job for the
+        host."""
         if division.codes is None:
             return replace(result, ops=(*result.ops, "division by the length"))
         layer, out = unit_length_layer(division, result.tensor)
@@ -309,7 +310,7 @@ class Reader:
         return value
 
     def _moved(self, value: Value, move: Move) -> Value:
-        """What a reshape or a transposition makes of a map: the same bytes in another form."""
+        """A map after a reshape or a transpose: the same bytes in another form."""
         tensor, shape = value.tensor, move.shape
         planes, hwc = chw(tensor), tensor.shape
         if math.prod(shape) != tensor.size_bytes:

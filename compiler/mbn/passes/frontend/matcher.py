@@ -26,7 +26,7 @@ MOVES = (*RESHAPES, "relax.permute_dims")
 
 
 class NoMatch(Exception):
-    """The expression is not of the wanted form; the message says what is wrong, if it is known."""
+    """The expression is not of the wanted form. The message says why, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """y = gain * x + shift, one value a channel each (axis 1)."""
+    """y = gain * x + shift, with one gain and shift for each channel (axis 1)."""
 
     gain: NDArray[np.float64]
     shift: NDArray[np.float64]
@@ -121,7 +121,8 @@ class Matcher:
         return Quantised(value, scale.astype(np.float32), zero, int(call.attrs.axis))
 
     def unwrap_moves(self, expr: Any) -> tuple[Any, tuple[Move, ...]]:
-        """What lies below reshapes and transposes, and these in the order of the data's way."""
+        """What lies below reshapes and transposes, and the list of these, in the order in which
+        data passes them."""
         moves: list[Move] = []
         while self.name(expr) in MOVES:
             call = self.follow(expr)
@@ -139,7 +140,8 @@ def move_of(call: Any) -> Move:
 
 
 def unwrap_clamp(matcher: Matcher, expr: Any) -> tuple[Any, float, float]:
-    """Peels relu, clip, minimum and maximum; returns what is below and the clamp's bounds."""
+    """Removes relu, clip, minimum and maximum. Returns what is below, and the bounds of the
+    clamp."""
     low, high = -np.inf, np.inf
     while True:
         call = matcher.follow(expr)
@@ -300,7 +302,8 @@ def weight_codes(
 
 
 def scalar_parameters(scale: NDArray[Any], zero: NDArray[Any], kind: str) -> tuple[np.float32, int]:
-    """One scale and zero point, of int8 codes whatever was stored; NoMatch says what is wrong."""
+    """One scale and zero point for int8 codes, however they were stored. NoMatch says what is
+    wrong."""
     if kind not in ("int8", "uint8"):
         raise NoMatch(f"its values are {kind}, not int8 or uint8")
     if scale.size != 1 or zero.size != 1:

@@ -82,7 +82,8 @@ class OnnxGraph:
 
 
 def load(path: Path) -> Any:
-    """The ModelProto at `path`; ModelError if it is missing, truncated or no ONNX."""
+    """The ModelProto at `path`. Raises ModelError if it is missing, truncated or not an ONNX
+    file."""
     if not path.exists() or path.is_dir():
         raise ModelError(
             f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
@@ -107,7 +108,7 @@ def load(path: Path) -> Any:
 
 
 def _check_sizes(model: Any) -> None:
-    """Refuses shapes that no microcontroller holds, before anything is allocated for them."""
+    """Refuses shapes too large for any microcontroller, before anything is allocated for them."""
     for constant in model.graph.initializer:
         count = math.prod(max(0, size) for size in constant.dims)
         if any(size < 0 for size in constant.dims) or count > MAX_WEIGHTS:
@@ -125,8 +126,8 @@ def _check_sizes(model: Any) -> None:
 
 
 def _check_quantisers(model: Any) -> None:
-    """Refuses what ONNX's checker lets pass and ONNX Runtime does not: a name of two nodes, scales
-    of more than one dimension, an axis outside the tensor."""
+    """Refuses what ONNX's checker accepts and ONNX Runtime does not: two nodes with one name,
+    scales with more than one dimension, an axis outside the tensor."""
     names: set[str] = set()
     ranks = {constant.name: len(constant.dims) for constant in model.graph.initializer}
     for node in model.graph.node:

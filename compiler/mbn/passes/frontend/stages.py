@@ -49,8 +49,8 @@ def group_stages(network: Network, *, fused: bool = True) -> Network:
 
 
 def _adjacent(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Each depthwise layer right before its first reader: a graph whose maps have several readers
-    may hold others between."""
+    """Moves each depthwise layer right before its first reader. In a graph whose maps have several
+    readers, other layers may lie between."""
     ordered = list(layers)
     for layer in layers:
         if layer.op is Op.DEPTHWISE:

@@ -21,8 +21,8 @@ ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared 
 
 
 def candidates(network: Network, stage: Stage, kernels: KernelSet) -> tuple[BandOption, ...]:
-    """All that a stage's schedule may be: heights of its bands and variants, with scratch and
-    estimated cycles. Each gives the same bits."""
+    """All options of a stage: band heights and variants, with scratch and estimated cycles. Each
+    gives the same bits."""
     for builder in SETS[kernels.name][stage.kind]:
         found: list[BandOption] = []
         for variant in ALL_VARIANTS:
@@ -47,7 +47,7 @@ def candidates(network: Network, stage: Stage, kernels: KernelSet) -> tuple[Band
 def preferred(
     network: Network, stage: Stage, kernels: KernelSet, optimise: Optimise, rows: int
 ) -> Variant:
-    """The variant of bands of so many rows that is taken where none was measured."""
+    """The variant that is taken for bands of this height where none was measured."""
     builder = SETS[kernels.name][stage.kind][0]
     return builder.preferred(StageBuilder(network, stage, kernels, band_rows=rows), optimise)
 
@@ -55,8 +55,7 @@ def preferred(
 def build_stage(
     network: Network, stage: Stage, kernels: KernelSet, option: BandOption
 ) -> StageCode:
-    """The C kernel of one stage, with its constants packed for it. `option`: one of its
-    `candidates`."""
+    """The C kernel of one stage, with its packed constants. `option` is one of its `candidates`."""
     for builder in SETS[kernels.name][stage.kind]:
         code = StageBuilder(network, stage, kernels, option.variant, option.rows).build(
             builder.emit

@@ -38,7 +38,7 @@ def _round_up(value: int, step: int) -> int:
 
 
 def row_layout(tensor: Tensor, *, is_input: bool) -> RowLayout:
-    """The layout that the scalar and dsp kernel sets give a tensor."""
+    """The layout of a tensor's rows."""
     if is_input:
         return RowLayout(tensor.width, tensor.channels, 0)
     plane = 1 if tensor.width == 1 else _round_up(tensor.width, WORD)

@@ -32,7 +32,7 @@ PIXELS, CHANNELS = 3, 2  # of one block: six sums, and what they need, fit the r
 
 @dataclass(frozen=True)
 class Run:
-    """Groups of `pixels` neighbouring output pixels that see the map's edges alike."""
+    """Neighbouring groups of `pixels` output pixels with the same padding."""
 
     start: int  # the first group's first pixel
     count: int
@@ -41,8 +41,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Taps:
-    """Where a group's values are: of tap k and pixel p at byte k * step + p * across from `at`,
-    which takes the group's first pixel."""
+    """Where a group's input values are. Tap k of pixel p is at byte k * step + p * across from
+    `at`, which is given the group's first pixel."""
 
     buffer: Any
     at: Callable[[Any], tuple[Any, ...]]
@@ -51,7 +51,7 @@ class Taps:
 
 
 def groups(width: int) -> list[tuple[int, int]]:
-    """Start and size of each group of a row; four pixels are two and two, not three and one."""
+    """Start and size of each group of a row. Four pixels at the end become two groups of two."""
     found, start = [], 0
     while start < width:
         left = width - start
@@ -62,7 +62,8 @@ def groups(width: int) -> list[tuple[int, int]]:
 
 
 def runs(b: StageBuilder, width: int, kernel: int) -> list[Run]:
-    """The groups of the first layer's output row, equal neighbours inside the map as one run."""
+    """The groups of an output row of the first layer. Neighbouring groups of equal size inside the
+    map form one run."""
     result: list[Run] = []
     alike = False
     for start, size in groups(width):
@@ -77,7 +78,7 @@ def runs(b: StageBuilder, width: int, kernel: int) -> list[Run]:
 
 
 def _outside(b: StageBuilder, start: int, pixels: int, kernel: int) -> tuple[int, int]:
-    """How many of the columns that a group sees lie left and right of the map."""
+    """How many columns of a group's windows lie left and right of the map."""
     layer = b.layers[0]
     first = start * layer.stride[1] - layer.pads[1]
     stop = first + (pixels - 1) * layer.stride[1] + kernel
@@ -168,7 +169,8 @@ def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start:
 
 
 class Blocks:
-    """A layer of groups 1 as blocks of pixels by channels: its weights, and calls for groups."""
+    """A convolution, computed in blocks of pixels by channels: its weights, and calls for
+    groups."""
 
     def __init__(self, b: StageBuilder, index: int, prefix: str, out: Any, taps: Taps) -> None:
         self.b, self.out, self.source = b, out, taps
@@ -215,7 +217,8 @@ class Blocks:
 
 
 def in_couples(weights: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Weights of two channels side by side, tap by tap; a last odd channel as it is. Flat."""
+    """Flat weights, two output channels interleaved tap by tap. A last odd channel is left as it
+    is."""
     rows = weights.reshape(len(weights), -1)
     even = len(rows) // CHANNELS * CHANNELS
     couples = rows[:even].reshape(-1, CHANNELS, rows.shape[1]).transpose(0, 2, 1)
@@ -223,19 +226,20 @@ def in_couples(weights: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def whole(buffer: Any) -> Any:
-    """The region of all of a buffer."""
+    """The region of a whole buffer."""
     return buffer[tuple(slice(0, int(size)) for size in buffer.ty.shape)]
 
 
 def requantising(b: StageBuilder, tables: Requantiser, channel: Any) -> dict[str, Any]:
-    """Addresses of bias, multiplier and two more words (any, where the rounding has fewer)."""
+    """Addresses of bias, multiplier and two more words. If the rounding has fewer words, the
+    multiplier fills in; it is not read."""
     words = (tables.bias, *tables.words, *tables.words[:1] * (3 - len(tables.words)))
     names = ("bias", "m", "z", "e")
     return {name: b.address(word, channel) for name, word in zip(names, words, strict=True)}
 
 
 def block(b: StageBuilder) -> bool:
-    """The paper's unit: depthwise into a tile of one row, pointwise out of it."""
+    """A depthwise into a tile of one row, then a pointwise from the tile."""
     depth = len(b.derived[0].weights)
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int8", (b.out.width * depth,))
@@ -261,7 +265,7 @@ def block(b: StageBuilder) -> bool:
 
 
 def depthwise(b: StageBuilder) -> bool:
-    """A depthwise layer that stands alone, any kernel, stride, padding and multiplier."""
+    """A depthwise layer that is not in a block: any kernel, stride, padding and multiplier."""
     rows, out = b.in_rows(), b.out_row()
     if b.layers[0].kernel == (3, 3):
         depthwise3x3(b, rows, out, lambda _run, channel, x: (channel, x))
@@ -277,8 +281,9 @@ def depthwise(b: StageBuilder) -> bool:
 def depthwise3x3(
     b: StageBuilder, rows: list[Any], to: Any, place: Callable[[Run, Any, Any], tuple[Any, ...]]
 ) -> None:
-    """One output row of the first layer, 3x3, by groups of pixels. `place`: of a run's group, by
-    channel and first pixel, the index in `to` from where its pixels lie side by side."""
+    """One output row of the first layer, a 3x3, by groups of pixels. `place` returns a group's
+    index in `to`, from its run, channel and first pixel; the group's pixels lie side by side
+    there."""
     layer, count = b.layers[0], len(b.derived[0].weights)
     multiplier = count // b.source.channels
     table = b.const("depthwise", b.derived[0].weights.reshape(-1), "depthwise, C x (kh, kw)")
@@ -313,7 +318,7 @@ def depthwise3x3(
 
 
 def depthwise_row(b: StageBuilder, rows: list[Any], store: Store) -> None:
-    """One output row of the stage's first layer, given to `store` value by value."""
+    """One output row of the stage's first layer. `store` is called for each value."""
     layer = b.layers[0]
     weights = b.derived[0].weights
     count, (height, width) = len(weights), layer.kernel
@@ -354,7 +359,7 @@ def _tap(b: StageBuilder, row: Any, channel: Any, at: Any, span: Span, kx: int) 
 
 
 def addition(b: StageBuilder) -> bool:
-    """Two maps of one shape, value by value."""
+    """Two maps of the same shape, added value by value."""
     derived = b.addition()
     if isinstance(derived, TfliteAddition):
         body, meaning = bodies.ADD_TFLITE, "zero points, multipliers, shifts, clamp"
@@ -423,7 +428,7 @@ def pool(b: StageBuilder) -> bool:
 
 
 def softmax(b: StageBuilder) -> bool:
-    """Rounding `tflite`'s, over the channels of one pixel."""
+    """The softmax of rounding `tflite`, over the channels of one pixel."""
     found, count = b.special, b.out.channels
     (row,), out = b.in_rows(), b.out_row()
     assert isinstance(found, TfliteSoftmax)

@@ -33,10 +33,13 @@ def _one_row(_b: StageBuilder) -> dict[int, int]:
 class Builder:
     """How one kernel is built.
 
-    emit: writes S-TIR into a StageBuilder; False where it does not serve the shape.
-    variants: those that make a difference for a stage, the plain one first.
-    preferred: the one that is taken where none was measured.
-    heights: of bands, with estimated cycles of the stage's map.
+    emit: writes S-TIR into a StageBuilder; returns False if it can't serve the shape.
+
+    variants: the variants of a stage that differ in their code, the plain one first.
+
+    preferred: the variant that is taken where none was measured.
+
+    heights: the band heights, each with the estimated cycles of the stage's map.
     """
 
     emit: Callable[[StageBuilder], bool]
@@ -59,7 +62,7 @@ _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
 
 
 def _before(first: Mapping[StageKind, Builder]) -> Mapping[StageKind, tuple[Builder, ...]]:
-    """The portable builders, after a set's own."""
+    """A set's own builders, each followed by the portable one."""
     return {
         kind: ((first[kind],) if kind in first else ()) + portable
         for kind, portable in _SCALAR.items()

@@ -69,8 +69,8 @@ class StageBuilder(tir.Builder):
 
     @property
     def short_rounding(self) -> bool:
-        """Whether the fast sets' bodies can requantise: not in `tflite` where a multiplier is
-        half or more, or a sum too large."""
+        """Whether the fast sets' bodies can requantise. In `tflite` they can't if a multiplier is
+        one half or more, or a sum is too large."""
         return all(not isinstance(one, TfliteConstants) or one.short for one in self.derived)
 
     # -- parameters --------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class StageBuilder(tir.Builder):
         return row_layout(tensor, is_input=tensor is self.network.input)
 
     def second_row(self) -> Any:
-        """An addition's other row; the driver puts it behind the window."""
+        """An addition's other row. The driver passes it after the window's rows."""
         layout = self.addend_layouts()[1]
         self.arguments.append(Argument("in", self.kernel_rows))
         return self.arg("second", "int8", (layout.channels, layout.width), layout.strides)
@@ -134,14 +134,14 @@ class StageBuilder(tir.Builder):
         return row_layout(self.out, is_input=False).plane_bytes
 
     def scratch(self, name: str, dtype: str, shape: Sequence[int]) -> Any:
-        """A buffer in the stage's scratch, 8-byte aligned; lives for one call."""
+        """A buffer in the stage's scratch, 8-byte aligned, valid during one call."""
         size_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         self.arguments.append(Argument("scratch", self.scratch_bytes))
         self.scratch_bytes += (size_bytes + 7) // 8 * 8
         return self.arg(name, dtype, shape, writable=True)
 
     def const(self, name: str, values: NDArray[Any], meaning: str) -> Any:
-        """A table in flash; one parameter of the kernel."""
+        """A table in flash, and the kernel's parameter for it."""
         self.arguments.append(Argument("const", len(self.tables)))
         self.tables.append(Table(name, np.ascontiguousarray(values), meaning))
         return self.arg(name, str(values.dtype), values.shape)
@@ -153,7 +153,7 @@ class StageBuilder(tir.Builder):
         return tir.named_loop(self.script, extent, name)
 
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
-        """The int8 expression of an accumulator of `channel`."""
+        """The expression of an int8 value from an accumulator of `channel`."""
         derived, words = tables.derived, [word[channel] for word in tables.words]
         if isinstance(derived, TfliteConstants):
             body = bodies.REQUANTISE_TFLITE if derived.short else bodies.REQUANTISE_TFLITE_ANY
@@ -172,7 +172,8 @@ class StageBuilder(tir.Builder):
         return script.cast(script.max(script.min(value, high), low), "int8")
 
     def requantiser(self, index: int, prefix: str) -> Requantiser:
-        """Declares the tables of layer `index`: bias, multipliers, what else its rounding takes."""
+        """Declares the tables of layer `index`: bias, multipliers, and what else its rounding
+        needs."""
         derived = self.derived[index]
         bias = self.const(f"{prefix}_bias", derived.bias, "folded bias")
         if isinstance(derived, SingleConstants):
@@ -193,7 +194,7 @@ class StageBuilder(tir.Builder):
     # -- result ------------------------------------------------------------------------------
 
     def emitted(self, emit: Callable[[StageBuilder], bool]) -> Any:
-        """Runs a builder: the S-TIR function, or None if it does not serve this shape."""
+        """Runs a builder. Returns the S-TIR function, or None if it can't serve this shape."""
         served = True
 
         def body(_builder: tir.Builder) -> None:
@@ -204,7 +205,7 @@ class StageBuilder(tir.Builder):
         return function if served else None
 
     def build(self, emit: Callable[[StageBuilder], bool]) -> StageCode | None:
-        """Runs a builder and lowers what it emits; None if it does not serve this shape."""
+        """Runs a builder and lowers what it emits. Returns None if it can't serve this shape."""
         function = self.emitted(emit)
         if function is None:
             return None
@@ -230,7 +231,7 @@ class Requantiser:
 
 @dataclass(frozen=True)
 class Span:
-    """Output pixels start .. stop - 1 that see the map's edges alike."""
+    """Output pixels start .. stop - 1 with the same padding."""
 
     start: int
     stop: int
@@ -238,7 +239,7 @@ class Span:
 
 
 def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int) -> list[Span]:
-    """Splits a row into edge pixels, one by one, and the run whose windows lie in the map."""
+    """Splits a row into single pixels at the edges and one span whose windows lie in the map."""
 
     def inside(x: int) -> bool:
         first = x * stride - pad_left
@@ -257,8 +258,8 @@ def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int
 
 
 def group_spans(b: StageBuilder, pixels: int) -> list[Span]:
-    """Splits an output row into groups of `pixels` pixels, counted in groups: those at the map's
-    edges one by one, those whose windows lie in the map together."""
+    """Splits an output row into groups of `pixels` pixels. Spans count groups: each group at an
+    edge is a span, and those whose windows lie in the map form one."""
     layer, count = b.layers[0], -(-b.out.width // pixels)
     if layer.op is Op.DENSE:
         return [Span(0, 1, True)]

@@ -69,7 +69,7 @@ class Builder:
 
     @contextmanager
     def when(self, *tests: Any) -> Iterator[None]:
-        """Statements under all of the tests; without any, always."""
+        """Runs the statements if all tests hold; without tests, always."""
         with ExitStack() as stack:
             for test in tests:
                 stack.enter_context(self.script.If(test))
@@ -166,7 +166,7 @@ def to_c(function: Any, params: tuple[Param, ...], name: str) -> CFunction:
 
 
 def _strip(source: str, name: str, params: tuple[Param, ...]) -> str:
-    """The function alone, out of TVM's file: static, read-only pointers const."""
+    """The function alone from TVM's file: static, with const for pointers that are only read."""
     # the first occurrence is a forward declaration
     start = source.rindex(f"{name}(")
     body = source[source.index("{", start) :].rstrip()

@@ -1,8 +1,8 @@
 """Chooses the height of each stage's bands: taller bands are faster and take more memory.
 
-The search starts with the shortest bands and tries taller options, the largest savings first. It
-takes an option only if the planner still finds room. The arena stays within the budget; without a
-budget, within `slack` times the least arena found.
+The search starts with the options of least scratch and tries faster ones, the stages with the
+largest savings first. It takes an option only if the planner still finds room. The arena stays
+within the budget; without a budget, within `slack` times the least arena found.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def plan_bands(
 ) -> tuple[Needs, Plan]:
     """The fastest plan within the budget, or within `slack` times the least arena.
 
-    options: of each stage, one or more. memories: the sizes of one or two in which the arena may
-    lie; the second is used only where the first is too small (an arena that fits neither is still
-    planned: it is for others to refuse). A budget of 0 asks for the least arena. Raises PlanError
-    where the budget is below the least.
+    options: one or more for each stage. memories: the sizes of the one or two memories for the
+    arena; the second is used only if the first is too small. If an arena fits in neither, it is
+    planned all the same, and the caller refuses it. A budget of 0 asks for the least arena. Raises
+    PlanError if the budget is below the least.
     """
     chosen = tuple(
         _with(stage, min(of_stage, key=lambda option: (option.scratch_bytes, option.rows)))
@@ -69,7 +69,7 @@ def _taller(
     mode: InputMode,
     limit: int,
 ) -> tuple[Needs, Plan]:
-    """The stages with the faster options that fit within the limit, one after the other."""
+    """Takes the faster options that fit within the limit, one after the other."""
     for index, option in _upgrades(chosen, options):
         if option.rows == chosen[index].band_rows:
             continue
@@ -91,8 +91,8 @@ def _with(stage: StageNeeds, option: BandOption) -> StageNeeds:
 def _upgrades(
     chosen: Needs, options: Sequence[Sequence[BandOption]]
 ) -> list[tuple[int, BandOption]]:
-    """Faster options than the chosen ones: stages in the order of what their fastest saves, of a
-    stage the slower ones first (the last that fits stays)."""
+    """Options that are faster than the chosen ones. Stages with the largest savings come first;
+    within a stage, slower options come first, so the last one that fits stays."""
     saved: list[tuple[float, int, list[BandOption]]] = []
     for index, (stage, of_stage) in enumerate(zip(chosen, options, strict=True)):
         now = next(option for option in of_stage if option.rows == stage.band_rows)
@@ -107,7 +107,7 @@ def _upgrades(
 def _below_least(
     budget_bytes: int, plan: Plan, stages: Needs, shapes: Sequence[RowShape]
 ) -> PlanError:
-    """Says the least arena, and what lives at its peak."""
+    """An error that gives the least arena, and what is in use at its peak."""
     pieces, count = lifetimes(plan, stages, shapes)
     live = live_bytes(pieces, count)
     peak = live.index(max(live))

@@ -65,15 +65,16 @@ def plan_within(
     arena_bytes: int,
     near_bytes: int = 0,
 ) -> Plan | None:
-    """Any plan within an arena, or None if the search finds none. near_bytes: how much of it lies
-    in the first of two memories, so that nothing may lie across; 0: it is one."""
+    """A plan that fits in an arena, or None if the search finds none. near_bytes: how much of the
+    arena lies in the first of two memories; nothing may lie across the boundary. 0: there is one
+    memory."""
     search = _Search(tuple(stages), tuple(shapes), mode, near_bytes)
     return search.within(arena_bytes // ALIGN * ALIGN)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A candidate segment: what it makes and needs besides the maps that it reads."""
+    """A candidate segment: what it makes, and what it needs besides the maps that it reads."""
 
     segment: Segment
     rings: tuple[tuple[int, int], ...]  # (tensor, depth) of what lives only inside
@@ -115,7 +116,7 @@ class _Search:
 
     @cached_property
     def last_reader(self) -> dict[int, int]:
-        """The last stage that reads each tensor; of a result, one behind the last stage."""
+        """The last stage that reads each tensor. For a result, the number of stages."""
         readers, results = self._readers, results_of(self.stages)
         end = len(self.stages)
         return {t: end if t in results else max(readers[t]) for t in range(len(self.shapes))}
@@ -129,8 +130,8 @@ class _Search:
         }
 
     def _lasts(self, first: int) -> list[int]:
-        """Where a segment may end, the longest first: where one map is all that later stages read,
-        for then a chain's search is left. Anywhere, where that would be too far away."""
+        """Where a segment may end, the longest first: where later stages read only one map, since
+        what is left is then a chain. If that would be too far away, anywhere."""
         count = len(self.stages)
         longest = min(count, LONGEST_FRONT if first == 0 else first + LONGEST_SEGMENT)
         narrow = [last for last in range(longest - 1, first - 1, -1) if self._live(last) <= 1]
@@ -154,7 +155,7 @@ class _Search:
 
     @cached_property
     def _deepest(self) -> dict[int, int]:
-        """The last stage that reads each tensor; of what none reads, -1."""
+        """The last stage that reads each tensor; -1 if none does."""
         readers = self._readers
         return {t: max(readers[t], default=-1) for t in range(len(self.shapes))}
 
@@ -213,7 +214,7 @@ class _Search:
         return self._plan(found, high)
 
     def _enough(self) -> int:
-        """Everything side by side, every stage on its own."""
+        """The size of everything side by side, with every stage in a segment of its own."""
         scratch = sum(_up(stage.scratch_bytes) for stage in self.stages)
         return scratch + sum(self.map_bytes(tensor) for tensor in range(len(self.shapes)))
 
@@ -233,7 +234,8 @@ class _Search:
         return None
 
     def _rest(self, stage: int, live: Offsets, arena: int) -> list[_Placed] | None:
-        """Segments from `stage` on; `live`: the maps that they read and that lie already."""
+        """Segments from `stage` on. `live`: the maps that they read and that have a place
+        already."""
         if stage == len(self.stages):
             return []
         if (stage, live) in self.dead or self.left == 0:
@@ -253,7 +255,7 @@ class _Search:
 
     def _made(self, run: _Run, live: Offsets, arena: int, at: int = 0) -> Iterator[Offsets]:
         """Places for the maps that a run makes, from the `at`th on: apart from all others, or over
-        rows already used."""
+        rows that are no longer needed."""
         if at == len(run.made):
             yield ()
             return
@@ -290,7 +292,8 @@ class _Search:
                 yield offset
 
     def _fit(self, run: _Run, live: Offsets, made: Offsets, arena: int) -> _Placed | None:
-        """Rings and scratch in what the maps leave free, the largest first; None if no room."""
+        """Places rings and scratch in what the maps leave free, the largest first; None if there is
+        no room."""
         wanted = [*run.ring_bytes, run.scratch_bytes]
         busy = [(start, start + self.map_bytes(tensor)) for tensor, start in (*live, *made)]
         busy.append((self.near_bytes, self.near_bytes))  # nothing lies across
@@ -341,8 +344,8 @@ def ring_depths(
     bands: Sequence[Band],
     readers: Mapping[int, Sequence[int]] | None = None,
 ) -> dict[int, int]:
-    """Row slots that each tensor which the bands make needs, so that no row is overwritten before
-    its last reader in the segment; a band's rows do not wrap."""
+    """The row slots that each tensor made by the bands needs, so that no row is overwritten before
+    its last reader in the segment. The rows of one band never wrap around."""
     readers = readers_of(stages) if readers is None else readers
     next_y = [0] * len(stages)
     depths: dict[int, int] = {}
@@ -373,8 +376,9 @@ def overlap_gap(
     out: int,
     source: int,
 ) -> int:
-    """How far before the map `source`, which the segment is the last to read, its map `out` must
-    begin so that each row falls on rows that no later band reads. Negative: it may begin inside."""
+    """How far before the map `source` its map `out` must begin, so that each row falls on rows that
+    no later band reads. The segment is the last to read `source`. A negative gap means that `out`
+    may begin inside it."""
     height, row_bytes = shapes[source].height, shapes[source].row_bytes
     readers = [
         index

@@ -81,9 +81,9 @@ def replay(
     mode: InputMode,
     readers: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[Band]:
-    """All bands of one inference, in order. Segments may begin behind the first stage: what the
-    stages before them make is then whole from the start. (Stage i makes tensor i + 1.) `readers`:
-    `readers_of(stages)`, where the caller has it: it looks at every stage."""
+    """All bands of one inference, in order. If the first segment begins after the first stage, what
+    earlier stages make is complete from the start. Stage i makes tensor i + 1. `readers`: the
+    result of `readers_of(stages)`, if the caller has it already."""
     start = segments[0].first if segments else 0
     done = [shape.height if start and t <= start else 0 for t, shape in enumerate(shapes)]
     readers = readers_of(stages) if readers is None else readers

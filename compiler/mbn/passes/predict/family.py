@@ -20,7 +20,7 @@ MAP_SCALE = float(np.float32(6 / 255))
 
 
 def family_network(alpha: float, resolution: int, classes: int) -> Network:
-    """Stem, fused blocks, pool and dense; UsageError for sizes that are none."""
+    """Stem, fused blocks, pool and dense. Raises UsageError for an impossible size."""
     found = shape(alpha, resolution, classes).layers
     tensors = [Tensor("image", resolution, resolution, 3, float(np.float32(1 / 128)), 0)]
     layers: list[Layer] = []

@@ -19,7 +19,7 @@ LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
 
 
 def stage_features(network: Network, stage: Stage, band_rows: int, kernels: KernelSet) -> Features:
-    """Counts of one inference for one stage; the names depend on its kind and kernel set."""
+    """Counts of one inference for a stage. Their names depend on its kind and kernel set."""
     out = network.stage_output(stage)
     layers = [network.layers[index] for index in stage.layers]
     counts: Features = {"once": 1.0, "bands": out.height / band_rows}
@@ -64,7 +64,7 @@ def _depthwise(network: Network, layer: Layer, band_rows: int, kernels: KernelSe
 
 
 def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> Features:
-    """Groups of pixels, each by couples of channels, each by steps of depth."""
+    """Groups of pixels x pairs of output channels x steps of depth."""
     if layer.weights is None:
         return {}
     depth = _up(int(layer.weights[0].size), kernels.depth_step)
@@ -92,8 +92,8 @@ def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> 
 
 
 def _groups(width: int, kernels: KernelSet) -> dict[int, int]:
-    """How many groups of how many pixels a row falls into. The scalar set, whose steps of depth are
-    single channels, makes two and two of four that are left."""
+    """How many groups of each size a row is split into. The scalar set splits four pixels at the
+    end into two groups of two."""
     full, rest = divmod(width, kernels.group_pixels)
     if kernels.depth_step == 1 and rest == 1 and full:
         return {kernels.group_pixels: full - 1, 2: 2}

@@ -28,8 +28,9 @@ DRIVER = "driver"
 
 @dataclass(frozen=True)
 class StagePrediction:
-    """`cycles`: None where the kind was not fitted. `floor`: no kernel can be faster. `measured`:
-    by the tuner, in emulation or on a board; otherwise by the fitted model."""
+    """Predicted cycles of a stage, None if its kind was not fitted. `floor`: no kernel can be
+    faster. `measured`: the tuner measured it, in emulation or on a board; otherwise the model
+    predicts it."""
 
     cycles: int | None
     floor: int
@@ -38,8 +39,9 @@ class StagePrediction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One inference. `total` has the driver, and the stages that are known (`unknown` are not).
-    `error_percent` is the largest of a whole network among those not used for the fit."""
+    """The cycles of one inference. `total` is the driver and all stages with a prediction;
+    `unknown` lists the others. `error_percent` is the largest error for a whole network that was
+    not used for the fit."""
 
     stages: tuple[StagePrediction, ...]
     total: int
@@ -49,14 +51,14 @@ class Prediction:
     instructions_per_cycle: float
 
     def times(self, macs: int, board: Board) -> Times | None:
-        """Milliseconds on the board; None without a clock."""
+        """Milliseconds on the board; None if the board has no clock."""
         instructions = self.total * self.instructions_per_cycle
         return milliseconds(self.total, macs, instructions, board)
 
 
 @cache
 def load() -> Mapping[str, Any]:
-    """coefficients.json by core."""
+    """Reads coefficients.json, by core."""
     text = resources.files("mbn.passes.predict").joinpath(FILE_NAME).read_text(encoding="utf-8")
     cores: dict[str, Any] = json.loads(text)["cores"]
     return cores
@@ -68,9 +70,9 @@ def predict(
     options: Sequence[BandOption],
     fitted: Mapping[str, Any] | None = None,
 ) -> Prediction | None:
-    """Predicts one inference, image rows streamed. `network` as it is computed (constant channels
-    removed or not), `options` how its stages are built: those that were measured are taken by it.
-    `fitted`: other coefficients."""
+    """Predicts one inference, with image rows streamed. `network` is what is computed (with or
+    without constant channels). `options` says how its stages are built; measured ones use their
+    measurement. `fitted`: other coefficients than the bundled ones."""
     found = (load() if fitted is None else fitted).get(core.name)
     if found is None or found["kernels"] != core.kernels.name or core.limits is None:
         return None

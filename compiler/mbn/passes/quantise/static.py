@@ -55,7 +55,7 @@ class QuantiseReport:
 
 
 def is_quantised(model: onnx.ModelProto) -> bool:
-    """Whether a model already says its own scales (QDQ, or quantised operators)."""
+    """Whether a model has scales already (QDQ, or quantised operators)."""
     return any(node.op_type in _QUANTISED_OPS for node in model.graph.node)
 
 
@@ -166,7 +166,7 @@ def _clips(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 def _clip_range(
     node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
 ) -> tuple[float, float]:
-    """A Clip's ends, in both forms that it has had: attributes, and inputs from opset 11 on."""
+    """A Clip's bounds, from attributes or, from opset 11 on, from inputs."""
     ends = {"min": -np.inf, "max": np.inf}
     ends |= {one.name: one.f for one in node.attribute if one.name in ends}
     for name, given in zip(ends, node.input[1:], strict=False):
@@ -270,7 +270,7 @@ def _singly(samples: Iterable[Float32]) -> Iterator[Float32]:
 
 
 def _clean(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
-    """Takes out what is ONNX Runtime's own (its version, its folders); keeps our metadata."""
+    """Removes what ONNX Runtime added (its version, its folders); keeps our metadata."""
     del model.metadata_props[:]
     helper.set_model_props(model, {prop.key: prop.value for prop in source.metadata_props})
     model.producer_name, model.producer_version = "mbn", ""

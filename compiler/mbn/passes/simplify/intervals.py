@@ -23,7 +23,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """Lowest and highest stored value, one a channel."""
+    """The lowest and highest stored value of each channel."""
 
     low: Int64
     high: Int64
@@ -47,7 +47,7 @@ def ranges_of(network: Network) -> dict[str, Ranges]:
 
 
 def _sum(layer: Layer, first: Ranges, second: Ranges) -> Ranges:
-    """Of an addition, whose factors are positive."""
+    """The range of an addition. Its factors are positive."""
     assert layer.addition is not None
     return Ranges(
         added(layer.addition, first.low, second.low),
@@ -81,8 +81,8 @@ def _layer_ranges(network: Network, layer: Layer, source: Ranges) -> Ranges:
 
 
 def _tap_sums(layer: Layer, tensor: Tensor, source: Ranges) -> tuple[Int64, Int64, Int64]:
-    """Lowest and highest sum over input channels for each output channel and tap, and the sum
-    where the tap lies in the border: three arrays N x kh x kw."""
+    """The lowest and highest sum over input channels for each output channel and tap, and the sum
+    where the tap lies in the padding: three arrays N x kh x kw."""
     constants = layer.constants
     if layer.op is Op.POOL:
         shape = (tensor.channels, *layer.kernel)

@@ -30,7 +30,7 @@ class Simplified:
 
 
 def remove_constants(network: Network) -> Simplified:
-    """The pass; see the head of this file. Layers must carry their constants."""
+    """Removes constant and unused channels. Layers must have their constants."""
     ranges = ranges_of(network)
     kept = _live(network, ranges)
     layers = tuple(_smaller(layer, ranges, kept) for layer in network.layers)
@@ -49,7 +49,7 @@ def remove_constants(network: Network) -> Simplified:
 
 
 def _live(network: Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
-    """Channels that must be computed: what the result needs, and what comes with it."""
+    """Channels that must be computed: those that the result needs, and their siblings."""
     kept = {tensor.name: np.zeros(tensor.channels, np.bool_) for tensor in network.tensors}
     kept[network.input.name][:] = True  # the caller brings whole pixels
     for output in network.outputs:

@@ -21,9 +21,10 @@ def options(
     preferred: Callable[[int], Variant],
     copies: int = 1,
 ) -> tuple[BandOption, ...]:
-    """Of each height one option: the best by the points where each height has one, and taller ones
-    only if they are worth their flash; otherwise the variant that `preferred` names for it, if it
-    is a candidate there. copies: stages that share this one's code."""
+    """One option for each band height. If every height was measured, the best measured variant is
+    taken, and a taller band is kept only if it is worth its flash. Otherwise it is the variant that
+    `preferred` names, if it is a candidate at this height. copies: stages that share this one's
+    code."""
     heights = list(dict.fromkeys(one.rows for one in candidates))
     measured = {one.rows for one in candidates if one.way in points}
     if measured != set(heights):

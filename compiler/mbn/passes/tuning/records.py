@@ -24,8 +24,8 @@ FILE_NAME = "records.jsonl"
 
 @dataclass(frozen=True)
 class Point:
-    """One way to build a stage, and what it costs: cycles of one inference, bytes of flash.
-    `code_bytes` are the stage's own; bodies that other stages share are not in it."""
+    """One way to build a stage, with its cost: cycles of one inference, and bytes of flash.
+    `code_bytes` counts the stage's own code, without bodies that other stages share."""
 
     rows: int
     variant: Variant
@@ -35,7 +35,7 @@ class Point:
 
     @property
     def way(self) -> Way:
-        """What is built."""
+        """The band height and variant."""
         return self.rows, self.variant
 
 
@@ -44,7 +44,7 @@ Key = tuple[str, str, str]  # core, kernel set's version, signature
 
 @dataclass
 class Records:
-    """Points by core, kernels and signature; `ignored` says what of the files was not read, and
+    """Points by core, kernels and signature. `ignored` lists what was skipped in the files, and
     why."""
 
     points: dict[Key, dict[Way, Point]] = field(default_factory=dict)
@@ -52,21 +52,21 @@ class Records:
     ignored: list[str] = field(default_factory=list)
 
     def add(self, key: Key, point: Point, by: str) -> None:
-        """Takes the place of a point of the same way."""
+        """Adds a point. It replaces a point of the same way."""
         if self.by.get(key, by) != by:
             self.points[key] = {}  # a board's cycles and an emulator's don't compare
         self.by[key] = by
         self.points.setdefault(key, {})[point.way] = point
 
     def take(self, other: Records) -> None:
-        """Adds the other's; where both know a stage, the other's hold."""
+        """Adds another's records. If both have a stage, the other's are kept."""
         for key, points in other.points.items():
             for point in points.values():
                 self.add(key, point, other.by[key])
         self.ignored += other.ignored
 
     def of(self, core: str, kernels: str) -> Tuned:
-        """What is known of a core with its kernels as they are now."""
+        """The points of a core, measured with its kernels as they are now."""
         return {
             stage: points
             for (of_core, of_kernels, stage), points in self.points.items()
@@ -78,14 +78,14 @@ Tuned = Mapping[str, Mapping[Way, Point]]  # points by signature, of one core
 
 
 def bundled(versions: Mapping[str, str]) -> Records:
-    """What comes with the compiler. versions: see `read`."""
+    """The records that come with the compiler. versions: see `read`."""
     file = resources.files("mbn.passes.tuning").joinpath(FILE_NAME)
     return _parse(file.read_text(encoding="utf-8"), FILE_NAME, versions)
 
 
 def read(path: Path, versions: Mapping[str, str]) -> Records:
-    """A file's records; of `versions`, kernel sets as they are now ("dsp": "dsp 1"), only. Raises
-    UsageError where there is no such file or it is no text."""
+    """Reads a file's records. Only those for the kernel sets in `versions` ("dsp": "dsp 1") are
+    kept. Raises UsageError if the file is missing or is not text."""
     try:
         return _parse(read_text(path), str(path), versions)
     except (OSError, FileError) as error:
@@ -97,7 +97,8 @@ def read(path: Path, versions: Mapping[str, str]) -> Records:
 
 
 def write(records: Records, path: Path) -> None:
-    """All at once, lines in order: an interruption leaves the old file or the new one."""
+    """Replaces the file in one step, lines in order: after an interruption it is the old file or
+    the new one."""
     lines = [_line(key, records) for key in sorted(records.points)]
     path.parent.mkdir(parents=True, exist_ok=True)
     partly = path.with_name(path.name + ".new")
@@ -163,7 +164,7 @@ def _lines(numbers: list[int]) -> str:
 
 
 def _checked(line: str) -> dict[str, Any]:
-    """The line's object. Raises ValueError where it is not as it was written."""
+    """The line's object. Raises ValueError if the line was damaged."""
     body, found, crc = line.rpartition(',"crc":"')
     if not found or crc != f'{zlib.crc32((body + "}").encode()):08x}"}}':
         raise ValueError("the line's CRC is another")

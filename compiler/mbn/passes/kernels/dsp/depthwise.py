@@ -82,7 +82,7 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
 
 
 def serves_strips(b: StageBuilder) -> bool:
-    """Whether the bodies of strips.h and strips2.h serve."""
+    """Whether the bodies of strips.h and strips2.h can compute this layer."""
     layer, derived, width = (
         b.layers[0],
         _unshifted(b.derived[0], b.kernels.folded_shift),
@@ -99,7 +99,7 @@ def serves_strips(b: StageBuilder) -> bool:
 
 
 def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
-    """All channels of the band: in one call where the stride is 1, otherwise a row a call."""
+    """All channels of the band: in one call at stride 1, otherwise in a call for each row."""
     layer, width, channels = b.layers[0], b.source.width, b.source.channels
     outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
     derived = _unshifted(b.derived[0], b.kernels.folded_shift)
@@ -152,12 +152,13 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
 
 
 def by_rows(b: StageBuilder) -> bool:
-    """Whether the one body for all shapes takes a row at a time."""
+    """Whether the shared body is called, one row at a time."""
     return b.variant.shared is Sharing.ALL and goes_by_rows(b)
 
 
 def goes_by_rows(b: StageBuilder) -> bool:
-    """Whether there is such a body: not for small maps, whose straight one several stages share."""
+    """Whether a shared body exists for this shape. Small maps have none: several stages use the
+    same code for them anyway."""
     if pixels_of(b) != SLOTS or not serves_strips(b):
         return False
     small = b.source.width * b.source.height <= SMALL_PIXELS
@@ -165,9 +166,9 @@ def goes_by_rows(b: StageBuilder) -> bool:
 
 
 def _unshifted(derived: WeightedConstants, folded_shift: int) -> WeightedConstants:
-    """The same values of rounding `single` without a shift s: ((acc << s) + Z) is what weights and
-    biases shifted beforehand give, and Z joins the bias. The weights are halves of words here, so
-    that none is lost; arithmetic/ proves that no accumulator overflows."""
+    """The same layer in rounding `single` with shift 0. Weights and bias are shifted beforehand,
+    and Z is added to the bias, which gives ((acc << s) + Z). The weights are stored as halfwords,
+    so no bit is lost; arithmetic/ proves that no accumulator overflows."""
     if isinstance(derived, TfliteConstants) or not 0 < derived.shift <= folded_shift:
         return derived
     bias = (derived.bias.astype(np.int64) << derived.shift) + derived.offset

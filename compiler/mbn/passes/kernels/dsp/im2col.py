@@ -25,10 +25,10 @@ SHARED_WINDOW = (3, 9)  # rows, and bytes of one: three pixels of a colour image
 
 
 def patch_order(layer: Layer, channels: int) -> NDArray[np.intp]:
-    """Which tap each place of the tile holds, low halves first; -1: none.
+    """The tap at each place of the tile, low halves first; -1 for none.
 
-    A kernel row is a run of bytes: each of its words makes the pairs (b0, b2) and (b1, b3), and
-    the bytes behind its last word make pairs in order, behind all others.
+    A kernel row is a run of bytes. Each of its words makes the pairs (b0, b2) and (b1, b3). The
+    bytes left after a row's last word are paired in order, after all others.
     """
     run = layer.kernel[1] * channels
     pairs: list[tuple[int, int]] = []
@@ -47,7 +47,7 @@ def patch_order(layer: Layer, channels: int) -> NDArray[np.intp]:
 def patches(
     b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, pixels: int, name: str
 ) -> None:
-    """The windows of a group's pixels, a kernel row a call."""
+    """The windows of a group's pixels, one kernel row a call."""
     layer, channels = b.layers[0], b.source.channels
     run, pairs = layer.kernel[1] * channels, int(tile.ty.shape[1])
     words, left = divmod(run, WORD)
@@ -81,14 +81,14 @@ def patches(
 
 
 def patch_is_shared(b: StageBuilder, rows: int, run: int) -> bool:
-    """Whether the body that all groups share gathers windows inside the map."""
+    """Whether the shared body gathers the windows inside the map."""
     return b.variant.shared is Sharing.ALL and (rows, run) == SHARED_WINDOW
 
 
 def _shared_patch(
     b: StageBuilder, rows: list[Any], tile: Any, group: Any, pixel: int, name: str
 ) -> None:
-    """A window inside the map by the body that all groups share."""
+    """Gathers a window inside the map with the shared body."""
     layer, pairs = b.layers[0], int(tile.ty.shape[1])
     reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
     writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
@@ -128,7 +128,7 @@ def gather(
     pairs: int,
     name: str,
 ) -> None:
-    """One pixel's window into the tile; runs of channels that stay in one half are loops."""
+    """One pixel's window into the tile. Runs of channels in the same half become loops."""
     layer = b.layers[0]
     dense = layer.op is Op.DENSE
     window = (len(rows), 1) if dense else layer.kernel

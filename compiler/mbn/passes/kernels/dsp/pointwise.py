@@ -22,11 +22,10 @@ MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches tw
 def pointwise_stream(
     derived: WeightedConstants, wide: bool = False, order: NDArray[np.intp] | None = None
 ) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of biases, weight words, multipliers and what else requantises; an odd
-    last channel is paired with zeros. `wide`: weights as halfwords, two words a pair of input
-    channels. `order`: the input of each place of the tile, -1 for none. See
-    runtime/kernels/dsp/pointwise.h.
-    """
+    """ceil(N / 2) streams: biases, weights, multipliers and the other words that requantise. An odd
+    last channel is paired with zeros. `wide`: weights are halfwords, so a pair of input channels
+    takes two words. `order`: the input at each place of the tile, -1 for none. See
+    runtime/kernels/dsp/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     pairs, couples = up(weights.shape[1], 2), up(count, 2)
@@ -54,7 +53,8 @@ def pointwise_stream(
 
 
 def straight(b: StageBuilder, index: int) -> bool:
-    """Whether one asm statement can run through a layer's couples: see couples.h."""
+    """Whether one asm statement can compute all pairs of output channels of a layer: see
+    couples.h."""
     derived = b.derived[index]
     saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
     deep = pixels_of(b) == SLOTS or derived.weights[0].size > 2  # the M7's begins with two pairs
@@ -62,15 +62,15 @@ def straight(b: StageBuilder, index: int) -> bool:
 
 
 def widens(b: StageBuilder, index: int) -> bool:
-    """Whether weights may be halfwords, one cycle less for 16 products: no body but the straight
-    ones reads them so."""
+    """Whether weights may be halfwords, which saves a cycle in 16 products. Only the straight
+    bodies can read them."""
     rest = b.band_rows * b.out.width % pixels_of(b)
     alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
     return pixels_of(b) == SLOTS and not alone and straight(b, index)
 
 
 def shared(b: StageBuilder, pixels: int) -> bool:
-    """Whether the one body for all shapes is called, instead of straight code for this one."""
+    """Whether the shared body is called, instead of code made for this shape."""
     least = Sharing.POINTWISE if pixels == pixels_of(b) else Sharing.REST
     return b.variant.shared >= least
 
@@ -78,8 +78,9 @@ def shared(b: StageBuilder, pixels: int) -> bool:
 class Pointwise:
     """A layer's pointwise: its stream, and calls for groups of pixels.
 
-    tile: int16 [group][pair][pixel][half]; out: the band's rows, [row][channel][pixel]. `order`:
-    the input of each of the tile's places, low halves first, -1 for none (default: as they are).
+    tile: int16 [group][pair][pixel][half]. out: the band's rows, [row][channel][pixel]. order: the
+    input at each place of the tile, low halves first, -1 for none; by default places are in the
+    order of the inputs.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Pointwise:
             self.group(start + full, rest)
 
     def group(self, number: Any, pixels: int) -> None:
-        """Group `number` of the band, of `pixels` pixels."""
+        """Computes group `number` of the band, which has `pixels` pixels."""
         count = self.b.out.channels
         alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
         first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0

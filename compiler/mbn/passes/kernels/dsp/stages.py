@@ -33,7 +33,7 @@ from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans
 
 
 def block(b: StageBuilder) -> bool:
-    """Depthwise into a tile of one band, pointwise out of it."""
+    """A depthwise into a tile of one band, then a pointwise from the tile."""
     if not b.short_rounding:
         return False
     depth = len(b.derived[0].weights)
@@ -69,13 +69,13 @@ def _variant(b: StageBuilder) -> str:
 
 
 def band_cycles(b: StageBuilder) -> dict[int, int]:
-    """Heights of a block's bands that the bodies serve, with estimated cycles of its map."""
+    """The band heights that a block may have, with estimated cycles of its map."""
     return {rows: _cycles(b, rows) for rows in _heights(b)}
 
 
 def _heights(b: StageBuilder) -> list[int]:
-    """Two rows share loaded words, and a whole small map the weights too; rows of 4n + 2 pixels
-    share groups two by two."""
+    """Two rows share the words that are loaded; in a small map all rows share the weights too. Rows
+    of 4n + 2 pixels share groups, two rows at a time."""
     height, width = b.out.height, b.out.width
     rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
     fills = width % SLOTS == 2
@@ -95,8 +95,8 @@ def _heights(b: StageBuilder) -> list[int]:
 
 
 def _cycles(b: StageBuilder, rows: int) -> int:
-    """Modelled cycles as measured on the M4: strips by their height, groups by their pixels. On
-    the M7, what a channel's rows share is all that differs."""
+    """Estimated cycles, from measurements on the M4: strips by their height, groups by their
+    pixels. On the M7 heights differ only in what a channel's rows share."""
     height, width = b.out.height, b.out.width
     if pixels_of(b) != SLOTS:
         return len(b.derived[0].weights) * height // rows * 30
@@ -118,7 +118,7 @@ def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pa
 
 
 def convolution(b: StageBuilder) -> bool:
-    """im2col of one group of pixels into a tile, then the pointwise body over all channels."""
+    """im2col of one group of pixels into a tile, then the pointwise over all channels."""
     if not b.short_rounding:
         return False
     layer = b.layers[0]
@@ -170,7 +170,7 @@ def span_test(span: Span, group: Any, count: int) -> list[Any]:
 
 
 def pool(b: StageBuilder) -> bool:
-    """The average of whole maps, by the word."""
+    """The average of a whole map, read word by word."""
     layer = b.layers[0]
     whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
     if not whole or b.special is not None:

@@ -18,13 +18,14 @@ def pixels_of(b: StageBuilder) -> int:
 
 
 def up(value: int, step: int) -> int:
-    """How many steps cover a value."""
+    """value / step, rounded up."""
     return (value + step - 1) // step
 
 
 def row_pixels(b: StageBuilder, width: int, band_rows: int) -> int:
-    """From a row's first pixel to the next row's in a band's tile: rows of 4n + 2 pixels follow
-    each other without a gap (a group then ends in the next row), others begin a group."""
+    """Pixels from the start of a row to the start of the next one in a band's tile. Rows of 4n + 2
+    pixels follow each other without a gap, so a group may end in the next row. Other rows begin a
+    new group."""
     group = pixels_of(b)
     gapless = band_rows == 1 or (group == SLOTS and width % SLOTS == 2)
     return width if gapless else up(width, group) * group

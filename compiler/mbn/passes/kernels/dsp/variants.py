@@ -20,7 +20,7 @@ DEEP_PAIRS = 64
 
 
 def offered(b: StageBuilder) -> list[Variant]:
-    """The plain one first."""
+    """The variants of a stage, the plain one first."""
     index = len(b.derived) - 1
     if b.stage.kind is StageKind.POOL or not straight(b, index):
         return [PLAIN]
@@ -38,7 +38,7 @@ def offered(b: StageBuilder) -> list[Variant]:
 
 
 def preferred(b: StageBuilder, optimise: Optimise) -> Variant:
-    """One of those offered, unmeasured."""
+    """The offered variant that is taken where none was measured."""
     index = len(b.derived) - 1
     level = LEVELS[optimise]
     gain, sharing = level.widened_byte_cycles, level.sharing
@@ -55,7 +55,7 @@ def preferred(b: StageBuilder, optimise: Optimise) -> Variant:
 
 
 def group_sizes(b: StageBuilder) -> set[int]:
-    """Pixels of the groups that a band falls into."""
+    """The sizes, in pixels, of the groups in a band."""
     width, rows = b.out.width, b.band_rows
     full, rest = divmod(
         rows * width if row_pixels(b, width, rows) == width else width, pixels_of(b)
@@ -64,7 +64,7 @@ def group_sizes(b: StageBuilder) -> set[int]:
 
 
 def _all_is_more(b: StageBuilder) -> bool:
-    """Whether sharing all shares more than the pointwise."""
+    """Whether Sharing.ALL shares more than Sharing.POINTWISE."""
     if b.stage.kind is StageKind.BLOCK:
         return goes_by_rows(b)
     layer = b.layers[0]

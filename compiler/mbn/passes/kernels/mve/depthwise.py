@@ -24,7 +24,7 @@ COLUMNS_MAX = 127  # of a channel in the patch buffer: VLDRW's offset reaches 50
 
 @dataclass(frozen=True)
 class Patch:
-    """A channel's part of the patch buffer: columns of four bytes, one of each row."""
+    """One channel's part of the patch buffer. A column has four bytes, one for each row."""
 
     rows: int  # that one output line needs
     columns: int
@@ -33,7 +33,7 @@ class Patch:
 
 
 def patch_of(b: StageBuilder) -> Patch | None:
-    """How the buffer is filled; None if the fast depthwise doesn't serve this shape."""
+    """How the buffer is filled; None if the fast depthwise can't compute this shape."""
     layer, tensor = b.layers[0], b.network.tensor(b.layers[0].output)
     if max(layer.kernel) > WINDOW or tensor.channels != b.source.channels:
         return None

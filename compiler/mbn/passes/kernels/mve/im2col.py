@@ -26,7 +26,8 @@ class Pixel:
 
 
 def gather(b: StageBuilder, rows: list[Any], tile: Any, pixel: Pixel, name: str) -> None:
-    """One pixel's window into the tile, runs of bytes where the input has them so."""
+    """One pixel's window into the tile. Bytes that are contiguous in the input are copied
+    together."""
     layer = b.layers[0]
     dense = layer.op is Op.DENSE
     kernel = 1 if dense else layer.kernel[1]
@@ -59,7 +60,7 @@ def _slot(axis: Any, pixel: Pixel) -> Any:
 def _spread(
     b: StageBuilder, to: tuple[Any, Pixel, int], row: Any, column: Any, channels: int, name: str
 ) -> None:
-    """A planar row's pixel, or (column None) the whole row in canonical order."""
+    """A pixel of a planar row, or with column None the whole row in canonical order."""
     tile, pixel, start = to
     inner = b.source.channels
     with b.loop(channels, "c") as c, b.block(name) as axis:

@@ -18,8 +18,8 @@ from mbn.passes.kernels.stage_builder import StageBuilder
 
 
 def pointwise_stream(derived: WeightedConstants) -> NDArray[np.int32]:
-    """ceil(N / 2) streams of weights, biases, multipliers and what else requantises; an odd last
-    channel is paired with zeros. See runtime/kernels/mve/pointwise.h."""
+    """ceil(N / 2) streams: weights, biases, multipliers and the other words that requantise. An odd
+    last channel is paired with zeros. See runtime/kernels/mve/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
     depth, couples = up(weights.shape[1], LANES), up(count, 2) // 2
@@ -34,8 +34,8 @@ def pointwise_stream(derived: WeightedConstants) -> NDArray[np.int32]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Up to four pixels of one call: tile and row positions; a split group's second half is the
-    end of the band's next row."""
+    """Up to four pixels of one call, with their places in the tile and in the row. If the group is
+    split, its second half is the end of the band's next row."""
 
     pixel: Any  # in the tile
     row: int
@@ -45,7 +45,8 @@ class _Group:
 
 
 def pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
-    """All groups of a band: couples of channels outside, groups inside."""
+    """All groups of a band: the outer loop is over pairs of output channels, the inner over
+    groups."""
     stream = b.const(
         "pointwise", pointwise_stream(b.derived[index]), "pointwise streams, two channels each"
     )
@@ -75,7 +76,7 @@ def pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
 def _pointwise_row(
     b: StageBuilder, index: int, buffers: tuple[Any, Any, Any], n: Any, groups: int
 ) -> None:
-    """All whole groups of a row of one band, before what is left of the row."""
+    """All full groups of a row. The pixels left over follow in another call."""
     tile, stream, out = buffers
     total, depth = (int(size) for size in tile.ty.shape)
     streams, words = (int(size) for size in stream.ty.shape)

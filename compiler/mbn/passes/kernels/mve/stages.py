@@ -20,7 +20,7 @@ ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows go by four pixels
 
 
 def block(b: StageBuilder) -> bool:
-    """Depthwise into a tile of one band, pointwise out of it."""
+    """A depthwise into a tile of one band, then a pointwise from the tile."""
     if not b.short_rounding:
         return False
     patch = patch_of(b)
@@ -48,8 +48,8 @@ def block(b: StageBuilder) -> bool:
 
 
 def band_cycles(b: StageBuilder) -> dict[int, int]:
-    """Heights of a block's bands, with estimated cycles of its pointwise: two rows where each
-    leaves two pixels behind its groups, which make one group of both."""
+    """The band heights that a block may have, with estimated cycles of its pointwise. Two rows pay
+    off where each leaves two pixels after its full groups: together these make one group."""
     height, width = b.out.height, b.out.width
     pair = width % PIXELS == 2 and width > PIXELS and height % 2 == 0
     depth = up(len(b.derived[0].weights), LANES)
@@ -59,8 +59,8 @@ def band_cycles(b: StageBuilder) -> dict[int, int]:
 
 
 def convolution(b: StageBuilder) -> bool:
-    """im2col into a tile, of a row where that is small, else of four pixels; then the pointwise
-    body over all channels."""
+    """im2col into a tile, then the pointwise over all channels. The tile holds a row where that is
+    small, otherwise four pixels."""
     if not b.short_rounding:
         return False
     derived = b.derived[0]

@@ -21,7 +21,8 @@ def up(value: int, step: int) -> int:
 
 
 def other_words(derived: WeightedConstants) -> tuple[NDArray[np.int32], ...]:
-    """What follows the multipliers; `tflite`'s right shifts negated, as VSHL takes them."""
+    """The words after the multipliers. The right shifts of `tflite` are negated, as VSHL takes
+    them."""
     if isinstance(derived, SingleConstants):
         return derived.words
     offset, right = derived.words
