@@ -1,15 +1,15 @@
-/* Pointwise convolution, all couples of output channels of one group of pixels: the fast path.
+/* Pointwise convolution, all pairs of output channels for one group of pixels: the fast path.
  *
- * What enters: a group of the tile and the weight streams of pointwise.h, in which a pair of input
- * channels takes one word of bytes or, `wide`, two of halfwords: w[n][j], w[n][j + pairs], then
- * those of n + 1. What leaves: 4 (or 3) pixels in every plane. Always holds: s = 0 and saturation
- * is the only clamp; one asm statement runs through the whole stream, because gcc neither keeps
- * eight accumulators in 14 registers nor the pointers where the chain ends.
+ * The input is a group of the tile and the weight streams of pointwise.h. There a pair of input
+ * channels takes one word of bytes or, if `wide`, two of halfwords: w[n][j], w[n][j + pairs], then
+ * those of n + 1. The output is 4 (or 3) pixels in every plane. It serves s = 0 with int8's range
+ * as the clamp. One asm statement runs through the whole stream, because gcc can't keep eight
+ * accumulators in 14 registers, nor the pointers at the end of a sum.
  *
- * Cycles of 4 pixels x 2 channels (DDI 0439, 3.3.1): 17 a pair (16 wide) of 8 SMLAD. The words of
- * the group's first pairs, or of half of their pixels, wait in FPU registers, where a VMOV costs 1
- * and only a run of loads costs as little: 15.5 or 16 (15). 38 for biases, requantising, stores
- * and the loop.
+ * Cycles of 4 pixels x 2 channels (DDI 0439, 3.3.1): 17 for a pair of input channels (16 wide), of
+ * which 8 are SMLADs. The words of the group's first pairs, or of half of their pixels, are held in
+ * FPU registers. A VMOV from there costs 1 cycle; a load costs as little only in a run of loads.
+ * Such a pair takes 15.5 or 16 cycles (15 wide). Biases, requantising, stores and the loop take 38.
  */
 #ifndef MBN_DSP_COUPLES_H
 #define MBN_DSP_COUPLES_H
@@ -29,7 +29,7 @@
     "sxtb16 %[w0], %[" FROM "]\n\t"                                                               \
     "sxtb16 %[w1], %[" FROM "], ror #8\n\t"
 
-/* One pixel, whose word waits in FPU register S. A: its accumulators; O: their addends. */
+/* One pixel, whose word is held in FPU register S. A: its accumulators; O: their addends. */
 #define MBN_C_HELD(S, A, O)                                                                       \
     "vmov %[t0], " S "\n\t"                                                                       \
     "smlad %[a" #A "0], %[t0], %[w0], %[a" #O "0]\n\t"                                            \
@@ -38,7 +38,7 @@
 #define MBN_C_PAIR(S0, S1, S2, S3, O0, O1, O2, O3)                                                \
     MBN_C_HELD(S0, 0, O0) MBN_C_HELD(S1, 1, O1) MBN_C_HELD(S2, 2, O2) MBN_C_HELD(S3, 3, O3)
 
-/* Two pairs whose words wait: the weights of both are loaded in one run. */
+/* Two pairs whose words are in FPU registers: the weights of both are loaded in one run. */
 #define MBN_C_HELD2(K, S0, S1, S2, S3, S4, S5, S6, S7, O0, O1, O2, O3)                            \
     ".if %c[held] > " #K "\n\t"                                                                   \
     ".if %c[wide]\n\t"                                                                            \
@@ -66,7 +66,7 @@
     "ldr.w %[w1], [%[w], #mbn_w+8+24]\n\t" MBN_C_UNPACK("w1")                                     \
     ".endif\n\t" MBN_C_PAIR("s24", "s25", "s26", "s27", 0, 1, 2, 3) ".endif\n\t"
 
-/* A pair whose pixels 2 and 3 wait in S2 and S3: one run of loads instead of two. */
+/* A pair whose pixels 2 and 3 are held in S2 and S3: one run of loads instead of two. */
 #define MBN_C_HALF(K, S2, S3, O0, O1, O2, O3)                                                     \
     ".if %c[half] > " #K "\n\t"                                                                   \
     ".if %c[wide]\n\t"                                                                            \
@@ -99,7 +99,7 @@
     MBN_C_HOLD_HALF(8) MBN_C_HOLD_HALF(9) MBN_C_HOLD_HALF(10) MBN_C_HOLD_HALF(11)                 \
     MBN_C_HOLD_HALF(12) MBN_C_HOLD_HALF(13)
 
-/* A pair of which nothing waits. */
+/* A pair with nothing in FPU registers. */
 #define MBN_C_STEP4(O0, O1, O2, O3)                                                               \
     ".if %c[wide]\n\t"                                                                            \
     "ldr.w %[w0], " MBN_CW0 "ldr.w %[w1], " MBN_CW1                                               \
@@ -198,7 +198,8 @@
     "cmp %[w], %[t1]\n\t"                                                                         \
     "bne.w 1b\n\t"
 
-/* `.rept` hides its length from gcc, which counts lines: these stand for the longest run. */
+/* `.rept` hides its length from gcc, which counts lines. These lines make up for the longest
+ * run. */
 #define MBN_C_LINES MBN_LINES_1024 MBN_LINES_256
 
 /* A pointer or a number in an FPU register. */
@@ -210,7 +211,7 @@ MBN_INLINE float mbn_dsp_wait(uintptr_t value)
     return bits;
 }
 
-/* What one couple of channels takes, again and again until the stream ends. */
+/* All of one pair of output channels, repeated until the stream ends. */
 #define MBN_C_TEXT4                                                                               \
     ".if %c[held] > 6\n\tvldmia %[t], {s0-s27}\n\t"                                               \
     ".elseif %c[held] > 4\n\tvldmia %[t], {s0-s23}\n\t"                                           \
@@ -251,11 +252,11 @@ MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, 
 {
     const int32_t run = (pairs - 1) % MBN_DSP_RUN + 1, turns = (pairs - 1) / MBN_DSP_RUN;
     const int32_t words = (wide ? 2 : 1) * pairs + 4;
-    /* a pair that waits whole saves 1.5 cycles (1 wide), half of one saves 1 */
+    /* a pair held whole saves 1.5 cycles (1 wide), half of one saves 1 */
     const int halves = pairs >= (wide ? 8 : 11);
     const int32_t half = !halves ? 0 : turns > 0 && run > 12 ? 12 : run < 14 ? run : 14;
     const int32_t held = halves || turns > 0 ? 0 : pairs >= 7 ? 7 : pairs / 2 * 2;
-    /* short chains twice in a loop's turn: it costs 8 */
+    /* short sums twice in a turn of the loop, which costs 8 */
     const int copies = couples % 2 == 0 && pairs <= MBN_DSP_TWICE ? 2 : 1;
     const float end = mbn_dsp_wait((uintptr_t)(stream + couples * words));
     const float far = mbn_dsp_wait((uintptr_t)jump);
@@ -282,7 +283,7 @@ MBN_INLINE int32_t mbn_dsp_couples4(const int16_t *tile, const int32_t *stream, 
     return 0;
 }
 
-/* The same of three pixels: maps of 3 x 3, and what is left over of a row. */
+/* The same for three pixels: maps of 3 x 3, and pixels left over at the end of a row. */
 MBN_INLINE int32_t mbn_dsp_couples3(const int16_t *tile, const int32_t *stream, int8_t *out,
                                     const int32_t pairs, const int32_t wide, const int32_t couples,
                                     const int32_t plane_bytes)

@@ -1,8 +1,8 @@
-/* Filling the pointwise's tile from a map, four pixels or one pixel's kernel row at a time.
+/* Fills the pointwise's tile from a map, four pixels or one pixel's kernel row at a time.
  *
- * What enters: bytes of a row. What leaves: int16 pairs in one group of the tile, eight halfwords
- * from a pair to the next. Always holds: nothing beyond the bytes said is read, but for the rest
- * of a plane's last word; a word's bytes become the pairs (b0, b2) and (b1, b3), one SXTB16 each.
+ * Bytes of a row become int16 pairs in one group of the tile, with eight halfwords from a pair to
+ * the next. A word's bytes become the pairs (b0, b2) and (b1, b3), by one SXTB16 each. Nothing
+ * beyond the given bytes is read, apart from the rest of a plane's last word.
  */
 #ifndef MBN_DSP_FILL_H
 #define MBN_DSP_FILL_H
@@ -16,9 +16,9 @@ MBN_INLINE void mbn_dsp_put(int16_t *to, uint32_t pair)
     __builtin_memcpy(to, &pair, sizeof pair);
 }
 
-/* A run of bytes from `source`; before and after: how many of it lie beside the map. tile: the
- * pixel's first pair; behind: of the pair of all runs' bytes behind their last words, of which
- * `spill` come before this run's. All but the pointers are constants. */
+/* A run of bytes from `source`, of which `before` and `after` lie beside the map. tile: the
+ * pixel's first pair. behind: the pairs of the bytes left after the last word of each run;
+ * `spill` of these bytes come before this run's. All but the pointers are constants. */
 MBN_INLINE int32_t mbn_dsp_patch(const int8_t *source, int16_t *tile, int16_t *behind,
                                  const int32_t run, const int32_t spill, const int32_t before,
                                  const int32_t after, const int32_t zero_point)

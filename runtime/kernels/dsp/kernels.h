@@ -5,7 +5,8 @@
 #include "scalar/compiler.h"
 
 /* The pointwise's asm takes all fourteen registers. gcc's scheduling before register allocation
- * stretches other values across it, which leaves none (measured too: it only adds spills). */
+ * would keep other values alive across it, for which there are none (measured too: it only adds
+ * spills). */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
 #pragma GCC optimize("no-schedule-insns")
 #endif

@@ -1,9 +1,9 @@
-/* The fast path for any shape, out of line: one body an image instead of one a shape, where flash
- * is short.
+/* The fast path for any shape, as functions: one body in an image instead of one for each shape, to
+ * save flash.
  *
- * What enters and leaves: as couples.h, strips.h and strips2.h, one output row of the depthwise a
- * call. Always holds: the same instructions as there in the inner loops, but sums run in turns of
- * 16 pairs, the first entered in its middle, and rows by two outputs a turn.
+ * Inputs and outputs are those of couples.h, strips.h and strips2.h, with one output row of the
+ * depthwise a call. The inner loops have the same instructions. Sums run in turns of 16 pairs, of
+ * which the first is entered in its middle; rows run by two outputs a turn.
  */
 #ifndef MBN_DSP_SHARED_H
 #define MBN_DSP_SHARED_H
@@ -20,8 +20,8 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* Steps before the entry are skipped by address (each is `bytes` of 32-bit instructions), with the
- * pointers moved back by as much. %[t0] and %[w1] are free here. */
+/* Jumps over the steps before the entry (each is `bytes` of 32-bit instructions), with the
+ * pointers moved back accordingly. %[t0] and %[w1] are free here. */
 #define MBN_H_CHAIN(STEP)                                                                         \
     "vmov %[t0], %[skip]\n\t"                                                                     \
     "sub.w %[t], %[t], %[t0], lsl #4\n\t"                                                         \
@@ -53,7 +53,8 @@
     "mov %[a20], %[a00]\n\t"                                                                      \
     "mov %[a21], %[a01]\n\t"
 
-/* On to the next couple. %[t0] holds where its first plane's pixels go. */
+/* Goes on to the next pair of output channels. %[t0] holds where the pixels of its first plane
+ * go. */
 #define MBN_H_NEXT                                                                                \
     "add.w %[w], %[w], #16\n\t"                                                                   \
     "vmov %[t1], %[end]\n\t"                                                                      \
@@ -89,7 +90,7 @@
     "add.w %[t0], %[t0], %[w0]\n\t"                                                               \
     "vmov %[out], %[t0]\n\t" MBN_H_NEXT
 
-/* All couples of a group of `pixels` (4 or 3, a constant) pixels. */
+/* All pairs of output channels for a group of `pixels` (4 or 3, a constant) pixels. */
 MBN_INLINE int32_t mbn_dsp_any(const int16_t *tile, const int32_t *stream, int8_t *out,
                                int32_t pairs, int32_t couples, int32_t plane_bytes, int32_t jump,
                                const int32_t pixels)

@@ -1,15 +1,16 @@
-/* Pointwise convolution on the Cortex-M7, all couples of output channels of one group of pixels.
+/* Pointwise convolution on the Cortex-M7, all pairs of output channels for one group of pixels.
  *
- * What enters: one to three pixels of the tile and the weight streams of dsp/pointwise.h, bytes.
- * What leaves: as many pixels in every plane. Always holds: as dsp/couples.h; two pairs of channels
- * or more.
+ * The input is one to three pixels of the tile and the weight streams of dsp/pointwise.h, with
+ * weights as bytes. The output is as many pixels in every plane. There must be two pairs of input
+ * channels or more. All else is as in dsp/couples.h.
  *
- * The core issues two instructions a cycle, one of them a multiply. Six SMLADs a pair for three
- * pixels and two channels leave six others: four loads and two SXTB16, each of which stands before
- * the SMLAD that it goes with and is used three to five cycles later. Nothing waits: 0.5 cycles a
- * multiply-accumulate by LLVM's model of the core. Six accumulators, because eight leave too few
- * registers to load ahead into. Two pixels go as three, of which one is not stored; a single one
- * has a body of its own, 0.75 cycles a multiply-accumulate.
+ * The core issues two instructions a cycle, one of them a multiply. For three pixels and two
+ * channels a pair of input channels takes six SMLADs. Six other instructions are issued beside
+ * them: four loads and two SXTB16. Each stands before the SMLAD that it is issued with, and its
+ * result is used three to five cycles later, so there is no stall: 0.5 cycles a multiply-accumulate
+ * by LLVM's model of the core. There are six accumulators, because eight would leave too few
+ * registers to load ahead. Two pixels are computed as three, of which one is not stored. A single
+ * pixel has a body of its own, with 0.75 cycles a multiply-accumulate.
  */
 #ifndef MBN_M7_COUPLES_H
 #define MBN_M7_COUPLES_H
@@ -36,10 +37,11 @@
                "ldr.w %[t0], [%[t], #16*mbn_k+16]\n\t",                                           \
                "ldr.w %[t1], [%[t], #16*mbn_k+20]\n\t", "sxtb16 %[w0], %[r]\n\t")
 
-/* The last pair; then multipliers into r and t0, the output's address into t1; requantises and
- * stores, while what the next couple begins with is loaded (behind the last one, 12 bytes are read
- * that no one uses: sections.ld keeps the stream from ending a memory). In the best order found by
- * LLVM's model of the core for sums of four pairs: 39 cycles, of which 30 are multiplies. */
+/* The last pair of input channels. Then multipliers go into r and t0, the output's address into
+ * t1. The sums are requantised and stored while the first words of the next pair of output
+ * channels are loaded. After the last one 12 bytes are read and not used; sections.ld keeps a
+ * stream from ending a memory. The order is the best one found by LLVM's model for sums of four
+ * pairs: 39 cycles, of which 30 are multiplies. */
 #define MBN_M_TAIL                                                                                \
     "sxtb16 %[w1], %[r], ror #8\n\t"                                                              \
     "smlad %[a00], %[t0], %[w0], %[a00]\n\t"                                                      \
@@ -131,7 +133,7 @@ MBN_INLINE void mbn_m7_couples3(const int16_t *tile, const int32_t *stream, int8
                      : "memory", "cc");
 }
 
-/* Two pairs of one pixel, both loaded before, with NEXT's two loads for the pairs behind them. */
+/* Two pairs of one pixel, both loaded before. NEXT: two loads for the pairs after them. */
 #define MBN_M_ONE(ODD, NEXT, NEXT_ODD)                                                            \
     "sxtb16 %[w1], %[r0], ror #8\n\t"                                                            \
     "smlad %[a0], %[t0], %[w0], %[a0]\n\t"                                                       \

@@ -1,16 +1,16 @@
 /* Depthwise 3x3, stride 1, on the Cortex-M7: two output rows of one channel at once.
  *
- * What enters: pointers to four rows (even width, 4 or more), a channel's words, the place of its
- * outputs in the tile. What leaves: int16 values of both rows there. Always holds: as strips.h; a
- * strip is two columns of outputs, and the zero points beside the map are shifted into the words
- * at its edges, so that no output needs code of its own.
+ * The input is pointers to four rows (even width, 4 or more) and a channel's words; int16 values of
+ * both output rows are written to the tile. A strip is two columns of outputs. At the edges the
+ * zero points beside the map are shifted into the words, so that no output needs code of its own.
+ * All else is as in strips.h.
  *
- * A word of the two rows in the middle is loaded and unpacked once for both outputs: 14
+ * A word of the two rows in the middle is loaded and unpacked once for both output rows: 14
  * instructions an output instead of 17. All 14 registers are taken (five of weights, four sums, two
  * halves of a word, the word, the multiplier, the place); row pointers and bias come from the
- * stack. The order is one in which LLVM's model of the core issues two instructions in all but a
- * few cycles: 30 cycles for four outputs, of which 28 are multiplies. The second row's outputs are
- * requantised and stored while the next strip's first row is summed.
+ * stack. By LLVM's model of the core four outputs take 30 cycles, of which 28 are multiplies: in
+ * nearly every cycle it issues two instructions. The second row's outputs are requantised and
+ * stored while the next strip's first row is summed.
  */
 #ifndef MBN_M7_PAIRS_H
 #define MBN_M7_PAIRS_H
@@ -19,14 +19,15 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* Strips inside a row that follow each other without a loop's end between them. */
+/* Strips inside a row that follow each other without a loop. */
 #define MBN_R_STRAIGHT 10
 #define MBN_R_TURN 6 /* strips of a turn of the loop, where there are more: whole groups */
 #define MBN_R_REACH 4096 /* of a store's immediate offset */
 
-/* Where the assembler stands: mbn_x: the strip's column behind the row pointers; mbn_p: its first
- * output's pixel behind `to`; mbn_e: 1 at the left edge, 2 at the right one; mbn_xn, mbn_en: of the
- * strip that follows, if mbn_go; mbn_b: whether outputs of a strip before wait in y2, y3. */
+/* The assembler's own variables. mbn_x: the strip's column, from the row pointers. mbn_p: the
+ * pixel of its first output, from `to`. mbn_e: 1 at the left edge, 2 at the right one. mbn_xn,
+ * mbn_en: the same of the next strip, if mbn_go. mbn_b: whether y2 and y3 hold outputs of the
+ * strip before. */
 #define MBN_R_PLACE(P) "#2*((" P ")/3*%c[halves]+(" P ")%%3*2)"
 
 #define MBN_R_WORD(X, E)                                                                          \

@@ -1,13 +1,12 @@
-/* Depthwise 3x3 on the Cortex-M7, all channels of a band's rows: by two rows (pairs.h) or, where
- * the width or the number of rows is odd, by one, which is here; stride 2 by strips2.h.
+/* Depthwise 3x3 on the Cortex-M7, all channels of a band's rows. Two rows at a time are computed by
+ * pairs.h. If the width or the number of rows is odd, one row at a time is computed here. Stride 2
+ * is in strips2.h. Inputs and outputs are those of dsp/strips.h and dsp/strips2.h.
  *
- * What enters, leaves, and always holds: as dsp/strips.h and dsp/strips2.h.
- *
- * As in couples.h, what is no multiply stands before the multiply that it is issued with. Of each
- * kernel row the products with O come first, so that O of the next row can be unpacked while those
- * with E run; a word is loaded four multiplies before it is unpacked. Row pointers stay in
- * registers; bias, multiplier and place come from the stack while the last products run. By LLVM's
- * model of the core 9 cycles an output.
+ * As in couples.h, an instruction that is not a multiply stands before the multiply that it is
+ * issued with. In each kernel row the products with O come first, so that O of the next row can be
+ * unpacked during those with E. A word is loaded four multiplies before it is unpacked. Row
+ * pointers stay in registers; bias, multiplier and place are loaded from the stack during the last
+ * products. By LLVM's model of the core an output takes 9 cycles.
  */
 #ifndef MBN_M7_STRIPS_H
 #define MBN_M7_STRIPS_H

@@ -1,14 +1,13 @@
 /* Depthwise 3x3, stride 2, on the Cortex-M7: a row of one channel.
  *
- * What enters: pointers to three rows (even width), a channel's words, the place of its outputs in
- * the tile. What leaves: int16 values there. Always holds: as strips2.h. A strip is one word of
- * each row, columns 4k to 4k + 3, and two outputs; of the output that needs a column of the strip
- * beside, the sum is carried to the next strip, so that no byte is read twice and the zero point
- * beside the map is a matter of where a sum begins.
+ * The input is pointers to three rows (even width) and a channel's words; int16 values are written
+ * to the tile. A strip is one word of each row, columns 4k to 4k + 3, and two outputs. One output
+ * also needs a column of the strip beside it. Its sum is carried to the next strip, so that no byte
+ * is read twice; padding only changes where a sum begins. All else is as in dsp/strips2.h.
  *
- * 17 multiplies and 19 other instructions for two outputs; 13 registers are taken (five of
- * weights, three sums, two halves of a word, two words, the multiplier), and gcc wants one: 20
- * cycles by LLVM's model of the core, in the best order found.
+ * Two outputs take 17 multiplies and 19 other instructions: 20 cycles by LLVM's model of the core,
+ * in the best order found. 13 registers are taken (five of weights, three sums, two halves of a
+ * word, two words, the multiplier); gcc needs one.
  */
 #ifndef MBN_M7_STRIPS2_H
 #define MBN_M7_STRIPS2_H
@@ -18,10 +17,10 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* Where the assembler stands: mbn_x: the strip's column behind the row pointers; mbn_p: its first
- * output's pixel behind `to`; mbn_go: another strip follows; mbn_last: the row ends with this one;
- * mbn_old: a strip came before. Of the sums, YN is the one carried: to the next strip where the map
- * is padded on its left, from the one before otherwise. F, G: the words. */
+/* The assembler's own variables. mbn_x: the strip's column, from the row pointers. mbn_p: the
+ * pixel of its first output, from `to`. mbn_go: another strip follows. mbn_last: the row ends
+ * with this one. mbn_old: a strip came before. Of the sums, YN is the one carried: to the next
+ * strip if the map is padded on its left, else from the one before. F, G: the words. */
 #define MBN_U_IF(WHEN, TEXT) ".if " WHEN "\n\t" TEXT ".endif\n\t"
 
 /* Padded on the left: y0 has columns -1, 0, 1 of the word, y1 1, 2, 3, and the next y0 3. */

@@ -53,8 +53,9 @@
 
 #endif
 
-/* `planes` planes' rows into columns of four bytes: `to` column by column, 4 * columns from plane
- * to plane, up to 15 columns after each overwritten. All but the pointers are constants. */
+/* Interleaves the rows of `planes` planes into columns of four bytes. `to` is written column by
+ * column, with 4 * columns bytes from plane to plane; up to 15 columns after each plane are
+ * overwritten. All but the pointers are constants. */
 MBN_INLINE void mbn_mve_interleave(const int8_t *row0, const int8_t *row1, const int8_t *row2,
                                    const int8_t *row3, int8_t *to, const int32_t rows,
                                    const int32_t planes, const int32_t plane_bytes,
@@ -144,8 +145,8 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     MBN_DW_MAC("a3", MBN_DW_FAR1, "q3")                                                           \
     MBN_DW_MAC("a2", MBN_DW_NEXT1, "q2") MBN_DW_SUMS
 
-/* Saturation is the whole clamp, no shift: each turn stores the pixel before. The order was found
- * by trying orders on llvm-mca's model: 17 cycles for 17 instructions. */
+/* For a clamp that is int8's range and no shift: each turn stores the pixel before. The order
+ * was found by trying orders on llvm-mca's model: 17 cycles for 17 instructions. */
 #define MBN_DW_LOOP                                                                               \
     "dls lr, %[count]\n"                                                                          \
     "1:\n\t"                                                                                      \

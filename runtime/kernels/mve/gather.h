@@ -1,7 +1,7 @@
-/* Copies a run of bytes of an input row into a tile.
+/* Copies a run of `count` bytes of an input row into a tile.
  *
- * What enters: `count` bytes (a constant once inlined). What leaves: the same bytes. Always holds:
- * nothing beyond them is read or written: the tail is predicated.
+ * `count` is a constant once inlined. No byte beyond the run is read or written: the tail is
+ * predicated.
  */
 #ifndef MBN_MVE_GATHER_H
 #define MBN_MVE_GATHER_H

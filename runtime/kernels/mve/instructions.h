@@ -1,9 +1,9 @@
-/* What the bodies of the Helium kernel set share.
+/* What the bodies of the Helium kernel set share: int32 accumulators become int8 values, one in
+ * each 32-bit lane.
  *
- * What enters: vectors of int32 accumulators. What leaves: int8 values, one a 32-bit lane.
- * Always holds: VQRDMULH.S32 by m and VRMULH.S32 by 2m are both (2 * a * m + 2^31) >> 32, the
- * arithmetic's rounding `single` (m < 2^30, so neither saturates), and the first also `tflite`'s
- * high multiply (m < 2^31); the twins in C say the same.
+ * VQRDMULH.S32 by m and VRMULH.S32 by 2m are both (2 * a * m + 2^31) >> 32, which is rounding
+ * `single` (m < 2^30, so neither saturates). The first is also the high multiply of `tflite` (m <
+ * 2^31). The portable forms compute the same.
  */
 #ifndef MBN_MVE_INSTRUCTIONS_H
 #define MBN_MVE_INSTRUCTIONS_H
@@ -19,14 +19,15 @@
 #define MBN_NEEDS_FPU false
 #endif
 
-/* gcc takes an asm statement's size from its lines, and places literals and branches by it; .rept
- * deceives it. So empty lines follow, about as many as the assembler will have repeated. */
+/* gcc estimates an asm statement's size from its number of lines, and places literals and
+ * branches by it. .rept hides lines from it. So empty lines follow, about as many as the
+ * assembler will repeat. */
 #define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
 #define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
 #define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
 
-/* One accumulator, bias included, to its stored value; `m` is not doubled. `offset` and `exponent`
- * (minus e): where `shift` says that there are such. */
+/* Requantises one accumulator, which includes the bias. `m` is not doubled. `offset` and
+ * `exponent` (minus e) are used only if `shift` says so. */
 MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset,
                                       int32_t exponent, int32_t shift, int32_t low, int32_t high)
 {

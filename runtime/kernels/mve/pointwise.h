@@ -98,9 +98,10 @@
     "vmov %q[s1][2], %q[s1][0], %[b0], %[b0]\n\t"                                                 \
     "vmov %q[s1][3], %q[s1][1], %[b1], %[b1]\n\t"
 
-/* A row of groups, software pipelined: a turn stores n + 1's values of the group before, makes n's
- * of its own, and loads the first pixels of the next one. All pixels share a pointer. The orders
- * were found by trying orders on llvm-mca's model: 32 cycles where the depth is 16, 47 for 32. */
+/* A row of groups, software pipelined. One turn of the loop stores channel n + 1's values of the
+ * group before, computes channel n's of its own group, and loads the first pixels of the next.
+ * All pixels share a pointer. The orders were found by trying orders on llvm-mca's model: 32
+ * cycles at depth 16, 47 at 32. */
 #define MBN_PW_R0 MBN_PW_T("q2", "[%[t0]], #16")
 #define MBN_PW_R1 MBN_PW_T("q3", "[%[t0], %[d1]]")
 #define MBN_PW_R2 MBN_PW_T("q4", "[%[t0], %[d2]]")
@@ -179,8 +180,8 @@
                        [n] "i"(depth / 16 - 2)                                                    \
                      : "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "memory", "cc")
 
-/* `count` groups of four pixels side by side, saturation the whole clamp. The first turn's store of
- * a group before it goes to the last four bytes of n's plane, which are made later. */
+/* `count` groups of four pixels side by side; the clamp is int8's range. The first turn has no
+ * group before it: its store goes to the last four bytes of n's plane, which are computed later. */
 MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t *out,
                                const int32_t plane_bytes, const int32_t depth, const int32_t count)
 {
@@ -196,8 +197,8 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
     }
 }
 
-/* VMLADAV sums into even registers (Te), of which four pixels take all: what else goes into the asm
- * is kept in odd ones, which gcc does not find by itself. */
+/* VMLADAV sums into even registers (Te), and four pixels take all of them. Other operands of the
+ * asm are kept in odd registers, which gcc would not choose by itself. */
 #define MBN_PW_POINTERS                                                                           \
     register const int8_t *t0 __asm__("r1") = tile;                                               \
     register const int8_t *w __asm__("r3") = weights;                                             \
@@ -210,8 +211,8 @@ MBN_INLINE void mbn_mve_groups(const int8_t *tile, const int32_t *stream, int8_t
 #define MBN_PW_INPUTS [n] "i"(steps > 2 ? steps - 2 - 8 * whole_turns : 0), [next] "i"(next)
 #define MBN_PW_CLOBBERS "q0", "q1", "q2", "q3", "q4", "q5", "memory", "cc"
 
-/* The steps between the first and the last; eight of them a turn where they are many and a register
- * is left to count turns. gcc takes an asm statement's size from its lines, hence empty ones. */
+/* The steps between the first and the last: eight in a turn if there are many and a register is
+ * free to count turns. The empty lines are for gcc's estimate of the size. */
 #define MBN_PW_SOME(P)                                                                            \
     MBN_PW_BEGIN##P MBN_PW_TAIL##P(MBN_PW_NEW) ".rept %c[n]\n\t" MBN_PW_HEAD##P MBN_PW_TAIL##P(   \
         MBN_PW_ADD) ".endr\n\t" MBN_LINES_64 MBN_LINES_64
@@ -402,8 +403,8 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
 
 #endif
 
-/* `groups` groups of four pixels of a row, of both channels; nothing else of the planes is valid
- * yet. On a core with Helium up to four pixels of the tile are read beyond the last group. */
+/* `groups` groups of four pixels of a row, for both channels. Nothing else of the planes is
+ * valid yet. On a core with Helium up to four pixels of the tile are read beyond the last group. */
 MBN_INLINE int32_t mbn_mve_pointwise_row(const int8_t *tile, const int32_t *stream, int8_t *out,
                                          const int32_t plane_bytes, const int32_t depth,
                                          const int32_t groups, const int32_t shift,

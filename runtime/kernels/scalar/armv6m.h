@@ -14,8 +14,8 @@
 #if defined(__ARM_ARCH_6M__) && !defined(MBN_PORTABLE)
 #define MBN_V6 1
 
-/* r1 values, r2 weights, r3 and r4 two weights, r0 and r5 products, r6 = 0 and r7 = 1: LDRSB takes
- * no constant offset. */
+/* r1: values; r2: weights; r3, r4: two weights; r0, r5: products; r6 = 0 and r7 = 1, because
+ * LDRSB takes no constant offset. */
 #define MBN_V6_WEIGHTS                                                                             \
     "ldrsb r3, [r2, r6]\n\t"                                                                       \
     "ldrsb r4, [r2, r7]\n\t"                                                                       \

@@ -1,10 +1,10 @@
-/* Blocked bodies of the scalar kernel set: a few outputs at once, so that a loaded byte serves
- * several products; then requantised, clamped and stored.
+/* Blocked bodies of the scalar kernel set: they compute a few outputs at once, so that each byte
+ * loaded is used in several products, then requantise, clamp and store them.
  *
- * What enters: int8 rows or a tile, weights, one table a word of what requantises
- * (scalar/kernels.h; a word that the rounding lacks is not read). What leaves: up to three pixels
- * of one or two planes. Always holds: counts, strides, `shift`, `low` and `high` are constants once
- * inlined; nothing is read beyond the named bytes; sums fit (the compiler's proof), in any order.
+ * The input is int8 rows or a tile, weights, and one table for each word that requantises
+ * (scalar/kernels.h; a word that the rounding lacks is not read). The output is up to three pixels
+ * of one or two planes. Counts, strides, `shift`, `low` and `high` are constants once inlined. Only
+ * the named bytes are read. The compiler has proved that sums fit, in any order.
  */
 #ifndef MBN_SCALAR_BLOCKED_H
 #define MBN_SCALAR_BLOCKED_H
@@ -69,7 +69,7 @@ MBN_INLINE void mbn_scalar_tap(int32_t *sum, const int8_t *x, const int8_t *w, i
     }
 }
 
-/* ARMv7-M without the DSP extension; the asm takes constants, which inlining must have found. */
+/* ARMv7-M without the DSP extension. The asm takes constants, which inlining must have found. */
 #if defined(__ARM_ARCH_7M__) && !defined(MBN_PORTABLE)
 #define MBN_V7_TAPS 1
 #else
@@ -77,7 +77,7 @@ MBN_INLINE void mbn_scalar_tap(int32_t *sum, const int8_t *x, const int8_t *w, i
 #endif
 
 #if MBN_V7_TAPS
-/* gcc scatters the loads, and each then takes two cycles. */
+/* gcc would move the loads apart, and each would then take two cycles. */
 #define MBN_V7_TAP(K)                                                                              \
     "ldrsb.w %[w0], [%[w], #2*" #K "]\n\t"                                                         \
     "ldrsb.w %[w1], [%[w], #2*" #K "+1]\n\t"                                                       \
@@ -163,8 +163,8 @@ MBN_INLINE int32_t mbn_scalar_block(const int8_t *x, const int8_t *w, const int3
     return 0;
 }
 
-/* One kernel row of a 3x3 depthwise: the first `left` and the last `right` columns that the pixels
- * see lie outside the map and hold `zero`; row points at the first inside. */
+/* One kernel row of a 3x3 depthwise. The first `left` and last `right` columns that the pixels
+ * need lie outside the map and hold `zero`; row points at the first column inside. */
 MBN_INLINE void mbn_scalar_depthwise_line(int32_t *sum, const int8_t *row, const int8_t *w,
                                           int32_t stride, int32_t step, int32_t pixels,
                                           int32_t left, int32_t right, int32_t zero)
@@ -216,7 +216,7 @@ MBN_INLINE int32_t mbn_scalar_gather(const int8_t *source, int8_t *to, int32_t c
     return 0;
 }
 
-/* to[k * apart] = value: of a window, what lies outside the map. */
+/* to[k * apart] = value: the part of a window that lies outside the map. */
 MBN_INLINE int32_t mbn_scalar_fill(int8_t *to, int32_t count, int32_t apart, int32_t value)
 {
     for (int32_t k = 0; k < count; k++) {

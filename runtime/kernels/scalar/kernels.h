@@ -13,7 +13,8 @@
 
 #include <stdint.h>
 
-/* Not instrumented (-finstrument-functions): calls between asm statements leave no registers. */
+/* Not instrumented (-finstrument-functions): a call between asm statements would take their
+ * registers. */
 #define MBN_INLINE                                                                                 \
     static inline __attribute__((always_inline, unused, no_instrument_function))
 
@@ -28,7 +29,7 @@
 #define MBN_FULLY
 #endif
 
-/* ARMv6-M multiplies 32 bits into 32. Elsewhere only a test asks for it. */
+/* ARMv6-M has only a 32-bit product. Elsewhere a test defines this. */
 #if defined(__ARM_ARCH_6M__) && !defined(MBN_HALVES)
 #define MBN_HALVES 1
 #endif

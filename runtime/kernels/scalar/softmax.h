@@ -1,8 +1,8 @@
-/* The softmax of rounding `tflite`: int8 logits to int8 of scale 1/256, zero point -128.
+/* The softmax of rounding `tflite`: `count` int8 logits to int8 of scale 1/256, zero point -128.
  *
- * What enters: `count` logits; their scale as Q31 `multiplier` and `left` shift; the least
- * difference from the largest that counts. What leaves: `count` values, at most 4095. Always holds:
- * the bits of TensorFlow Lite's reference_ops::Softmax (gemmlowp's fixed point); integers only, no
+ * The scale of the logits is given as Q31 `multiplier` and `left` shift; `least` is the smallest
+ * difference from the largest logit that counts. `count` is at most 4095. The bits are those of
+ * TensorFlow Lite's reference_ops::Softmax (gemmlowp's fixed point). It uses integers only, and no
  * table.
  */
 #ifndef MBN_SCALAR_SOFTMAX_H
