@@ -1,8 +1,7 @@
 /* Turns the caches on: ARMv7-M Architecture Reference Manual B2.2 and B3.2 (ARMv8-M: the same
  * registers).
  *
- * What enters: a core that has caches, both off since reset. What leaves: both on. Always holds:
- * every line is invalidated first, since their content after reset is unknown.
+ * Both caches are off after reset. Every line is invalidated first, since its content is unknown.
  */
 #include "caches.h"
 

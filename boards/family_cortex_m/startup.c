@@ -1,11 +1,10 @@
 /* Start-up of every Cortex-M: vector table, memory, FPU, guarded stack, faults that survive a
  * reset, cycle counter.
  *
- * What enters: a reset, with the symbols of cmake/sections.ld. What leaves: main() running, or
- * mbn_app_fault with the registers, which the next start finds. Always holds: interrupts are
- * masked, so the only exceptions are faults and a watchdog's warning (NMI); below the stack the
- * MPU, where the core has one, lets nothing be written, and in any case an overflow destroys the
- * paint.
+ * After a reset main() is called. After a fault mbn_app_fault is called with the registers, which
+ * the next start finds too. The symbols come from cmake/sections.ld. Interrupts are masked, so the
+ * only exceptions are faults and a watchdog's warning (NMI). If the core has an MPU, it forbids
+ * writes below the stack. In any case an overflow destroys the stack's paint.
  */
 #include "cortex_m.h"
 #include "mbn/port.h"

@@ -1,8 +1,7 @@
 /* The native host as a board: the serial line is standard input and output.
  *
- * What enters: bytes from file descriptor 0 (the harness gives the master side of a pty). What
- * leaves: bytes on descriptor 1. Always holds: when the other side hangs up the process ends, so
- * no orphan is left.
+ * The harness passes the master side of a pty. When the other side hangs up the process ends, so no
+ * orphan is left.
  */
 #include "mbn/port.h"
 
@@ -93,7 +92,7 @@ bool mbn_port_stack(mbn_stack_use *use)
     return false;
 }
 
-/* The host's memory does not survive, and its user sees what hangs. */
+/* The host's memory does not survive a restart, and its user notices a hang. */
 const mbn_start_info *mbn_port_start(void)
 {
     static const mbn_start_info unknown = {.reason = MBN_START_UNKNOWN};

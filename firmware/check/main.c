@@ -1,7 +1,8 @@
-/* The harness's app: takes images over the serial line, runs the network, answers for every bit.
+/* The harness's app: takes images over the serial line, runs the network, and answers requests
+ * about every bit.
  *
- * What enters: request frames (protocol.h). What leaves: answers. Always holds: a damaged frame is
- * reported and forgotten, an unknown one refused; the app waits for bytes and for nothing else.
+ * Requests and answers are frames (protocol.h). A damaged frame is reported and dropped, an unknown
+ * one refused. The app waits for bytes and for nothing else.
  */
 #include "mbn/mbn.h"
 #include "mbn/port.h"
@@ -102,7 +103,7 @@ static uint32_t results_bytes(void)
     return total;
 }
 
-/* Of several results, told one behind the other, the sum of their bytes: 0, low half, high half. */
+/* Of several results, one after the other, the sum of their bytes: 0, low half, high half. */
 static void put_results_shape(void)
 {
     if (mbn_result_count(&mbn_model) == 1u) {
@@ -210,7 +211,7 @@ static void begin(const request *asked)
     answer_status(asked, status);
 }
 
-/* Puts bytes where the next row is wanted and hands over every row that becomes whole. */
+/* Writes bytes to the next row and pushes every row that becomes complete. */
 static mbn_status load_bytes(const uint8_t *data, size_t size)
 {
     const uint32_t row = row_bytes(input_tensor());
@@ -412,7 +413,7 @@ static void tell_fault(const mbn_fault *fault)
     mbn_frame_end(&writer);
 }
 
-/* Says what happened to whoever listens and starts anew; MBN_ASK_HEALTH tells it again then. */
+/* Reports what happened and restarts. MBN_ASK_HEALTH reports it again after the restart. */
 _Noreturn void mbn_app_fault(const mbn_fault *fault)
 {
     const uint8_t zero = 0;

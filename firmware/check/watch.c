@@ -1,4 +1,4 @@
-/* The check app's observer; see watch.h for what enters, what leaves and what always holds. */
+/* The check app's observer; see watch.h. */
 #include "watch.h"
 
 #include "defence.h"

@@ -1,7 +1,6 @@
-/* What the check app records of an inference: checksums, cycles, one stage's rows.
+/* What the check app records of an inference, by stage: checksums, cycles, one stage's rows.
  *
- * What enters: the driver's calls to an observer. What leaves: numbers by stage. Always holds:
- * maps are seen in canonical height x width x channel order, whatever their layout is.
+ * Maps are seen in canonical order, height x width x channel, whatever their layout is.
  */
 #ifndef MBN_CHECK_WATCH_H
 #define MBN_CHECK_WATCH_H
@@ -26,7 +25,7 @@ typedef struct mbn_watch {
     mbn_observer observer;
 } mbn_watch;
 
-/* Forgets everything and sets the observer up; null when there is nothing to watch. */
+/* Resets all and sets the observer up; null if there is nothing to watch. */
 const mbn_observer *mbn_watch_begin(mbn_watch *watch, uint8_t flags, uint16_t traced);
 
 #endif

@@ -1,4 +1,4 @@
-/* Checks what may not change; see defence.h for what enters, what leaves and what always holds. */
+/* Checks constants against their CRCs; see defence.h. */
 #include "defence.h"
 
 #include "frame.h"

@@ -1,7 +1,8 @@
-/* What an app does against damage: constants checked at the start, a watchdog fed band by band.
+/* Protects an app against damage: constants are checked at the start, and a watchdog is fed band by
+ * band.
  *
- * What enters: the table of constants that the linker made and mbn.image.build.seal filled in. What
- * leaves: the first range that is damaged. Always holds: an app that finds one infers nothing.
+ * The linker makes the table of constants and mbn.image.build.seal fills it in. An app that finds a
+ * damaged range runs no inference.
  */
 #ifndef MBN_DEFENCE_H
 #define MBN_DEFENCE_H
@@ -23,12 +24,12 @@ typedef struct mbn_range {
 
 #define MBN_DEFENCE_WORDS 256u
 
-/* The first range whose CRC-32 is not what it was; null: all are whole (the host: never checked).
- * table: MBN_DEFENCE_WORDS words that nobody needs yet; with them a byte takes a third of the time
- * that frame.h's takes. */
+/* The first range whose CRC-32 has changed; null if none has (the host is never checked). table:
+ * MBN_DEFENCE_WORDS words that are free for use now; with them a byte takes a third of the time
+ * of frame.h's CRC. */
 const mbn_range *mbn_defence_damage(uint32_t *table);
 
-/* Feeds the watchdog after every band: for apps that watch nothing else. */
+/* Feeds the watchdog after every band, for apps that have no observer of their own. */
 extern const mbn_observer mbn_defence_feeder;
 
 #endif

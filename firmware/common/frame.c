@@ -1,4 +1,4 @@
-/* COBS frames with CRC-32; see frame.h for what enters, what leaves and what always holds. */
+/* COBS frames with CRC-32; see frame.h. */
 #include "frame.h"
 
 #include "mbn/port.h"

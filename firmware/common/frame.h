@@ -1,8 +1,8 @@
 /* Frames on a serial line: consistent overhead byte stuffing with a CRC-32 inside.
  *
- * What enters: payload bytes, or bytes off the line. What leaves: the other of the two. Always
- * holds: a frame is COBS(payload, CRC-32 of the payload, least byte first) and a zero; after any
- * damage the next zero resynchronises; the writer needs no buffer for the whole frame.
+ * A frame is COBS(payload, CRC-32 of the payload, least byte first) and a zero. After any damage
+ * the next zero resynchronises. The writer needs no buffer for the whole frame.
+ *
  * COBS: Cheshire and Baker, IEEE/ACM Transactions on Networking 7(2), 1999.
  */
 #ifndef MBN_FRAME_H
@@ -35,7 +35,7 @@ typedef struct mbn_frame_reader {
 
 void mbn_frame_reader_init(mbn_frame_reader *reader, uint8_t *data, size_t capacity);
 
-/* Takes one byte off the line. After an event other than NONE the next byte starts a new frame. */
+/* Takes one byte from the line. After an event other than NONE the next byte starts a new frame. */
 mbn_frame_event mbn_frame_take(mbn_frame_reader *reader, uint8_t byte);
 
 typedef struct mbn_frame_writer {

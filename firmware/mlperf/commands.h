@@ -1,7 +1,6 @@
-/* Commands out of bytes.
+/* Splits the line's bytes into commands, and commands into words.
  *
- * What enters: the line's bytes, one by one. What leaves: whole commands, word by word. Always
- * holds: a command of more than 80 characters is swallowed up to its end and reported once.
+ * A command of more than 80 characters is skipped to its end and reported once.
  */
 #ifndef MBN_COMMANDS_H
 #define MBN_COMMANDS_H

@@ -1,10 +1,9 @@
-/* The MLPerf Tiny device: what the public runner of mlcommons/tiny (benchmark/runner) talks to.
+/* The MLPerf Tiny device, which talks to the public runner of mlcommons/tiny (benchmark/runner).
  *
- * What enters: ASCII commands that end with '%'. What leaves: lines that end with CR LF; every
- * command, errors included, ends with `m-ready`. Always holds: nothing is written outside the image
- * buffer or the command's 80 characters, whatever comes: the reference firmware overruns both; no
- * command takes longer than the runner waits. Line ends between commands are ignored, so that a
- * person can type.
+ * Commands are ASCII and end with '%'. Answers are lines that end with CR LF; every command, errors
+ * included, ends with `m-ready`. Whatever comes, nothing is written outside the image buffer or the
+ * command's 80 characters (the reference firmware overruns both), and no command takes longer than
+ * the runner waits. Line ends between commands are ignored, so that a person can type.
  */
 #include "mbn/mbn.h"
 #include "mbn/port.h"
@@ -194,7 +193,7 @@ static bool infer_once(void)
     return status == MBN_OK && mbn_finish(&model.base) == MBN_OK;
 }
 
-/* `count` inferences, or as many as end before the limit; how many. */
+/* Runs `count` inferences, or as many as end before the limit. Returns how many. */
 static int32_t infer_many(int32_t count, uint32_t begun_us, bool *good)
 {
     int32_t done = 0;
@@ -286,7 +285,7 @@ static void obey(void)
     mbn_text_line("]");
 }
 
-/* A fault starts the device anew; the runner sees its greeting. */
+/* A fault restarts the device; the runner sees its greeting. */
 _Noreturn void mbn_app_fault(const mbn_fault *fault)
 {
     (void)fault;

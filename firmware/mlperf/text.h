@@ -1,7 +1,6 @@
 /* Lines of text to the runner.
  *
- * What enters: strings and numbers. What leaves: bytes on the serial line. Always holds: a line
- * ends with CR LF; what came from the other side goes back only as printable ASCII.
+ * A line ends with CR LF. What came from the other side is sent back only as printable ASCII.
  */
 #ifndef MBN_TEXT_H
 #define MBN_TEXT_H

@@ -1,8 +1,8 @@
-/* The driver: runs the stages of a network in the order that its segments say.
+/* The driver: runs the stages of a network in the order that its segments give.
  *
- * What enters: rows of an image. What leaves: the output tensor. Always holds: a stage runs only
- * when all input rows of its band are in the arena; the deepest stage that can run does, so a
- * ring never holds more rows than the plan gave it (the plan's checker replays this very rule).
+ * A stage runs only when all input rows of its band are in the arena. The deepest stage that can
+ * run runs next, so a ring never holds more rows than the plan gave it. The plan's checker replays
+ * this rule.
  */
 #include "mbn/mbn.h"
 
@@ -27,7 +27,7 @@ static int8_t *row_slot(const mbn_state *state, const mbn_tensor *tensor, uint32
     return slot_address(state, tensor, y % tensor->depth);
 }
 
-/* Rows of the input that must have come before the stage's next band can be made. */
+/* Rows of the input that are needed before the stage's next band can be made. */
 static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
 {
     const mbn_tensor *in = &state->network->tensors[stage->input];
@@ -56,7 +56,7 @@ static void stage_run(mbn_state *state, uint16_t index)
     uint32_t y = state->rows_done[stage->output];
     uint32_t window = (stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
 
-    /* wraps far above the height where the row is above the map; only the first is divided */
+    /* wraps to far above the height if the row is above the map; only the first is divided */
     uint32_t row = y * stage->stride_rows - stage->pad_top;
     uint32_t slot = row < in->height ? row % in->depth : 0;
     for (uint32_t k = 0; k < window; k++, row++) {
@@ -88,9 +88,9 @@ static void stage_run(mbn_state *state, uint16_t index)
     }
 }
 
-/* Depth first within the segment: where a stage waits for rows, the one before it is asked; after a
- * band its deepest reader comes next, for stages deeper than that have no more to read than before
- * (at the start: than `deepest`). Ends when the first stage waits. */
+/* Depth first within the segment. If a stage lacks rows, the stage before it is tried. After a
+ * band its deepest reader comes next: stages deeper than that have no more to read than before
+ * (at the start: than `deepest`). Ends when the first stage lacks rows. */
 static void segment_run(mbn_state *state, const mbn_segment *segment, uint16_t deepest)
 {
     uint16_t index = deepest < segment->last ? deepest : segment->last;
@@ -136,7 +136,7 @@ static bool fpu_is_on(void)
 #endif
 }
 
-/* What the rest of this file relies on without looking again. */
+/* What the rest of this file relies on without checking again. */
 static bool usable(const mbn_state *state)
 {
     return state != NULL && state->network != NULL;

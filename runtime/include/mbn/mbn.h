@@ -1,25 +1,24 @@
 /* The runtime's whole interface.
  *
- * What enters: a network that mbn-compile generated, a state that the caller owns, an image.
- * What leaves: int8 results (logits, or several maps) in the arena.
- * Always holds: no heap, no recursion, no global state; everything mutable is in mbn_state and
- * the arena, so two networks (or one network twice) live side by side in one image.
+ * A network that mbn-compile generated reads an image and leaves int8 results (logits, or several
+ * maps) in the arena. There is no heap, no recursion and no global state. All that changes is in
+ * mbn_state and the arena, which the caller owns, so one program can hold two networks, or one
+ * network twice.
  *
  * Maps lie in the arena as rows. A tensor that keeps all its rows is a map; one that keeps fewer
  * is a ring, row y at slot y % depth. Within a row either pixels are interleaved (plane_bytes 0:
  * byte x * channels + c) or each channel is a plane of plane_bytes (byte c * plane_bytes + x).
  *
- * Wanted of the program around it, for none of it can be seen from here:
+ * The program around it must provide these, which can't be checked from here:
  * - a little-endian machine;
- * - where the core has an FPU and the kernels use it (they keep data in its registers): it is on,
- *   and its registers are saved when threads or interrupts that use it change (in Zephyr
- *   CONFIG_FPU_SHARING), or results are wrong without a word;
- * - loads and stores that are not aligned are not trapped: CCR.UNALIGN_TRP is clear, and neither
- *   state nor weights lie in memory of device type (on the M7 that is SDRAM until the MPU says
- *   otherwise);
- * - one thread a state at a time; two states may run side by side;
+ * - an FPU that is on, if the core has one and the kernels use it (they keep data in its
+ *   registers). If several threads or interrupts use it, its registers are saved when they change
+ *   (in Zephyr CONFIG_FPU_SHARING). Otherwise results are silently wrong;
+ * - unaligned loads and stores that don't trap: CCR.UNALIGN_TRP is clear, and neither state nor
+ *   weights lie in memory of device type (on the M7 SDRAM is, unless the MPU says otherwise);
+ * - one thread at a time for each state; two states may run side by side;
  * - 1,024 bytes of stack below the caller of any function here (up to 480 were measured in
- *   optimised builds; a build without optimisation is not bounded).
+ *   optimised builds; a build without optimisation may need more).
  */
 #ifndef MBN_MBN_H
 #define MBN_MBN_H
@@ -94,7 +93,8 @@ typedef struct mbn_stage {
     uint8_t band_rows; /* divides the output's height */
 } mbn_stage;
 
-/* Stages that run together, row by row, the deepest first; segments run one after another. */
+/* Stages that run together, row by row; the deepest that can run goes first. Segments run one
+ * after another. */
 typedef struct mbn_segment {
     uint16_t first; /* stage index */
     uint16_t last;  /* stage index, inclusive */
@@ -130,7 +130,7 @@ typedef struct mbn_network {
     bool needs_fpu; /* the kernels keep data in its registers */
 } mbn_network;
 
-/* Watches a run: times it, checks it, stops at any layer. Any function may be null. */
+/* Watches a run: to time it, check it or stop at any stage. Any function may be null. */
 typedef struct mbn_observer {
     void *context;
     void (*before)(void *context, uint16_t stage);
@@ -141,7 +141,7 @@ typedef struct mbn_observer {
 
 #define MBN_GUARD_WORD 0x6d626e21u /* "mbn!" */
 
-/* The mutable part; the generated header wraps it with tables and arena of the right size. */
+/* The mutable part. The generated header wraps it with tables and an arena of the right size. */
 typedef struct mbn_state {
     const mbn_network *network;
     const mbn_observer *observer; /* null: nobody watches */
@@ -157,19 +157,19 @@ typedef struct mbn_state {
     uint16_t segment; /* the segment that runs now */
 } mbn_state;
 
-/* Forgets what came and is ready for the first row of an image. Checks what it can: pointers, the
- * arena's alignment, and that the FPU is on (unless the thread is unprivileged and can't look). */
+/* Begins an image: forgets all rows pushed before. Checks pointers, the arena's alignment, and
+ * that the FPU is on (unless the thread is unprivileged and can't read this). */
 MBN_MUST_USE mbn_status mbn_begin(mbn_state *state);
 
 /* Where the caller may write the next row (canonical: width x channel) before mbn_push_row with a
  * null row; null after the last row. Valid until the next push. */
 int8_t *mbn_input_row(const mbn_state *state);
 
-/* Takes the next row (width * channels bytes; null: it was written to mbn_input_row), and in
- * stream mode runs everything that it makes possible. */
+/* Takes the next row (width * channels bytes; null: it was written to mbn_input_row). In stream
+ * mode it also runs every stage that can now run. */
 MBN_MUST_USE mbn_status mbn_push_row(mbn_state *state, const int8_t *row);
 
-/* As mbn_push_row, for a row of pixels of 8 bits: stores each as the network wants it. */
+/* As mbn_push_row, for a row of 8-bit pixels: each is stored as the network needs it. */
 MBN_MUST_USE mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row);
 
 /* Runs what is left (in whole mode: everything) and checks the guards. */
@@ -178,19 +178,20 @@ MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
 /* Whether all guard words are as mbn_begin left them. */
 bool mbn_guards_ok(const mbn_state *state);
 
-/* The first result: the output tensor's first row; null before mbn_finish succeeded, and so after
- * it found a guard overwritten. */
+/* The first result: the first row of the output tensor. Null before mbn_finish has succeeded,
+ * also if it found a guard word overwritten. */
 const int8_t *mbn_output(const mbn_state *state);
 
-/* How many results there are, and what result `index` is; null where there is none of it. */
+/* The number of results, and the tensor of result `index`; null if there is no such result. */
 uint16_t mbn_result_count(const mbn_network *network);
 const mbn_tensor *mbn_result_tensor(const mbn_network *network, uint16_t index);
 
-/* Result `index`: its tensor's first row, others row_bytes apart, each in the tensor's own layout;
- * null before mbn_finish succeeded, and where there is none of it. */
+/* The first row of result `index`; further rows are row_bytes apart, in the tensor's own layout.
+ * Null before mbn_finish has succeeded, and if there is no such result. */
 const int8_t *mbn_result(const mbn_state *state, uint16_t index);
 
-/* Copies result `index` as height x width x channel to `to`, which has room for as many bytes. */
+/* Copies result `index` to `to` as height x width x channel. `to` must have room for all its
+ * bytes. */
 MBN_MUST_USE mbn_status mbn_copy_result(const mbn_state *state, uint16_t index, int8_t *to);
 
 /* Copies one row from a tensor's own layout to the canonical width x channel. */

@@ -1,9 +1,9 @@
-/* What a board offers an app: a serial line, a clock, a stack that knows its depth, a watchdog, a
- * memory of why it started.
+/* What a board offers an app: a serial line, a clock, a stack with a known depth, a watchdog, and
+ * the reason why it started.
  *
- * What enters: calls from one app, from one thread, no interrupts. What leaves: bytes on the line.
- * Always holds: nothing here waits without a bound, except mbn_port_read on the host (it sleeps).
- * A board implements everything but mbn_app_fault, which the app implements.
+ * One app calls these functions, from one thread and not from interrupts. None waits without a
+ * limit, except mbn_port_read on the host (it sleeps). A board implements everything but
+ * mbn_app_fault, which the app implements.
  */
 #ifndef MBN_PORT_H
 #define MBN_PORT_H
@@ -15,24 +15,23 @@
 /* Clocks, serial line, cycle counter; the first call of main. */
 void mbn_port_init(void);
 
-/* What the core runs at now, in Hz: after a fallback it may be less than board.toml says; 0 where
- * it means nothing. */
+/* The core's clock in Hz. After a fallback it may be less than board.toml says; 0 if unknown. */
 uint32_t mbn_port_clock_hz(void);
 
-/* Takes what has come, at most capacity bytes; 0: nothing yet. Does not wait on a board; on the
- * host it sleeps until a byte comes and ends the process when the other side hangs up. */
+/* Reads the bytes that have come, at most `capacity`; 0: none yet. Returns at once on a board.
+ * On the host it sleeps until a byte comes, and ends the process when the other side hangs up. */
 size_t mbn_port_read(uint8_t *data, size_t capacity);
 
-/* Sends all bytes; gives a byte up when the line stays stuck. */
+/* Sends all bytes. A byte is dropped if the line stays blocked. */
 void mbn_port_write(const uint8_t *data, size_t size_bytes);
 
-/* Whether a cycle counter was seen to move. Where it was not, cycles are unknown, never 0. */
+/* Whether the cycle counter was seen to move. If not, cycles are unknown, never 0. */
 bool mbn_port_has_cycles(void);
 
 /* The counter, modulo 2^32; meaningless without mbn_port_has_cycles. */
 uint32_t mbn_port_cycles(void);
 
-/* Starts the clock below, where an app wants one. */
+/* Starts the clock that mbn_port_microseconds reads. */
 void mbn_port_clock_init(void);
 
 /* Microseconds since mbn_port_clock_init, modulo 2^32: it wraps at 71.6 minutes. */
@@ -45,19 +44,19 @@ typedef struct mbn_stack_use {
     bool guard_ok;       /* the lowest words still hold their paint */
 } mbn_stack_use;
 
-/* False where the stack is not ours to measure (the host). */
+/* False if the stack can't be measured (the host). */
 bool mbn_port_stack(mbn_stack_use *use);
 
-/* Starts the board anew, as after power-on; the next start finds MBN_START_ASKED, or after a fault
- * what that was. */
+/* Restarts the board, as after power-on. The next start reports MBN_START_ASKED, or the fault if
+ * there was one. */
 _Noreturn void mbn_port_reset(void);
 
-/* Starts a watchdog that starts the board anew unless it is fed every so many milliseconds. Does
- * nothing on a board without one: there a hang lasts until somebody resets the board. */
+/* Starts a watchdog that restarts the board unless it is fed within the given time. A board
+ * without a watchdog does nothing: there a hang lasts until somebody resets the board. */
 void mbn_port_watchdog_start(uint32_t milliseconds);
 void mbn_port_watchdog_feed(void);
 
-/* Ends an emulated or native run through semihosting or exit(); a real board without debugger
+/* Ends an emulated or native run through semihosting or exit(). A real board without a debugger
  * stops here. status 0 is success. */
 _Noreturn void mbn_port_exit(int status);
 
@@ -81,7 +80,7 @@ typedef enum mbn_start_reason {
     MBN_START_OTHER = 5     /* RAM survived and nobody said why: reset pin, debugger, supply */
 } mbn_start_reason;
 
-/* What survived: as the last run left it, also while this run goes on. */
+/* What survived the reset, as the last run left it. It stays the same during this run. */
 typedef struct mbn_start_info {
     uint32_t reason; /* mbn_start_reason */
     mbn_fault fault; /* all 0 but after a fault or the watchdog's warning */
@@ -89,8 +88,8 @@ typedef struct mbn_start_info {
 
 const mbn_start_info *mbn_port_start(void);
 
-/* The app's: reports the fault, which is kept for the next start already, and ends in
- * mbn_port_reset. Runs on a stack of its own of 512 bytes. */
+/* Implemented by the app. Reports the fault, which is already stored for the next start, and
+ * ends in mbn_port_reset. Runs on a stack of its own of 512 bytes. */
 _Noreturn void mbn_app_fault(const mbn_fault *fault);
 
 #endif

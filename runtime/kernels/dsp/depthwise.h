@@ -16,7 +16,7 @@
 
 #include "dsp/requantise.h"
 
-/* The word at x; where fewer than 4 bytes of it are `valid`, the rest become zero points. */
+/* The word at x. If fewer than 4 of its bytes are `valid`, the others become zero points. */
 MBN_INLINE uint32_t mbn_dsp_word(const int8_t *row, int32_t x, const int32_t valid,
                                  const int32_t zero_point)
 {
@@ -47,11 +47,11 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* One kernel row of a strip of up to four outputs. ROW: its pointer; MASK: sets bytes beyond the
- * map; LEFT, RIGHT: the neighbours' loads, or the zero point; H: the half of the middle weights;
- * TWO, THREE: what outputs 2 and 3 add, nothing where the map ends before them; Y0 to Y2: the
- * accumulator that each output begins from. Weights wait in FPU registers, because 14 are not
- * enough. */
+/* One kernel row of a strip of up to four outputs. ROW: its pointer. MASK: sets bytes beyond the
+ * map. LEFT, RIGHT: the neighbours' loads, or the zero point. H: the half of the middle weights.
+ * TWO, THREE: what outputs 2 and 3 add; nothing if the map ends before them. Y0 to Y2: the
+ * accumulator that each output begins from. Weights are held in FPU registers, because 14 are
+ * not enough. */
 #define MBN_DW_ROW(ROW, W02, W1, H, LEFT, MASK, RIGHT, TWO, THREE, Y0, Y1, Y2)                    \
     "ldr.w %[e], [%[" ROW "]]\n\t" LEFT(ROW) "vmov %[w0], %[" W02 "]\n\t"                         \
     "vmov %[w1], %[" W1 "]\n\t" MASK "sxtb16 %[o], %[e], ror #8\n\t"                             \
@@ -105,7 +105,7 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
         MBN_DW_STRIP(LEFT, MBN_DW_MASK2, MBN_DW_UNREAD, MBN_DW_NOT_TWO, MBN_DW_NOT_THREE);        \
     }
 
-/* Weights and bias as FPU registers keep them: bits, not numbers. */
+/* Weights and bias as FPU registers hold them: bits, not numbers. */
 typedef struct mbn_dsp_waiting {
     float w02[3];
     float w1_low;
@@ -129,8 +129,8 @@ MBN_INLINE void mbn_dsp_sums_s1(const int8_t *rows[3], int32_t y[4], const mbn_d
 
 #endif
 
-/* Strips of four outputs step through the tile group by group; where groups have another number
- * of pixels, their place is counted from the row's first. */
+/* Strips of four outputs go through the tile group by group. If groups have another number of
+ * pixels, places are counted from the row's first. */
 #if MBN_DSP_GROUP == 4
 #define MBN_DSP_STEP(TILE, HALVES) ((TILE) += (HALVES))
 #define MBN_DSP_PHASE(PHASE, X) (PHASE)

@@ -1,8 +1,7 @@
-/* The SIMD instructions of the Arm DSP extension (ARMv7E-M, ARMv8-M) as C functions, and the
- * same functions in portable C for the host, where the kernels run under sanitizers.
+/* The SIMD instructions of the Arm DSP extension (ARMv7E-M, ARMv8-M) as C functions, and the same
+ * functions in portable C for the host, where the kernels run under sanitizers.
  *
- * What enters / leaves: 32-bit words. Always holds: both forms give the same bits (DDI 0403,
- * A7.7: SXTB16, SMLAD, SMLA<x><y>, SMMULR, SMMLAR, SSAT).
+ * Both forms give the same bits (DDI 0403, A7.7: SXTB16, SMLAD, SMLA<x><y>, SMMULR, SMMLAR, SSAT).
  */
 #ifndef MBN_DSP_INSTRUCTIONS_H
 #define MBN_DSP_INSTRUCTIONS_H
@@ -11,7 +10,7 @@
 
 #include "scalar/kernels.h"
 
-/* Pixels of one group of the pointwise's tile, which has four places whatever their number. */
+/* Pixels of one group of the pointwise's tile. A group has four places in any case. */
 #ifndef MBN_DSP_GROUP
 #define MBN_DSP_GROUP 4
 #endif

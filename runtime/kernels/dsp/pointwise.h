@@ -29,8 +29,8 @@
     "smlad %[a" #A "0], %[t0], %[w0], %[a" #O0 "0]\n\t"                                           \
     "smlad %[a" #A "1], %[t0], %[w1], %[a" #O0 "1]\n\t"
 
-/* Loads grouped: on M3 and M4 only the first of a run of loads costs two cycles
- * (DDI 0439, 3.3.1). */
+/* Loads are grouped: on M3 and M4 only the first of a run of loads costs two cycles (DDI 0439,
+ * 3.3.1). */
 #define MBN_PW_LOAD                                                                               \
     "ldr.w %[w1], [%[w], #4*mbn_k]\n\t"                                                           \
     "ldr.w %[t0], [%[t], #16*mbn_k]\n\t"                                                          \
@@ -49,16 +49,16 @@
 
 #define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
 
-/* gcc takes an asm statement's size from its lines, and places literals and short branches by it;
- * .rept would deceive it. So a run of up to N pairs is followed by as many empty lines as the
- * assembler will have repeated. */
+/* gcc estimates an asm statement's size from its number of lines, and places literals and short
+ * branches by it. .rept hides lines from it. So a run of up to N pairs is followed by as many
+ * empty lines as the assembler will repeat. */
 #define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
 #define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
 #define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
 #define MBN_LINES_1024 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256
 
-/* After a first run of %c[n] + 1 pairs: `turns` runs of 64. The count of turns lives on the
- * stack, because no register is left. */
+/* After a first run of %c[n] + 1 pairs: `turns` runs of 64. The turns are counted on the stack,
+ * because no register is left. */
 #define MBN_PW_LOOP(STEP)                                                                         \
     "addw %[t], %[t], #16*(%c[n]+1)\n\t"                                                          \
     "addw %[w], %[w], #4*(%c[n]+1)\n"                                                             \
@@ -72,8 +72,9 @@
     "str %[w0], %[turns]\n\t"                                                                     \
     "bne 1b\n\t" MBN_LINES_1024
 
-/* The biases come in the last pixel's accumulators and are the addend of the first products: no
- * moves. All of r0 to r12 and lr are spoken for, which gcc's own allocation spills: hence asm. */
+/* The biases come in the last pixel's accumulators and are the addend of the first products,
+ * which saves moves. All of r0 to r12 and lr are used. gcc's own register allocation would
+ * spill: hence asm. */
 #define MBN_PW_ASM4(LINES, LOOP, ...)                                                             \
     __asm__(".set mbn_k, 0\n\t" MBN_PW_STEP4(3, 3, 3, 3) ".set mbn_k, 1\n\t"                      \
             ".rept %c[n]\n\t" MBN_PW_STEP4(0, 1, 2, 3) MBN_PW_NEXT ".endr\n\t" LINES LOOP         \
@@ -94,7 +95,7 @@
             : [n] "i"(run - 1)                                                                    \
             : "memory", "cc")
 
-/* One statement for each length of run, so that its lines are about its instructions. */
+/* One statement for each length of run, so that its lines match its instructions. */
 #define MBN_PW_CHOOSE(ASM, STEP)                                                                  \
     if (turns > 0) {                                                                              \
         ASM(MBN_LINES_1024, MBN_PW_LOOP(STEP), , [turns] "+m"(turns));                            \
@@ -119,7 +120,7 @@ MBN_INLINE void mbn_dsp_chain4(int32_t acc[8], const uint32_t *tile, const uint3
     acc[4] = a20, acc[5] = a21, acc[6] = a30, acc[7] = a31;
 }
 
-/* Three pixels by two channels: maps of 3 x 3, and what is left over of a row. */
+/* Three pixels by two channels: maps of 3 x 3, and pixels left over at the end of a row. */
 MBN_INLINE void mbn_dsp_chain3(int32_t acc[8], const uint32_t *tile, const uint32_t *weights,
                                const int32_t pairs)
 {

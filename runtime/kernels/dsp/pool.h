@@ -1,7 +1,7 @@
 /* Sums of a plane's rows for cores with the DSP extension.
  *
- * What enters: a row of one plane, 4-byte aligned and readable up to the next multiple of 4. What
- * leaves: its sum, added to one. Always holds: two bytes a SMLAD, each times 1.
+ * A row is 4-byte aligned and readable up to the next multiple of 4. Its sum is added to `sum`: one
+ * SMLAD by ones for two bytes.
  */
 #ifndef MBN_DSP_POOL_H
 #define MBN_DSP_POOL_H

@@ -50,8 +50,8 @@ MBN_INLINE int32_t mbn_dsp_requantise(int32_t accumulator, mbn_dsp_requantiser b
     return mbn_smmulr(accumulator, by.doubled);
 }
 
-/* One accumulator to its stored value: the rounding, then SSAT, or compare-and-select where the
- * clamp is tighter than int8 (low, high and shift are constants). */
+/* Requantises one accumulator: the rounding, then SSAT, or compare-and-select if the clamp is
+ * tighter than int8 (low, high and shift are constants). */
 MBN_INLINE int32_t mbn_dsp_store_value(int32_t accumulator, mbn_dsp_requantiser by,
                                        const int32_t shift, const int32_t low, const int32_t high)
 {

@@ -1,15 +1,15 @@
 /* Depthwise 3x3, stride 1 or 2, all channels of one or two output rows: the fast path.
  *
- * What enters: row pointers (planes 4-byte aligned), seven words a channel as depthwise.h has
- * them. What leaves: int16 values in the pointwise's tile: pixel p of channel c goes to halfword
- * p / 4 * group_halves + p % 4 * 2, of the channel's pair and half. Always holds: s = 0 and
- * saturation is the only clamp; words are loaded at even columns, so that half of them are not
- * word-aligned (which the cores allow); what lies outside the map is never loaded: its products
- * with the zero point are part of the accumulators' first values.
+ * The input is row pointers (planes 4-byte aligned) and seven words a channel, as in depthwise.h.
+ * The output is int16 values in the pointwise's tile: pixel p of channel c goes to halfword p / 4 *
+ * group_halves + p % 4 * 2, of the channel's pair and half. It serves s = 0 with int8's range as
+ * the clamp. Words are loaded at even columns, so half of the loads are not word-aligned (which the
+ * cores allow). What lies outside the map is never loaded: its products with the zero point are
+ * part of the accumulators' first values.
  *
  * With a word x0..x3, E = (x0, x2) and O = (x1, x3) are one SXTB16 each. The output centred on x1
- * is E . (w0, w2) + x1 w1, that on x2 is O . (w0, w2) + x2 w1: two SMLA each for two outputs a
- * word and row, three at the map's edges. Row pointers, bias and multiplier wait in FPU registers,
+ * is E . (w0, w2) + x1 w1, that on x2 is O . (w0, w2) + x2 w1: two SMLA each for two outputs a word
+ * and row, three at the map's edges. Row pointers, bias and multiplier are held in FPU registers,
  * because two rows of two outputs and five words of weights leave no others.
  */
 #ifndef MBN_DSP_STRIPS_H
@@ -58,7 +58,7 @@
 #define MBN_S_BEGIN(Y, FROM) "vmov %[" Y "], %[" FROM "]\n\t"
 #define MBN_S_NO_BEGIN(Y, FROM) ""
 
-/* A store reaches 4095 bytes with an immediate offset; further ones take e, which is free. */
+/* An immediate offset reaches 4095 bytes; for stores beyond, e is used, which is free. */
 #define MBN_S_STORE(Y, AT)                                                                        \
     "smmulr %[" Y "], %[" Y "], %[m]\n\t"                                                         \
     "ssat %[" Y "], #8, %[" Y "]\n\t"                                                             \
@@ -68,7 +68,7 @@
     "movw %[e], %[" AT "]\n\t"                                                                    \
     "strh.w %[" Y "], [%[to], %[e]]\n\t"                                                          \
     ".endif\n\t"
-/* The same where multiplier and place wait too: in e and o. */
+/* The same if multiplier and place are in FPU registers too: in e and o. */
 #define MBN_S_STORE_WAITING(Y, AT)                                                                \
     "smmulr %[" Y "], %[" Y "], %[e]\n\t"                                                         \
     "ssat %[" Y "], #8, %[" Y "]\n\t"                                                             \
@@ -81,13 +81,13 @@
     ".endif\n\t"
 #define MBN_S_WAITED "vmov %[e], %[m]\n\tvmov %[o], %[to]\n\t"
 
-/* One row of outputs out of three of input, two rows out of four; EDGE: of one more output. */
+/* One row of outputs from three rows of input, or two rows from four. EDGE: of one more output. */
 #define MBN_S_ROWS1(BEGIN, EDGE)                                                                  \
     MBN_S_LOAD("p0") MBN_S_TWO_FIRST("y0", "y1") BEGIN("y4", "edge") EDGE("y4", "0", "wa", "b")   \
     MBN_S_LOAD("p1") MBN_S_TWO("y0", "y1", "1", "wa", "t") EDGE("y4", "1", "wa", "t")             \
     MBN_S_LOAD("p2") MBN_S_TWO("y0", "y1", "2", "wb", "b") EDGE("y4", "2", "wb", "b")
 
-/* DONE: what becomes of the first row, just before a load: behind a store it costs 1 less. */
+/* DONE: what is done with the first row, just before a load: after a store a load costs 1 less. */
 #define MBN_S_ROWS2(BEGIN, EDGE, DONE)                                                            \
     MBN_S_LOAD("p0") MBN_S_TWO_FIRST("y0", "y1") BEGIN("y4", "edge") EDGE("y4", "0", "wa", "b")   \
     MBN_S_LOAD("p1") MBN_S_TWO("y0", "y1", "1", "wa", "t") EDGE("y4", "1", "wa", "t")             \
@@ -205,10 +205,10 @@ MBN_INLINE void mbn_dsp_only_strip(const float *rows, const uint32_t w[5], const
     }
 }
 
-/* Strips of two outputs until the same places of other groups come. */
+/* Strips of two outputs until the same places of another group are reached. */
 #define MBN_S_TURN (MBN_DSP_GROUP == 4 ? 2 : MBN_DSP_GROUP)
 
-/* What a channel's outputs begin from and are multiplied by, waiting in FPU registers. */
+/* The first values and the multiplier of a channel's outputs, held in FPU registers. */
 typedef struct mbn_dsp_channel {
     float bias;
     float left; /* at the edges: with the zero points beside the map */

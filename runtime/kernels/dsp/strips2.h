@@ -1,9 +1,8 @@
 /* Depthwise 3x3, stride 2, all channels of one output row: the fast path.
  *
- * What enters: as strips.h; the width is even. What leaves: the same tile. Always holds: as
- * strips.h, but words are loaded at columns 0, 4, 8, ..., with the byte beside them that the
- * padding asks for: before them where the map is padded on its left (`left` 1: outputs on x0 and
- * x2), behind them otherwise (outputs on x1 and x3).
+ * Input and output are those of strips.h, with an even width. Words are loaded at columns 0, 4, 8,
+ * ..., with the byte beside them that the padding requires: the one before if the map is padded on
+ * its left (`left` 1: outputs on x0 and x2), else the one after (outputs on x1 and x3).
  */
 #ifndef MBN_DSP_STRIPS2_H
 #define MBN_DSP_STRIPS2_H
