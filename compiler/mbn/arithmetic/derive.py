@@ -26,7 +26,7 @@ from mbn.core.options import Rounding
 
 
 def derive_all(network: Network) -> Network:
-    """The network with `constants` in every layer; OverflowRisk as `derive`."""
+    """The network with `constants` in every layer. Raises OverflowRisk as `derive` does."""
     return replace(network, layers=tuple(_derived(network, layer) for layer in network.layers))
 
 
@@ -54,7 +54,7 @@ def derive_in(network: Network, layer: Layer) -> IntegerConstants:
 
 
 def resettled(constants: WeightedConstants) -> WeightedConstants:
-    """The constants after some of a layer's channels were removed: a shorter form may serve."""
+    """The constants after some of a layer's channels were removed; a shorter form may now serve."""
     return tflite.settled(constants) if isinstance(constants, TfliteConstants) else constants
 
 

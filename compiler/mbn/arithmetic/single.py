@@ -27,7 +27,7 @@ INT32_MAX = 2**31 - 1
 
 
 def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
-    """Integers in rounding `single`; OverflowRisk if an accumulator could leave int32."""
+    """Integers in rounding `single`. Raises OverflowRisk if an accumulator could leave int32."""
     if layer.op is Op.NORMALISE:
         return NormaliseConstants()
     if layer.weights is None:
@@ -61,7 +61,7 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
 
 
 def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> AdditionConstants:
-    """An addition's integers; OverflowRisk if a factor is too large to be expressed."""
+    """An addition's integers. Raises OverflowRisk if a factor is too large to be expressed."""
     factors = [float(np.float64(source.scale) / np.float64(out.scale)) for source in sources]
     shift = MULTIPLIER_BITS
     while shift > 0 and max(np.rint(np.ldexp(factors, shift))) >= 2**MULTIPLIER_BITS:

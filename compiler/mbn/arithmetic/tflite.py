@@ -35,8 +35,8 @@ _SOFTMAX_INTEGER_BITS = 5  # of the differences that the exponential takes
 
 
 def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
-    """All of a layer's integers. OverflowRisk as in rounding `single`; UnsupportedError for what
-    TensorFlow Lite has no kernel for."""
+    """All of a layer's integers. Raises OverflowRisk as in rounding `single`, and UnsupportedError
+    if TensorFlow Lite has no kernel for the layer."""
     if layer.op is Op.SOFTMAX:
         return _softmax(layer, source, out)
     if layer.op is Op.POOL:
@@ -103,12 +103,12 @@ def _worst(weights: Int8, start: Int64) -> Int64:
 
 
 def settled(constants: TfliteConstants) -> TfliteConstants:
-    """The constants with the kernels' form chosen and its offsets filled in. To be called again
-    after channels were removed.
+    """The constants with the kernels' form chosen and its offsets filled in. Called again after
+    channels were removed.
 
-    A channel whose product always rounds to 0 gets zeros for weights and bias: the same value, its
-    zero point, and no exponent too large for the short form. So every multiplier is at least 2^30,
-    which the DSP kernels rely on.
+    A channel whose product always rounds to 0 gets zeros for weights and bias. Its value, the zero
+    point, stays the same, and no exponent is too large for the short form. So every multiplier is
+    at least 2^30, which the DSP kernels rely on.
     """
     multiplier, right = constants.multiplier.astype(np.int64), -constants.exponent.astype(np.int64)
     bound = _worst(constants.weights, constants.bias.astype(np.int64)) << np.maximum(-right, 0)

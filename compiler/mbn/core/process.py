@@ -29,10 +29,10 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment of every program whose output becomes part of a result: compilers, CMake and
+    """The environment for programs whose output becomes part of a result. Compilers, CMake and
     Ninja take options, paths and programs from dozens of variables (CFLAGS, CPATH, LDFLAGS,
-    CMAKE_C_COMPILER_LAUNCHER, ...), and no build id knows of them. Messages are in English, since
-    some are read."""
+    CMAKE_C_COMPILER_LAUNCHER, ...), which no build id includes; they are left out. Messages are in
+    English, since some are parsed."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 
@@ -101,20 +101,20 @@ class Child:
         return self.wait(_LAST_WORDS_S)
 
     def wait(self, timeout_s: float) -> int | None:
-        """The exit status as soon as it ends by itself; None: it did not within that time."""
+        """The exit status, or None if it did not end by itself within that time."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def errors(self) -> str:
-        """What it wrote to standard error so far."""
+        """What it has written to standard error so far."""
         if self._errors.closed:
             return ""
         return os.pread(self._errors.fileno(), 1 << 20, 0).decode("utf-8", "replace")
 
     def end(self) -> None:
-        """Terminates it, then kills it; harmless when it has ended."""
+        """Terminates it, then kills it. Does nothing if it has ended."""
         atexit.unregister(self.end)
         if self._process.poll() is None:
             self._process.terminate()

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 @dataclass(frozen=True)
 class StageNeeds:
-    """What the planner must know of a stage's kernel. Bytes are of the target."""
+    """What the planner must know of a stage's kernel. Bytes are the target's."""
 
     input: int  # tensor index
     output: int
@@ -26,8 +26,8 @@ class StageNeeds:
 
 
 class Sharing(IntEnum):
-    """Which parts of a stage call bodies that serve all shapes, in the place of straight code:
-    less flash, more cycles. Each includes those before it."""
+    """Which parts of a stage call bodies that serve all shapes, instead of code made for the shape:
+    less flash, more cycles. Each level includes those before it."""
 
     NONE = 0
     REST = 1  # groups of pixels that a row leaves over
@@ -37,7 +37,7 @@ class Sharing(IntEnum):
 
 @dataclass(frozen=True)
 class Variant:
-    """What of a stage's schedule is free beside the height of its bands. A kernel set offers those
+    """How a stage is built, apart from the height of its bands. A kernel set offers the variants
     that make a difference; all give the same bits."""
 
     wide: bool = False  # the pointwise's weights as halfwords: faster, twice the bytes
@@ -49,9 +49,9 @@ Way = tuple[int, Variant]  # rows of a band, and how the stage is built
 
 @dataclass(frozen=True)
 class BandOption:
-    """A height that a stage's bands may have, and how the stage is built then. Cycles are estimated
-    or measured, of one stage all in the same way; only differences count. `flash_cycles`: what its
-    flash is worth, where that is known too."""
+    """A band height and a variant of a stage. Cycles are estimated or measured, in one way for all
+    options of a stage; only differences count. `flash_cycles`: what its flash is worth in cycles,
+    if known."""
 
     rows: int
     scratch_bytes: int
@@ -63,18 +63,18 @@ class BandOption:
 
     @property
     def way(self) -> Way:
-        """What is built."""
+        """The band height and variant."""
         return self.rows, self.variant
 
     @property
     def cost(self) -> float:
-        """What a plan keeps low."""
+        """What the planner minimises."""
         return self.cycles + self.flash_cycles
 
 
 @dataclass(frozen=True)
 class RowShape:
-    """A tensor's rows as a kernel set lays them out."""
+    """How a kernel set lays out a tensor's rows."""
 
     height: int
     row_bytes: int

@@ -25,8 +25,8 @@ GUARD_BYTES = 64  # guard words and alignment beside a part of the arena
 
 @dataclass(frozen=True)
 class Limits:
-    """What no kernel exceeds on a core: multiply-accumulates a cycle, bytes that loads bring in a
-    cycle, and whether loads run beside multiplies or in turn with them."""
+    """What no kernel exceeds on a core: multiply-accumulates a cycle, bytes loaded a cycle, and
+    whether loads are issued beside multiplies."""
 
     macs_per_cycle: float
     load_bytes: int
@@ -54,7 +54,7 @@ class Core:
 
     @property
     def native(self) -> bool:
-        """This computer, not a cross-compiled core."""
+        """Whether it is this computer, not a cross-compiled core."""
         return not self.gcc_flags
 
 
@@ -99,7 +99,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU stands for the board: the machine, and the size of an image that it can hold."""
+    """How QEMU emulates the board: the machine, and the largest image that it holds."""
 
     machine: str
     arguments: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Flashing:
-    """How the board is flashed; what is empty or None is unknown or does not apply."""
+    """How the board is flashed. Empty or None: unknown, or does not apply."""
 
     methods: tuple[str, ...] = ()  # of METHODS, the preferred one first
     target: str | None = None  # pyOCD's name of the part
@@ -160,9 +160,10 @@ class Board:
 
 @dataclass(frozen=True)
 class Image:
-    """A built program and its sizes in bytes. Weights and code together are the flash.
+    """A built program and its sizes in bytes. The flash is weights and code together.
 
-    `memory_bytes` says by memory of the board how much is used, stack included; empty on the host.
+    `memory_bytes`: how much of each of the board's memories is used, stack included; empty on the
+    host.
     """
 
     board: Board
@@ -195,7 +196,7 @@ def data_root() -> Path:
 
 
 def load_board(path: Path) -> Board:
-    """Reads one board.toml. Raises `BoardError` that says which key is missing or wrong."""
+    """Reads a board.toml. Raises `BoardError` that says which key is missing or wrong."""
     try:
         table = tomllib.loads(read_text(path, MOST_TOML_BYTES))
         return _board(table, path.parent)
@@ -275,12 +276,12 @@ def boards(root: Path | None = None) -> dict[str, Board]:
 
 
 def as_board(board: str | Board) -> Board:
-    """A board, or the one of that name. Raises BoardError as `find_board`."""
+    """A board, or the board with that name. Raises BoardError as `find_board` does."""
     return board if isinstance(board, Board) else find_board(board)
 
 
 def find_board(name: str, root: Path | None = None) -> Board:
-    """The board of that name or alias. Raises `BoardError` with near names and the list."""
+    """The board with that name or alias. Raises `BoardError` with similar names and the list."""
     known = boards(root)
     names = {alias: board for board in known.values() for alias in (board.name, *board.aliases)}
     if name in names:

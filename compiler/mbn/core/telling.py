@@ -12,25 +12,25 @@ from typing import Protocol
 
 
 class Step(Protocol):
-    """How far a task is. `of`: where the total became known late; `doing`: other words for it."""
+    """How far a task is. `of`: the total, if it is known only now; `doing`: a new description."""
 
     def __call__(self, done: int, of: int | None = None, doing: str | None = None) -> None: ...
 
 
 class Teller:
-    """Tells nobody. What shows something overrides both methods."""
+    """Reports to nobody. A class that shows something overrides both methods."""
 
     def say(self, text: str, style: str | None = None) -> None:
-        """A line for people. `style`: a colour or "bold", where there are such."""
+        """Shows a line. `style`: a colour or "bold", if they are available."""
 
     @contextmanager
     def task(self, what: str, total: int | None = None) -> Iterator[Step]:
-        """Work that takes a while; what it yields is called as the work goes on."""
+        """Starts work that takes a while. It yields a function to call as the work goes on."""
         yield _untold
 
 
 def _untold(done: int, of: int | None = None, doing: str | None = None) -> None:
-    """Nobody listens."""
+    """Ignores all progress."""
 
 
 class Listener(Teller):

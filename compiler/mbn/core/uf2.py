@@ -33,7 +33,7 @@ Part = tuple[int, bytes]  # address, what lies there
 
 
 def family_id(name: str) -> int:
-    """The id of a family's name, or of a number written out. Raises `UsageError`."""
+    """The id of a family, from its name or from a number as text. Raises `UsageError`."""
     if name in FAMILIES:
         return FAMILIES[name]
     try:
@@ -49,8 +49,8 @@ def family_id(name: str) -> int:
 
 
 def to_uf2(parts: Sequence[Part], family: int) -> bytes:
-    """The file of these parts, which may share a page but no byte. Raises `UsageError` where they
-    overlap, where there is nothing, or where an address leaves 32 bits."""
+    """A UF2 file of these parts, which may share a page but no byte. Raises `UsageError` if they
+    overlap, if there are none, or if an address is beyond 32 bits."""
     pages: dict[int, bytearray] = {}
     end = 0
     for address, data in sorted(parts):
@@ -72,8 +72,8 @@ def to_uf2(parts: Sequence[Part], family: int) -> bytes:
 
 
 def from_uf2(data: bytes) -> tuple[int, list[Part]]:
-    """Family id and parts of a file, adjacent pages joined. Raises `UsageError` for a file that is
-    none: magic numbers, count or order of blocks, several families."""
+    """Family id and parts of a UF2 file, adjacent pages joined. Raises `UsageError` for an invalid
+    file: magic numbers, count or order of blocks, several families."""
     if not data or len(data) % BLOCK_BYTES:
         raise UsageError(f"{len(data)} bytes are no UF2 file", wanted="blocks of 512 bytes")
     parts: list[Part] = []

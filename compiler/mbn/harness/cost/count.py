@@ -50,7 +50,7 @@ class Execution:
 
     @property
     def instructions(self) -> int:
-        """Executed in all its runs."""
+        """Instructions executed in all its runs."""
         return self.runs * len(self.opcodes)
 
 
@@ -93,8 +93,8 @@ def count_unaligned(
     *,
     timeout_s: float = TIMEOUT_S,
 ) -> tuple[int, ...]:
-    """Aligned accesses beyond the first of each load or store that is not aligned, on a data bus of
-    so many bytes: of one inference, outside the stages and then by stage. See `count`."""
+    """Extra accesses of one inference for unaligned loads and stores, on a data bus of `bus_bytes`:
+    outside the stages, then by stage. See `count`."""
     folder.mkdir(parents=True, exist_ok=True)
     marks = _Marks.of(image)
     found = []
@@ -142,7 +142,7 @@ def _run(
     timeout_s: float,
     bus_bytes: int = 0,
 ) -> Mapping[Key, Tally]:
-    """One run under QEMU, with the first plugin interface version that it takes."""
+    """One run under QEMU, with the first plugin interface version that QEMU accepts."""
     said = ""
     for version in plugin.VERSIONS:
         out = image.with_suffix(".blocks")
@@ -182,7 +182,7 @@ def _quoted(path: Path) -> str:
 
 
 def _to_the_end(command: Sequence[str], timeout_s: float) -> tuple[int, str]:
-    """Exit status and what it wrote to standard error."""
+    """The exit status, and what the program wrote to standard error."""
     with Child(command) as child:
         status = child.wait(timeout_s)
         said = " ".join(child.errors().split())
@@ -192,7 +192,7 @@ def _to_the_end(command: Sequence[str], timeout_s: float) -> tuple[int, str]:
 
 
 def _read(path: Path) -> Iterator[tuple[Key, Tally]]:
-    """The plugin's lines. Raises `ToolError` where the last one is not "end"."""
+    """The plugin's lines. Raises `ToolError` if the last one is not "end"."""
     try:
         *lines, last = path.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError) as error:
@@ -216,7 +216,7 @@ def _read_extra(path: Path) -> Mapping[int, int]:
 def _executions(
     image: Path, one: Mapping[Key, Tally], two: Mapping[Key, Tally]
 ) -> Iterator[Execution]:
-    """Two inferences less one, in order of address."""
+    """The run of two inferences less the run of one, in order of address."""
     contents = elf.Contents(image)
     ours = _harness_ranges(image)
     for key in sorted(one.keys() | two.keys()):

@@ -34,7 +34,8 @@ class Instruction:
 
     @classmethod
     def parse(cls, text: str) -> Instruction:
-        """From a line of assembly. Commas within brackets and braces do not separate operands."""
+        """An instruction from a line of assembly. Commas within brackets and braces do not separate
+        operands."""
         mnemonic, _, rest = text.strip().partition("\t")
         rest = rest.strip()
         operands = tuple(_COMMA.split(rest)) if rest else ()
@@ -42,17 +43,17 @@ class Instruction:
 
     @property
     def is_branch(self) -> bool:
-        """It may go elsewhere, and does nothing else (unlike pop {pc} and ldr pc)."""
+        """Whether it only branches (unlike pop {pc} and ldr pc)."""
         return _BRANCH.fullmatch(self.name) is not None
 
     @property
     def is_predicate(self) -> bool:
-        """IT, VPT or VPST: it only says how those behind it are executed."""
+        """Whether it is IT, VPT or VPST, which only say how the next instructions are executed."""
         return _PREDICATE.fullmatch(self.name) is not None
 
     @property
     def registers(self) -> int:
-        """How many are in its braces, a range counting as all in it."""
+        """How many registers are in its braces; a range counts as all in it."""
         listed = re.search(r"\{(.*)\}", self.text)
         if listed is None:
             return 0
@@ -64,7 +65,7 @@ class Instruction:
 
 
 def disassemble(target: llvm.Target, opcodes: Iterable[bytes]) -> Mapping[bytes, Instruction]:
-    """What each opcode says. Those that LLVM does not know are left out. Raises `ToolError`."""
+    """The instruction of each opcode, without those that LLVM does not know. Raises `ToolError`."""
     wanted = sorted(set(opcodes))
     found = {code: Instruction.parse("it\teq") for code in wanted if _is_it(code)}
     lines = []

@@ -34,7 +34,7 @@ class Target:
 
 
 def program(name: str) -> str:
-    """The program's file, as "llvm-mca-19". Raises `ToolError` where there is none."""
+    """The program's file name, such as "llvm-mca-19". Raises `ToolError` if it is missing."""
     for version in _VERSIONS:
         if shutil.which(name + version):
             return name + version

@@ -50,7 +50,7 @@ M0PLUS = Table("timing table of the Cortex-M0+ (DDI 0484), fast multiplier", 1, 
 
 
 def block_cycles(table: Table, instructions: Sequence[Instruction]) -> int:
-    """Cycles of one pass. The first instruction follows none that it could overlap with."""
+    """Cycles of one pass. Nothing before the first instruction overlaps with it."""
     total = 0
     previous: Instruction | None = None
     for instruction in instructions:

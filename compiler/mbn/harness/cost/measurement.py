@@ -105,7 +105,7 @@ def _share(execution: Execution) -> int | None:
 def _modelled(
     core: Core, executions: Sequence[Execution], notes: list[str]
 ) -> tuple[Mapping[int | None, float] | None, str]:
-    """Cycles by share, and where they come from; None with a note where there are none."""
+    """Cycles by share, and where they come from; None with a note if they are unknown."""
     model = _MODELS.get(core.name)
     if model is None:
         notes.append(f"modelled cycles are unknown: there is no model of the {core.name}")

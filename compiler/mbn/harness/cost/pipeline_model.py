@@ -26,8 +26,8 @@ Block = tuple[Instruction, ...]
 def block_cycles(
     target: llvm.Target, blocks: Sequence[Block], notes: list[str]
 ) -> Mapping[Block, float]:
-    """Cycles of one pass of each block. What the model lacks is told in a line added to `notes`.
-    Raises `ToolError`: llvm-mca is missing, or its answer can't be read."""
+    """Cycles of one pass of each block. A line is added to `notes` for what the model lacks. Raises
+    `ToolError` if llvm-mca is missing or its answer can't be read."""
     llvm.program("llvm-mca")  # told from a block that it can't read
     found: dict[Block, float] = {}
     lacking = 0

@@ -12,9 +12,9 @@ LABEL = "modelled, zero-wait memory"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one inference or a part of it. `modelled_cycles`: None where they are unknown.
-    `unaligned_cycles`: what unaligned loads and stores cost besides, a cycle for each access that
-    the bus makes of them beyond one; None where they were not counted."""
+    """The cost of one inference or a part of it. `modelled_cycles`: None if unknown.
+    `unaligned_cycles`: what unaligned loads and stores cost besides, one cycle for each bus access
+    beyond the first; None if not counted."""
 
     instructions: int
     modelled_cycles: int | None

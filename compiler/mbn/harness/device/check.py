@@ -27,7 +27,7 @@ StageMaps = Callable[[Int8], Sequence[Int8]]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found. Cycles are None where the device has no counter, never 0."""
+    """What a check found. Cycles are None if the device has no counter, never 0."""
 
     samples: int
     exact_samples: int
@@ -115,7 +115,7 @@ def explain(
     stage_maps: StageMaps | None,
     channels: Sequence[StageChannels] | None = None,
 ) -> str:
-    """The first stage and element where the device leaves the reference on this image."""
+    """The first stage and element where the device differs from the reference on this image."""
     again = device.run(image, Watch.CHECKSUMS).output
     if stage_maps is None:
         return _first_difference("output", again, wanted) or _UNSTEADY
@@ -145,8 +145,8 @@ def _computed(reference: Int8, channels: StageChannels | None) -> Int8:
 
 
 def _filled(traced: Int8, reference: Int8, channels: StageChannels | None) -> Int8:
-    """The device's map with the removed channels put back: the full map, constants filled in.
-    Where nobody reads a channel there is nothing to compare: it is the reference's."""
+    """The device's map with the removed channels put back: constants are filled in. A channel that
+    nothing reads can't be compared; it is taken from the reference."""
     if channels is None or len(channels.kept) == len(channels.values):
         return traced
     full = reference.reshape(*traced.shape[:2], -1).copy()

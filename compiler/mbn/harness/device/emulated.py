@@ -25,8 +25,8 @@ _LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)
 
 @contextmanager
 def qemu(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
-    """Starts QEMU; yields the port's URL and the child. The kernel chooses the TCP port, and QEMU
-    waits for us on it before the first instruction."""
+    """Starts QEMU; yields the port's URL and the child. The kernel chooses the TCP port. QEMU does
+    not begin before we have connected to it."""
     _require(elf)
     line = "socket,id=line,host=127.0.0.1,port=0,server=on,wait=on,nodelay=on,mux=on"
     command = qemu_command(
@@ -56,9 +56,9 @@ ICOUNT_SHIFT = 5  # with `steady`: an instruction takes 2^5 ns of virtual time
 
 @contextmanager
 def qemu_pty(board: Board, elf: Path, *, steady: bool = True) -> Iterator[tuple[Started, Child]]:
-    """Starts QEMU with its serial line on a pty; yields what runs once `begin` was called. On a pty
-    QEMU drops what nobody reads, so the core waits until the port is open. `steady`: virtual time
-    is a matter of instructions alone, so that what the board's clock says can be repeated."""
+    """Starts QEMU with its serial line on a pty; yields an object whose `begin` lets the core run.
+    QEMU drops bytes while the pty is not open, so the core is held until then. `steady`: virtual
+    time depends on instructions alone, so that times on the board's clock can be repeated."""
     _require(elf)
     time_options = ("-icount", f"shift={ICOUNT_SHIFT},sleep=on") if steady else ()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def qemu_pty(board: Board, elf: Path, *, steady: bool = True) -> Iterator[tuple[
 
 
 class Started:
-    """A QEMU that waits for its first instruction."""
+    """A QEMU that has not yet executed an instruction."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor

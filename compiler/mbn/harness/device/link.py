@@ -21,7 +21,7 @@ _MOST_PENDING = 1 << 20
 
 
 class SilenceError(LinkError):
-    """A wait that ended without the answer; asking again may help."""
+    """A wait that ended without an answer; asking again may help."""
 
 
 class Log:
@@ -80,7 +80,7 @@ class Link:
         self.log.close()
 
     def send(self, payload: bytes) -> None:
-        """Writes one frame. Raises `LinkError` when the other side is gone."""
+        """Writes one frame. Raises `LinkError` if the other side is gone."""
         frame = protocol.encode(payload)
         self.log.note(">", frame)
         try:
@@ -90,7 +90,7 @@ class Link:
             raise self._lost(error) from error
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next good payload; None when none came in time. Damaged ones are counted."""
+        """The next good payload; None if none came in time. Damaged ones are counted."""
         end = time.monotonic() + timeout_s
         while True:
             while self._frames:
@@ -104,7 +104,7 @@ class Link:
             self._fill()
 
     def _fill(self) -> None:
-        """Takes what has come; waits a tenth of a second for a first byte."""
+        """Reads what has come; waits a tenth of a second for a first byte."""
         try:
             data = self._port.read(1)
             if data and self._counts:
@@ -136,7 +136,8 @@ class Link:
         )
 
     def silence(self, expected: str, timeout_s: float, before: tuple[int, int]) -> SilenceError:
-        """The error of a wait that ended: `before` is (received_bytes, damaged_frames) then."""
+        """The error for a wait that ended. `before`: (received_bytes, damaged_frames) when it
+        began."""
         came = self.received_bytes - before[0]
         damaged = self.damaged_frames - before[1]
         if came == 0:

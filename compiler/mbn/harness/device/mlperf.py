@@ -59,7 +59,7 @@ class Runner:
         return self.until_ready("the greeting", timeout_s)
 
     def wake(self) -> None:
-        """Makes a device answer that has said its greeting long ago, in the middle of whatever."""
+        """Makes a device answer that was started long ago, whatever it has received since."""
         self.send_raw(b"%")
         self.until_ready("m-ready", LINE_S)
         end = time.monotonic() + LINE_S
@@ -76,13 +76,13 @@ class Runner:
         self._pending.clear()
 
     def ask(self, command: str, timeout_s: float = LINE_S) -> list[str]:
-        """The lines that a command is answered with, without `m-ready`. Raises `LinkError`."""
+        """The lines that answer a command, without `m-ready`. Raises `LinkError`."""
         self.transcript.append(f"> {command}%")
         self.send_raw(f"{command}%".encode("latin-1"))
         return self.until_ready(command, timeout_s)
 
     def send_raw(self, data: bytes) -> None:
-        """Bytes as they are. Raises `LinkError` when the other side is gone."""
+        """Sends bytes unchanged. Raises `LinkError` if the other side is gone."""
         try:
             self._port.write(data)
             self._port.flush()
@@ -102,7 +102,7 @@ class Runner:
                 raise self._answered(lines, "m-load-done" if last else "m-ready")
 
     def infer(self, runs: int, warmup: int) -> Inference:
-        """Raises `LinkError` where the device answers anything but two times and results."""
+        """Runs `infer`. Raises `LinkError` if the answer is not two times and results."""
         lines = self.ask(f"infer {runs} {warmup}", INFER_S)
         laps = [int(found[1]) for line in lines if (found := _LAP.fullmatch(line))]
         texts = [found[1] for line in lines if (found := _RESULTS.fullmatch(line))]
@@ -157,8 +157,8 @@ class Runner:
 
 @contextmanager
 def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterator[Runner]:
-    """A runner that has heard the device's greeting (on a port, where the device may have been
-    started long before: that has woken it). Without a port the emulator is started, on a pty."""
+    """A runner that has received the device's greeting. A device on a port may have been started
+    long before; it is woken. Without a port the emulator is started, on a pty."""
     begin: Callable[[], object] | None = None
     with ExitStack() as stack:
         if port is None and board.native:

@@ -21,7 +21,7 @@ _READY_S = 10.0
 
 
 def where(board: Board, port: str | None) -> str:
-    """What a run of this board is, for the first line printed."""
+    """Where this board runs, for the first line printed."""
     if port is not None:
         return f"{board.title} on {port}"
     if board.native:
@@ -72,7 +72,7 @@ def open_device(
 
 
 def _with_last_words(error: LinkError, child: Child | None) -> LinkError:
-    """Adds what the emulator or the sanitizers said, if they said anything."""
+    """Adds the messages of the emulator or the sanitizers, if there are any."""
     if child is None:
         return error
     status = child.wait_briefly()

@@ -36,7 +36,7 @@ class Ask(IntEnum):
 
 
 class Tell(IntEnum):
-    """What a device says unasked."""
+    """Messages that a device sends without a request."""
 
     TRACE = 0xC1
     DAMAGE = 0xC2
@@ -67,13 +67,13 @@ STATUS = {
 
 
 def encode(payload: bytes) -> bytes:
-    """A frame; the zero in front ends whatever the line carried before."""
+    """A frame. The zero at its start ends whatever was on the line before."""
     crc = zlib.crc32(payload).to_bytes(4, "little")
     return b"\0" + bytes(cobs.encode(payload + crc)) + b"\0"
 
 
 def decode(frame: bytes) -> bytes | None:
-    """The payload of a frame without its zero; None if framing or CRC is wrong."""
+    """The payload of a frame without its zero; None if framing or CRC are wrong."""
     try:
         data = bytes(cobs.decode(frame))
     except cobs.DecodeError:
@@ -85,7 +85,7 @@ def decode(frame: bytes) -> bytes | None:
 
 @dataclass(frozen=True)
 class Answer:
-    """A device's answer: to what, with which sequence number, status and results."""
+    """A device's answer: the request, the sequence number, status and results."""
 
     ask: int
     sequence: int
@@ -94,7 +94,7 @@ class Answer:
 
 
 def parse_answer(payload: bytes) -> Answer | None:
-    """None for what is no answer."""
+    """None if the payload is not an answer."""
     if len(payload) < 3 or payload[0] >= Tell.TRACE or not payload[0] & _ANSWER:
         return None
     (status,) = struct.unpack_from("<b", payload, 2)
@@ -132,7 +132,7 @@ _IDENTITY = struct.Struct("<3B6HH5I")
 
 
 def parse_identity(body: bytes) -> Identity:
-    """Raises ValueError for a body that is none, or of another version."""
+    """Raises ValueError for an invalid body, or one of another version."""
     if body[:1] != bytes([VERSION]):
         raise ValueError(f"protocol version {body[0] if body else 'missing'}, wanted {VERSION}")
     if len(body) < _IDENTITY.size:
@@ -165,7 +165,8 @@ def parse_identity(body: bytes) -> Identity:
 
 
 def _results_shape(sizes: Sequence[int]) -> tuple[int, int, int]:
-    """Several results, told as a height of 0 and the sum of their bytes, come as one row."""
+    """Several results are sent as a height of 0 and the sum of their bytes; they come as one
+    row."""
     if sizes[0] == 0:
         return (1, 1, sizes[1] | sizes[2] << 16)
     return (sizes[0], sizes[1], sizes[2])
@@ -191,7 +192,7 @@ class StageInfo:
 
 
 def parse_stages(body: bytes) -> tuple[int, list[StageInfo]]:
-    """How many there are, and those of this answer."""
+    """The number of stages, and those in this answer."""
     total, _ = struct.unpack_from("<HH", body)
     found = []
     at = 4
@@ -204,13 +205,13 @@ def parse_stages(body: bytes) -> tuple[int, list[StageInfo]]:
 
 
 def parse_checksums(body: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """How many there are, and (CRC-32, rows) of those of this answer."""
+    """The number of stages, and (CRC-32, rows) of those in this answer."""
     total, _ = struct.unpack_from("<HH", body)
     return total, [(crc, rows) for crc, rows in struct.iter_unpack("<IH", body[4:])]
 
 
 def parse_cycles(body: bytes) -> tuple[int, list[int]]:
-    """How many there are, and the cycles of those of this answer."""
+    """The number of stages, and the cycles of those in this answer."""
     total, _ = struct.unpack_from("<HH", body)
     return total, [cycles for cycles, _ in struct.iter_unpack("<QI", body[4:])]
 
@@ -228,7 +229,7 @@ class Memory:
 
 
 def parse_memory(body: bytes) -> Memory:
-    """Raises struct.error for a body that is none."""
+    """Raises struct.error for an invalid body."""
     known, guard, arena_ok, reserved, used, arena, state = struct.unpack("<3B4I", body)
     if not known:
         return Memory(None, None, None, arena, bool(arena_ok), state)
@@ -259,8 +260,9 @@ _CAUSES = {
 
 
 def describe_fault(body: bytes) -> str:
-    """A fault report as text: which exception, where, what is known of why, and the registers. Our
-    firmware masks interrupts, so most faults escalate to a HardFault: the status words tell."""
+    """A fault report as text: which exception, where, why as far as known, and the registers. The
+    firmware masks interrupts, so most faults escalate to a HardFault; the status words give the
+    cause."""
     if len(body) != 4 * len(_FAULT_WORDS):
         return f"a fault report of {len(body)} bytes"
     words = dict(zip(_FAULT_WORDS, struct.unpack(f"<{len(_FAULT_WORDS)}I", body), strict=True))
@@ -286,7 +288,7 @@ class Start(IntEnum):
 
 @dataclass(frozen=True)
 class Health:
-    """What a board says of itself since its start."""
+    """What a board reports of itself since its start."""
 
     damaged: tuple[int, int] | None  # address and size of constants whose CRC-32 is wrong
     start: Start
@@ -294,7 +296,7 @@ class Health:
 
     @property
     def story(self) -> str:
-        """Why the board started, where that was no ordinary start; else empty."""
+        """Why the board started, if that was not an ordinary start; else empty."""
         return {
             Start.FAULT: f"it stopped with a {self.fault}",
             Start.WATCHDOG: f"its watchdog found it hanging: {self.fault or 'where is not known'}",
@@ -305,7 +307,7 @@ _HEALTH = struct.Struct("<B3I")
 
 
 def parse_health(body: bytes) -> Health:
-    """Raises ValueError for a body that is none."""
+    """Raises ValueError for an invalid body."""
     if len(body) != _HEALTH.size + 4 * len(_FAULT_WORDS):
         raise ValueError(f"health of {len(body)} bytes")
     whole, address, size, reason = _HEALTH.unpack_from(body)

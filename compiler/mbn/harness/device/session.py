@@ -36,11 +36,11 @@ _LONGEST_S = 3600.0
 
 
 class IdentityError(LinkError):
-    """The device says of itself what no device of this version says; asking again won't help."""
+    """The device's identity is not valid in this version; asking again won't help."""
 
 
 class RefusedError(LinkError):
-    """The device answered, and the answer was no."""
+    """The device answered with a refusal."""
 
     def __init__(self, found: str, status: int, *, advice: str, node: str) -> None:
         super().__init__(found, advice=advice, node=node)
@@ -49,7 +49,7 @@ class RefusedError(LinkError):
 
 @dataclass(frozen=True)
 class Run:
-    """One inference: the output map (height, width, channels), cycles where they are counted."""
+    """One inference: the output map (height, width, channels), and cycles if they are counted."""
 
     output: Int8
     cycles: int | None
@@ -68,13 +68,13 @@ class Device:
 
     @property
     def identity(self) -> Identity:
-        """Asked once and kept."""
+        """Requested once and kept."""
         if self._identity is None:
             self._identity = self.identify()
         return self._identity
 
     def identify(self, timeout_s: float = _ANSWER_S) -> Identity:
-        """Asks who answers. Raises `LinkError`: silent, garbage, another protocol version."""
+        """Requests the identity. Raises `LinkError`: silent, garbage, another protocol version."""
         body = self._ask(Ask.IDENTIFY, timeout_s=timeout_s, expected="an identity")
         try:
             return protocol.parse_identity(body)
@@ -86,7 +86,7 @@ class Device:
             ) from error
 
     def expect(self, *, model_sha256: str | None = None, build_id: str | None = None) -> None:
-        """Raises `CheckError` if the device runs another model, or another build, than said."""
+        """Raises `CheckError` if the device runs another model or build than expected."""
         found = self.identity
         if model_sha256 is not None and found.model_sha256 != model_sha256:
             raise CheckError(
@@ -106,7 +106,7 @@ class Device:
 
     @property
     def stages(self) -> tuple[StageInfo, ...]:
-        """The device's stages in order; asked once and kept."""
+        """The device's stages in order; requested once and kept."""
         if self._stages is None:
             self._stages = tuple(self._list(Ask.STAGES, protocol.parse_stages))
         return self._stages
