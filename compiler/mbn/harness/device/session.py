@@ -163,8 +163,8 @@ class Device:
         return self._parsed(protocol.parse_memory, self._ask(Ask.MEMORY, expected="memory marks"))
 
     def health(self) -> Health | None:
-        """Whether its constants are whole, and why it started; None of an image from before there
-        was such a question."""
+        """Whether its constants are whole, and why it started. None for an older image that lacks
+        this request."""
         try:
             body = self._ask(Ask.HEALTH, expected="its health")
         except RefusedError as error:
@@ -174,15 +174,15 @@ class Device:
         return self._parsed(protocol.parse_health, body)
 
     def reset(self, timeout_s: float = 10.0) -> Identity:
-        """Starts the device anew and waits until it answers."""
+        """Restarts the device and waits until it answers."""
         self._ask(Ask.RESET, expected="the start of a reset")
         self._identity = None
         self._stages = None
         return self.wait_ready(timeout_s)
 
     def wait_ready(self, timeout_s: float = 10.0) -> Identity:
-        """Asks until the device answers: it may be starting. Raises the last `LinkError`; at once
-        where its identity is none of this version."""
+        """Repeats a request until the device answers: it may be starting. Raises the last
+        `LinkError`, but raises at once if the identity is not valid in this version."""
         begun = time.monotonic()
         before = (self.link.received_bytes, self.link.damaged_frames)
         while True:
@@ -208,7 +208,8 @@ class Device:
         return min(10.0 + identity.macs / rate, _LONGEST_S)
 
     def _load(self, data: bytes) -> None:
-        """Sends the image in requests as long as the device takes; it says where to go on."""
+        """Sends the image in requests of the length that the device accepts; each answer says where
+        to go on."""
         chunk = self.identity.request_bytes - _LOAD_HEADER_BYTES
         at = 0
         stuck = 0
@@ -245,7 +246,7 @@ class Device:
         return np.frombuffer(data, np.int8).reshape(shape)
 
     def _list(self, ask: Ask, parse: Callable[[bytes], tuple[int, Iterable[Item]]]) -> list[Item]:
-        """A list by stage, which may take several answers."""
+        """A list with an entry for each stage. It may come in several answers."""
         found: list[Item] = []
         while len(found) < self.identity.stages:
             body = self._ask(ask, struct.pack("<H", len(found)), expected="a list by stage")
@@ -265,8 +266,8 @@ class Device:
         return found
 
     def _parsed(self, parse: Callable[[bytes], Item], body: bytes) -> Item:
-        """What an answer says. Raises `LinkError` where it says nothing that there is: its CRC was
-        right, so the device means it."""
+        """A parsed answer. Raises `LinkError` if it is invalid: its CRC was right, so repeating
+        won't help."""
         try:
             return parse(body)
         except (struct.error, ValueError, IndexError) as error:
@@ -287,7 +288,7 @@ class Device:
         expected: str,
         timeout_s: float = _ANSWER_S,
     ) -> bytes:
-        """One request and its results; repeated when damaged. Raises `LinkError`."""
+        """One request and its results; repeated if damaged. Raises `LinkError`."""
         self._sequence = self._sequence % 255 + 1
         request = bytes((ask, self._sequence)) + arguments
         before = (self.link.received_bytes, self.link.damaged_frames)
@@ -306,8 +307,9 @@ class Device:
         raise self.link.silence(expected, time.monotonic() - begun, before)
 
     def _wait(self, ask: Ask, sequence: int, timeout_s: float, rows: int) -> protocol.Answer | None:
-        """The answer to this request; None when it must be asked again. One deadline, whatever else
-        comes; each of the trace's `rows`, once, adds the time to send it."""
+        """The answer to this request; None if the request must be repeated. There is one deadline,
+        whatever else comes, except that each of the trace's `rows` adds once the time to send
+        it."""
         end = time.monotonic() + timeout_s
         while True:
             damaged = self.link.damaged_frames

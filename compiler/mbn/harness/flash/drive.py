@@ -122,7 +122,7 @@ class DriveFlasher(Flasher):
             )
 
     def erase(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
-        """The boot loader or the probe erases what it writes; an old verdict goes."""
+        """The bootloader or probe erases what it writes; only an old verdict is removed here."""
         try:
             (self._drive / FAILED).unlink(missing_ok=True)
         except OSError:
@@ -150,8 +150,8 @@ class DriveFlasher(Flasher):
         raise FlashError(f"the file was not copied: {words or status}")
 
     def verify(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
-        """Waits for the drive's verdict: a UF2 boot loader restarts and its drive vanishes; a
-        probe leaves FAIL.TXT where it failed."""
+        """Waits for the drive's verdict. A UF2 bootloader restarts and its drive vanishes; a probe
+        leaves FAIL.TXT if it failed."""
         end = time.monotonic() + _VERDICT_S
         while True:
             try:
@@ -169,4 +169,4 @@ class DriveFlasher(Flasher):
             time.sleep(0.05)
 
     def reset(self, deadline: Deadline) -> None:
-        """The boot loader or the probe starts the image by itself."""
+        """Nothing to do: the bootloader or probe starts the image."""

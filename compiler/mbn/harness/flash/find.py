@@ -25,7 +25,7 @@ _HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for al
 
 @dataclass(frozen=True)
 class Place:
-    """Where a board is: what the user, or lab.toml, says of it."""
+    """Where a board is connected, as the user or lab.toml says."""
 
     port: str | None = None
     probe: str | None = None
@@ -33,7 +33,7 @@ class Place:
     method: str | None = None
 
     def over(self, other: Place) -> Place:
-        """This, and what it leaves open from the other."""
+        """This place; what it leaves open is taken from the other."""
         return Place(
             self.port or other.port,
             self.probe or other.probe,
@@ -43,13 +43,13 @@ class Place:
 
     @property
     def real(self) -> bool:
-        """Says anything of hardware."""
+        """Whether it names any hardware."""
         return bool(self.port or self.probe or self.drive)
 
 
 @dataclass(frozen=True)
 class Port:
-    """A serial port of this computer; `usb` is "VID:PID" in hex, empty where it is no USB port."""
+    """A serial port of this computer. `usb` is "VID:PID" in hex, empty if it is not a USB port."""
 
     device: str
     usb: str
@@ -68,7 +68,7 @@ def ports() -> tuple[Port, ...]:
 
 
 def port_of(board: Board) -> str:
-    """The board's one port. Raises `UsageError`: none, or several."""
+    """The board's one port. Raises `UsageError` if there are none or several."""
     everything = ports()
     fitting = [port for port in everything if port.usb in board.flash.usb]
     if len(fitting) == 1:
@@ -84,7 +84,8 @@ def port_of(board: Board) -> str:
 
 
 def probe_of(board: Board) -> str:
-    """The one probe. Raises `UsageError`, and `ToolError` without pyOCD."""
+    """The one probe. Raises `UsageError` if there are none or several, and `ToolError` without
+    pyOCD."""
     require_pyocd()
     everything = probes()
     found = [probe for probe in everything if probe.may_be_on(board)]
@@ -100,7 +101,7 @@ def probe_of(board: Board) -> str:
 
 
 def drive_of(board: Board, method: str, folders: Iterable[Path] | None = None) -> Path:
-    """The board's one drive. Raises `UsageError`."""
+    """The board's one drive. Raises `UsageError` if there are none or several."""
     found = drives(board, method, mounted() if folders is None else folders)
     if len(found) == 1:
         return found[0]
@@ -114,7 +115,7 @@ def drive_of(board: Board, method: str, folders: Iterable[Path] | None = None) -
 
 
 def all_probes() -> tuple[Probe, ...] | None:
-    """None where pyOCD is not installed."""
+    """All probes; None if pyOCD is not installed."""
     try:
         require_pyocd()
     except ToolError:

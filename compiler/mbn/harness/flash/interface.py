@@ -36,7 +36,7 @@ class Deadline:
             raise self.passed()
 
     def passed(self, last: str = "") -> FlashError:
-        """The error of a step that took too long; `last`: what was waited for."""
+        """The error for a step that took too long. `last`: what was waited for."""
         tail = f": {last}" if last else ""
         return FlashError(
             f"{self.what} did not end within {self.limit_s:g} s{tail}",
@@ -45,7 +45,8 @@ class Deadline:
 
 
 class Flasher(ABC):
-    """One way to a board. `port` is where its image answers afterwards, if the flasher knows."""
+    """One method to flash a board. `port` is where its image answers afterwards, if the flasher
+    knows."""
 
     name: str  # of target.METHODS
     reads_back: bool = True  # False: only the image's own identity proves it
@@ -53,19 +54,19 @@ class Flasher(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """What it works on, for people: a probe, a port, a drive."""
+        """What it uses, in words: a probe, a port, a drive."""
 
     @abstractmethod
     def limits(self, size_bytes: int) -> dict[str, float]:
-        """Seconds for each step of an image of that size."""
+        """Seconds for each step, for an image of that size."""
 
     @abstractmethod
     def connect(self, deadline: Deadline) -> None:
-        """Reaches the board; again after a failed step."""
+        """Connects to the board; called again after a failed step."""
 
     @abstractmethod
     def erase(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
-        """Erases what the parts need, not more."""
+        """Erases what the parts need and no more."""
 
     @abstractmethod
     def write(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
@@ -80,7 +81,7 @@ class Flasher(ABC):
         """Starts the image."""
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Gives back what it holds; harmless when it holds nothing."""
+        """Releases what it holds. Does nothing if it holds nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +96,7 @@ class Flasher(ABC):
 
 
 def differs(where: int, found: bytes, wanted: bytes) -> FlashError | None:
-    """The error of a comparison, with its first address; None where both are equal."""
+    """The error for a comparison, with the first address that differs; None if both are equal."""
     if found == wanted:
         return None
     short = min(len(found), len(wanted))

@@ -29,8 +29,8 @@ class Payload:
 
 
 def read_payload(file: Path, board: Board) -> Payload:
-    """Reads NAME.hex and holds it against the board's memories. Raises `FlashError` (no hex file),
-    `PlanError` (it does not fit)."""
+    """Reads NAME.hex and checks it against the board's memories. Raises `FlashError` for a file
+    that is not Intel HEX, and `PlanError` if it does not fit."""
     try:
         lines = file.read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
@@ -79,7 +79,7 @@ def joined(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def pages(parts: Sequence[Part], page_bytes: int, fill: int = 0xFF) -> list[Part]:
-    """Whole pages at multiples of their size, in order; what a page lacks is `fill`."""
+    """Whole pages at multiples of their size, in order. Gaps are filled with `fill`."""
     found: dict[int, bytearray] = {}
     for address, data in parts:
         at = 0

@@ -45,7 +45,7 @@ class QemuFlasher(Flasher):
             raise FlashError("there is no such image", node=str(self._elf), final=True)
 
     def erase(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
-        """The machine's memory is new with every start: what ran before ends."""
+        """The machine's memory is new at every start; the old machine is ended."""
         self.close()
 
     def write(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:

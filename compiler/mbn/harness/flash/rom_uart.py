@@ -35,7 +35,8 @@ def checksum(data: bytes) -> int:
 
 
 class RomUart:
-    """The bootloader at the other end of a port. `answer_s`: for an answer that takes no work."""
+    """The bootloader at the other end of a port. `answer_s`: time for an answer that needs no
+    work."""
 
     def __init__(self, port: Any, *, answer_s: float = 1.0) -> None:
         self._port = port
@@ -43,9 +44,9 @@ class RomUart:
         self.commands: tuple[int, ...] = ()
 
     def synchronise(self, deadline: Deadline) -> None:
-        """Finds the start of a command. After a reset the start byte is acknowledged; as the first
-        byte of a command it is silence, as the second NACK. In the middle of a frame it is
-        silence until the frame is full, so it is filled."""
+        """Finds the start of a command. After a reset the start byte is acknowledged. As the first
+        byte of a command there is no answer, and the second byte gives a NACK. In the middle of a
+        frame there is no answer until the frame is full, so it is filled."""
         self._quiet(deadline)
         if self._started(2):
             return
@@ -63,7 +64,7 @@ class RomUart:
         )
 
     def _quiet(self, deadline: Deadline) -> None:
-        """Waits for the end of what is still coming: a late answer is none to what is asked."""
+        """Waits until no more bytes come, so that a late answer is not taken for the next one."""
         while self._take(BLOCK_BYTES, POLL_S):
             deadline.check()
 
@@ -77,7 +78,7 @@ class RomUart:
         return False
 
     def get(self) -> int:
-        """The version, as 0x31 for 3.1; `commands` is what it can do."""
+        """The version, as 0x31 for 3.1. `commands` is what the bootloader supports."""
         self._command(GET)
         count = self._read(1)[0] + 1
         data = self._read(count)
@@ -125,8 +126,8 @@ class RomUart:
         self._acknowledged("the erased sectors", wait_s=limit_s)
 
     def go(self, address: int) -> None:
-        """Starts the image whose vector table lies there. Silence is no error: the bootloader may
-        be gone before its answer is out; the image's identity tells."""
+        """Starts the image whose vector table is there. Silence is not an error: the bootloader may
+        end before its answer is sent; the image's identity proves the start."""
         self._command(GO, protected="start")
         self._address(address, silence=True)
 
@@ -173,7 +174,7 @@ class RomUart:
             raise gone(error) from error
 
     def _discard(self) -> None:
-        """Forgets what has come. (Not reset_input_buffer, which not every kind of port has.)"""
+        """Drops what has come. (Not reset_input_buffer, which some kinds of port lack.)"""
         try:
             while waiting := self._port.in_waiting:
                 self._port.read(waiting)
@@ -203,7 +204,7 @@ class RomUart:
 
 
 def gone(error: Exception) -> FlashError:
-    """The port's other side went away."""
+    """The error for a port whose other side closed."""
     return FlashError(
         f"the board vanished: {error}",
         advice="Its flash may be half written: plug it in and flash it again",

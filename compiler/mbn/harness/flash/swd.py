@@ -33,28 +33,28 @@ _ERROR = re.compile(r"(?:^|\s)(?:ERROR|CRITICAL)[:|\s]+(.*)|^\d+ [EC] (.*)", re.
 
 @dataclass(frozen=True)
 class Probe:
-    """A debug probe that is connected. `target`: the part of the board that it is on, where pyOCD
-    knows that, else "cortex_m"."""
+    """A connected debug probe. `target`: the part of its board if pyOCD knows it, else
+    "cortex_m"."""
 
     unique_id: str
     title: str
     target: str = UNKNOWN
 
     def may_be_on(self, board: Board) -> bool:
-        """Whether nothing says that it is on a board with another part."""
+        """Whether it may be on a board with this part: False if another part is known."""
         wanted = board.flash.target or ""
         same = self.target[:_PART_LETTERS] == wanted[:_PART_LETTERS]
         return self.target == UNKNOWN or same
 
 
 def require_pyocd() -> None:
-    """Raises `ToolError` where pyOCD is not installed."""
+    """Raises `ToolError` if pyOCD is not installed."""
     if importlib.util.find_spec("pyocd") is None:
         raise ToolError("pyOCD is not installed", advice=advice("flash"))
 
 
 def probes() -> tuple[Probe, ...]:
-    """What pyOCD sees. Raises `ToolError`."""
+    """The probes that pyOCD finds. Raises `ToolError`."""
     try:
         done = subprocess.run(
             [*PYOCD, "json", "--probes"],

@@ -28,7 +28,7 @@ ANSWER_S = 1.0
 
 
 class UartFlasher(Flasher):
-    """The bootloader on a serial port. `answer_s`: for an answer that takes no work."""
+    """The bootloader on a serial port. `answer_s`: time for an answer that needs no work."""
 
     name = "uart"
 

@@ -26,8 +26,8 @@ NO_ESCAPE = "256"
 
 
 def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
-    """QEMU's command line for an image. Raises `BoardError` for a board that no emulator stands
-    for, `ToolError` where QEMU is not installed."""
+    """QEMU's command line for an image. Raises `BoardError` if the board has no emulator, and
+    `ToolError` if QEMU is not installed."""
     if board.emulator is None:
         raise BoardError(f"no emulator stands for {board.name}", advice="Give --port")
     if shutil.which(QEMU) is None:
@@ -51,7 +51,7 @@ class Monitor:
         self.ask("qmp_capabilities")
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """The answer to a command. Raises `ToolError` where it is refused or none comes."""
+        """The answer to a command. Raises `ToolError` if the command is refused or not answered."""
         asked: dict[str, Any] = {"execute": command}
         if arguments:
             asked["arguments"] = arguments

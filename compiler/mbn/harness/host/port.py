@@ -25,7 +25,7 @@ RULES = "boards/60-mbn.rules"
 
 
 def open_port(url: str, baud: int, *, parity: str = serial.PARITY_NONE) -> Any:
-    """pyserial's port. Raises `LinkError`: missing, busy, not allowed."""
+    """Opens a port with pyserial. Raises `LinkError`: missing, busy, not allowed."""
     try:
         device = {} if "://" in url else {"exclusive": True, "write_timeout": WRITE_S}
         return serial.serial_for_url(url, baudrate=baud, parity=parity, timeout=POLL_S, **device)

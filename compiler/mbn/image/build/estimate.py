@@ -22,9 +22,9 @@ FIRMWARE_BYTES = 8704
 
 
 def code_bytes(files: Mapping[str, str], board: Board) -> int | None:
-    """Of an image of the check firmware for `board`, whose network is `files` (name to text).
-    None where nothing is flashed or the compiler is missing.
-    Raises ToolError where the C doesn't compile."""
+    """Bytes of code of an image with the check firmware for `board`. `files` are the network's
+    (name to text). None if nothing is flashed or the compiler is missing. Raises ToolError if the C
+    doesn't compile."""
     if board.native or shutil.which(COMPILER) is None:
         return None
     with tempfile.TemporaryDirectory(prefix="mbn-") as name:

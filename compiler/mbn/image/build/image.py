@@ -98,9 +98,9 @@ def build_image(
 
 @contextmanager
 def _workplace(generated: Path, build: Path) -> Iterator[tuple[Path, Path]]:
-    """The folders of the C and of CMake, empty: CMake, Ninja and the linker take some characters of
-    a path for their own, so that where the wanted ones are not plain, temporary ones are used, and
-    what was made is moved to `build`."""
+    """Empty folders for the C and for CMake. CMake, Ninja and the linker treat some characters of a
+    path specially. If the wanted paths have such characters, temporary folders are used, and the
+    results are moved to `build`."""
     if build.exists() and any(build.iterdir()) and not (build / _MARK).is_file():
         raise UsageError("is there and is no build folder", advice="Move it away", node=str(build))
     shutil.rmtree(build, ignore_errors=True)
@@ -122,8 +122,8 @@ def _workplace(generated: Path, build: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _plain(path: Path) -> str:
-    """The path, for a file that CMake reads. Raises `ToolError` for one that CMake, Ninja or the
-    linker would not read as it stands: where mbn itself or the temporary folder lies."""
+    """The path, for a file that CMake reads. Raises `ToolError` if CMake, Ninja or the linker would
+    misread it, which can happen if mbn or the temporary folder lies there."""
     text = path.as_posix()
     if _NOT_PLAIN.search(text):
         raise ToolError(
@@ -146,7 +146,7 @@ def _check_input(root: Path, generated: Path, app: str, flag: str) -> None:
 
 
 def _inputs(root: Path, generated: Path, board: Board, app: str) -> Iterable[tuple[str, Path]]:
-    """Every file that goes into an image, under a name that no folder changes."""
+    """Every file that goes into an image, named independently of its folder."""
     for path in sorted(generated.iterdir()):
         if path.suffix in (".c", ".h"):
             yield f"generated/{path.name}", path
@@ -184,7 +184,7 @@ def _build_id(
 
 
 def _cache_file(job: _Job) -> str:
-    """What CMakeLists.txt is told; the file can be used by hand too: cmake -C board.cmake."""
+    """The settings for CMakeLists.txt. The file can also be used by hand: cmake -C board.cmake."""
     board = job.board
     defines = {
         "MBN_BOARD_NAME": f'"{board.name}"',
@@ -206,7 +206,7 @@ def _cache_file(job: _Job) -> str:
 
 
 def _compile(job: _Job) -> Placement | None:
-    """Configures and builds; where a memory overflows, the next one that may hold it is tried."""
+    """Configures and builds. If a memory overflows, the next one that may hold a thing is tried."""
     job.log.unlink(missing_ok=True)
     placement = None if job.board.native else first_placement(job.board)
     if placement is not None:

@@ -48,8 +48,8 @@ class Placement:
         return "\n".join([*lines, self._seal(), ""])
 
     def _guard(self) -> list[str]:
-        """Where an overflow goes: addresses of no memory where there are such, else bytes of the
-        stack's own. A power of two, aligned to its size, as ARMv7-M's regions are."""
+        """Where a stack overflow goes: addresses outside all memories if there are any, else bytes
+        of the stack itself. A power of two, aligned to its size, as ARMv7-M's regions are."""
         stack = self.memory["stack"]
         below = [m.origin + m.size_bytes for m in self.board.memories if m.origin < stack.origin]
         gap = stack.origin - max(below, default=0)
@@ -110,9 +110,9 @@ class Placement:
         ]
 
     def moved(self, full: str, excess: int, weights: Mapping[int, int]) -> Placement | None:
-        """The same with less in the memory that is full by `excess` bytes: hot code back to where
-        other code is, weights of late stages, else data, to the next memory that may hold them.
-        weights: bytes by stage; where they are not told apart, all move."""
+        """The placement with less in the memory that is full by `excess` bytes. Hot code goes back
+        to the other code; weights of late stages, or else data, go to the next memory that may hold
+        them. weights: bytes by stage; if they are not known separately, all move."""
         if self.hot is not None and self.hot.name == full:
             return replace(self, hot=None)
         at = {stage: self.apart.get(stage, self.memory["weights"]) for stage in weights}
@@ -136,7 +136,7 @@ class Placement:
 
 
 def first_placement(board: Board) -> Placement:
-    """Each use in its preferred memory. Raises `BoardError` where there is none."""
+    """Each use in its preferred memory. Raises `BoardError` if there is none."""
     memory: dict[str, Memory] = {}
     for use in USES:
         choices = board.memories_for(use)
@@ -151,7 +151,7 @@ def first_placement(board: Board) -> Placement:
 
 
 def overflows(output: str) -> dict[str, int]:
-    """Bytes too many by memory, from the linker's messages."""
+    """How many bytes each memory lacks, from the linker's messages."""
     return {name: int(size) for name, size in _OVERFLOW.findall(output)}
 
 

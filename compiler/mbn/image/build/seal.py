@@ -19,7 +19,7 @@ _ROW = struct.Struct("<III")
 
 
 def seal(elf: Path) -> None:
-    """Fills the table in. Raises `ToolError` where it names bytes that the file lacks; a file
+    """Fills the table in. Raises `ToolError` if it names bytes that are not in the file. A file
     without a table (the host's) is left as it is."""
     table = next((one for one in sections(elf) if one.name == SECTION), None)
     if table is None:

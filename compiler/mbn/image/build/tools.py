@@ -38,7 +38,8 @@ def require(*programs: str) -> None:
 
 
 def run(command: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
-    """Runs to the end, appends everything to `log`; the caller judges the exit status."""
+    """Runs a program to its end and appends its output to `log`. The caller checks the exit
+    status."""
     try:
         done = subprocess.run(
             command,
@@ -59,7 +60,7 @@ def run(command: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
 
 
 def failed(what: str, output: str, log: Path) -> ToolError:
-    """The error of a program that ended badly: its last lines and where the rest is."""
+    """The error for a program that failed: its last lines, and where the rest is."""
     lines = [line for line in output.splitlines() if line.strip()]
     return ToolError(
         f"{what} failed: " + " | ".join(lines[-_TAIL_LINES:]),
@@ -68,7 +69,7 @@ def failed(what: str, output: str, log: Path) -> ToolError:
 
 
 def _said(*command: str) -> str:
-    """What a program answers about itself."""
+    """A program's answer about itself."""
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=clean_environment()
     )
@@ -76,7 +77,7 @@ def _said(*command: str) -> str:
 
 
 def compiler_version(program: str) -> str:
-    """What the compiler calls itself; part of the build id."""
+    """The compiler's name and version; part of the build id."""
     return _said(program, "-dumpfullversion").strip()
 
 
@@ -87,7 +88,7 @@ def linker_version(program: str) -> str:
 
 
 def newlib_version() -> str:
-    """What newlib's header calls itself."""
+    """The version in newlib's header."""
     command = ("arm-none-eabi-gcc", "-E", "-dM", "-include", "newlib.h", "-xc", "/dev/null")
     for line in _said(*command).splitlines():
         if line.startswith("#define _NEWLIB_VERSION "):

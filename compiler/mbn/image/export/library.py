@@ -92,7 +92,7 @@ class Library:
 
 
 def exported(library: Library, form: str) -> dict[str, str]:
-    """Every file of the library in that form. Raises `UsageError` for a form that there is not."""
+    """Every file of the library in that form. Raises `UsageError` for an unknown form."""
     if form not in FORMS:
         raise UsageError(f"--export {form}", wanted="one of " + ", ".join(FORMS))
     files = {f"src/{path}": text for path, text in _sources(library).items()}
@@ -109,7 +109,7 @@ def exported(library: Library, form: str) -> dict[str, str]:
 
 
 def _of_a_map(example: str) -> str:
-    """An example that copies its result before it looks at it."""
+    """An example that copies its result before it reads it."""
     state = re.search(r"^static @PREFIX@_state state;.*\n", example, re.MULTILINE)
     assert state is not None
     copied = example[: state.end()] + _COPIED + example[state.end() :]
@@ -150,7 +150,8 @@ def _sources(library: Library) -> dict[str, str]:
 
 
 def _shared(runtime: str, header: str) -> str:
-    """The runtime with weak functions: each library brings it, and a program of two takes one."""
+    """The runtime with weak functions: each library brings it, and a program with two libraries
+    links one."""
     names = re.findall(r"^(?!typedef)[A-Za-z_][\w ]*[ *](mbn_\w+)\(", header, re.MULTILINE)
     include = '#include "mbn/mbn.h"\n'
     assert names and runtime.count(include) == 1

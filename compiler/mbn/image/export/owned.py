@@ -23,8 +23,8 @@ ASIDE = ".yours"  # behind the name of a file that was changed and is replaced
 
 
 def listed(folder: Path, mark: str) -> dict[str, str] | None:
-    """Hash by path of what was written to `folder`; None where nothing says so. Raises `UsageError`
-    for a list that can't be one of ours."""
+    """The hash by path of what was written to `folder`; None if there is no list. Raises
+    `UsageError` for a list that mbn can't have written."""
     path = folder / mark
     if path.is_symlink() or not path.is_file():
         return None
@@ -43,15 +43,15 @@ def listed(folder: Path, mark: str) -> dict[str, str] | None:
 
 
 def refuse_other(folder: Path, mark: str, what: str) -> None:
-    """Raises `UsageError` for a folder that holds something and was not written as `what`."""
+    """Raises `UsageError` for a folder that is not empty and was not written as `what`."""
     there = os.path.lexists(folder)
     if there and (not folder.is_dir() or any(folder.iterdir())) and listed(folder, mark) is None:
         raise UsageError(f"is there and is no {what}", advice="Name a new folder", node=str(folder))
 
 
 def write(folder: Path, mark: str, files: Mapping[str, bytes]) -> list[Path]:
-    """Writes `files` and removes what an earlier call wrote and this one does not; both only where
-    nobody changed it. Returns where the changed ones are now."""
+    """Writes `files`, and removes what an earlier call wrote and this one does not. Changed files
+    are kept under new names, which are returned."""
     old = listed(folder, mark) or {}
     for path in (*files, *old):
         _refuse_links(folder, path)
@@ -76,7 +76,7 @@ def write(folder: Path, mark: str, files: Mapping[str, bytes]) -> list[Path]:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """All at once: an interruption leaves the old file or the new one."""
+    """Replaces a file in one step: after an interruption it is the old file or the new one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

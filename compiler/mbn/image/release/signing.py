@@ -140,8 +140,9 @@ class SignedImage:
 
 
 def read_image(data: bytes) -> SignedImage:
-    """Raises `ReleaseError` for what is no MCUboot image: header, body, protected TLVs if the
-    header says so, TLVs, and nothing else; each TLV once, as long as its type is."""
+    """Reads an MCUboot image. Raises `ReleaseError` for anything else. It has a header, a body,
+    protected TLVs if the header says so, TLVs, and nothing more; each TLV occurs once, with the
+    length of its type."""
     if len(data) < _HEADER.size or data[:4] != struct.pack("<I", IMAGE_MAGIC):
         raise ReleaseError("is no MCUboot image", wanted="a file that imgtool signed")
     _, _, header, protected, size, _, major, minor, patch, build, _ = _HEADER.unpack_from(data)
@@ -176,8 +177,8 @@ def _tags(data: bytes, at: int, magic: int, wanted: int | None, tags: dict[int, 
 
 
 def refuse_untrusted(key: Key, path: Path) -> SignedImage:
-    """The image, if this key signed it. Raises `ReleaseError` that says why not: no MCUboot image,
-    damaged, unsigned, signed with another key."""
+    """The image, if this key signed it. Raises `ReleaseError` with the reason if not: not an
+    MCUboot image, damaged, unsigned, or signed with another key."""
     _, image = _imgtool()
     try:
         found = read_image(read_regular(path))

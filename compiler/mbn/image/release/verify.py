@@ -39,12 +39,12 @@ class Verdict:
 
 
 def verify_image(path: Path, key: Key) -> Verdict:
-    """Whether a MCUboot image is whole and signed with this key."""
+    """Whether an MCUboot image is complete and signed with this key."""
     return _judge(path.name, lambda: f"{refuse_untrusted(key, path).version}, signed with this key")
 
 
 def verify_release(folder: Path, key: Key) -> list[Verdict]:
-    """Every check, in the order of a table. Raises `ReleaseError` where there is no folder."""
+    """All checks, in the order of the table. Raises `ReleaseError` if there is no folder."""
     if not folder.is_dir():
         raise ReleaseError("is no folder", wanted="a release folder", node=str(folder))
     found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
@@ -98,7 +98,7 @@ def _manifest(folder: Path) -> Contents:
 
 
 def _read(folder: Path, name: str, most_bytes: int = _MOST_BYTES) -> bytes:
-    """A file of the release: a regular one, not too large, and no link."""
+    """A file of the release: a regular file, not too large, and not a link."""
     _refuse_links(folder, name)
     return read_regular(folder / name, most_bytes)
 
