@@ -51,7 +51,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zero").symlink_to("/dev/zero")
     for name in ("fifo", "zero"):
-        with pytest.raises(MbnError, match="is no regular file"):
+        with pytest.raises(MbnError, match="is not a regular file"):
             read_regular(tmp_path / name)
     (tmp_path / "x").write_bytes(b"\xff" * 9)
     with pytest.raises(MbnError, match="wanted: at most 8"):
@@ -93,7 +93,7 @@ def test_no_reader_waits_for_what_is_no_file(tmp_path: Path, what: str, reader: 
 
             optimising.restore(path, "s", network, optimiser, otherwise="x")
 
-    with pytest.raises(MbnError, match="is no regular file"):
+    with pytest.raises(MbnError, match="is not a regular file"):
         read()
 
 

@@ -137,7 +137,7 @@ def test_refused_plugin_version_leads_to_the_next(
     monkeypatch.setattr(plugin, "VERSIONS", (99, *plugin.VERSIONS))
     assert measure(board, image, STAGES, tmp_path / "again") == wanted
     monkeypatch.setattr(plugin, "VERSIONS", (99,))
-    with pytest.raises(ToolError, match="takes no plugin of interface versions"):
+    with pytest.raises(ToolError, match="accepts no plugin of interface versions"):
         measure(board, image, STAGES, tmp_path / "none")
 
 
@@ -152,7 +152,7 @@ def test_what_can_not_be_counted(build: Builder, app: Image, tmp_path: Path) -> 
     if not app.board.native:
         with pytest.raises(ToolError, match=r"mbn_bench_enter.*wanted: an image of the bench"):
             measure(app.board, app.elf, STAGES, tmp_path)
-    with pytest.raises(BoardError, match="no emulator stands for host"):
+    with pytest.raises(BoardError, match="there is no emulator for host"):
         measure(find_board("host"), image, STAGES, tmp_path)
     with pytest.raises(ToolError, match="is not a little-endian ELF file"):
         measure(board, Path(__file__), STAGES, tmp_path)

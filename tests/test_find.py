@@ -81,8 +81,8 @@ def test_lab_names_what_is_on_the_bench(tmp_path: Path, board: Board) -> None:
     [
         ('[a]\nboard = "stm32"\n[stm32f405]\nport = "x"\n', "names 2 of stm32f405: a, stm32f405"),
         ("[stm32]\nprot = 1\n", "has prot"),
-        ("[stm32]\nport = 1\n", "no text"),
-        ("stm32 = 1\n", "no table"),
+        ("[stm32]\nport = 1\n", "not text"),
+        ("stm32 = 1\n", "not a table"),
         ("[stm32", "can't be read"),
     ],
 )

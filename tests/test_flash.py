@@ -104,8 +104,8 @@ def test_pages_are_whole_and_aligned() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (":00000001FE\n", "line 1 is no record"),
-        ("hello\n", "line 1 is no record"),
+        (":00000001FE\n", "line 1 is not an Intel HEX record"),
+        ("hello\n", "line 1 is not an Intel HEX record"),
         (":0400000001020304F2\n", "no end record"),
         (":00000001FF\n", "holds no bytes"),
         (":00000009F7\n:00000001FF\n", "kind 9"),

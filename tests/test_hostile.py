@@ -144,6 +144,6 @@ def test_the_environment_changes_no_byte(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_users_folder_is_no_build_folder(tmp_path: Path) -> None:
     (tmp_path / "build-bench").mkdir()
     (tmp_path / "build-bench" / "mine.txt").write_text("mine")
-    with pytest.raises(Exception, match="is no build folder"):
+    with pytest.raises(Exception, match="is not a build folder"):
         build_image(tiny.FOLDER, find_board("qemu"), "bench", tmp_path)
     assert (tmp_path / "build-bench" / "mine.txt").is_file()

@@ -101,7 +101,7 @@ def test_garbage_is_told_from_silence(tmp_path: Path) -> None:
     with (
         far_side(lambda data: b"login: \0sh\0") as port,
         Link(port, baud=9600, log_path=tmp_path / "log") as link,
-        pytest.raises(LinkError, match="bytes came that are no answer"),
+        pytest.raises(LinkError, match="bytes came that are not an answer"),
     ):
         Device(link).identify(timeout_s=0.3)
 

@@ -399,7 +399,7 @@ def test_libgcc_is_named_where_it_is_linked(build: Builder, made: Made, tmp_path
     elsewhere = tmp_path / "other"
     elsewhere.mkdir()
     (elsewhere / "mine.txt").write_text("x")
-    with pytest.raises(ReleaseError, match="is there and is no release"):
+    with pytest.raises(ReleaseError, match="exists and is not a release"):
         write_release(elsewhere, _facts(image), files, load_key(made.private))
     again = write_release(tmp_path / "first", _facts(image), files, load_key(made.private))
     write_release(again, _facts(image), files, load_key(made.private))

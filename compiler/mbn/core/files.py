@@ -26,7 +26,7 @@ def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
-            raise FileError("is no regular file", wanted="a file", node=str(path))
+            raise FileError("is not a regular file", wanted="a file", node=str(path))
         if most_bytes is not None and found.st_size > most_bytes:
             raise FileError(
                 f"has {found.st_size:,} bytes", wanted=f"at most {most_bytes:,}", node=str(path)
@@ -49,5 +49,5 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
         return read_regular(path, most_bytes).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FileError(
-            f"is no text (byte {error.start})", wanted="UTF-8", node=str(path)
+            f"is not text (byte {error.start})", wanted="UTF-8", node=str(path)
         ) from error

@@ -65,7 +65,7 @@ def count(
 ) -> tuple[Execution, ...]:
     """Runs the bench app twice under QEMU and subtracts. Files go to `folder`.
 
-    Raises `BoardError` (no emulator stands for the board), `ToolError` (a program is missing,
+    Raises `BoardError` (there is no emulator for the board), `ToolError` (a program is missing,
     QEMU fails or takes longer than `timeout_s`, the image is not the bench app's).
     """
     if not 0 < stages <= MAX_STAGES:
@@ -167,12 +167,12 @@ def _run(
             continue
         if status != 0:
             raise ToolError(
-                f"the bench app ended with status {status}: {said or 'QEMU said nothing'}",
+                f"the bench app ended with status {status}: {said or 'no message from QEMU'}",
                 advice=f"Its image is {image}",
             )
         return dict(_read(out))
     raise ToolError(
-        f"this QEMU takes no plugin of interface versions {plugin.VERSIONS}: {said}",
+        f"this QEMU accepts no plugin of interface versions {plugin.VERSIONS}: {said}",
         wanted="a QEMU from 7.2 to 10, built with plugins",
     )
 

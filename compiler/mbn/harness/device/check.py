@@ -156,7 +156,7 @@ def _filled(traced: Int8, reference: Int8, channels: StageChannels | None) -> In
     return full
 
 
-_UNSTEADY = "the device gives other results when asked again"
+_UNSTEADY = "the device gives other results when the run is repeated"
 
 
 def _first_difference(what: str, got: Int8, wanted: Int8) -> str | None:

@@ -46,7 +46,7 @@ def _listening_port(child: Child) -> int:
             break
         time.sleep(0.01)
     raise ToolError(
-        f"QEMU did not start: {child.errors().strip() or 'it said nothing'}",
+        f"QEMU did not start: {child.errors().strip() or 'no message'}",
         wanted="QEMU 7.2 or later, listening for its serial line",
     )
 

@@ -131,7 +131,7 @@ class Link:
         self.log.say(f"lost: {error}")
         return LinkError(
             f"the other side hung up: {error}",
-            advice=f"What was said is in {self.log.path}",
+            advice=f"The log is {self.log.path}",
             node=self.url,
         )
 
@@ -146,12 +146,12 @@ class Link:
         else:
             shown = bytes(self._pending[:_SHOWN_BYTES])
             tail = f", last {shown!r}" if shown else ""
-            what = f"{came} bytes came that are no answer ({damaged} damaged frames{tail})"
+            what = f"{came} bytes came that are not an answer ({damaged} damaged frames{tail})"
             advice = "Does the board run an mbn check image, at this baud rate? "
         self.log.say(f"no {expected} in {timeout_s:g} s: {what}")
         return SilenceError(
             f"{what} within {max(timeout_s, 0.1):.2g} s",
             wanted=expected,
-            advice=f"{advice}What was said is in {self.log.path}",
+            advice=f"{advice}The log is {self.log.path}",
             node=self.url,
         )

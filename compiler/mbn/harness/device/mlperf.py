@@ -66,7 +66,7 @@ class Runner:
         while self._port.read(1):  # opening the port may have reset it: its greeting comes too
             if time.monotonic() > end:
                 raise LinkError(
-                    f"the board still talks after {LINE_S:g} s, unasked",
+                    f"the board still sends after {LINE_S:g} s, without a request",
                     wanted="silence between commands",
                     advice="Does the board run an mbn mlperf image, at this baud rate?",
                     node=self._name,
@@ -168,7 +168,7 @@ def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterato
             started, _ = stack.enter_context(qemu_pty(board, elf))
             port, begin = started.port, started.begin
         elif port is None:
-            raise BoardError(f"no emulator stands for {board.name}", advice="Give --port")
+            raise BoardError(f"there is no emulator for {board.name}", advice="Give --port")
         opened = stack.enter_context(open_port(port, baud))
         runner = Runner(opened, port)
         if begin is None:

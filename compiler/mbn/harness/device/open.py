@@ -58,7 +58,7 @@ def open_device(
                 port, child = stack.enter_context(qemu(board, elf))
             else:
                 raise BoardError(
-                    f"no emulator stands for {board.name}", advice="Give --port", node=board.name
+                    f"there is no emulator for {board.name}", advice="Give --port", node=board.name
                 )
         link = stack.enter_context(Link(port, baud=baud or board.baud, log_path=log_path))
         device = Device(link)
@@ -83,7 +83,7 @@ def _with_last_words(error: LinkError, child: Child | None) -> LinkError:
     if not words:
         return error
     return LinkError(
-        f"{error.found}; the process said: {words}",
+        f"{error.found}; message of the process: {words}",
         wanted=error.wanted,
         advice=error.advice,
         node=error.node,

@@ -152,7 +152,7 @@ class Device:
         if missing:
             raise LinkError(
                 f"row {missing[0]} of a trace came damaged or not at all ({len(missing)} in all)",
-                advice=f"What was said is in {self.link.log.path}",
+                advice=f"The log is {self.link.log.path}",
                 node=self.stages[stage].name,
             )
         data = b"".join(self._trace[y] for y in range(height))
@@ -223,7 +223,7 @@ class Device:
             if stuck >= _ATTEMPTS or wanted > len(data):
                 raise LinkError(
                     f"the device wants byte {wanted} of the image after byte {at}",
-                    advice=f"What was said is in {self.link.log.path}",
+                    advice=f"The log is {self.link.log.path}",
                     node=self.link.url,
                 )
             at = wanted
@@ -339,7 +339,7 @@ class Device:
 
     def _refused(self, ask: Ask, status: int) -> RefusedError:
         reason = protocol.STATUS.get(status, f"status {status}")
-        advice = f"What was said is in {self.link.log.path}"
+        advice = f"The log is {self.link.log.path}"
         if status == protocol.DAMAGED:
             advice = f"Flash the image again. {advice}"
         return RefusedError(

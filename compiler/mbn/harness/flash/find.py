@@ -154,7 +154,7 @@ def _entries(file: Path, *, must_exist: bool) -> dict[str, dict[str, object]]:
         raise UsageError(f"can't be read: {error}", node=str(file)) from error
     for key, entry in found.items():
         if not isinstance(entry, dict):
-            raise UsageError(f"{key} is no table", wanted=f"[{key}]", node=str(file))
+            raise UsageError(f"{key} is not a table", wanted=f"[{key}]", node=str(file))
     return found
 
 
@@ -162,7 +162,7 @@ def _place(entry: dict[str, object], file: Path, key: str) -> Place:
     unknown = set(entry) - {"board", "port", "probe", "drive", "method"}
     if unknown or not all(isinstance(value, str) for value in entry.values()):
         raise UsageError(
-            f"[{key}] has {', '.join(sorted(unknown)) or 'a value that is no text'}",
+            f"[{key}] has {', '.join(sorted(unknown)) or 'a value that is not text'}",
             wanted="board, port, probe, drive, method, each a text",
             node=str(file),
         )

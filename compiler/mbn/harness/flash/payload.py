@@ -54,7 +54,7 @@ def _records(lines: Sequence[str], file: Path) -> list[Part]:
         except (ValueError, IndexError):
             record, size, offset, kind = b"\1", -1, 0, 0
         if not line.startswith(":") or len(record) != size + 5 or sum(record) & 255:
-            raise FlashError(f"line {number} is no record of Intel HEX", node=str(file))
+            raise FlashError(f"line {number} is not an Intel HEX record", node=str(file))
         data = record[4:-1]
         if kind == _DATA:
             found.append((base + offset, data))
@@ -64,7 +64,7 @@ def _records(lines: Sequence[str], file: Path) -> list[Part]:
             base = int.from_bytes(data, "big") << (4 if kind == _SEGMENT else 16)
         elif kind not in (_START_SEGMENT, _START):
             raise FlashError(f"line {number} has a record of kind {kind}", node=str(file))
-    raise FlashError("ends in the middle: there is no end record", node=str(file))
+    raise FlashError("is incomplete: there is no end record", node=str(file))
 
 
 def joined(parts: Sequence[Part]) -> tuple[Part, ...]:

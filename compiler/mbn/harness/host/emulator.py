@@ -29,7 +29,7 @@ def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
     """QEMU's command line for an image. Raises `BoardError` if the board has no emulator, and
     `ToolError` if QEMU is not installed."""
     if board.emulator is None:
-        raise BoardError(f"no emulator stands for {board.name}", advice="Give --port")
+        raise BoardError(f"there is no emulator for {board.name}", advice="Give --port")
     if shutil.which(QEMU) is None:
         raise ToolError(
             f"the program {QEMU} is missing", advice="On Debian: apt-get install qemu-system-arm"

@@ -102,7 +102,7 @@ def _workplace(generated: Path, build: Path) -> Iterator[tuple[Path, Path]]:
     path specially. If the wanted paths have such characters, temporary folders are used, and the
     results are moved to `build`."""
     if build.exists() and any(build.iterdir()) and not (build / _MARK).is_file():
-        raise UsageError("is there and is no build folder", advice="Move it away", node=str(build))
+        raise UsageError("exists and is not a build folder", advice="Move it away", node=str(build))
     shutil.rmtree(build, ignore_errors=True)
     if _PLAIN.fullmatch(generated.as_posix()) and _PLAIN.fullmatch(build.as_posix()):
         build.mkdir(parents=True)

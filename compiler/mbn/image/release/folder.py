@@ -91,7 +91,7 @@ def write_release(folder: Path, facts: Facts, files: Files, key: Key) -> Path:
     """Writes `folder` anew. Raises `ReleaseError`: a folder that is something else, a public key, a
     slot that is too small."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise ReleaseError("is there and is no release", advice="Move it away", node=str(folder))
+        raise ReleaseError("exists and is not a release", advice="Move it away", node=str(folder))
     _refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -64,7 +64,7 @@ def load_key(path: Path) -> Key:
         raise ReleaseError(f"can't be read: {error.strerror}", node=str(path)) from error
     except Exception as error:
         raise ReleaseError(
-            "is no key that can be read", wanted="a PEM file", advice=KEY_ADVICE, node=str(path)
+            "is not a readable key", wanted="a PEM file", advice=KEY_ADVICE, node=str(path)
         ) from error
     if found is None:
         raise ReleaseError("is locked by a password", wanted="a key without", node=str(path))
@@ -125,7 +125,7 @@ def sign_image(
     )
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
-        raise ReleaseError(f"imgtool made no image: {words[-1] if words else 'it said nothing'}")
+        raise ReleaseError(f"imgtool made no image: {words[-1] if words else 'no message'}")
     refuse_untrusted(key, signed)
 
 

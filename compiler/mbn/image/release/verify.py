@@ -46,7 +46,7 @@ def verify_image(path: Path, key: Key) -> Verdict:
 def verify_release(folder: Path, key: Key) -> list[Verdict]:
     """All checks, in the order of the table. Raises `ReleaseError` if there is no folder."""
     if not folder.is_dir():
-        raise ReleaseError("is no folder", wanted="a release folder", node=str(folder))
+        raise ReleaseError("is not a folder", wanted="a release folder", node=str(folder))
     found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
     if not found[0].good:
         return found  # nobody vouches for the rest: it is not even read

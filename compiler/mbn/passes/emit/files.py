@@ -44,7 +44,7 @@ class GeneratedNetwork:
         for path in (folder / name for name in self.files):
             if path.is_symlink() or (path.exists() and not _is_ours(path)):
                 raise UsageError(
-                    "is there and was not generated", advice="Move it away", node=str(path)
+                    "exists and was not generated", advice="Move it away", node=str(path)
                 )
         for stale in folder.glob("*.[ch]"):
             if stale.name not in self.files and _is_ours(stale):

@@ -93,7 +93,7 @@ def match_quantize(matcher: Matcher, call: Any) -> Found:
     """The operator that ends in this quantize, or NoMatch."""
     out_scale, out_zero = (matcher.constant(arg) for arg in call.args[1:3])
     if out_scale is None or out_zero is None:
-        raise NoMatch("its scale or zero point is no constant")
+        raise NoMatch("its scale or zero point is not a constant")
     scale, zero = scalar_parameters(out_scale, out_zero, rx.dtype_of(call))
     above, low, high = unwrap_clamp(matcher, call.args[0])
     below, moves = matcher.unwrap_moves(above)

@@ -189,7 +189,8 @@ class Reader:
             return self.host_vars[var]
         if var not in self.values or self.values[var].tensor == self.tensors[0]:
             raise UnsupportedError(
-                "one of the graph's outputs is no layer's result", wanted="what a layer makes"
+                "a result of the graph is not made by a layer",
+                wanted="what a layer makes",
             )
         return _Host(self.values[var].tensor)
 

@@ -87,7 +87,7 @@ class Matcher:
             return np.asarray(literal, np.float64).reshape(-1)
         stored = self.dequantised(expr)
         if not isinstance(stored.value, np.ndarray):
-            raise NoMatch("a bias or a statistic is no constant")
+            raise NoMatch("a bias or a statistic is not a constant")
         codes = stored.value.reshape(-1).astype(np.float64)
         zero = stored.zero_point.reshape(-1).astype(np.float64)
         scale = stored.scale.reshape(-1).astype(np.float64)
@@ -115,7 +115,7 @@ class Matcher:
             raise NoMatch
         scale, zero = (self.constant(arg) for arg in call.args[1:3])
         if scale is None or zero is None:
-            raise NoMatch("its scale or zero point is no constant")
+            raise NoMatch("its scale or zero point is not a constant")
         found = self.constant(call.args[0])
         value = call.args[0] if found is None else found
         return Quantised(value, scale.astype(np.float32), zero, int(call.attrs.axis))

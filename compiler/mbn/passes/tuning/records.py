@@ -138,7 +138,7 @@ def _parse(text: str, name: str, versions: Mapping[str, str]) -> Records:
             key = (record["core"], record["kernels"], record["stage"])
             by = record["by"]
             if not all(isinstance(one, str) for one in (*key, by)):
-                raise TypeError("a name that is no text")
+                raise TypeError("a name that is not text")
         except (ValueError, KeyError, TypeError, RecursionError):
             damaged.append(number)
             continue
