@@ -129,7 +129,7 @@ def test_samples_of_another_shape(tmp_path: Path, images: np.ndarray) -> None:
 
 
 def test_boards_that_are_none() -> None:
-    with pytest.raises(BoardError, match="--board all is not taken here"):
+    with pytest.raises(BoardError, match="--board all is not accepted here"):
         find_board("all")
     with pytest.raises(BoardError) as near:
         find_board("nucleo_f446rf")

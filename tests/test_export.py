@@ -320,7 +320,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine.mkdir()
     (mine / "work.c").write_text("int x;")
     for extra, words in (
-        (["--output", str(mine)], "is there and is no export"),
+        (["--output", str(mine)], "exists and holds no export"),
         ([], "wanted: --output DIR"),
         (["--output", str(folder), "--name", "9x"], "a letter first"),
         (["--output", str(folder), "--check"], "an export builds no firmware"),

@@ -289,7 +289,7 @@ def find_board(name: str, root: Path | None = None) -> Board:
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     if name == "all":
         raise BoardError(
-            "--board all is not taken here", wanted="one board", advice="mbn-boards lists them"
+            "--board all is not accepted here", wanted="one board", advice="mbn-boards lists them"
         )
     if near:
         raise BoardError(

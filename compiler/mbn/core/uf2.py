@@ -62,7 +62,7 @@ def to_uf2(parts: Sequence[Part], family: int) -> bytes:
             page = pages.setdefault(base, bytearray(PAGE_BYTES))
             page[address + at - base] = data[at]
     if not pages:
-        raise UsageError("a UF2 file of nothing", wanted="at least one byte")
+        raise UsageError("a UF2 file without bytes", wanted="at least one byte")
     blocks = []
     for number, (base, page) in enumerate(sorted(pages.items())):
         header = (*_MAGIC, _FAMILY_PRESENT, base, PAGE_BYTES, number, len(pages), family)
@@ -75,7 +75,7 @@ def from_uf2(data: bytes) -> tuple[int, list[Part]]:
     """Family id and parts of a UF2 file, adjacent pages joined. Raises `UsageError` for an invalid
     file: magic numbers, count or order of blocks, several families."""
     if not data or len(data) % BLOCK_BYTES:
-        raise UsageError(f"{len(data)} bytes are no UF2 file", wanted="blocks of 512 bytes")
+        raise UsageError(f"{len(data)} bytes are not a UF2 file", wanted="blocks of 512 bytes")
     parts: list[Part] = []
     families = set()
     count = len(data) // BLOCK_BYTES
@@ -85,7 +85,7 @@ def from_uf2(data: bytes) -> tuple[int, list[Part]]:
         (end,) = struct.unpack_from("<I", block, BLOCK_BYTES - 4)
         whole = (first, second, end) == (*_MAGIC, _MAGIC_END) and size <= 476
         if not whole or (index, total) != (number, count) or not flags & _FAMILY_PRESENT:
-            raise UsageError(f"block {number} is no UF2 block, or out of order")
+            raise UsageError(f"block {number} is not a UF2 block, or out of order")
         families.add(family)
         payload = block[_HEADER.size : _HEADER.size + size]
         if parts and parts[-1][0] + len(parts[-1][1]) == base:

@@ -107,7 +107,7 @@ class _Verifier:
         ):
             self._vector(where, what, values, dtype, out.channels)
         if not (np.isfinite(layer.weight_scales).all() and (layer.weight_scales > 0).all()):
-            raise self.fail(where, "a weight scale of zero, less or no number", "all above zero")
+            raise self.fail(where, "a weight scale that is not a positive number", "all above zero")
 
     def _vector(
         self, where: str, what: str, values: Float32 | Int32, dtype: type, count: int

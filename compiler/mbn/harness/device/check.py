@@ -80,7 +80,7 @@ def check(
     if memory.stack_guard_ok is False:
         raise CheckError(
             f"the stack ran over its {memory.stack_reserved_bytes} bytes",
-            advice="Say a larger stack_bytes in the board's board.toml",
+            advice="Set a larger stack_bytes in the board's board.toml",
             node=identity.board,
         )
     outputs = np.stack([run.output for run in runs])

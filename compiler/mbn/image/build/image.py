@@ -127,7 +127,7 @@ def _plain(path: Path) -> str:
     text = path.as_posix()
     if _NOT_PLAIN.search(text):
         raise ToolError(
-            "has characters in its name that build programs take for their own",
+            "has characters in its name that build programs treat specially",
             wanted="letters, digits and _ . + - /",
             advice="Move mbn, or set TMPDIR to another folder",
             node=repr(text),

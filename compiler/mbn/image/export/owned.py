@@ -46,7 +46,9 @@ def refuse_other(folder: Path, mark: str, what: str) -> None:
     """Raises `UsageError` for a folder that is not empty and was not written as `what`."""
     there = os.path.lexists(folder)
     if there and (not folder.is_dir() or any(folder.iterdir())) and listed(folder, mark) is None:
-        raise UsageError(f"is there and is no {what}", advice="Name a new folder", node=str(folder))
+        raise UsageError(
+            f"exists and holds no {what}", advice="Name a new folder", node=str(folder)
+        )
 
 
 def write(folder: Path, mark: str, files: Mapping[str, bytes]) -> list[Path]:

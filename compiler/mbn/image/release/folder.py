@@ -123,7 +123,9 @@ def _refuse_foreign(folder: Path) -> None:
             continue
         known = name in ours and path.is_file() and not path.is_symlink()
         if not known or hashlib.sha256(path.read_bytes()).hexdigest() != ours[name][1]:
-            raise ReleaseError("is not as a release left it", advice="Move it away", node=str(path))
+            raise ReleaseError(
+                "was added or changed after the release", advice="Move it away", node=str(path)
+            )
 
 
 def _fill(folder: Path, facts: Facts, files: Files, key: Key) -> None:

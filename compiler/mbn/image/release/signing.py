@@ -144,7 +144,7 @@ def read_image(data: bytes) -> SignedImage:
     protected TLVs if the header says so, TLVs, and nothing more; each TLV occurs once, with the
     length of its type."""
     if len(data) < _HEADER.size or data[:4] != struct.pack("<I", IMAGE_MAGIC):
-        raise ReleaseError("is no MCUboot image", wanted="a file that imgtool signed")
+        raise ReleaseError("is not an MCUboot image", wanted="a file that imgtool signed")
     _, _, header, protected, size, _, major, minor, patch, build, _ = _HEADER.unpack_from(data)
     version = f"{major}.{minor}.{patch}+{build}"
     tags: dict[int, bytes] = {}
@@ -154,7 +154,7 @@ def read_image(data: bytes) -> SignedImage:
     end = _tags(data, at, TLV_MAGIC, None, tags)
     if end != len(data):
         raise ReleaseError(
-            f"has {len(data) - end:,} bytes behind its end", wanted="nothing behind the TLVs"
+            f"has {len(data) - end:,} bytes after its end", wanted="nothing after the TLVs"
         )
     return SignedImage(header, version, data[header : header + size], tags)
 
@@ -189,7 +189,7 @@ def refuse_untrusted(key: Key, path: Path) -> SignedImage:
     strange = found.tags.keys() - _LENGTHS.keys()
     if strange and found.tags.keys() & SIGNATURES.keys() == {ED25519}:
         raise ReleaseError(
-            f"has a TLV of type {min(strange):#06x}, which a release has not", node=path.name
+            f"has a TLV of type {min(strange):#06x}, which a release does not have", node=path.name
         )
     if found.tags.get(KEY_HASH, b"").hex() != key.sha256:
         raise ReleaseError(

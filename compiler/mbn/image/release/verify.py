@@ -44,7 +44,7 @@ def verify_image(path: Path, key: Key) -> Verdict:
 
 
 def verify_release(folder: Path, key: Key) -> list[Verdict]:
-    """All checks, in the order of the table. Raises `ReleaseError` if there is no folder."""
+    """All checks, in the order of the table. Raises `ReleaseError` if there is not a folder."""
     if not folder.is_dir():
         raise ReleaseError("is not a folder", wanted="a release folder", node=str(folder))
     found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
@@ -107,7 +107,7 @@ def _refuse_links(folder: Path, name: str) -> None:
     if (folder / name).is_symlink():
         raise ReleaseError("is a link", wanted="a file")
     if any((folder / up).is_symlink() for up in Path(name).parents[:-1]):
-        raise ReleaseError("lies behind a link", wanted="a file in the folder")
+        raise ReleaseError("is reached through a link", wanted="a file in the folder")
 
 
 def _signature(folder: Path, key: Key) -> str:

@@ -68,7 +68,7 @@ def check_prefix(prefix: str) -> str:
     if taken(prefix):
         raise UsageError(
             f"--name {prefix} is a name that C, C++, POSIX, CMake or mbn has already",
-            advice=f"Name it otherwise, as --name {prefix_of(prefix)}",
+            advice=f"Choose another, such as --name {prefix_of(prefix)}",
         )
     return prefix
 

@@ -30,7 +30,7 @@ def in_tflite(network: Network, softmax: tuple[float, int] | None) -> Network:
     if network.results:
         raise UnsupportedError(
             "a quantised softmax among several results",
-            wanted="a softmax behind the only one, in rounding tflite",
+            wanted="a softmax after a single result, in rounding tflite",
             advice="compile with --rounding single: the softmax is the host's there",
         )
     logits, name = network.output, "softmax"

@@ -167,10 +167,10 @@ def _checked(line: str) -> dict[str, Any]:
     """The line's object. Raises ValueError if the line was damaged."""
     body, found, crc = line.rpartition(',"crc":"')
     if not found or crc != f'{zlib.crc32((body + "}").encode()):08x}"}}':
-        raise ValueError("the line's CRC is another")
+        raise ValueError("the line's CRC is wrong")
     record = json.loads(body + "}")
     if not isinstance(record, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     return record
 
 
