@@ -15,14 +15,14 @@ class KernelSet:
     """The kernels for one group of cores. One call of the pointwise computes a group of pixels."""
 
     name: str  # also the folder in runtime/kernels
-    version: str  # to be counted up when its code changes its cost: older measurements end then
+    version: str  # to be raised when its code changes cost: older measurements are then void
     group_pixels: int
     depth_step: int  # input channels of one step of the pointwise
     depthwise_lanes: int  # channels of one call of the depthwise
-    # The largest shift of a depthwise that is folded into its weights, which are halfwords there:
-    # -128 << 8 is the least of those. Others shift every accumulator.
+    # The largest shift that is folded into a depthwise's weights, which are halfwords: -128 << 8 is
+    # the least halfword. Larger shifts are applied to every accumulator.
     folded_shift: int
-    overread_bytes: int  # that kernels may read behind a table of weights
+    overread_bytes: int  # that kernels may read after a table of weights
     needs_fpu: bool
     estimate: Estimate
 

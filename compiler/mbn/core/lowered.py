@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mbn.core.network import Stage, StageChannels
 from mbn.core.schedule import BandOption, RowShape, StageNeeds
 
-PLACEHOLDER = "KERNEL"  # a kernel's name until the emitter knows which are equal
+PLACEHOLDER = "KERNEL"  # stands for a kernel's name until the emitter has found equal kernels
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,8 +77,10 @@ class Layer:
     weights: Int8 | None = None
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
-    second: str | None = None  # of an addition: the other map that it reads
-    constants: IntegerConstants | None = None  # once derived; never stored in network.npz
+    second: str | None = None  # an addition's other map
+    constants: IntegerConstants | None = (
+        None  # derived by the compiler; never stored in network.npz
+    )
     addition: AdditionConstants | TfliteAddition | None = (
         None  # in an addition's place of `constants`
     )
@@ -190,7 +192,7 @@ class Network:
         )
 
 
-UNREAD = -(2**15)  # in StageChannels.values: computed by nobody, because nobody reads it
+UNREAD = -(2**15)  # in StageChannels.values: not computed, because nothing reads the channel
 
 
 @dataclass(frozen=True, eq=False)

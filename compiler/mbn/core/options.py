@@ -24,7 +24,7 @@ class InputMode(StrEnum):
     """How the image arrives."""
 
     STREAM = "stream"  # row by row; rows are consumed while they come
-    WHOLE = "whole"  # it lies in the arena before the first stage runs
+    WHOLE = "whole"  # all of it is in the arena before the first stage runs
 
 
 class Optimise(StrEnum):
@@ -37,15 +37,15 @@ class Optimise(StrEnum):
 
 @dataclass(frozen=True)
 class Level:
-    """What a level means. Cycles are of one inference."""
+    """What a level means to each pass. Cycles are those of one inference."""
 
-    arena_slack: float  # times the least arena: what taller bands may take
-    # Cycles that a byte of flash is worth: of tables, and of code. Where flash has wait states,
-    # each byte of tables is read in every inference, often several times; code is in a cache.
+    arena_slack: float  # the largest arena, as a multiple of the least one
+    # Cycles that a byte of flash is worth, for tables and for code. With wait states tables cost
+    # time too: each byte is read in every inference, often several times. Code is in a cache.
     table_byte_cycles: float
     code_byte_cycles: float
-    # Of stages that were not measured: cycles that a byte of widened weights must save, and which
-    # parts of their code are shared
+    # For stages that were not measured: the cycles that a byte of widened weights must save, and
+    # which parts of the code are shared
     widened_byte_cycles: int
     sharing: Sharing
     gcc_flag: str
@@ -66,7 +66,7 @@ class Options:
     optimise: Optimise = Optimise.SPEED
     rounding: Rounding = Rounding.SINGLE
     fused: bool = True  # a depthwise and its pointwise as one stage
-    simplify: bool = True  # without channels that are constant for every image
+    simplify: bool = True  # remove channels that are constant for every image
     ram_budget: int | None = None  # bytes of arena; None: what `optimise` leaves
     prefix: str = "mbn_model"  # of every public name of the C
 

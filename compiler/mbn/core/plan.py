@@ -40,7 +40,7 @@ class Plan:
     segments: tuple[Segment, ...]
     scratch_offsets: tuple[int, ...]  # one a stage
     arena_bytes: int
-    near_bytes: int = 0  # of the arena, in the first of two memories; 0: all in one
+    near_bytes: int = 0  # how much of the arena lies in the first of two memories; 0: there is one
 
     def straddles(self, offset_bytes: int, size_bytes: int) -> bool:
         """Whether a range of the arena would lie in two memories."""

@@ -22,7 +22,7 @@ class StageNeeds:
     scratch_bytes: int
     reads_before_writing: bool
     second: int | None = None  # of an addition: the tensor whose rows y it reads besides
-    is_result: bool = False  # its output is kept to the end; so is one that nobody reads
+    is_result: bool = False  # its output is kept to the end, like one that nothing reads
 
 
 class Sharing(IntEnum):

@@ -123,7 +123,7 @@ class Identity:
     model_sha256: str
 
 
-# What no device of ours goes beyond: an identity that does is none
+# Limits of our devices: an identity beyond them is not valid
 _MOST_BYTES = 1 << 24
 _MOST_STAGES = 4096
 _LEAST_REQUEST = 16

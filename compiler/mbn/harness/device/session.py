@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 _ATTEMPTS = 3
 _ANSWER_S = 2.0
-_AGAIN_S = 0.1  # between two tries to meet a device that starts
+_AGAIN_S = 0.1  # between two requests to a device that is starting
 _LOAD_HEADER_BYTES = 6
 # The slowest core seen takes some 60 cycles a multiply-accumulate; emulators and sanitizers run a
 # million and more a second.
@@ -191,7 +191,7 @@ class Device:
                 return self._identity
             except SilenceError as error:
                 waited = time.monotonic() - begun
-                if waited >= timeout_s:  # of the whole wait, not of its last part
+                if waited >= timeout_s:  # measured over the whole wait, not its last part
                     raise self.link.silence("an identity", waited, before) from error
             except IdentityError:
                 raise
@@ -303,7 +303,7 @@ class Device:
                     raise self._refused(ask, answer.status)
                 return answer.body
             if self.link.received_bytes == before[0] and damaged == self.link.damaged_frames:
-                break  # all silent: asking again would only wait again
+                break  # silent throughout: another request would only wait again
         raise self.link.silence(expected, time.monotonic() - begun, before)
 
     def _wait(self, ask: Ask, sequence: int, timeout_s: float, rows: int) -> protocol.Answer | None:

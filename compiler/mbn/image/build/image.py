@@ -28,7 +28,9 @@ _STACK_SECTION = ".stack"
 _WEIGHTS_SECTION = ".weights"  # and .weights_MEMORY
 _MARK = "board.cmake"  # in every folder of CMake's that is ours
 _PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")
-_NOT_PLAIN = re.compile(r"[^\w ./+@,()'#%&!~^:\[\]<>-]")  # no program's list, quote or variable
+_NOT_PLAIN = re.compile(
+    r"[^\w ./+@,()'#%&!~^:\[\]<>-]"
+)  # characters that some build program treats as list, quote or variable
 _TABLE_SECTION = re.compile(r"\.rodata\.\w+?_(\d\d+)_\w+")
 
 

@@ -71,7 +71,7 @@ class Example:
     image: NDArray[np.int8]
     output: NDArray[np.int8]
     camera_output: NDArray[np.int8]
-    is_map: bool = False  # the result is no vector: it lies in the arena as the kernels want it
+    is_map: bool = False  # the result is not a vector: it lies in the arena in the kernels' layout
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ def verify_release(folder: Path, key: Key) -> list[Verdict]:
         raise ReleaseError("is not a folder", wanted="a release folder", node=str(folder))
     found = [_judge(f"{MANIFEST}: signature", lambda: _signature(folder, key))]
     if not found[0].good:
-        return found  # nobody vouches for the rest: it is not even read
+        return found  # the rest is not signed, so it is not read
     try:
         manifest = _manifest(folder)
     except Exception as error:  # deep JSON is a RecursionError, for one

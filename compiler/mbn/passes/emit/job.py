@@ -18,8 +18,9 @@ from mbn.passes.emit import results
 from mbn.passes.emit.names import identifier, kernel_names, plain
 
 COLUMNS = 100
-# Of tables, said where one is declared and where it is defined: a compiler that finds none at one
-# of the two takes its ABI's own there (16 bytes on x86-64, 8 on the M55); the other may have less.
+# Alignment of tables, written both at the declaration and at the definition. If one of them lacks
+# it, the compiler assumes its ABI's own there (16 bytes on x86-64, 8 on the M55), and the other may
+# have less.
 ALIGNED = {"int8": "", "int16": "", "int32": "alignas(4) "}
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 

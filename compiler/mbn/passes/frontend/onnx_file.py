@@ -21,7 +21,7 @@ from mbn.core.files import open_regular
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
-MOST_ONNX_BYTES = 1 << 31  # protobuf takes no larger message
+MOST_ONNX_BYTES = 1 << 31  # protobuf's limit for a message
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
     "Conv",
@@ -50,12 +50,12 @@ SUPPORTED_OPERATORS = frozenset(
         "Constant",
     )
 )
-# What may stand between a sigmoid and an output for it to be the host's
+# Operators allowed between a sigmoid and an output, for the host to compute it
 AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
 OLDEST_OPSET = 11
-MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller has
+MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller's RAM
 MAX_WEIGHTS = 2**25
 
 

@@ -61,7 +61,7 @@ def _first_refused(graph: OnnxGraph) -> str | None:
             bad = middle
         else:
             good = middle
-    # a file that fails at once may do so for a constant, which no node stands for
+    # if the first node fails already, a constant may be the cause, which has no node
     return None if bad <= 1 else f"node {node_label(nodes[bad - 1])}"
 
 

@@ -27,7 +27,7 @@ from mbn.passes.kernels.stage_builder import Requantiser, Span, StageBuilder, sp
 
 Store = Callable[[Any, Any, Any], None]  # channel, pixel, int8 value
 
-PIXELS, CHANNELS = 3, 2  # of one block: six sums, and what they need, fit the registers
+PIXELS, CHANNELS = 3, 2  # of one block: six sums and their operands fit in the registers
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start:
                             value=b.source.zero_point,
                         )
                 column = (first + pixel) * layer.stride[1] - layer.pads[1]
-                # an interleaved row is one run of bytes, of a planar one each column is
+                # an interleaved row is one run of bytes; in a planar row each column is a run
                 whole = between == 1 and beside == channels
                 for kx in range(left, left + max(0, inside), inside if whole else 1):
                     count = inside * channels if whole else channels

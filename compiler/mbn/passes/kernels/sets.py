@@ -83,7 +83,7 @@ _DSP = _before(
 SETS: Mapping[str, Mapping[StageKind, tuple[Builder, ...]]] = {
     "scalar": _SCALAR,
     "dsp": _DSP,
-    "m7": _DSP,  # the same schedules over groups of three pixels, with bodies of its own
+    "m7": _DSP,  # the same builders, with groups of three pixels and other bodies
     "mve": _before(
         {
             StageKind.CONV: Builder(mve.convolution),

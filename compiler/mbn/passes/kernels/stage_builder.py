@@ -62,7 +62,7 @@ class StageBuilder(tir.Builder):
             for layer in self.layers
             if layer.second is None
         ]
-        # of layers with weights, and pools; what has constants of another form asks for `special`
+        # of layers with weights, and pools; constants of another form are in `special`
         self.derived = [one for one in constants if isinstance(one, WeightedConstants)]
         special = [one for one in constants if not isinstance(one, WeightedConstants)]
         self.special = special[0] if special else None

@@ -174,7 +174,7 @@ def _strip(source: str, name: str, params: tuple[Param, ...]) -> str:
         f"{'' if param.writable else 'const '}{param.dtype}_t *{param.name}" for param in params
     )
     body = INDENT.sub(lambda match: match.group(1) * 2, body)
-    # a clamp that leaves one value folds its whole sum away
+    # if a clamp leaves one value, TVM removes its whole sum
     unused = [param.name for param in params if not re.search(rf"\b{param.name}\b", body)]
     marks = "".join(f"\n    (void){each};" for each in unused)
     return f"static void {name}({arguments})\n{{{marks}{body[1:]}\n"

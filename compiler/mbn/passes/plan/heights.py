@@ -44,7 +44,7 @@ def plan_bands(
     )
     plan = make_plan(chosen, shapes, mode)
     if budget_bytes and budget_bytes < plan.arena_bytes:
-        # a taller band may need less: one that writes over what it read keeps no second map
+        # a taller band may need less: if it writes over its input, no second map is needed
         chosen, plan = _taller(chosen, options, shapes, mode, plan.arena_bytes)
         if budget_bytes < plan.arena_bytes:
             raise _below_least(budget_bytes, plan, chosen, shapes)

@@ -31,8 +31,10 @@ from mbn.passes.plan.replay import (
 
 ALIGN = 8
 MOST_STATES = 2000  # tried for one size of the arena; chains need a few hundred
-LONGEST_SEGMENT = 8  # stages; longer ones never won, and the search is quadratic in it
-LONGEST_FRONT = 128  # of the segment that the image streams through: each candidate is replayed
+LONGEST_SEGMENT = 8  # stages; longer ones were never better, and the search is quadratic in it
+LONGEST_FRONT = (
+    128  # of the first segment, through which the image streams: each candidate is replayed
+)
 
 
 Offsets = tuple[tuple[int, int], ...]  # (tensor, offset) of maps
@@ -77,11 +79,11 @@ class _Run:
     """A candidate segment: what it makes, and what it needs besides the maps that it reads."""
 
     segment: Segment
-    rings: tuple[tuple[int, int], ...]  # (tensor, depth) of what lives only inside
+    rings: tuple[tuple[int, int], ...]  # (tensor, depth) of what is used only inside
     ring_bytes: tuple[int, ...]
     scratch_bytes: int
     made: tuple[int, ...]  # maps that are read later, or are the result
-    ends: frozenset[int]  # maps that it reads and nobody after it
+    ends: frozenset[int]  # maps that nothing reads after this segment
     gaps: dict[tuple[int, int], int]  # (made, ended): see overlap_gap
 
 

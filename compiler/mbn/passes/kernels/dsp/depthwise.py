@@ -21,7 +21,7 @@ from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import StageBuilder
 
 SMALL_PIXELS = 36
-MOST_OFFSET = 65536  # of a store from the first of two rows' groups: what MOVW holds
+MOST_OFFSET = 65536  # of a store, from the group of the first of two rows: MOVW takes 16 bits
 
 
 def fast_depthwise(b: StageBuilder) -> bool:
@@ -33,7 +33,7 @@ def fast_depthwise(b: StageBuilder) -> bool:
     left, width, outputs = layer.pads[1], b.source.width, tensor.width
     if layer.stride[1] == 1:
         return left == 1 and outputs == width
-    # every strip of two outputs begins with a word of the row, and the last reaches its end
+    # every strip of two outputs begins with a word of the row, and the last one reaches its end
     return (
         layer.stride[1] == 2
         and left in (0, 1)

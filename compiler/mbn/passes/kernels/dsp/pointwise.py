@@ -16,7 +16,7 @@ from mbn.passes.kernels import bodies
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
-MOST_PLANE_BYTES = 2044  # an immediate offset of the straight bodies reaches two planes
+MOST_PLANE_BYTES = 2044  # an immediate offset in the straight bodies must reach two planes
 
 
 def pointwise_stream(
@@ -57,7 +57,9 @@ def straight(b: StageBuilder, index: int) -> bool:
     couples.h."""
     derived = b.derived[index]
     saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
-    deep = pixels_of(b) == SLOTS or derived.weights[0].size > 2  # the M7's begins with two pairs
+    deep = (
+        pixels_of(b) == SLOTS or derived.weights[0].size > 2
+    )  # the M7's body begins with two pairs
     return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
@@ -65,7 +67,7 @@ def widens(b: StageBuilder, index: int) -> bool:
     """Whether weights may be halfwords, which saves a cycle in 16 products. Only the straight
     bodies can read them."""
     rest = b.band_rows * b.out.width % pixels_of(b)
-    alone = b.out.channels % 2 == 1 or rest in (1, 2)  # what is left to other bodies
+    alone = b.out.channels % 2 == 1 or rest in (1, 2)  # pixels or channels left for other bodies
     return pixels_of(b) == SLOTS and not alone and straight(b, index)
 
 

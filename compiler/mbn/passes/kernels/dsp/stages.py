@@ -80,7 +80,7 @@ def _heights(b: StageBuilder) -> list[int]:
     rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
     fills = width % SLOTS == 2
     if pixels_of(b) != SLOTS:
-        fills = False  # every row begins a group, so that any number goes together
+        fills = False  # every row begins a group, so any number of rows fits
     elif not fast_depthwise(b) or width % SLOTS == 1:
         return [1]
     tall = {2, height} if rolls else {2} if fills else set()
@@ -144,7 +144,7 @@ def convolution(b: StageBuilder) -> bool:
     spans = group_spans(b, pixels_of(b))
     whole = [span for span in spans if span.stop <= full]
     if whole:
-        with b.loop(full, "g") as g:  # one body of the pointwise for groups at edges and inside
+        with b.loop(full, "g") as g:  # groups at edges and inside share the pointwise's code
             for number, span in enumerate(whole):
                 with b.when(*span_test(span, g, full)):
                     fill(number, span, g, pixels_of(b))

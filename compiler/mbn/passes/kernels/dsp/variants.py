@@ -15,7 +15,7 @@ from mbn.passes.kernels.dsp.pointwise import straight, widens
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
-# Deep sums lose least by a shared body, and groups of three pixels are few.
+# Pairs from which on a sum is deep. Deep sums lose least by a shared body.
 DEEP_PAIRS = 64
 
 

@@ -29,7 +29,7 @@ class Patch:
     rows: int  # that one output line needs
     columns: int
     left: int  # columns of zero points before the row
-    right: int  # and behind it, as many as windows reach
+    right: int  # and after it, as far as windows reach
 
 
 def patch_of(b: StageBuilder) -> Patch | None:
@@ -46,7 +46,7 @@ def patch_of(b: StageBuilder) -> Patch | None:
     right = max(0, last + layer.kernel[1] - left - b.source.width)
     plane = b.in_layout().plane_bytes
     if max(left, right, 1) <= plane - b.source.width:
-        columns = plane  # what is spare in the planes serves as the borders
+        columns = plane  # the spare bytes of the planes serve as borders
     return Patch(layer.kernel[0], columns, left, right)
 
 

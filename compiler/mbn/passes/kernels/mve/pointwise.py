@@ -58,7 +58,7 @@ def pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
             continue
         first = 0 if channels == 2 else count // 2
         with b.loop(couples, "n") as n:
-            if b.band_rows == 2:  # first, since it spoils bytes that the next groups make
+            if b.band_rows == 2:  # first, since it overwrites bytes that the next groups compute
                 ends = _Group(width - rest, 0, width - rest, PIXELS, split=True)
                 _pointwise_call(b, index, buffers, (n, first, channels), ends)
             whole = b.band_rows == 1 and channels == 2 and full > 0

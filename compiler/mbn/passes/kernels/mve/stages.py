@@ -16,7 +16,7 @@ from mbn.passes.kernels.mve.pointwise import convolution_calls, pointwise_band, 
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, up
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, spans
 
-ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows go by four pixels
+ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows are done by four pixels
 
 
 def block(b: StageBuilder) -> bool:
@@ -26,7 +26,7 @@ def block(b: StageBuilder) -> bool:
     patch = patch_of(b)
     depth = up(len(b.derived[0].weights), LANES)
     rows, out = b.in_rows(), b.out_band()
-    # a row's pointwise reads one group beyond the last; the patch buffer lies there
+    # the pointwise of a row reads one group beyond the last: there the patch buffer follows
     spare = 0 if patch is None else PIXELS * WINDOW * patch.columns
     beyond = up(max(0, PIXELS * depth - spare), depth) // depth
     tile = b.scratch("tile", "int8", (b.band_rows * b.out.width + beyond, depth))
