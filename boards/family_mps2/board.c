@@ -1,9 +1,8 @@
 /* Arm's MPS2 and MPS3 FPGA images as QEMU models them: one CMSDK UART, polled; a counter of
  * microseconds; a watchdog; no clock to set.
  *
- * What enters: MBN_UART_BASE, MBN_FPGAIO_BASE, MBN_WATCHDOG_BASE and the clocks from board.toml.
- * What leaves: port.h's serial line, clock and watchdog.
- * Always holds: no wait without a bound.
+ * board.toml sets MBN_UART_BASE, MBN_FPGAIO_BASE, MBN_WATCHDOG_BASE and the clocks. This file
+ * implements port.h's serial line, clock and watchdog. Every wait has a limit.
  */
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"

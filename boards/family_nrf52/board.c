@@ -1,11 +1,11 @@
 /* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1,
  * polled; the watchdog.
  *
- * What enters, from board.toml: MBN_TX_PIN, MBN_RX_PIN (of port 0), MBN_BAUD. What leaves: port.h's
- * serial line and clock. Always holds: every wait has a bound; without the crystal the internal
- * oscillator gives the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a FIFO of six
- * bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840 Product
- * Specification v1.7. Untested on hardware.
+ * board.toml sets MBN_TX_PIN, MBN_RX_PIN (of port 0), MBN_BAUD. This file implements port.h's
+ * serial line and clock. Every wait has a limit. Without the crystal the internal oscillator gives
+ * the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a FIFO of six bytes and needs
+ * no buffer that a transfer may outrun. Sections, by title: nRF52840 Product Specification v1.7.
+ * Untested on hardware.
  */
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"

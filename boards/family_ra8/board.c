@@ -1,12 +1,11 @@
 /* Renesas RA8 (RA8M1): the rated clock from a crystal and the PLL, flash and core caches, SCI9 as
  * UART, 8N1, polled.
  *
- * What enters, from board.toml: MBN_PLL_MUL (of the crystal over 4), MBN_CORE_HZ, MBN_TX_PORT,
- * MBN_TX_PIN, MBN_RX_PORT, MBN_RX_PIN, MBN_BAUD. What leaves: port.h's serial line and clock.
- * Always holds: every wait has a bound; without the crystal or the PLL the core stays at 8 MHz,
- * where the line can't reach its rate. Option-setting memory is left as it is: what a part ships
- * with starts no watchdog and this code. Sections, by title: RA8M1 Group User's Manual (R01UH0994).
- * Untested on hardware.
+ * board.toml sets MBN_PLL_MUL (of the crystal over 4), MBN_CORE_HZ, MBN_TX_PORT, MBN_TX_PIN,
+ * MBN_RX_PORT, MBN_RX_PIN, MBN_BAUD. This file implements port.h's serial line and clock. Every
+ * wait has a limit. Without the crystal or the PLL the core stays at 8 MHz, where the line can't
+ * reach its rate. Option-setting memory is left as it is: what a part ships with starts no watchdog
+ * and this code. Sections, by title: RA8M1 Group User's Manual (R01UH0994). Untested on hardware.
  */
 #include "../family_cortex_m/caches.h"
 #include "mbn/port.h"

@@ -1,11 +1,10 @@
 /* Raspberry Pi RP2040 and RP2350: the rated clock from a crystal of 12 MHz, UART0 on pins 0 (TX)
  * and 1 (RX), 8N1, polled from its FIFO of 32 bytes; the other core stays in the boot ROM.
  *
- * What enters, from board.toml: MBN_XOSC_HZ, MBN_PLL_FBDIV, MBN_PLL_POST1, MBN_PLL_POST2,
- * MBN_CORE_HZ, MBN_BAUD, MBN_RP2350. What leaves: port.h's serial line and clocks; on the RP2040,
- * which has no cycle counter, cycles by SysTick. Always holds: every wait has a bound; without the
- * PLL the core runs from the crystal. Sections, by title, are cited in chip.h. Untested on
- * hardware.
+ * board.toml sets MBN_XOSC_HZ, MBN_PLL_FBDIV, MBN_PLL_POST1, MBN_PLL_POST2, MBN_CORE_HZ, MBN_BAUD,
+ * MBN_RP2350. This file implements port.h's serial line and clocks; on the RP2040, which has no
+ * cycle counter, cycles by SysTick. Every wait has a limit. Without the PLL the core runs from the
+ * crystal. Sections, by title, are cited in chip.h. Untested on hardware.
  */
 #include "chip.h"
 #include "cycles.h"

@@ -1,12 +1,12 @@
 /* The RP2040's second stage: 256 bytes that the boot ROM copies to RAM and calls, to set the serial
  * flash up for execution in place ("Boot stage 2", RP2040 datasheet).
  *
- * What enters: the boot ROM's jump, with the first 252 bytes proved by the CRC-32 in the last four,
- * which the build writes (compiler/mbn/image/build/boot.py). What leaves: the image started by its
- * vector table behind this block, the flash in continuous quad reads (EBh) at a half of the core's
- * clock. Always holds: position-independent, no stack; every wait has a bound. The flash's
- * quad-enable bit is set only if it is not, and only until power-off (50h, 31h: Winbond W25Q16JV
- * and its siblings, as on the Pico).
+ * The boot ROM checks the first 252 bytes by the CRC-32 in the last four, which the build writes
+ * (compiler/mbn/image/build/boot.py), and jumps here. This code sets the flash to continuous quad
+ * reads (EBh) at half of the core's clock and starts the image by its vector table, which follows
+ * this block. It is position-independent and uses no stack. Every wait has a limit. The flash's
+ * quad-enable bit is set only if it is clear, and only until power-off (50h, 31h: Winbond W25Q16JV
+ * and similar parts, as on the Pico).
  *
  * Registers, by title: "PADS_QSPI_BANK registers", "SSI": CTRLR0 at 0, CTRLR1 4, SSIENR 8, BAUDR
  * 0x14, SR 0x28, DR0 0x60, RX_SAMPLE_DLY 0xF0, SPI_CTRLR0 0xF4. r3 is the SSI's base.

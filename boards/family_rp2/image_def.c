@@ -1,7 +1,7 @@
 /* The RP2350's image definition: without it in the first 4 KB the boot ROM takes a flash for empty.
  *
- * What enters: nothing. What leaves: one block, behind the vector table, that says: executable,
- * Arm, secure, this chip. Always holds: the block links to itself, so it is the whole loop.
+ * It is one block after the vector table that says: executable, Arm, secure, this chip. The block
+ * links to itself, so it is the whole loop.
  * "Minimum Arm IMAGE_DEF", RP2350 datasheet.
  */
 #include <stdint.h>

@@ -1,12 +1,12 @@
 /* port.h on every STM32: a USART on two pins, 8N1, polled; TIM5 for microseconds; the independent
  * watchdog.
  *
- * What enters, from board.toml: MBN_GPIO_BASE (port A's), MBN_TX_PORT and MBN_RX_PORT (0 is A),
- * MBN_TX_PIN, MBN_RX_PIN, MBN_PIN_FUNCTION, MBN_USART_BASE, MBN_BAUD; MBN_USART_OLD for the USART
- * of F1 to F4, MBN_LPUART for a low-power one. What leaves: port.h's serial line and clock. Always
- * holds: every wait has a bound; the rates follow the clocks that the family really reached.
- * Sections are cited by title, since numbers differ between the manuals: RM0090 (F405), RM0390
- * (F446), RM0385 (F746), RM0433 (H743), RM0455 (H7A3), RM0432 (L4R5), RM0456 (U575).
+ * board.toml sets MBN_GPIO_BASE (port A's), MBN_TX_PORT and MBN_RX_PORT (0 is A), MBN_TX_PIN,
+ * MBN_RX_PIN, MBN_PIN_FUNCTION, MBN_USART_BASE, MBN_BAUD; MBN_USART_OLD for the USART of F1 to F4,
+ * MBN_LPUART for a low-power one. This file implements port.h's serial line and clock. Every wait
+ * has a limit. The rates follow the clocks that the family really reached. Sections are cited by
+ * title, since numbers differ between the manuals: RM0090 (F405), RM0390 (F446), RM0385 (F746),
+ * RM0433 (H743), RM0455 (H7A3), RM0432 (L4R5), RM0456 (U575).
  */
 #include "stm32.h"
 

@@ -1,12 +1,12 @@
 /* STM32F4 and F7: the rated clock from the PLL, its flash wait states, caches.
  *
- * What enters, from board.toml: MBN_HSE_HZ (an oscillator: MBN_HSE_BYPASS), MBN_PLL_INPUT_HZ,
- * MBN_PLL_N, MBN_PLL_P, MBN_PLL_Q, MBN_CORE_HZ, MBN_VOS, MBN_OVERDRIVE, MBN_FLASH_ACR,
- * MBN_APB1_DIVIDER and MBN_APB2_DIVIDER, the USART's bus (MBN_USART_APB: 1 or 2) and its bit there.
- * What leaves: the clocks of stm32.h. Always holds: every wait has a bound and a fallback: crystal
- * -> PLL from the internal oscillator (1 %) -> internal oscillator alone (16 MHz). That is also how
- * the STM32F405's image boots on QEMU's netduinoplus2, where RCC reads 0. Sections, by title:
- * RM0090 rev 19 (F405), RM0390 (F446), RM0385 (F746).
+ * board.toml sets MBN_HSE_HZ (an oscillator: MBN_HSE_BYPASS), MBN_PLL_INPUT_HZ, MBN_PLL_N,
+ * MBN_PLL_P, MBN_PLL_Q, MBN_CORE_HZ, MBN_VOS, MBN_OVERDRIVE, MBN_FLASH_ACR, MBN_APB1_DIVIDER and
+ * MBN_APB2_DIVIDER, the USART's bus (MBN_USART_APB: 1 or 2) and its bit there. This file implements
+ * the clocks of stm32.h. Every wait has a limit and a fallback: crystal -> PLL from the internal
+ * oscillator (1 %) -> internal oscillator alone (16 MHz). That is also how the STM32F405's image
+ * boots on QEMU's netduinoplus2, where RCC reads 0. Sections, by title: RM0090 rev 19 (F405),
+ * RM0390 (F446), RM0385 (F746).
  */
 #include "../family_stm32/stm32.h"
 

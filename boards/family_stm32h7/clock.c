@@ -1,11 +1,11 @@
 /* STM32H7: the rated clock from PLL1, voltage scale 0, flash wait states, caches.
  *
- * What enters, from board.toml: MBN_HSE_HZ (an oscillator from the probe: bypass), MBN_PLL_INPUT_HZ
- * (4 to 8 MHz), MBN_PLL_N, MBN_PLL_P, MBN_CORE_HZ, MBN_BUS_DIVIDER (AXI and AHB), MBN_FLASH_ACR,
- * and MBN_H7A3 for the parts with one CPU domain less (H7A3, H7B3, H7B0). What leaves: the clocks
- * of stm32.h. Always holds: every wait has a bound and a fallback: external clock -> PLL from the
- * internal oscillator -> internal oscillator alone (64 MHz). Sections, by title: RM0433 rev 8
- * (H743), RM0455 (H7A3). Untested on hardware.
+ * board.toml sets MBN_HSE_HZ (an oscillator from the probe: bypass), MBN_PLL_INPUT_HZ (4 to 8 MHz),
+ * MBN_PLL_N, MBN_PLL_P, MBN_CORE_HZ, MBN_BUS_DIVIDER (AXI and AHB), MBN_FLASH_ACR, and MBN_H7A3 for
+ * the parts with one CPU domain less (H7A3, H7B3, H7B0). This file implements the clocks of
+ * stm32.h. Every wait has a limit and a fallback: external clock -> PLL from the internal
+ * oscillator -> internal oscillator alone (64 MHz). Sections, by title: RM0433 rev 8 (H743), RM0455
+ * (H7A3). Untested on hardware.
  */
 #include "../family_cortex_m/caches.h"
 #include "../family_stm32/stm32.h"

@@ -1,10 +1,9 @@
 /* STM32L4+: 120 MHz from the PLL on the internal oscillator of 16 MHz, boost range, caches.
  *
- * What enters, from board.toml: MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR,
- * MBN_PORT_G_POWERED where the serial line's pins are on VDDIO2. What leaves: the clocks of
- * stm32.h. Always holds: every wait has a bound; without the PLL the core runs from the internal
- * oscillator (16 MHz, 1 %: no crystal is needed). Sections, by title: RM0432 rev 9. Untested on
- * hardware.
+ * board.toml sets MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_PORT_G_POWERED where the
+ * serial line's pins are on VDDIO2. This file implements the clocks of stm32.h. Every wait has a
+ * limit. Without the PLL the core runs from the internal oscillator (16 MHz, 1 %: no crystal is
+ * needed). Sections, by title: RM0432 rev 9. Untested on hardware.
  */
 #include "../family_stm32/stm32.h"
 

@@ -1,10 +1,10 @@
 /* STM32U5: 160 MHz from PLL1 on the internal oscillator of 16 MHz, range 1 with booster, ICACHE.
  *
- * What enters, from board.toml: MBN_PLL_N, MBN_PLL_R, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_USART_BIT (of
- * APB2). What leaves: the clocks of stm32.h. Always holds: every wait has a bound; without the PLL
- * the core runs from the internal oscillator (16 MHz, 1 %: no crystal is needed). TrustZone is off
- * (TZEN 0, as shipped), so the non-secure addresses are those of all. Sections, by title: RM0456.
- * Untested on hardware.
+ * board.toml sets MBN_PLL_N, MBN_PLL_R, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_USART_BIT (of APB2). This
+ * file implements the clocks of stm32.h. Every wait has a limit. Without the PLL the core runs from
+ * the internal oscillator (16 MHz, 1 %: no crystal is needed). TrustZone is off (TZEN 0, as
+ * shipped), so the non-secure addresses are those of all. Sections, by title: RM0456. Untested on
+ * hardware.
  */
 #include "../family_stm32/stm32.h"
 

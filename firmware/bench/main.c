@@ -1,10 +1,11 @@
 /* Runs the network without a serial line, so that instructions can be counted exactly.
  *
- * What enters: the word mbn_bench_runs: MBN_BENCH_RUNS (1 if not said), unless a counter wrote
- * another into a copy of the image. What leaves: exit status 0, or 1 after an error. Always holds:
- * input bytes are x(n + 1) = 1664525 x(n) + 1013904223 mod 2^32 (Numerical Recipes, 7.1), x(0) = 1
- * at the start of every run, byte = x >> 24; every run executes the same instructions, so counts
- * of a run with N = 2 less those with N = 1 are one inference.
+ * The word mbn_bench_runs says how many inferences: MBN_BENCH_RUNS (default 1), unless a counter
+ * wrote another number into a copy of the image. The exit status is 0, or 1 after an error. Input
+ * bytes are x(n + 1) = 1664525 x(n) + 1013904223 mod 2^32 (Numerical Recipes, 7.1), x(0) = 1 at the
+ * start of every run, byte = x >> 24. Every run executes the same instructions, so the counts of
+ * N = 2 less those of N = 1 are one inference.
+ *
  * Before a stage the instruction at mbn_bench_enter + 4 * stage executes, after it the one at
  * mbn_bench_leave + 4 * stage, once a band: a counter tells stages apart by these addresses.
  * Functions called mbn_bench_ are this app's own cost and no part of an inference.

@@ -1,10 +1,9 @@
 /* The harness's protocol, version 1: what mbn-check and a board say to each other.
  *
- * What enters: request frames (frame.h): type u8, sequence u8, arguments. What leaves: one answer
- * a request: type | 0x80, the same sequence, status i8, results; besides those, unasked: trace rows
- * while an inference runs, damage, faults. Numbers are little-endian. Always holds: a request may
- * be repeated when its answer was lost; repeating changes nothing. The Python side is
- * compiler/mbn/harness/device/protocol.py.
+ * A request is a frame (frame.h): type u8, sequence u8, arguments. It gets one answer: type | 0x80,
+ * the same sequence, status i8, results. Without a request come trace rows while an inference runs,
+ * damage and faults. Numbers are little-endian. If an answer is lost its request may be repeated,
+ * which has no side effects. The Python side is compiler/mbn/harness/device/protocol.py.
  */
 #ifndef MBN_CHECK_PROTOCOL_H
 #define MBN_CHECK_PROTOCOL_H

@@ -1,12 +1,12 @@
 /* Pointwise convolution (and any convolution after im2col) for cores with the DSP extension.
  *
- * What enters: a tile, int16 pairs [group of 4 pixels][pair j][pixel]: channel j in the low half,
- * channel j + pairs in the high half; and a weight stream, for each two output channels n, n + 1:
+ * The tile holds int16 pairs [group of 4 pixels][pair j][pixel]: channel j in the low half, channel
+ * j + pairs in the high half. The weights are one stream for each two output channels n, n + 1:
  *     bias[n], bias[n + 1]
  *     pairs words of bytes w[n][j], w[n + 1][j], w[n][j + pairs], w[n + 1][j + pairs]
  *     what requantises n and n + 1, word by word (dsp/requantise.h).
- * What leaves: up to 4 pixels of both channels' planes. Always holds: one weight word serves both
- * channels (SXTB16 of it, and of it rotated by 8), one tile word one pixel: 8 SMLADs for 5 loads.
+ * The output is up to 4 pixels of both channels' planes. One weight word serves both channels
+ * (SXTB16 of it, and of it rotated by 8), one tile word one pixel: 8 SMLADs for 5 loads.
  */
 #ifndef MBN_DSP_POINTWISE_H
 #define MBN_DSP_POINTWISE_H

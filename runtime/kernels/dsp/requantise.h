@@ -1,10 +1,11 @@
 /* Accumulators to stored values on cores with the DSP extension, in both roundings.
  *
- * What enters: an accumulator (bias included) and its channel's words, which follow the weights:
+ * An accumulator, which includes the bias, is requantised by its channel's words, which follow the
+ * weights:
  *     `single`, s = 0:  2m                     s > 0:  2m, Z
  *     `tflite`:         2m modulo 2^32, T, e   (mbn_requantise_tflite in scalar/kernels.h)
- * What leaves: the int8 value in an int32. Always holds: `shift`, a constant, says which: s, or
- * MBN_TFLITE. Every body reads the words through mbn_dsp_requantiser_of and stores through
+ * The result is an int8 value in an int32. `shift`, a constant, says which form: s, or MBN_TFLITE.
+ * Every body reads the words through mbn_dsp_requantiser_of and stores through
  * mbn_dsp_store_value, and nothing else of the kernels knows about rounding.
  */
 #ifndef MBN_DSP_REQUANTISE_H

@@ -1,12 +1,12 @@
 /* Pointwise convolution (and any convolution after im2col) for cores with Helium.
  *
- * What enters: a tile, int8 [pixel][depth], depth a multiple of 16 (what pads it meets zero
- * weights and may be anything); a weight stream for each two output channels n, n + 1:
+ * The tile is int8 [pixel][depth], with depth a multiple of 16 (padding may be anything, since its
+ * weights are zero). The weights are one stream for each two output channels n, n + 1:
  *     for each 16 input channels: 16 weights of n, 16 of n + 1
  *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0; in rounding `tflite`
  *     T[n], T[n + 1], -e[n], -e[n + 1] (mbn_requantise_tflite in scalar/kernels.h).
- * What leaves: up to 4 pixels of both channels' planes. Always holds: one VMLADAVA is 16
- * multiplies and takes two cycles; every load is issued in the shadow of one.
+ * The output is up to 4 pixels of both channels' planes. One VMLADAVA is 16 multiplies and takes
+ * two cycles; every load is issued during one.
  */
 #ifndef MBN_MVE_POINTWISE_H
 #define MBN_MVE_POINTWISE_H

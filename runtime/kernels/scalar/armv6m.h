@@ -1,10 +1,10 @@
 /* Sums of up to three pixels by two channels on ARMv6-M (Cortex-M0+).
  *
- * What enters: six sums [pixel][channel], int8 values (pixel p of a tap at byte p) a number of
- * bytes from tap to tap, weights [tap][channel]. What leaves: the sums with all products added.
- * Always holds: the sums lie in r8 to r12 and lr, which can only be added to, while the eight low
- * registers hold the rest; gcc's own code keeps them on the stack, and with -Os doesn't touch high
- * registers at all: hence whole functions in asm. They leave no bytes read but the named ones.
+ * The products of int8 values (pixel p of a tap at byte p, a number of bytes from tap to tap) and
+ * weights [tap][channel] are added to six sums [pixel][channel]. The sums are held in r8 to r12 and
+ * lr, which can only be added to; the eight low registers hold the rest. gcc's own code keeps the
+ * sums on the stack, and with -Os doesn't use high registers at all: hence whole functions in asm.
+ * Only the named bytes are read.
  */
 #ifndef MBN_SCALAR_ARMV6M_H
 #define MBN_SCALAR_ARMV6M_H

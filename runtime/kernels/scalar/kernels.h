@@ -1,7 +1,7 @@
 /* Bodies of the scalar kernel set: any core, and the host.
  *
- * What enters: an int32 accumulator or int8 vectors. What leaves: int8 values in int32.
- * Always holds: exactly the arithmetic's roundings, with the clamp left to the caller:
+ * An int32 accumulator, or int8 vectors, become int8 values in int32, by exactly the arithmetic's
+ * roundings. The caller clamps.
  *     `single`: (2 * ((A << s) + Z) * m + 2^31) >> 32; `doubled` is 2 * m, below 2^31;
  *     `tflite`: TensorFlow Lite's reference: Q31 multiplier, rounding doubling high multiply (half
  *     up), rounding divide by 2^e (half away from zero), then the zero point.

@@ -1,7 +1,7 @@
 /* A vector of unit length: int8 codes to int8 of scale 1/128, zero point 0.
  *
- * What enters: `count` codes (at most 65535) and their zero point. What leaves: `count` values.
- * Always holds: with d = q - zero point and S the sum of all d^2, a value has d's sign and the size
+ * There are `count` codes (at most 65535) with one zero point, and as many values.
+ * With d = q - zero point and S the sum of all d^2, a value has d's sign and the size
  * 128 * |d| / sqrt(S), to nearest, halves up, at most 127; all are 0 where S is. Integers of 32
  * bits only: floor(256 * |d| / sqrt(S)) is the root of 2^16 * d^2 / S, rounded down twice, since
  * the root of a number rounded down rounds down as the number's own does; half of one more is the

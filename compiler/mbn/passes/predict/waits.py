@@ -1,15 +1,15 @@
-"""What wait states add: bounds, so that a part's milliseconds are not the zero-wait fiction.
+"""Bounds for the time that wait states add to an inference.
 
-What enters: zero-wait cycles, multiply-accumulates, a board. What leaves: milliseconds at zero wait
-and, where a memory waits, a lower and an upper bound. Always holds: nothing is measured here; each
-figure says which it is. The rules, for a memory of W wait states whose reads deliver a line of L
-bytes (`wait_states`, `line_bytes` in board.toml; each new line costs W cycles):
+It turns zero-wait cycles into milliseconds at zero wait and, if a memory has wait states, a lower
+and an upper bound. Nothing is measured here; each figure says which it is. The rules, for a memory
+of W wait states whose reads deliver a line of L bytes (`wait_states`, `line_bytes` in board.toml;
+each new line costs W cycles):
 
 lower: all code comes from the cache, or is prefetched in time; every weight is read again for each
     group of four output pixels (the kernels' way), in sequence: W cycles for each line of them.
 upper: no cache, no prefetch: every line of executed code waits too, instructions of 4 bytes.
 
-What the fast RAM holds (`hot` code) does not wait. Waits of data RAM (the arena) are not in it.
+Code in fast RAM (`hot`) has no wait states. Wait states of data RAM (the arena) are not included.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Static quantisation with ONNX Runtime.
 
-What enters: a float ONNX file and calibration samples, float32 1 x C x H x W (or N x ...). What
-leaves: a QDQ ONNX file: int8 weights (one scale an output channel, zero point 0), int8
-activations (one scale and zero point a tensor), int32 biases. Always holds: batch norms are
-folded before calibration; ranges are the least and largest value seen; the same file and samples
-give the same bytes.
+From a float ONNX file and calibration samples (float32 1 x C x H x W, or N x ...) it makes a QDQ
+ONNX file: int8 weights (zero point 0, one scale for each output channel), int8 activations (one
+scale and zero point for each tensor), int32 biases. Batch norms are folded before calibration.
+Ranges are the least and largest values seen. The same file and samples give the same bytes.
 """
 
 from __future__ import annotations
