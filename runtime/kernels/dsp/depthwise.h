@@ -3,10 +3,10 @@
  * The input is three rows of one plane (4-byte aligned, readable up to the next multiple of 4) and
  * the channel's seven words: (w0, w2) of each kernel row as halfwords, (w1 of row 0, w1 of
  * row 1), (w1 of row 2, 0), bias, and what requantises (dsp/requantise.h).
- * The output is int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase +
- * x and goes to halfword (p / group) * group_halves + (p % group) * 2. Every word of input is loaded
- * aligned. Positions outside the map read as the zero point; the constants `first` and `valid` (how
- * many bytes from the strip's word on are in the map) say where that can happen.
+ * The output is int16 values in the pointwise's tile: the pixel at x is the tile's pixel p = phase
+ * + x and goes to halfword (p / group) * group_halves + (p % group) * 2. Every word of input is
+ * loaded aligned. Positions outside the map read as the zero point; the constants `first` and
+ * `valid` (how many bytes from the strip's word on are in the map) say where that can happen.
  *
  * With a word x0..x3 of a row, E = (x0, x2) and O = (x1, x3) are one SXTB16 each; then
  * SMLAD(E, (w0, w2)) + SMLABB(O, w1) is the output centred on x1, and so on.
