@@ -165,6 +165,8 @@ def test_interrupt_ends_everything(tmp_path: Path, whom: str) -> None:
             stdout=file,
             stderr=file,
             start_new_session=True,
+            # a run in the background of a shell ignores the signal, and so would its children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         ) as running,
     ):
         try:
