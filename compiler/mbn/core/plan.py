@@ -45,3 +45,8 @@ class Plan:
     def straddles(self, offset_bytes: int, size_bytes: int) -> bool:
         """Whether a range of the arena would lie in two memories."""
         return self.near_bytes > 0 and offset_bytes < self.near_bytes < offset_bytes + size_bytes
+
+    @property
+    def streamed_stages(self) -> int:
+        """How many stages, from the first, run while the rows of the image arrive."""
+        return self.segments[0].last + 1 if self.segments else 0
