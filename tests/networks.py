@@ -300,14 +300,17 @@ def make_network(
 
 
 def in_tflite(network: Network) -> Network:
-    """The network in rounding `tflite`: its pools keep their input's scale, a result of one pixel
-    gets a softmax, clamps are TensorFlow Lite's, and biases that another zero point makes too large
-    are cut."""
+    """The network in rounding `tflite`: its pools keep their input's scale, additions have no
+    scale that it refuses, a result of one pixel gets a softmax, clamps are TensorFlow Lite's, and
+    biases that another zero point makes too large are cut."""
     tensors, layers = {network.input.name: network.input}, []
     for layer in network.layers:
         source, out = tensors[layer.input], network.tensor(layer.output)
         if layer.op is Op.POOL:
             out = replace(out, scale=source.scale, zero_point=source.zero_point)
+        if layer.op is Op.ADD:  # TensorFlow Lite stops where the result's scale is 2^-19 of these
+            most = max(tensors[name].scale for name in layer.inputs)
+            out = replace(out, scale=max(out.scale, float(np.float32(most * 2.0**-18))))
         if layer.clamp == (-1.0, 1.5):
             layer = replace(layer, clamp=(-1.0, 1.0))  # noqa: PLW2901
         layers.append(_cut_bias(layer, source, out))
