@@ -266,7 +266,7 @@ def test_port_that_answers_garbage_or_nothing(
 ) -> None:
     with far_side(lambda data: answer) as port:
         text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
-    assert ("no answer" if answer else "nothing came") in text
+    assert ("not an answer" if answer else "nothing came") in text
     assert "check.log" in text
 
 

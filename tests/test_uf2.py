@@ -43,7 +43,7 @@ def test_what_goes_in_comes_out(drawn: list[tuple[int, bytes]]) -> None:
 def test_bad_parts_and_families_are_refused() -> None:
     with pytest.raises(UsageError, match="overlap"):
         to_uf2([(0, b"123"), (2, b"4")], 1)
-    with pytest.raises(UsageError, match="nothing"):
+    with pytest.raises(UsageError, match="without bytes"):
         to_uf2([], 1)
     assert family_id("0x1234") == 0x1234
     with pytest.raises(UsageError, match="rp2040"):

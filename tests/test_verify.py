@@ -66,7 +66,10 @@ BROKEN: dict[str, tuple[Callable[[Network], Network], str]] = {
     ),
     "weights' dtype": (layer(0, weights=FIRST.weights.astype(np.int16)), "weights int16"),
     "bias": (layer(0, bias=FIRST.bias[:-1]), "biases int32(3,)"),
-    "weight scale": (layer(0, weight_scales=-FIRST.weight_scales), "a weight scale of zero, less"),
+    "weight scale": (
+        layer(0, weight_scales=-FIRST.weight_scales),
+        "a weight scale that is not a positive number",
+    ),
     "clamp": (layer(0, clamp=(6.0, 0.0)), "clamp (6.0, 0.0)"),
     "result": (lambda network: replace(network, results=("nothing",)), "nothing makes it"),
     "stages": (
