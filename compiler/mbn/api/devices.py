@@ -172,7 +172,7 @@ def mlperf(
     mode: str = "both",
     samples: int | None = None,
     runs: int = 10,
-    warmup: int = 1,
+    warmup: int = 10,
     transcript: PathLike | None = None,
 ) -> Sessions:
     """MLPerf Tiny's sessions with a board that runs firmware/mlperf: "accuracy", "performance" or

@@ -43,6 +43,11 @@ class Tuned:
     counted_by: str
     runs: int
 
+    @property
+    def emulated(self) -> bool:
+        """Whether cycles were modelled in emulation, not measured on a board."""
+        return self.counted_by == tune_job.Emulated.by
+
     def points(self, index: int) -> list[Point]:
         """What was measured of a stage's candidates."""
         stage = self.made.stages[index]

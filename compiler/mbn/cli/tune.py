@@ -127,8 +127,7 @@ def table(found: mbn.Tuned) -> Table:
         for one in (fastest, smallest):
             cells += [named(*one.way), f"{one.cycles:,}", f"{flash(one):,}"]
         shown.add_row(*cells)
-    emulated = found.counted_by == "emulation"
-    how = "Modelled for zero-wait memory" if emulated else f"Measured on {found.counted_by}"
+    how = "Modelled for zero-wait memory" if found.emulated else f"Measured on {found.counted_by}"
     shown.caption = f"*{how}. Bytes: tables and the stage's own code."
     shown.caption_justify = "left"
     return shown

@@ -162,7 +162,7 @@ def run_check(
             expected,
             lambda image: stage_maps(reference, image),
             load_channels(folder, len(network.stages)),
-            progress=lambda done: step(done, None),
+            progress=step,
         )
     updated = _with_result(report, result, where(board, port))
     save(updated, folder)

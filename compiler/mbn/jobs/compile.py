@@ -248,7 +248,7 @@ def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
             source.float_path,
             source.calibration,
             lambda images: sources.real_input(images, gain, start),
-            lambda done: step(done, None),
+            step,
         )
     if not source.classes:
         tell.say(f"input  {sources.described_input(job.request, channels)}")

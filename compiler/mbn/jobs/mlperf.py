@@ -166,7 +166,7 @@ def run_sessions(
     mode: str = "both",
     samples: int | None = None,
     runs: int = 10,
-    warmup: int = 1,
+    warmup: int = 10,
     transcript: Path | None = None,
 ) -> Sessions:
     """Both sessions of the runner, or the one that `mode` names: accuracy, performance. What was

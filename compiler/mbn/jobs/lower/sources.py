@@ -144,7 +144,7 @@ def find_network(request: Request, folder: Path, tell: Teller) -> Source:
             [normalise(image[None]) for image in images],
             quantised,
             input_range=INPUT_RANGE,
-            progress=lambda done: step(done, None),
+            progress=step,
         )
     return Source(
         quantised, path.stem, alpha, path, bundled.CLASSES, _spread(images, fidelity.IMAGES)
@@ -192,7 +192,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             samples,
             quantised,
             input_range=_with_zero(gain, start),
-            progress=lambda done: step(done, None),
+            progress=step,
         )
     few = _spread(np.concatenate(pixels), fidelity.IMAGES)
     return Source(quantised, name, None, path, (), few)

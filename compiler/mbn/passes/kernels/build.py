@@ -13,11 +13,9 @@ from mbn.core.kernel_set import KernelSet
 from mbn.core.lowered import StageCode
 from mbn.core.network import Network, Stage
 from mbn.core.options import Optimise
-from mbn.core.schedule import BandOption, Sharing, Variant
+from mbn.core.schedule import BandOption, Variant
 from mbn.passes.kernels.sets import SETS
 from mbn.passes.kernels.stage_builder import StageBuilder
-
-ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared in Sharing)
 
 
 def candidates(network: Network, stage: Stage, kernels: KernelSet) -> tuple[BandOption, ...]:
@@ -25,7 +23,7 @@ def candidates(network: Network, stage: Stage, kernels: KernelSet) -> tuple[Band
     gives the same bits."""
     for builder in SETS[kernels.name][stage.kind]:
         found: list[BandOption] = []
-        for variant in ALL_VARIANTS:
+        for variant in builder.considered:
             bare = StageBuilder(network, stage, kernels, variant)
             for rows, cycles in builder.heights(bare).items():
                 bare.band_rows = rows

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from mbn.core.network import StageKind
 from mbn.core.options import Optimise
-from mbn.core.schedule import Variant
+from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels import dsp, mve, scalar
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
+
+ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared in Sharing)
 
 
 def _plain(_b: StageBuilder) -> list[Variant]:
@@ -46,6 +48,11 @@ class Builder:
     variants: Callable[[StageBuilder], list[Variant]] = _plain
     preferred: Callable[[StageBuilder, Optimise], Variant] = _always_plain
     heights: Callable[[StageBuilder], dict[int, int]] = _one_row
+
+    @property
+    def considered(self) -> tuple[Variant, ...]:
+        """The variants that `variants` may name."""
+        return (PLAIN,) if self.variants is _plain else ALL_VARIANTS
 
 
 _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
