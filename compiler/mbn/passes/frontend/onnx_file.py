@@ -18,6 +18,7 @@ from onnx import TensorProto, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
+from mbn.passes.frontend.constants import fold_constants
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
@@ -54,6 +55,7 @@ SUPPORTED_OPERATORS = frozenset(
 AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
+QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 OLDEST_OPSET = 11
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller's RAM
 MAX_WEIGHTS = 2**25
@@ -92,6 +94,8 @@ def load(path: Path) -> Any:
         open_regular(path, MOST_ONNX_BYTES).close()
         model = onnx.load(str(path))  # by its name: weights may lie in files beside it
         onnx.checker.check_model(model)
+        name_quantisers_plainly(model)
+        fold_constants(model)
         make_padding_explicit(model)
     except MbnError:
         raise
@@ -105,6 +109,14 @@ def load(path: Path) -> Any:
     if not model.graph.node:
         raise ModelError(f"{path.name} has no nodes", wanted="a network", advice="export it again")
     return model
+
+
+def name_quantisers_plainly(model: Any) -> None:
+    """Quantisers of the domain com.microsoft (ONNX Runtime's UseQDQContribOps) mean the same as
+    ONNX's own: they are given its domain, in place."""
+    for node in model.graph.node:
+        if node.domain == "com.microsoft" and node.op_type in QUANTISERS:
+            node.domain = ""
 
 
 def _check_sizes(model: Any) -> None:
