@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +248,7 @@ def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
             network,
             source.float_path,
             source.calibration,
-            lambda images: sources.real_input(images, gain, start),
+            partial(sources.real_input, gain=gain, start=start, channels_last=source.channels_last),
             step,
         )
     if not source.classes:

@@ -56,9 +56,11 @@ def inspect(
 
 
 def _quantised(path: Path, model: object, work: Path) -> Path:
-    _, channels, height, width = onnx_file.prepare(model).input_shape
-    drawn = sources.random_images(CALIBRATION_IMAGES, (height, width, channels))
-    samples = (drawn.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+    graph = onnx_file.prepare(model)
+    drawn = sources.random_images(CALIBRATION_IMAGES, graph.image_shape)
+    samples = drawn.astype(np.float32) / 127.5 - 1
+    if not graph.channels_last:
+        samples = samples.transpose(0, 3, 1, 2)
     quantise(path, [samples], work / path.name)
     return work / path.name
 

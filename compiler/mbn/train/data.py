@@ -183,13 +183,14 @@ def image_files(folder: Path, left_out: list[str]) -> list[Path]:
 
 
 def folder_images(
-    path: Path, resolution: int, channels: int = 3, limit: int = 200
+    path: Path, size: int | tuple[int, int], channels: int = 3, limit: int = 200
 ) -> Iterator[UInt8]:
     """Images of a folder (or of its sub-folders, in turn) to calibrate with, at most `limit`.
 
-    Each uint8 1 x resolution x resolution x channels (1: luminance; 2 and 4: with alpha). Raises
-    QuantiseError if there are none, UsageError for a file that is not an image, or for images with
-    another number of channels.
+    size: height and width, or one for both: the largest middle part of that shape, scaled. Each
+    uint8 1 x height x width x channels (1: luminance; 2 and 4: with alpha). Raises QuantiseError if
+    there are none, UsageError for a file that is not an image, or for images with another number
+    of channels.
     """
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels)
     if mode is None:
@@ -220,8 +221,9 @@ def folder_images(
         )
     tell_left_out(path, left_out)
     for file in in_turn[:limit]:
-        image = fitted(read_picture(file, str(file), mode), resolution)
-        yield image.reshape(1, resolution, resolution, channels)
+        height, width = (size, size) if isinstance(size, int) else size
+        image = fitted(read_picture(file, str(file), mode), width, height)
+        yield image.reshape(1, height, width, channels)
 
 
 def augmented(image: Image.Image, size: int, words: list[int]) -> UInt8:

@@ -50,16 +50,21 @@ def shuffled(count: int, seed: int, epoch: int) -> NDArray[np.intp]:
     return np.argsort(bits.random_raw(count), kind="stable")
 
 
-def fitted(image: Image.Image, size: int) -> UInt8:
-    """The largest middle square, scaled: uint8 size x size x 3."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return scaled(image, (left, top, left + side, top + side), size)
+def fitted(image: Image.Image, width: int, height: int | None = None) -> UInt8:
+    """The largest middle part of the shape that is wanted (None: a square), scaled: uint8 height x
+    width x channels."""
+    height = width if height is None else height
+    across = min(image.width, max(1, image.height * width // height))
+    down = min(image.height, max(1, image.width * height // width))
+    left, top = (image.width - across) // 2, (image.height - down) // 2
+    return scaled(image, (left, top, left + across, top + down), width, height)
 
 
-def scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> UInt8:
-    """A box of the image (left, top, right, bottom), scaled: uint8 size x size x channels."""
-    made = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+def scaled(
+    image: Image.Image, box: tuple[int, int, int, int], width: int, height: int | None = None
+) -> UInt8:
+    """A box of the image (left, top, right, bottom), scaled: uint8 height x width x channels."""
+    made = image.resize((width, height or width), Image.Resampling.BILINEAR, box=box)
     return np.asarray(made, dtype=np.uint8)
 
 

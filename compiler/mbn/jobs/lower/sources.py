@@ -77,6 +77,7 @@ class Source:
     classes: tuple[str, ...]
     # Of a float network: some of the pictures that it was quantised with, N x H x W x C
     calibration: UInt8 | None = field(default=None, compare=False)
+    channels_last: bool = False  # of the float network's input: N x H x W x C
 
 
 def checked(request: Request) -> Request:
@@ -178,11 +179,11 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             wanted="images such as the network will see",
             advice="Give a folder of them: --calibrate DIR",
         )
-    _, channels, height, width = graph.input_shape
-    size = _square(height, width)
+    height, width, channels = graph.image_shape
     gain, start = pixel_meaning(request, channels)
-    pixels = list(folder_images(request.calibrate, size, channels))
-    samples = [real_input(images, gain, start) for images in pixels]
+    pixels = list(folder_images(request.calibrate, (height, width), channels))
+    last = graph.channels_last
+    samples = [real_input(images, gain, start, channels_last=last) for images in pixels]
     quantised = folder / f"{name}.onnx"
     if quantised.resolve() == path.resolve():
         quantised = folder / f"{name}_int8.onnx"
@@ -195,7 +196,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             progress=step,
         )
     few = _spread(np.concatenate(pixels), fidelity.IMAGES)
-    return Source(quantised, name, None, path, (), few)
+    return Source(quantised, name, None, path, (), few, channels_last=last)
 
 
 def _spread(images: UInt8, count: int) -> UInt8:
@@ -217,9 +218,12 @@ def pixel_meaning(request: Request, channels: int) -> tuple[Float32, Float32]:
     )
 
 
-def real_input(images: UInt8, gain: Float32, start: Float32) -> Float32:
-    """uint8 N x H x W x C to what the float network takes, N x C x H x W."""
-    return np.ascontiguousarray((images.astype(np.float32) * gain + start).transpose(0, 3, 1, 2))
+def real_input(
+    images: UInt8, gain: Float32, start: Float32, *, channels_last: bool = False
+) -> Float32:
+    """uint8 N x H x W x C to what the float network takes, N x C x H x W unless `channels_last`."""
+    real = images.astype(np.float32) * gain + start
+    return np.ascontiguousarray(real if channels_last else real.transpose(0, 3, 1, 2))
 
 
 def _with_zero(gain: Float32, start: Float32) -> tuple[float, float]:
@@ -260,15 +264,6 @@ def _by_channel(name: str, request: Request, channels: int) -> tuple[float, ...]
     return values * channels if len(values) == 1 else values
 
 
-def _square(height: int, width: int) -> int:
-    if height != width:
-        raise UsageError(
-            f"the network's input is {height} x {width}",
-            wanted="a square input where images are read from a folder",
-        )
-    return height
-
-
 def find_samples(request: Request, source: Source, network: Network) -> Samples:
     """The images that a check runs: of --images, the bundled held-out digits, or drawn ones."""
     height = network.input.height
@@ -291,7 +286,7 @@ def images_for(network: Network, folder: Path | None, count: int) -> tuple[Int8,
     if folder is None:
         drawn = random_images(count, network.input.shape)
         return as_codes(network, drawn), f"{count} drawn images"
-    stacked = list(folder_images(folder, _square(height, width), channels, count))
+    stacked = list(folder_images(folder, (height, width), channels, count))
     images = as_codes(network, np.concatenate(stacked))
     return images, f"{len(images)} images of {folder.name}"
 

@@ -19,6 +19,7 @@ from onnx import TensorProto, shape_inference
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
 from mbn.passes.frontend.constants import fold_constants
+from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
@@ -82,6 +83,17 @@ class OnnxGraph:
     last_layer: str  # the name of the last node that computes
     divided: Mapping[int, UnitLength]  # outputs that go on to be divided by their length
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the input lies height, width, channel."""
+        return is_channels_last(self.model)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of the input, however it lies."""
+        _, first, second, third = self.input_shape
+        return (first, second, third) if self.channels_last else (second, third, first)
+
 
 def load(path: Path) -> Any:
     """The ModelProto at `path`. Raises ModelError if it is missing, truncated or not an ONNX
@@ -96,6 +108,7 @@ def load(path: Path) -> Any:
         onnx.checker.check_model(model)
         name_quantisers_plainly(model)
         fold_constants(model)
+        put_transpose_first(model)
         make_padding_explicit(model)
     except MbnError:
         raise
