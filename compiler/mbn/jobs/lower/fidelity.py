@@ -23,6 +23,7 @@ from mbn.core.errors import ModelError, QuantiseError
 from mbn.core.network import Network
 from mbn.exact import Reference
 from mbn.jobs.lower.runtime import session_of
+from mbn.passes.frontend.host_ends import HOST_ENDS
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -36,7 +37,11 @@ LEAST = 0.9  # below it a network is refused
 CONSTANT_STEPS = 1.0
 FINE_STEPS = 2.0  # an error (root mean square) that steps of int8 explain
 BATCH = 8
-_HOST_ENDS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
+_HOST_ENDS = {
+    "softmax": "Softmax",
+    "sigmoid": "Sigmoid",
+    **{word: operator for operator, word in HOST_ENDS.items()},
+}
 
 
 @dataclass(frozen=True)

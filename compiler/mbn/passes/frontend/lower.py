@@ -157,6 +157,8 @@ class Reader:
         found = [
             self._result(one) for one in self.tuples.get(body, getattr(body, "fields", [body]))
         ]
+        for at, operators in self.graph.host_ends.items():
+            found[at] = replace(found[at], ops=(*found[at].ops, *operators))
         for at, division in self.graph.divided.items():
             found[at] = self._divided(found[at], division)
         names = tuple(one.tensor.name for one in found)

@@ -18,7 +18,9 @@ from onnx import TensorProto, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
+from mbn.passes.frontend.affine import join_affine
 from mbn.passes.frontend.constants import fold_constants
+from mbn.passes.frontend.host_ends import without_host_ends
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
@@ -82,6 +84,7 @@ class OnnxGraph:
     ends: tuple[QuantisedEnd, ...]  # one for each QuantizeLinear, in order
     last_layer: str  # the name of the last node that computes
     divided: Mapping[int, UnitLength]  # outputs that go on to be divided by their length
+    host_ends: Mapping[int, tuple[str, ...]]  # outputs with which the host goes on
 
     @property
     def channels_last(self) -> bool:
@@ -109,6 +112,7 @@ def load(path: Path) -> Any:
         name_quantisers_plainly(model)
         fold_constants(model)
         put_transpose_first(model)
+        join_affine(model)
         make_padding_explicit(model)
     except MbnError:
         raise
@@ -197,6 +201,7 @@ def prepare(model: Any) -> OnnxGraph:
     """
     _check_opset(model)
     model, divided = without_divisions(model)
+    model, host_ends = without_host_ends(model)
     refused = unsupported_operators(model)
     if refused:
         raise refused[0]
@@ -223,7 +228,7 @@ def prepare(model: Any) -> OnnxGraph:
     ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
     named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
     last = named[-1] if named else "none"
-    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided)
+    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided, host_ends)
 
 
 class _Walk:
@@ -283,6 +288,7 @@ def _check_opset(model: Any) -> None:
 def unsupported_operators(model: Any) -> list[UnsupportedError]:
     """One error for each node that no integer stage can come from."""
     model, _ = without_divisions(model)
+    model, _ = without_host_ends(model)
     at_the_end = _sigmoids_at_the_end(model)
     return [
         UnsupportedError(

@@ -46,11 +46,11 @@ def without_divisions(model: Any) -> tuple[Any, dict[int, UnitLength]]:
     for at, source in sources.items():
         cut.graph.output[at].name = source
         cut.graph.output[at].type.tensor_type.elem_type = TensorProto.FLOAT
-    _prune(cut.graph)
+    prune(cut.graph)
     return cut, found
 
 
-def _prune(graph: Any) -> None:
+def prune(graph: Any) -> None:
     """Removes the nodes that no output needs."""
     wanted = {output.name for output in graph.output}
     kept = []
