@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Plans,
         costs,
         inspect,
+        operators_text,
         plan,
         suggest,
     )
@@ -114,6 +115,7 @@ _HOMES = {
         "Plans",
         "costs",
         "inspect",
+        "operators_text",
         "plan",
         "suggest",
     ),
@@ -174,6 +176,7 @@ __all__ = [
     "job",
     "key_advice",
     "mlperf",
+    "operators_text",
     "plan",
     "ports",
     "reference",

@@ -24,6 +24,7 @@ from mbn.jobs.check import stage_facts
 from mbn.jobs.compile import Job
 from mbn.jobs.lower.fit import Demand, Fit, judged
 from mbn.jobs.suggest import Cost, Suggestion
+from mbn.passes.frontend.onnx_file import OPERATORS
 from mbn.passes.predict import Prediction
 from mbn.report import StageFacts
 from mbn.report.memory_map import MemoryMap
@@ -155,3 +156,8 @@ def costs(
     board (None: all that have memories). Nothing is built."""
     known = chosen if chosen is not None else [one for one in boards().values() if one.memories]
     return suggest_job.costs(alpha, resolution, classes, known)
+
+
+def operators_text() -> str:
+    """The ONNX operators that a network may be made of, with what they must be like."""
+    return OPERATORS

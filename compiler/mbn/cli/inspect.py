@@ -18,7 +18,7 @@ import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.cli.tables import fit_table, network_table
-from mbn.core.errors import MbnError, PlanError, exit_codes
+from mbn.core.errors import MbnError, PlanError, UsageError, exit_codes
 from mbn.core.network import Network
 from mbn.core.options import InputMode
 
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
   mbn-inspect float.onnx                      # quantised with drawn images, to see its stages
   mbn-inspect int8.onnx --input whole --unfused
+  mbn-inspect --operators                     # what a network may be made of
 """
 
 
@@ -37,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("network", type=Path, metavar="NETWORK.onnx", help="QDQ or float")
+    made.add_argument("network", type=Path, nargs="?", metavar="NETWORK.onnx", help="QDQ or float")
+    made.add_argument("--operators", action="store_true", help="list the operators that are taken")
     made.add_argument(
         "--input",
         choices=[mode.value for mode in InputMode],
@@ -58,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Inspects the file and prints what is in it."""
     console = run_console(quiet=arguments.quiet)
+    if arguments.operators:
+        console.print(mbn.operators_text())
+        return 0
+    if arguments.network is None:
+        raise UsageError("no network", wanted="an ONNX file, or --operators")
     found = mbn.inspect(arguments.network, fused=not arguments.unfused)
     if found.network is None:
         count = len(found.refused)

@@ -42,17 +42,23 @@ def inspect(
     that is no ONNX."""
     model = onnx_file.load(path)
     is_float = not onnx_file.is_quantised(model)
-    refused: Sequence[UnsupportedError] = onnx_file.unsupported_operators(model)
-    if refused:
-        return Inspected(None, tuple(refused), is_float)
+    hiding, windows = onnx_file.obstacles(model)
+    if hiding:
+        return Inspected(None, (*hiding, *windows), is_float)
     try:
         if is_float:
             path = _quantised(path, model, work)
         return Inspected(lower(path, path.stem, fused=fused, rounding=rounding), (), is_float)
     except UnsupportedError as error:
         # a refusal that does not come from quantising stands alone
-        every = () if is_float and path.parent != work else all_refusals(path)
-        return Inspected(None, tuple(every) or (error,), is_float)
+        every = [] if is_float and path.parent != work else all_refusals(path)
+        return Inspected(None, _once([*windows, *(every or [error])]), is_float)
+
+
+def _once(found: Sequence[UnsupportedError]) -> tuple[UnsupportedError, ...]:
+    """The first refusal of each node."""
+    by_node = {one.node or str(one): one for one in reversed(found)}
+    return tuple(one for one in found if by_node[one.node or str(one)] is one)
 
 
 def _quantised(path: Path, model: object, work: Path) -> Path:

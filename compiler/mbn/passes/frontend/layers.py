@@ -18,9 +18,9 @@ from mbn.core.constants import UNIT_SCALE
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Layer, Op, Tensor
 from mbn.passes.frontend.matcher import NoMatch, scalar_parameters
+from mbn.passes.frontend.onnx_file import LARGEST_KERNEL
 from mbn.passes.frontend.unit_length import UnitLength
 
-LARGEST_KERNEL = 16
 LARGEST_POOL = 255  # rows of a window are counted in 8 bits
 MAX_MAP_SIDE = 4096
 MAX_CHANNELS = 65535

@@ -19,8 +19,8 @@ from onnx import TensorProto, shape_inference
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
 from mbn.passes.frontend.affine import join_affine
-from mbn.passes.frontend.constants import fold_constants
-from mbn.passes.frontend.host_ends import without_host_ends
+from mbn.passes.frontend.constants import FOLDED, fold_constants
+from mbn.passes.frontend.host_ends import HOST_ENDS, without_host_ends
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
@@ -59,6 +59,34 @@ AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+OPERATORS = f"""\
+layers
+  Conv                   groups 1 or depthwise, kernels to 16 x 16, dilation 1, weights of 8 bits
+  Gemm, MatMul           of a vector or a flattened map
+  AveragePool, GlobalAveragePool, ReduceMean (height and width)   without padding
+  Add                    of two maps of one shape, or of a bias
+  BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
+  Relu, Clip             behind a layer
+  QuantizeLinear, DequantizeLinear   int8 or uint8, one scale a map; of com.microsoft too
+moved, not computed
+  Reshape, Flatten, Squeeze, Unsqueeze, Transpose (NCHW and NHWC), Pad with zeros before a Conv
+at the end, left to the host
+  Softmax, Sigmoid, {", ".join(HOST_ENDS)}; a division by the vector's length
+of constants
+  whatever ONNX's own evaluator folds: {", ".join(sorted(FOLDED - SUPPORTED_OPERATORS))[:400]}"""
+# What helps where an operator is not supported
+INSTEAD = {
+    "MaxPool": "A convolution or an average pool with that stride does the same work",
+    "LeakyRelu": "Train with ReLU or ReLU6",
+    "PRelu": "Train with ReLU or ReLU6",
+    "HardSwish": "Train with ReLU or ReLU6 (MobileNetV3's minimalistic form has them)",
+    "Mul": "Leave out squeeze-and-excite and gates; a gain by constants joins the layer before it",
+    "LayerNormalization": "Use batch normalisation, which folds into a convolution",
+    "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
+    "ConvTranspose": "A Resize on the host and a convolution do the same work",
+    "Resize": "Resize on the host, or use strides",
+}
+LARGEST_KERNEL = 16
 OLDEST_OPSET = 11
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller's RAM
 MAX_WEIGHTS = 2**25
@@ -206,16 +234,10 @@ def prepare(model: Any) -> OnnxGraph:
     if refused:
         raise refused[0]
     _check_quantisers(model)
-    weights = {initialiser.name for initialiser in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or not model.graph.output:
-        raise UnsupportedError(
-            f"the graph has {len(inputs)} inputs and {len(model.graph.output)} outputs",
-            wanted="one image in, one result or more out",
-        )
+    image = _only_input(model)
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    shape = _fix_shape(fixed, inputs[0].name)
+    shape = _fix_shape(fixed, image)
     try:
         fixed = shape_inference.infer_shapes(fixed)
     except Exception as error:
@@ -228,7 +250,7 @@ def prepare(model: Any) -> OnnxGraph:
     ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
     named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
     last = named[-1] if named else "none"
-    return OnnxGraph(fixed, inputs[0].name, shape, ends, last, divided, host_ends)
+    return OnnxGraph(fixed, image, shape, ends, last, divided, host_ends)
 
 
 class _Walk:
@@ -286,21 +308,82 @@ def _check_opset(model: Any) -> None:
 
 
 def unsupported_operators(model: Any) -> list[UnsupportedError]:
-    """One error for each node that no integer stage can come from."""
+    """One error for each operator that no integer stage can come from, with the nodes that have
+    it."""
     model, _ = without_divisions(model)
     model, _ = without_host_ends(model)
     at_the_end = _sigmoids_at_the_end(model)
+    nodes: dict[str, list[Any]] = {}
+    for node in model.graph.node:
+        plain = node.domain in ("", "ai.onnx")
+        if plain and (node.op_type in SUPPORTED_OPERATORS or node.output[0] in at_the_end):
+            continue
+        name = node.op_type if plain else f"{node.op_type} of {node.domain}"
+        nodes.setdefault(name, []).append(node)
     return [
         UnsupportedError(
-            f"operator {node.op_type} is not supported",
-            node=f"node {node_label(node)}",
-            wanted="one of " + ", ".join(sorted(SUPPORTED_OPERATORS)),
-            advice="remove it from the graph, or keep it on the host",
+            f"operator {name} is not supported"
+            + (f" ({len(found)} nodes; this is the first)" if len(found) > 1 else ""),
+            node=f"node {node_label(found[0])}",
+            wanted="an operator that mbn-inspect --operators lists",
+            advice=_instead(found[0].op_type),
         )
-        for node in model.graph.node
-        if (node.op_type not in SUPPORTED_OPERATORS and node.output[0] not in at_the_end)
-        or node.domain not in ("", "ai.onnx")
+        for name, found in nodes.items()
     ]
+
+
+def _instead(operator: str) -> str:
+    """What would help for an operator that is not supported."""
+    return INSTEAD.get(operator, "Remove it from the graph, or keep it on the host")
+
+
+def obstacles(model: Any) -> tuple[list[UnsupportedError], list[UnsupportedError]]:
+    """What can be seen in the file to stand in the way. First what hides all that comes after it:
+    opset, input, quantisers, operators; then windows that no kernel has."""
+    found: list[UnsupportedError] = []
+    for check in (_check_opset, _check_quantisers, _check_input):
+        try:
+            check(model)
+        except UnsupportedError as error:
+            found.append(error)
+    found += unsupported_operators(model)
+    windows = [one for one in map(_window_obstacle, model.graph.node) if one is not None]
+    return found, windows
+
+
+def _check_input(model: Any) -> None:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    _fix_shape(copied, _only_input(model))
+
+
+def _only_input(model: Any) -> str:
+    """The input's name. UnsupportedError for a graph with several, or without a result."""
+    weights = {initialiser.name for initialiser in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1 or not model.graph.output:
+        raise UnsupportedError(
+            f"the graph has {len(inputs)} inputs and {len(model.graph.output)} outputs",
+            wanted="one image in, one result or more out",
+        )
+    return str(inputs[0])
+
+
+def _window_obstacle(node: Any) -> UnsupportedError | None:
+    """A kernel or a dilation that no kernel of ours has."""
+    if node.op_type != "Conv":
+        return None
+    given = {one.name: list(one.ints) for one in node.attribute if one.ints}
+    kernel, dilation = given.get("kernel_shape", [1]), given.get("dilations", [1])
+    found, wanted = "", ""
+    if max(dilation) > 1:
+        found, wanted = f"dilation {dilation}", "dilation 1"
+    if max(kernel) > LARGEST_KERNEL:
+        found = f"a kernel of {' x '.join(map(str, kernel))}{' and ' + found if found else ''}"
+        wanted = f"at most {LARGEST_KERNEL} x {LARGEST_KERNEL}"
+    if not found:
+        return None
+    return UnsupportedError(found, node=f"node {node_label(node)}", wanted=wanted)
 
 
 def _sigmoids_at_the_end(model: Any) -> set[str]:
