@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 import networks
 import qdq
@@ -374,12 +374,26 @@ def test_int16_is_refused(tmp_path: Path) -> None:
         lower(path, "g")
 
 
-def test_weights_with_a_zero_point_are_refused(tmp_path: Path) -> None:
-    graph = _small()
-    for constant in graph.constants:
-        if constant.name == "odd_one.w.zero":
-            constant.raw_data = np.ones(4, np.int8).tobytes()
-    _refused(graph, tmp_path, "odd_one", "zero point 0")
+def test_weights_with_a_zero_point_are_rewritten_or_refused(tmp_path: Path) -> None:
+    """w - z where that is of 8 bits."""
+    plain = lower(_small().save(tmp_path / "plain.onnx"), "plain")
+    for point, fits in ((1, False), (-5, True)):
+        graph = _small()
+        for constant in graph.constants:
+            if constant.name == "odd_one.w.zero":
+                constant.raw_data = np.full(4, point, np.int8).tobytes()
+            if constant.name == "odd_one.w.codes":
+                codes = np.clip(numpy_helper.to_array(constant), -120, 120)
+                shifted = codes + np.int8(point) if fits else np.full_like(codes, -128)
+                constant.raw_data = shifted.astype(np.int8).tobytes()
+        if fits:
+            made = lower(graph.save(tmp_path / "moved.onnx"), "moved")
+            at = next(n for n, one in enumerate(plain.layers) if one.name == "odd_one")
+            wanted = plain.layers[at].weights
+            assert wanted is not None
+            assert np.array_equal(made.layers[at].weights, np.clip(wanted, -120, 120))  # type: ignore[arg-type]
+        else:
+            _refused(graph, tmp_path, "odd_one", "more than 8 bits")
 
 
 def test_float_layer_is_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def inspect(
         return Inspected(None, (*hiding, *windows), is_float)
     try:
         if is_float:
-            path = _quantised(path, model, work)
+            path = _quantised(sources.float_file(model, path, work), model, work)
         return Inspected(lower(path, path.stem, fused=fused, rounding=rounding), (), is_float)
     except UnsupportedError as error:
         # a refusal that does not come from quantising stands alone
@@ -67,8 +67,9 @@ def _quantised(path: Path, model: object, work: Path) -> Path:
     samples = drawn.astype(np.float32) / 127.5 - 1
     if not graph.channels_last:
         samples = samples.transpose(0, 3, 1, 2)
-    quantise(path, [samples], work / path.name)
-    return work / path.name
+    quantised = work / f"{path.stem}_int8.onnx"
+    quantise(path, [samples], quantised)
+    return quantised
 
 
 def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.Demand]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,6 +173,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
     name = ascii_name(path.stem)
     if onnx_file.is_quantised(model):
         return Source(path, name, None, None, ())
+    path = float_file(model, path, folder)
     graph = onnx_file.prepare(model)
     if request.calibrate is None:
         raise QuantiseError(
@@ -197,6 +199,17 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
         )
     few = _spread(np.concatenate(pixels), fidelity.IMAGES)
     return Source(quantised, name, None, path, (), few, channels_last=last)
+
+
+def float_file(model: Any, path: Path, folder: Path) -> Path:
+    """The file of a float network: its own, or, where its weights alone are quantised, a copy in
+    `folder` with float ones."""
+    if not onnx_file.dequantise_weights(model):
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{ascii_name(path.stem)}_float.onnx"
+    made.write_bytes(model.SerializeToString(deterministic=True))
+    return made
 
 
 def _spread(images: UInt8, count: int) -> UInt8:

@@ -33,15 +33,19 @@ FOLDED = ELEMENT_WISE | REARRANGING | GROWING
 Array = NDArray[Any]
 
 
-def fold_constants(model: Any) -> None:
-    """Changes the model in place; see the head of this file."""
+def fold_constants(model: Any, *, weights_too: bool = False) -> int:
+    """Changes the model in place; see the head of this file. Returns how many nodes were folded.
+    `weights_too`: the DequantizeLinear of constants as well."""
     known = _stored(model)
+    operators = FOLDED | ({"DequantizeLinear"} if weights_too else set())
     shapes: dict[str, tuple[int, ...]] | None = None
+    total = 0
     while True:
-        folded = _fold_once(model, known, shapes or {})
+        folded = _fold_once(model, known, shapes or {}, operators)
+        total += folded
         waits = any(node.op_type in ("Shape", "Size") for node in model.graph.node)
         if not waits or (shapes is not None and not folded):
-            return
+            return total
         shapes = _shapes(model)
 
 
@@ -68,12 +72,21 @@ def _constant_node(node: Any) -> Any:
     return None
 
 
-def _fold_once(model: Any, known: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> int:
+def _fold_once(
+    model: Any,
+    known: dict[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    operators: frozenset[str],
+) -> int:
     """One walk over the nodes, in their order; how many were folded."""
     kept, folded = [], 0
     results = {value.name for value in model.graph.output}
     for node in model.graph.node:
-        made = None if results.intersection(node.output) else _value(model, node, known, shapes)
+        made = (
+            None
+            if results.intersection(node.output)
+            else _value(model, node, known, shapes, operators)
+        )
         if made is None:
             kept.append(node)
             continue
@@ -88,7 +101,11 @@ def _fold_once(model: Any, known: dict[str, Any], shapes: dict[str, tuple[int, .
 
 
 def _value(
-    model: Any, node: Any, known: dict[str, Any], shapes: dict[str, tuple[int, ...]]
+    model: Any,
+    node: Any,
+    known: dict[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    operators: frozenset[str],
 ) -> Array | None:
     """What a node gives, where that is known; None where it is not."""
     if node.domain not in ("", "ai.onnx") or len(node.output) != 1:
@@ -96,7 +113,7 @@ def _value(
     if node.op_type in ("Shape", "Size"):
         shape = shapes.get(node.input[0])
         return None if shape is None else _sized(node, shape)
-    if node.op_type not in FOLDED or any(name and name not in known for name in node.input):
+    if node.op_type not in operators or any(name and name not in known for name in node.input):
         return None
     inputs: dict[str, Array] = {
         str(name): numpy_helper.to_array(known[name]) for name in node.input if name
@@ -110,9 +127,10 @@ def _value(
         [onnx.ValueInfoProto(name=node.output[0])],
         [numpy_helper.from_array(value, name) for name, value in inputs.items()],
     )
-    alone = helper.make_model(
-        graph, opset_imports=list(model.opset_import), ir_version=model.ir_version
-    )
+    opsets = list(model.opset_import)
+    if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+        opsets = [helper.make_opsetid("", 21)]  # the evaluator lacks the older ones, which agree
+    alone = helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version)
     try:
         found: Any = ReferenceEvaluator(alone).run(None, {})
     except Exception:  # what can't be evaluated stays, for the checks that follow to name

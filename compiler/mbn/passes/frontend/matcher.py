@@ -275,6 +275,22 @@ def bias_codes(
     return rounded.astype(np.int32)
 
 
+def _without_zero_point(
+    value: NDArray[Any], zero: NDArray[np.int64], axis: int
+) -> NDArray[np.int8]:
+    """Codes w - z at zero point 0, if they are of 8 bits."""
+    along = [1] * value.ndim
+    if zero.size > 1:
+        along[axis % value.ndim] = -1
+    moved = value.astype(np.int64) - zero.reshape(along if zero.size > 1 else [1] * value.ndim)
+    if moved.min() < -128 or moved.max() > 127:
+        raise NoMatch(
+            f"its weights less their zero point reach {moved.min()} to {moved.max()}, which is "
+            "more than 8 bits"
+        )
+    return np.asarray(moved.astype(np.int8))
+
+
 def weight_codes(
     matcher: Matcher, expr: Any, out_axis: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -289,7 +305,7 @@ def weight_codes(
     if value.dtype == np.uint8:  # the same numbers, 128 lower
         value, zero = (value.astype(np.int16) - 128).astype(np.int8), zero - 128
     if np.any(zero != 0):
-        raise NoMatch("its weights have another zero point than 0 (uint8: 128)")
+        value = _without_zero_point(value, zero, stored.axis)
     channels = value.shape[out_axis]
     if stored.scale.size not in (1, channels):
         raise NoMatch(f"its weights have {stored.scale.size} scales for {channels} channels")

@@ -187,14 +187,16 @@ def _check_quantisers(model: Any) -> None:
     scales with more than one dimension, an axis outside the tensor."""
     names: set[str] = set()
     ranks = {constant.name: len(constant.dims) for constant in model.graph.initializer}
+    kinds = {constant.name: constant.data_type for constant in model.graph.initializer}
     for node in model.graph.node:
         if node.name and node.name in names:
             raise UnsupportedError(
                 "two nodes have this name", node=f"node {node.name}", wanted="a name for each"
             )
         names.add(node.name)
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+        if node.op_type not in QUANTISERS:
             continue
+        _check_bits(node, kinds)
         for name in node.input[1:]:
             if ranks.get(name, 0) > 1:
                 raise UnsupportedError(
@@ -213,9 +215,37 @@ def _check_quantisers(model: Any) -> None:
             )
 
 
+def _check_bits(node: Any, kinds: Mapping[str, int]) -> None:
+    """Refuses codes of other widths: those of the constant that is dequantised, or else those that
+    the zero point's type says."""
+    stored = node.op_type == "DequantizeLinear" and node.input[0] in kinds
+    says = node.input[0] if stored else node.input[2] if len(node.input) > 2 else ""
+    taken = (TensorProto.INT8, TensorProto.UINT8, *((TensorProto.INT32,) if stored else ()))
+    kind = kinds.get(says, TensorProto.UINT8)
+    if kind not in taken:
+        word = "weights" if stored else "activations"
+        raise UnsupportedError(
+            f"{word} of {TensorProto.DataType.Name(kind)}",
+            node=f"node {node_label(node)}",
+            wanted="INT8 or UINT8",
+            advice="Quantise to 8 bits, or give the float network and --calibrate",
+        )
+
+
 def is_quantised(model: Any) -> bool:
-    """Whether the graph carries DequantizeLinear nodes, that is, is QDQ already."""
-    return any(node.op_type == "DequantizeLinear" for node in model.graph.node)
+    """Whether maps are quantised (QDQ); weights alone behind DequantizeLinear do not count."""
+    stored = {constant.name for constant in model.graph.initializer}
+    return any(
+        node.op_type in QUANTISERS and node.input[0] not in stored for node in model.graph.node
+    )
+
+
+def dequantise_weights(model: Any) -> bool:
+    """Of a network whose maps are float: its 8-bit weights as float ones, in place. Whether there
+    were such ("weight-only", TensorFlow Lite's dynamic range)."""
+    if is_quantised(model):
+        return False
+    return fold_constants(model, weights_too=True) > 0
 
 
 def node_label(node: Any) -> str:
@@ -266,7 +296,8 @@ class _Walk:
     def end(self, quantize: Any) -> QuantisedEnd:
         node = self._layer(quantize)
         before = self._layer(node) if self._computes(node) else None
-        left = before if before is not None and self._computes(before) else None
+        float_too = before is not None and before is not node and self._computes(before)
+        left = before if float_too else None
         value, turned = quantize, False
         while value is not node:
             value = self.made_by[next(n for n in value.input if n not in self.constants)]
