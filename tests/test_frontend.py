@@ -345,8 +345,22 @@ def test_dynamic_size_is_refused(tmp_path: Path) -> None:
     _refused(graph, tmp_path, "dynamic shape", "height")
 
 
-def test_dilation_is_refused(tmp_path: Path) -> None:
-    _refused(_small(dilations=[2, 2]), tmp_path, "odd_one", "dilation")
+def test_dilation_is_a_window_with_zeros(tmp_path: Path) -> None:
+    """ONNX Runtime computes the same; a window that is too large is refused."""
+    path = _small(dilations=[2, 2]).save(tmp_path / "dilated.onnx")
+    network = lower(path, "dilated")
+    (layer,) = (one for one in network.layers if one.name == "odd_one")
+    assert layer.kernel == (5, 5) and layer.weights is not None
+    taps = layer.weights.any(axis=(0, 3))
+    assert taps[::2, ::2].all() and taps.sum() == 9
+    images = np.random.default_rng(1).integers(-128, 128, (20, *network.input.shape))
+    assert agreement.compare(path, images.astype(np.int8)).holds
+    graph = qdq.Graph((1, 4, 40, 40))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.convolve(4, 3, name="odd_one", dilations=[9, 9])
+    graph.quantise(0.05, 0)
+    _refused(graph, tmp_path, "odd_one", "makes a window of 19 x 19")
 
 
 def test_groups_are_refused(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def test_float_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_every_refusal_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    graph = qdq.Graph((1, 4, 9, 9))
+    graph = qdq.Graph((1, 4, 40, 40))
     graph.channels = 4
     graph.dequantise("image", 0.02, 0)
-    graph.convolve(4, 3, name="wide", dilations=[2, 2])
+    graph.convolve(4, 3, name="wide", dilations=[9, 9])
     graph.quantise(0.05, 0)
     graph.then("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], name="padded")
     graph.quantise(0.05, 0)

@@ -34,6 +34,7 @@ from mbn.passes.frontend.matcher import (
     unwrap_norm,
     weight_codes,
 )
+from mbn.passes.frontend.onnx_file import LARGEST_KERNEL
 
 # Arguments of every packed call after the int8 inputs, all Relax constants.
 FIELDS = (
@@ -150,10 +151,9 @@ def _conv(matcher: Matcher, call: Any, bias: Any, norm: Affine | None) -> Found:
     attrs = call.attrs
     if str(attrs.data_layout) != "NCHW" or str(attrs.kernel_layout) != "OIHW":
         raise NoMatch("a layout other than NCHW")
-    if any(step != 1 for step in rx.ints(attrs.dilation)):
-        raise NoMatch(f"dilation {rx.ints(attrs.dilation)}, where 1 is wanted")
     data = _data(matcher, call.args[0])
     weights, scales = weight_codes(matcher, call.args[1], 0)
+    weights = _dilated(weights, rx.ints(attrs.dilation))
     groups, channels = int(attrs.groups), data.shape[1]
     if groups not in (1, channels) or (groups > 1 and weights.shape[1] != 1):
         raise NoMatch(f"{groups} groups of {channels} channels, where 1 or depthwise is wanted")
@@ -168,6 +168,22 @@ def _conv(matcher: Matcher, call: Any, bias: Any, norm: Affine | None) -> Found:
         bias=bias_codes(matcher, bias, data.scale, scales, norm),
     )
     return Found("mbn.conv", (data,), fields, rx.shape_of(call))
+
+
+def _dilated(weights: NDArray[np.int8], dilation: tuple[int, ...]) -> NDArray[np.int8]:
+    """N x C x kh x kw with zeros between the taps: the same sums, since what is not there adds
+    nothing."""
+    if all(step == 1 for step in dilation):
+        return weights
+    sizes = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], dilation, strict=True)]
+    if max(sizes) > LARGEST_KERNEL:
+        raise NoMatch(
+            f"dilation {dilation} makes a window of {sizes[0]} x {sizes[1]}, where at most "
+            f"{LARGEST_KERNEL} x {LARGEST_KERNEL} is wanted"
+        )
+    spread = np.zeros((*weights.shape[:2], *sizes), np.int8)
+    spread[:, :, :: dilation[0], :: dilation[1]] = weights
+    return spread
 
 
 def _normed(

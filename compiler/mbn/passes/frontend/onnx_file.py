@@ -61,7 +61,7 @@ AFTER_ALL = frozenset(
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 OPERATORS = f"""\
 layers
-  Conv                   groups 1 or depthwise, kernels to 16 x 16, dilation 1, weights of 8 bits
+  Conv                   groups 1 or depthwise, windows to 16 x 16 (dilation counts), 8-bit weights
   Gemm, MatMul           of a vector or a flattened map
   AveragePool, GlobalAveragePool, ReduceMean (height and width)   without padding
   Add                    of two maps of one shape, or of a bias
@@ -401,20 +401,20 @@ def _only_input(model: Any) -> str:
 
 
 def _window_obstacle(node: Any) -> UnsupportedError | None:
-    """A kernel or a dilation that no kernel of ours has."""
+    """A window that no kernel of ours has; dilation widens it."""
     if node.op_type != "Conv":
         return None
     given = {one.name: list(one.ints) for one in node.attribute if one.ints}
-    kernel, dilation = given.get("kernel_shape", [1]), given.get("dilations", [1])
-    found, wanted = "", ""
-    if max(dilation) > 1:
-        found, wanted = f"dilation {dilation}", "dilation 1"
-    if max(kernel) > LARGEST_KERNEL:
-        found = f"a kernel of {' x '.join(map(str, kernel))}{' and ' + found if found else ''}"
-        wanted = f"at most {LARGEST_KERNEL} x {LARGEST_KERNEL}"
-    if not found:
+    kernel = given.get("kernel_shape", [1])
+    dilation = given.get("dilations", [1] * len(kernel))
+    window = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=False)]
+    if max(window, default=1) <= LARGEST_KERNEL:
         return None
-    return UnsupportedError(found, node=f"node {node_label(node)}", wanted=wanted)
+    return UnsupportedError(
+        f"a window of {' x '.join(map(str, window))}",
+        node=f"node {node_label(node)}",
+        wanted=f"at most {LARGEST_KERNEL} x {LARGEST_KERNEL}",
+    )
 
 
 def _sigmoids_at_the_end(model: Any) -> set[str]:
