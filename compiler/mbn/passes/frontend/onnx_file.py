@@ -18,6 +18,7 @@ from onnx import TensorProto, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
+from mbn.passes.frontend import tflite_reader
 from mbn.passes.frontend.affine import join_affine
 from mbn.passes.frontend.constants import FOLDED, fold_constants
 from mbn.passes.frontend.host_ends import HOST_ENDS, without_host_ends
@@ -134,8 +135,7 @@ def load(path: Path) -> Any:
             f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
         )
     try:
-        open_regular(path, MOST_ONNX_BYTES).close()
-        model = onnx.load(str(path))  # by its name: weights may lie in files beside it
+        model = stored(path)
         onnx.checker.check_model(model)
         name_quantisers_plainly(model)
         fold_constants(model)
@@ -154,6 +154,15 @@ def load(path: Path) -> Any:
     if not model.graph.node:
         raise ModelError(f"{path.name} has no nodes", wanted="a network", advice="export it again")
     return model
+
+
+def stored(path: Path) -> Any:
+    """The ModelProto as an ONNX file has it, or as a .tflite file says it. Raises what ONNX does
+    besides MbnErrors."""
+    if tflite_reader.is_tflite(path):
+        return tflite_reader.read(path)
+    open_regular(path, MOST_ONNX_BYTES).close()
+    return onnx.load(str(path))  # by its name: weights may lie in files beside it
 
 
 def name_quantisers_plainly(model: Any) -> None:
