@@ -75,12 +75,14 @@ def judged(request: sources.Request, work: Path) -> fidelity.Fidelity:
     lowered = replace(lower(source.path, source.name), mean=mean, std=std)
     assert source.float_path is not None
     assert source.calibration is not None
-    gain, start = sources.pixel_meaning(request, 3)
+    form = source.form
+    assert form is not None
     return fidelity.compare(
         lowered,
         source.float_path,
         source.calibration,
-        lambda images: sources.real_input(images, gain, start),
+        lambda images: sources.as_codes(lowered, images, form),
+        lambda image: sources.real_input(request, form, image),
     )
 
 

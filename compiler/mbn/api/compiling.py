@@ -46,6 +46,7 @@ class NetworkOptions(TypedDict, total=False):
     mean: Sequence[float]
     std: Sequence[float]
     accept_loss: bool
+    input_shape: Sequence[int] | None
 
 
 class JobOptions(NetworkOptions, total=False):
@@ -82,6 +83,7 @@ def job(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     accept_loss: bool = False,
+    input_shape: Sequence[int] | None = None,
     images: Place | None = None,
     samples: int = 10,
     records: Sequence[Place] | None = (),
@@ -104,6 +106,7 @@ def job(
             mean=tuple(mean),
             std=tuple(std),
             accept_loss=accept_loss,
+            input_shape=None if input_shape is None else tuple(input_shape),
         )
     )
     return Job(

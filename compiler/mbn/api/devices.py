@@ -6,6 +6,7 @@ Always holds: nothing here needs TVM, torch or ONNX but `compare`, which says so
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,21 +80,23 @@ def compare(
     *,
     images: PathLike | None = None,
     samples: int = 100,
+    input_shape: Sequence[int] | None = None,
     progress: Progress = None,
 ) -> Comparison:
     """The integers of a quantised ONNX file against ONNX Runtime on the same graph, on the images
-    of a folder, or on drawn ones. Needs TVM and ONNX."""
+    of a folder, on arrays (.npy, .npz), or on drawn samples. Needs TVM and ONNX."""
     from mbn.jobs import agreement  # noqa: PLC0415
-    from mbn.jobs.lower import sources  # noqa: PLC0415
-    from mbn.passes.frontend import lower  # noqa: PLC0415
+    from mbn.jobs.lower import inputs, sources  # noqa: PLC0415
+    from mbn.passes.frontend import lower_graph  # noqa: PLC0415
 
-    path = Path(model)
-    network = lower(path, path.stem)
+    path, sizes = Path(model), None if input_shape is None else tuple(input_shape)
+    lowered = lower_graph(path, path.stem, input_shape=sizes)
+    form = inputs.form_of(path, lowered.graph, lowered.normalisation, sizes)
     folder = None if images is None else Path(images)
-    given, what = sources.images_for(network, folder, samples)
-    with teller(progress).task(f"comparing {len(given)} images", len(given)) as step:
-        found = agreement.compare(path, given, progress=step)
-    return Comparison(network.name, what, found)
+    given = sources.images_for(lowered.network, folder, samples, form)
+    with teller(progress).task(f"comparing {len(given.images)} images", len(given.images)) as step:
+        found = agreement.compare(path, given.images, input_shape=sizes, progress=step)
+    return Comparison(lowered.network.name, given.what, found)
 
 
 class Comparison:

@@ -24,6 +24,7 @@ from mbn.jobs.check import stage_facts
 from mbn.jobs.compile import Job
 from mbn.jobs.lower.fit import Demand, Fit, judged
 from mbn.jobs.suggest import Cost, Suggestion
+from mbn.passes.frontend.normalisation import Normalisation
 from mbn.passes.frontend.onnx_file import OPERATORS
 from mbn.passes.predict import Prediction
 from mbn.report import StageFacts
@@ -93,6 +94,7 @@ class Inspection:
     network: Network | None
     refused: tuple[MbnError, ...]
     is_float: bool
+    normalisation: Normalisation | None = None  # which the graph does to its input, if it does
 
     def fits(self, input_mode: str = "stream") -> list[Fit]:
         """Bytes needed and available on every board. Raises what was refused."""
@@ -125,14 +127,26 @@ class Inspection:
         return table(repr(self)[1:-1], ("stage", "in", "out", "MACs"), rows)
 
 
-def inspect(model: Place, *, fused: bool = True, rounding: str = "single") -> Inspection:
-    """Reads an ONNX file as the compiler does. What is refused is in the result; ModelError for a
-    file that is not ONNX."""
+def inspect(
+    model: Place,
+    *,
+    fused: bool = True,
+    rounding: str = "single",
+    input_shape: Sequence[int] | None = None,
+) -> Inspection:
+    """Reads an ONNX file as the compiler does. `input_shape`: as in `compile`. What is
+    refused is in the result; ModelError for a file that is not ONNX."""
     with tempfile.TemporaryDirectory() as work:
         found = inspect_job.inspect(
-            Path(model), Path(work), fused=fused, rounding=Rounding(rounding)
+            Path(model),
+            Path(work),
+            fused=fused,
+            rounding=Rounding(rounding),
+            input_shape=None if input_shape is None else tuple(input_shape),
         )
-    return Inspection(Path(model), found.network, found.refused, found.is_float)
+    return Inspection(
+        Path(model), found.network, found.refused, found.is_float, found.normalisation
+    )
 
 
 def suggest(

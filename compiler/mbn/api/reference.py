@@ -16,7 +16,7 @@ from mbn.core import network_file
 from mbn.core.errors import UsageError
 from mbn.core.network import Network
 from mbn.exact import Reference
-from mbn.jobs.lower import sources
+from mbn.jobs.lower.inputs import as_codes
 from mbn.passes.frontend import lower
 
 Int8 = NDArray[np.int8]
@@ -67,4 +67,4 @@ def codes_of(network: Network, image: Image) -> Int8:
         )
     if image.dtype == np.int8:
         return np.ascontiguousarray(image)
-    return sources.as_codes(network, image.view(np.uint8))
+    return as_codes(network, image.view(np.uint8))

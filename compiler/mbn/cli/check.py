@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
+from mbn.cli.network import add_input_shape
 from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
 from mbn.cli.tables import agreement_table
@@ -46,7 +47,10 @@ def parser() -> argparse.ArgumentParser:
     other = made.add_argument_group("against ONNX Runtime")
     other.add_argument("--against", choices=["onnxruntime"], help="compare layer by layer with it")
     other.add_argument("--onnx", type=Path, metavar="FILE", help="the QDQ network")
-    other.add_argument("--images", type=Path, metavar="DIR", help="default: drawn ones")
+    other.add_argument(
+        "--images", type=Path, metavar="DIR", help="or arrays (.npy, .npz); default: drawn ones"
+    )
+    add_input_shape(other)
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
@@ -89,6 +93,7 @@ def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
         arguments.onnx,
         images=arguments.images,
         samples=arguments.samples or 100,
+        input_shape=arguments.input_shape,
         progress=ConsoleTeller(console),
     )
     found = compared.agreement

@@ -37,6 +37,8 @@ EXAMPLES = """examples:
   mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
   mbn-compile --board qemu --onnx int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
   mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board qemu --onnx open.onnx --input-shape 1,3,96,96 --calibrate photos/
+  mbn-compile --board qemu --onnx sound.onnx --calibrate train.npy --images test.npz --check
   mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
   mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
   mbn-compile --board qemu-m7 --onnx mine.onnx --calibrate photos/ --export cmake --output lib/
@@ -107,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     check = made.add_argument_group("the check")
     check.add_argument("--check", action="store_true", help="run it and compare every output bit")
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
-    check.add_argument("--images", type=Path, metavar="DIR", help="images to check with")
+    check.add_argument(
+        "--images", type=Path, metavar="DIR", help="images, or arrays (.npy, .npz), to check with"
+    )
     check.add_argument("--port", help="serial port of a running board (default: the emulator)")
     ship = made.add_argument_group("to ship it")
     ship.add_argument(

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
+from mbn.cli.network import add_input_shape
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
 from mbn.cli.tables import fit_table, network_table
@@ -25,6 +26,7 @@ from mbn.core.options import InputMode
 EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
   mbn-inspect float.onnx                      # quantised with drawn images, to see its stages
+  mbn-inspect open.onnx --input-shape 1,3,96,96
   mbn-inspect int8.onnx --input whole --unfused
   mbn-inspect --operators                     # what a network may be made of
 """
@@ -47,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         help="how the image arrives, for the boards' RAM (default stream)",
     )
     made.add_argument("--unfused", action="store_true", help="a stage for each layer")
+    add_input_shape(made)
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
@@ -65,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.network is None:
         raise UsageError("no network", wanted="an ONNX file, or --operators")
-    found = mbn.inspect(arguments.network, fused=not arguments.unfused)
+    found = mbn.inspect(
+        arguments.network, fused=not arguments.unfused, input_shape=arguments.input_shape
+    )
     if found.network is None:
         count = len(found.refused)
         print(f"mbn-inspect: {count} thing{'s' if count > 1 else ''} refused:", file=sys.stderr)
@@ -85,6 +90,12 @@ def _print(found: mbn.Inspection, network: Network, mode: str, console: Console)
         f"input   {source.height}x{source.width}x{source.channels} int8, "
         f"real = {source.scale:.6g} * (q - {source.zero_point})"
     )
+    if found.normalisation is not None:
+        low, high = found.normalisation.pixel_range()
+        console.print(
+            f"        the graph normalises: what {low:g} .. {high:g} are becomes "
+            + ", ".join(dict.fromkeys(found.normalisation.words(low, high)))
+        )
     for out in network.outputs:
         console.print(
             f"output  {out.height}x{out.width}x{out.channels} int8, "

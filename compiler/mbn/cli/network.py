@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from mbn.api.compiling import NetworkOptions
 
 
+def shape(text: str) -> tuple[int, ...]:
+    """--input-shape as numbers."""
+    sizes = tuple(int(size) for size in text.split(","))
+    if min(sizes) < 1:
+        raise ValueError(text)
+    return sizes
+
+
+def add_input_shape(made: argparse._ActionsContainer) -> None:
+    """--input-shape."""
+    made.add_argument(
+        "--input-shape",
+        type=shape,
+        metavar="1,3,96,96",
+        help="sizes of an input that the file leaves open, in the file's order, batch first",
+    )
+
+
 def add_network(made: argparse.ArgumentParser) -> None:
     """The arguments that name a network and say how it is understood."""
     network = made.add_argument_group("the network")
@@ -29,8 +47,12 @@ def add_network(made: argparse.ArgumentParser) -> None:
     )
     network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
     network.add_argument(
-        "--calibrate", type=Path, metavar="DIR", help="images to quantise a float network with"
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="images to quantise a float network with, or arrays: .npy, .npz or a folder of them",
     )
+    add_input_shape(network)
     network.add_argument(
         "--input-range",
         type=float,
@@ -80,4 +102,5 @@ def network_options(arguments: argparse.Namespace) -> NetworkOptions:
         "mean": arguments.mean or (),
         "std": arguments.std or (),
         "accept_loss": arguments.accept_loss,
+        "input_shape": arguments.input_shape,
     }

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Tensor
 from mbn.exact import Reference
+from mbn.jobs.lower.inputs import form_of
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.frontend import Lowered, lower_graph
 
@@ -133,8 +134,11 @@ def at_most(count: int, trials: int, share: float) -> float:
 class OrtMaps:
     """ONNX Runtime on a QDQ graph, with every layer's quantised result as an output."""
 
-    def __init__(self, path: Path, lowered: Lowered) -> None:
+    def __init__(
+        self, path: Path, lowered: Lowered, input_shape: tuple[int, ...] | None = None
+    ) -> None:
         self.lowered = lowered
+        self.form = form_of(path, lowered.graph, lowered.normalisation, input_shape)
         model = onnx.load(str(path))
         missing = [one.name for one in lowered.network.layers if one.name not in lowered.ends]
         if missing:
@@ -149,11 +153,10 @@ class OrtMaps:
     def run(self, image: Int8) -> dict[str, Int8]:
         """Every tensor of the network by name, height x width x channel, for one image."""
         network = self.lowered.network
-        fed = image if self.lowered.channels_last else image.transpose(2, 0, 1)
         found = dict(
             zip(
                 (output.name for output in self.session.get_outputs()),
-                self.session.run(None, {self.input.name: self._typed(fed[None])}),
+                self.session.run(None, {self.input.name: self.form.fed(self._typed(image[None]))}),
                 strict=True,
             )
         )
@@ -171,7 +174,7 @@ class OrtMaps:
             return (image.astype(np.int16) + 128).astype(np.uint8)
         tensor = self.lowered.network.input
         real = (image.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
-        return real.astype(np.float32)
+        return self.form.raw(real)
 
 
 def _canonical(codes: NDArray[Any], tensor: Tensor, *, channels_last: bool) -> Int8:
@@ -197,13 +200,14 @@ def compare(
     images: Int8,
     *,
     layer_images: int = LAYER_IMAGES,
+    input_shape: tuple[int, ...] | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Agreement:
     """Compares on `images` (N x height x width x channel); layer by layer on the first
     `layer_images` of them."""
-    lowered = lower_graph(path, path.stem)
+    lowered = lower_graph(path, path.stem, input_shape=input_shape)
     network = lowered.network
-    reference, runtime = Reference(network), OrtMaps(path, lowered)
+    reference, runtime = Reference(network), OrtMaps(path, lowered, input_shape)
     layers = [LayerAgreement(one, largest_factor(network, one)) for one in network.layers]
     same = 0
     for start in range(0, len(images), BATCH):

@@ -28,6 +28,7 @@ from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
 from mbn.jobs.lower import fidelity, fit, lowering, sources
+from mbn.jobs.lower.inputs import as_codes, plain_form
 from mbn.jobs.lower.lowering import Built, Generated, Target, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
@@ -90,7 +91,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
     network = lower(
         source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
     )
-    mean, std = sources.normalisation(job.request, network.input.channels)
+    mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
     network = replace(network, classes=source.classes, mean=mean, std=std)
     built: Built = {}
     tuned: dict[str, tuning.Tuned | None] = {}
@@ -236,23 +237,26 @@ def _classes(network: Network) -> int | None:
 
 
 def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
-    """Of a float network: says what its pixels mean and how well the integers follow it, in a line
-    each. Raises QuantiseError where they don't, unless --accept-loss was given."""
+    """Says what pixels mean to the network, and, of a float one, how well the integers follow it,
+    in a line each. Raises QuantiseError where they don't, unless --accept-loss was given."""
     source, network = planned.source, planned.generated.network
+    described = sources.described_source(job.request, source)
+    if described:
+        tell.say(f"input  {described}")
     if source.float_path is None or source.calibration is None:
         return
-    channels = network.input.channels
-    gain, start = sources.pixel_meaning(job.request, channels)
+    form = source.form or plain_form(network.input)
     with tell.task("integers against float", len(source.calibration)) as step:
         found = fidelity.compare(
             network,
             source.float_path,
             source.calibration,
-            partial(sources.real_input, gain=gain, start=start, channels_last=source.channels_last),
+            partial(as_codes, network, form=form),
+            partial(sources.real_input, job.request, form),
             step,
         )
-    if not source.classes:
-        tell.say(f"input  {sources.described_input(job.request, channels)}")
+    if not form.is_image:
+        found = replace(found, what="samples")
     fidelity.refuse_lost(found, accept=job.request.accept_loss)
     word = "int8  " if found.is_good else "warning: int8"
     tell.say(f"{word} {found}", style=None if found.is_good else "yellow")

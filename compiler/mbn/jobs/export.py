@@ -21,6 +21,7 @@ from mbn.image.export import owned
 from mbn.image.export.library import CAMERA, Example, Library, exported
 from mbn.jobs.compile import Job, Planned, judge_quantised, plan_network
 from mbn.jobs.lower import sources
+from mbn.jobs.lower.inputs import as_codes
 from mbn.passes.emit.names import check_prefix, prefix_of
 
 _MARK = ".mbn-export"  # lists what an export wrote
@@ -83,7 +84,7 @@ def _example(job: Job, planned: Planned, network: Network) -> Example:
     height, width, channels = network.input.shape
     y, x, c = np.indices((height, width, channels))
     pixels = ((CAMERA[0] * y + CAMERA[1] * x + CAMERA[2] * c) & 255).astype(np.uint8)
-    both = np.concatenate([image, sources.as_codes(network, pixels[None])])
+    both = np.concatenate([image, as_codes(network, pixels[None])])
     first = network.output
     outputs = Reference(network).run(both)[:, : first.size_bytes]
     return Example(image[0], outputs[0], outputs[1], (first.height, first.width) != (1, 1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from mbn.core.network import Network
 from mbn.core.options import InputMode, Options, Rounding
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit, lowering, sources
-from mbn.passes.frontend import lower, onnx_file
+from mbn.passes.frontend import lower_graph, onnx_file
 from mbn.passes.frontend.lower import all_refusals
+from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
 
 CALIBRATION_IMAGES = 4
@@ -33,25 +35,36 @@ class Inspected:
     network: Network | None
     refused: tuple[MbnError, ...]
     is_float: bool
+    normalisation: Normalisation | None = None  # of the input, in the graph
 
 
 def inspect(
-    path: Path, work: Path, *, fused: bool = True, rounding: Rounding = Rounding.SINGLE
+    path: Path,
+    work: Path,
+    *,
+    fused: bool = True,
+    rounding: Rounding = Rounding.SINGLE,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Inspected:
     """Reads `path`; a float network is quantised into the folder `work`. ModelError for a file
     that is no ONNX."""
-    model = onnx_file.load(path)
+    model = onnx_file.load(path, input_shape)
+    normalisation = take_normalisation(model)
     is_float = not onnx_file.is_quantised(model)
     hiding, windows = onnx_file.obstacles(model)
     if hiding:
         return Inspected(None, (*hiding, *windows), is_float)
     try:
         if is_float:
-            path = _quantised(sources.float_file(model, path, work), model, work)
-        return Inspected(lower(path, path.stem, fused=fused, rounding=rounding), (), is_float)
+            onnx_file.dequantise_weights(model)
+            path, input_shape = _quantised(path, model, work), None
+        found = lower_graph(
+            path, path.stem, fused=fused, rounding=rounding, input_shape=input_shape
+        )
+        return Inspected(found.network, (), is_float, normalisation or found.normalisation)
     except UnsupportedError as error:
         # a refusal that does not come from quantising stands alone
-        every = [] if is_float and path.parent != work else all_refusals(path)
+        every = [] if is_float and path.parent != work else all_refusals(path, input_shape)
         return Inspected(None, _once([*windows, *(every or [error])]), is_float)
 
 
@@ -61,14 +74,16 @@ def _once(found: Sequence[UnsupportedError]) -> tuple[UnsupportedError, ...]:
     return tuple(one for one in found if by_node[one.node or str(one)] is one)
 
 
-def _quantised(path: Path, model: object, work: Path) -> Path:
+def _quantised(path: Path, model: Any, work: Path) -> Path:
     graph = onnx_file.prepare(model)
     drawn = sources.random_images(CALIBRATION_IMAGES, graph.image_shape)
     samples = drawn.astype(np.float32) / 127.5 - 1
     if not graph.channels_last:
         samples = samples.transpose(0, 3, 1, 2)
+    plain = work / f"{path.stem}_float.onnx"  # as it is compiled: four dimensions, all fixed
+    plain.write_bytes(model.SerializeToString())
     quantised = work / f"{path.stem}_int8.onnx"
-    quantise(path, [samples], quantised)
+    quantise(plain, [samples], quantised)
     return quantised
 
 

@@ -1,10 +1,9 @@
 """What quantising cost: the integers against the float network that they were made from.
 
-What enters: the lowered network, the float ONNX file and calibration images as pixels. What
-leaves: one `Fidelity`: how far the integers follow the float network over these images. Always
-holds: both get the same pixels, the integers by the table that the device uses, so an input range
-or a mean that is not the network's shows here; outputs are compared before a softmax that the
-host keeps.
+What enters: the lowered network, the float ONNX file and calibration samples. What leaves: one
+`Fidelity`: how far the integers follow the float network over these samples. Always holds: both get
+the same ones, the integers pixels by the table that the device uses, so an input range or a mean
+that is not the network's shows here; outputs are compared before a softmax that the host keeps.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from mbn import arithmetic
 from mbn.core.errors import ModelError, QuantiseError
 from mbn.core.network import Network
 from mbn.exact import Reference
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.frontend.host_ends import HOST_ENDS
 
+Int8 = NDArray[np.int8]
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -58,6 +57,7 @@ class Fidelity:
     correlation: float | None
     error_steps: float
     same_top1: int | None
+    what: str = "images"
 
     @property
     def is_good(self) -> bool:
@@ -81,29 +81,29 @@ class Fidelity:
         parts = [f"{said} with the float network", f"error {self.error_steps:.1f} steps"]
         if self.same_top1 is not None:
             parts.append(f"same top-1 {100 * self.same_top1 / self.images:.0f} %")
-        return ", ".join(parts) + f" ({self.images} calibration images)"
+        return ", ".join(parts) + f" ({self.images} calibration {self.what})"
 
 
 def compare(
     network: Network,
     float_path: Path,
-    pixels: UInt8,
-    real_input: Callable[[UInt8], Float32],
+    maps: UInt8 | Float32,
+    codes: Callable[[Any], Int8],
+    fed: Callable[[Any], Float32],
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Fidelity:
-    """Runs both on `pixels` (N x height x width x channel).
+    """Runs both on `maps` (N x height x width x channel, pixels or numbers).
 
-    `real_input` makes of pixels what the float network takes, N x channel x height x width.
+    `codes` makes of them what the network stores, `fed` of one what the float network takes.
     Raises ModelError where ONNX Runtime can't run the float network, or where its results are not
     those of `network`.
     """
     runtime, reference = _FloatOutputs(float_path, network), Reference(network)
-    table, channel = arithmetic.pixel_codes(network), np.arange(network.input.channels)
     ours, theirs = [], []
-    for start in range(0, len(pixels), BATCH):
-        batch = pixels[start : start + BATCH]
-        ours.append(reference.run(np.ascontiguousarray(table[channel, batch])))
-        theirs += [runtime.run(real_input(image[None])) for image in batch]
+    for start in range(0, len(maps), BATCH):
+        batch = maps[start : start + BATCH]
+        ours.append(reference.run(codes(batch)))
+        theirs += [runtime.run(fed(image[None])) for image in batch]
         progress(start + len(batch))
     return judge(network, np.concatenate(ours), np.stack(theirs))
 

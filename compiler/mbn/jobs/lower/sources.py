@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn import arithmetic
 from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
-from mbn.jobs.lower import fidelity
+from mbn.jobs.lower import arrays, fidelity
+from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, plain_form
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import onnx_file
+from mbn.passes.frontend.input_form import input_sizes
+from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
 from mbn.train import bundled
 from mbn.train.accuracy import measure
@@ -38,6 +40,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 RANDOM_IMAGES_SEED = 7
+CALIBRATION_SAMPLES = 200  # at most
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Request:
     mean: tuple[float, ...] = ()  # of pixels / 255, one or one a channel
     std: tuple[float, ...] = ()
     accept_loss: bool = False  # compile even what quantising lost
+    # of an input whose file leaves sizes open: all sizes, in the file's order
+    input_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +81,21 @@ class Source:
     alpha: float | None
     float_path: Path | None  # the float network that it was quantised from
     classes: tuple[str, ...]
-    # Of a float network: some of the pictures that it was quantised with, N x H x W x C
-    calibration: UInt8 | None = field(default=None, compare=False)
-    channels_last: bool = False  # of the float network's input: N x H x W x C
+    # Of a float network: some of what it was quantised with, N x H x W x C: pixels, or numbers as
+    # the file's graph takes them
+    calibration: UInt8 | Float32 | None = field(default=None, compare=False)
+    form: InputForm | None = None  # of a file's input
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """What the graph does to its input before the first layer."""
+        return None if self.form is None else self.form.normalisation
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether pictures were, or may be, what it is given."""
+        numbers = self.calibration is not None and self.calibration.dtype == np.float32
+        return not numbers and (self.form is None or self.form.is_image)
 
 
 def checked(request: Request) -> Request:
@@ -169,36 +186,63 @@ def _random(request: Request, alpha: float, folder: Path) -> Source:
 
 
 def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Source:
-    model = onnx_file.load(path)
+    model = onnx_file.load(path, request.input_shape)
     name = ascii_name(path.stem)
-    if onnx_file.is_quantised(model):
-        return Source(path, name, None, None, ())
-    path = float_file(model, path, folder)
+    changed = input_sizes(model) != onnx_file.own_sizes(path)
+    normalisation = take_normalisation(model)
     graph = onnx_file.prepare(model)
+    form = form_of(path, graph, normalisation, request.input_shape)
+    changed |= normalisation is not None
+    if onnx_file.is_quantised(model):
+        kept = path if not changed else _copy(model, folder / f"{name}_input.onnx", path)
+        return Source(kept, name, None, None, (), form=form)
+    whole = float_file(model, path, folder)
+    plain = whole if not changed else _copy(model, folder / f"{name}_input.onnx", path)
     if request.calibrate is None:
         raise QuantiseError(
             f"{path.name} is a float network and there is no calibration data",
-            wanted="images such as the network will see",
+            wanted="images such as the network will see, or arrays of its input (.npy, .npz)",
             advice="Give a folder of them: --calibrate DIR",
         )
-    height, width, channels = graph.image_shape
-    gain, start = pixel_meaning(request, channels)
-    pixels = list(folder_images(request.calibrate, (height, width), channels))
-    last = graph.channels_last
-    samples = [real_input(images, gain, start, channels_last=last) for images in pixels]
+    maps = calibration_maps(request, form)
+    gain, start = pixel_meaning(request, form.image[2], normalisation)
+    pixels = maps.dtype == np.uint8
+    real = maps.astype(np.float32) * gain + start if pixels else maps
     quantised = folder / f"{name}.onnx"
     if quantised.resolve() == path.resolve():
         quantised = folder / f"{name}_int8.onnx"
-    with tell.task("calibrating", sum(map(len, samples))) as step:
+    with tell.task("calibrating", len(maps)) as step:
         quantise(
-            path,
-            samples,
+            plain,
+            [form.planes(real)],
             quantised,
-            input_range=_with_zero(gain, start),
+            input_range=stored_range(request, form) if pixels or request.input_range else None,
             progress=step,
         )
-    few = _spread(np.concatenate(pixels), fidelity.IMAGES)
-    return Source(quantised, name, None, path, (), few, channels_last=last)
+    return Source(quantised, name, None, whole, (), _spread(maps, fidelity.IMAGES), form)
+
+
+def calibration_maps(request: Request, form: InputForm) -> UInt8 | Float32:
+    """What a float network is calibrated with, N x H x W x C: pixels of pictures, or numbers of
+    arrays."""
+    assert request.calibrate is not None
+    if arrays.is_arrays(request.calibrate):
+        given = arrays.read(request.calibrate, form, quantised=False).maps
+        chosen: Float32 = _spread(given, CALIBRATION_SAMPLES)
+        return chosen
+    if len(form.sample) != 3:
+        raise arrays.no_pictures(form)
+    height, width, channels = form.image
+    return np.concatenate(list(folder_images(request.calibrate, (height, width), channels)))
+
+
+def _copy(model: Any, made: Path, path: Path) -> Path:
+    """The model, changed as it was, in a file of its own."""
+    if made.resolve() == path.resolve():
+        made = made.with_name(f"{made.stem}_fixed.onnx")
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_bytes(model.SerializeToString(deterministic=True))
+    return made
 
 
 def float_file(model: Any, path: Path, folder: Path) -> Path:
@@ -212,52 +256,93 @@ def float_file(model: Any, path: Path, folder: Path) -> Path:
     return made
 
 
-def _spread(images: UInt8, count: int) -> UInt8:
+def _spread(images: Any, count: int) -> Any:
     """At most `count` of the images, from all over them."""
     chosen = np.arange(min(count, len(images))) * len(images) // min(count, len(images))
     return images[chosen]
 
 
-def pixel_meaning(request: Request, channels: int) -> tuple[Float32, Float32]:
-    """(gain, start) by channel: to the float network a pixel p means p * gain + start."""
+def pixel_meaning(
+    request: Request, channels: int, normalisation: Normalisation | None = None
+) -> tuple[Float32, Float32]:
+    """(gain, start) by channel: to the float network a pixel p means p * gain + start.
+    `normalisation`: the network's own, which tells what it expects where nobody says it."""
     if request.mean:
         mean, std = (_by_channel(name, request, channels) for name in ("mean", "std"))
         gain = 1 / (255 * np.array(std, np.float64))
         return gain.astype(np.float32), (-np.array(mean) / np.array(std)).astype(np.float32)
-    low, high = request.input_range or INPUT_RANGE
+    usual = INPUT_RANGE if normalisation is None else normalisation.pixel_range()
+    low, high = request.input_range or usual
     return (
         np.full(channels, (high - low) / 255, np.float32),
         np.full(channels, low, np.float32),
     )
 
 
-def real_input(
-    images: UInt8, gain: Float32, start: Float32, *, channels_last: bool = False
-) -> Float32:
-    """uint8 N x H x W x C to what the float network takes, N x C x H x W unless `channels_last`."""
-    real = images.astype(np.float32) * gain + start
-    return np.ascontiguousarray(real if channels_last else real.transpose(0, 3, 1, 2))
+def real_input(request: Request, form: InputForm, maps: UInt8 | Float32) -> Float32:
+    """Of one map, pixels or numbers, 1 x H x W x C, what the file's float graph takes."""
+    if maps.dtype == np.float32:
+        return np.asarray(form.fed(maps), np.float32)
+    gain, start = pixel_meaning(request, form.image[2], form.normalisation)
+    return np.asarray(form.fed(maps.astype(np.float32) * gain + start), np.float32)
 
 
-def _with_zero(gain: Float32, start: Float32) -> tuple[float, float]:
+def stored_ends(request: Request, form: InputForm) -> tuple[Float32, Float32]:
+    """What pixels 0 and 255 mean behind the graph's normalisation, by channel."""
+    gain, start = pixel_meaning(request, form.image[2], form.normalisation)
+    ends = form.normalised(np.stack([start, gain * 255 + start]))
+    return ends[0], ends[1]
+
+
+def stored_range(request: Request, form: InputForm) -> tuple[float, float]:
     """The least and largest input, and zero: affine int8 has a code for zero (the padding's), so
     a range without it can't be said, only a wider one."""
-    return min(float(start.min()), 0.0), max(float((gain * 255 + start).max()), 0.0)
+    ends = np.stack(stored_ends(request, form))
+    return min(float(ends.min()), 0.0), max(float(ends.max()), 0.0)
 
 
-def described_input(request: Request, channels: int) -> str:
+def described_source(request: Request, source: Source) -> str:
+    """What the input of a file's network means, in words; empty where it says so itself."""
+    form = source.form
+    if form is None or (source.calibration is None and form.normalisation is None):
+        return ""
+    if source.takes_pixels:
+        return described_input(request, form)
+    numbers = source.calibration
+    if numbers is None or numbers.dtype != np.float32:
+        return "numbers, no image"
+    what = "an image" if form.is_image else "no image"
+    return f"{what}, calibrated with numbers from {numbers.min():.4g} to {numbers.max():.4g}"
+
+
+def described_input(request: Request, form: InputForm) -> str:
     """What pixels mean to a float network, in words, and whether anybody said so."""
-    gain, start = pixel_meaning(request, channels)
-    ends = [f"{low:.4g} .. {high:.4g}" for low, high in zip(start, gain * 255 + start, strict=True)]
+    ends = [
+        f"{low:.4g} .. {high:.4g}" for low, high in zip(*stored_ends(request, form), strict=True)
+    ]
     means = ends[0] if len(set(ends)) == 1 else ", ".join(ends)
-    if request.mean or request.input_range:
+    said = bool(request.mean or request.input_range)
+    if form.normalisation is not None:
+        low, high = form.normalisation.pixel_range()
+        guessed = "" if said else f"; before that they are {low:g} .. {high:g}, or as --input-range"
+        return f"the graph normalises: pixels 0 .. 255 mean {means}{guessed}"
+    if said:
         return f"pixels 0 .. 255 mean {means}"
     return f"pixels 0 .. 255 taken as {means}; --input-range or --mean and --std say otherwise"
 
 
-def normalisation(request: Request, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation(
+    request: Request, channels: int, inside: Normalisation | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of the network's pixel table, one a channel; empty where a pixel p is
-    stored as p - 128, which is so unless --mean was given or the input range lacks zero."""
+    stored as p - 128, which is so unless --mean was given, the input range lacks zero or the graph
+    normalises (`inside`)."""
+    if inside is not None:
+        gain, start = (
+            np.asarray(one, np.float64) for one in pixel_meaning(request, channels, inside)
+        )
+        gain, start = gain * inside.gain, start * inside.gain + inside.offset
+        return tuple((-start / (255 * gain)).tolist()), tuple((1 / (255 * gain)).tolist())
     if request.mean:
         return _by_channel("mean", request, channels), _by_channel("std", request, channels)
     if request.input_range is None or request.input_range[0] <= 0 <= request.input_range[1]:
@@ -278,36 +363,38 @@ def _by_channel(name: str, request: Request, channels: int) -> tuple[float, ...]
 
 
 def find_samples(request: Request, source: Source, network: Network) -> Samples:
-    """The images that a check runs: of --images, the bundled held-out digits, or drawn ones."""
+    """The samples that a check runs: of --images, the bundled held-out digits, or drawn ones."""
     height = network.input.height
     if request.images is not None:
-        images, what = images_for(network, request.images, request.samples)
-        return Samples(images, None, what)
+        return images_for(network, request.images, request.samples, source.form)
     if source.float_path is not None and source.classes == bundled.CLASSES:
         drawn, labels = bundled.heldout_samples(height)
         count = min(request.samples, len(drawn))
         chosen = np.arange(count) * len(drawn) // count
         return Samples(to_int8(drawn[chosen]), labels[chosen], f"{count} held-out digits")
-    images, what = images_for(network, None, request.samples)
-    return Samples(images, None, what)
+    return images_for(network, None, request.samples, source.form)
 
 
-def images_for(network: Network, folder: Path | None, count: int) -> tuple[Int8, str]:
-    """At most `count` images of a folder, or drawn ones, as the network takes them; and what they
-    are."""
-    height, width, channels = network.input.shape
-    if folder is None:
+def images_for(
+    network: Network, path: Path | None, count: int, form: InputForm | None = None
+) -> Samples:
+    """At most `count` samples as the network takes them: pictures of a folder, arrays of files, or
+    drawn ones."""
+    form = form or plain_form(network.input)
+    if path is None:
         drawn = random_images(count, network.input.shape)
-        return as_codes(network, drawn), f"{count} drawn images"
-    stacked = list(folder_images(folder, (height, width), channels, count))
+        what = "images" if form.is_image else "samples"
+        return Samples(as_codes(network, drawn), None, f"{count} drawn {what}")
+    if arrays.is_arrays(path):
+        given = arrays.read(path, form, quantised=True, limit=count)
+        codes = as_codes(network, given.maps, form)
+        return Samples(codes, None, f"{len(codes)} samples of {path.name}")
+    if len(form.sample) != 3:
+        raise arrays.no_pictures(form)
+    height, width, channels = network.input.shape
+    stacked = list(folder_images(path, (height, width), channels, count))
     images = as_codes(network, np.concatenate(stacked))
-    return images, f"{len(images)} images of {folder.name}"
-
-
-def as_codes(network: Network, images: UInt8) -> Int8:
-    """Pixels as the network stores them: N x H x W x C."""
-    table, channel = arithmetic.pixel_codes(network), np.arange(network.input.channels)
-    return np.ascontiguousarray(table[channel, images])
+    return Samples(images, None, f"{len(images)} images of {path.name}")
 
 
 def to_int8(images: UInt8) -> Int8:

@@ -28,7 +28,7 @@ def put_transpose_first(model: Any) -> None:
         for name in dict.fromkeys(node.input):
             readers.setdefault(name, []).append(node)
     value, chain = inputs[0].name, []
-    while len(readers.get(value, ())) == 1 and _passes(readers[value][0], stored):
+    while len(readers.get(value, ())) == 1 and passes(readers[value][0], stored):
         chain.append(readers[value][0])
         value = chain[-1].output[0]
     turning = readers.get(value, ())
@@ -44,10 +44,10 @@ def is_channels_last(model: Any) -> bool:
     stored = {one.name for one in model.graph.initializer}
     names = {value.name for value in model.graph.input} - stored
     first = [node for node in model.graph.node if names.intersection(node.input)]
-    return bool(first) and all(_permutation(node) == TO_CHANNELS_FIRST for node in first)
+    return bool(first) and all(permutation(node) == TO_CHANNELS_FIRST for node in first)
 
 
-def _passes(node: Any, stored: dict[str, Any]) -> bool:
+def passes(node: Any, stored: dict[str, Any]) -> bool:
     """A node that treats every value alike, wherever it lies."""
     if node.op_type not in _PASSED or len(node.output) != 1:
         return False
@@ -58,7 +58,7 @@ def _passes(node: Any, stored: dict[str, Any]) -> bool:
 def _turns(node: Any, image: Any, stored: dict[str, Any]) -> bool:
     """Whether a node puts channels first: a Transpose, or of one channel a Reshape."""
     if node.op_type == "Transpose":
-        return _permutation(node) == TO_CHANNELS_FIRST
+        return permutation(node) == TO_CHANNELS_FIRST
     sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim]
     if node.op_type != "Reshape" or len(sizes) != 4 or sizes[3] != 1 or node.input[1] not in stored:
         return False
@@ -66,7 +66,7 @@ def _turns(node: Any, image: Any, stored: dict[str, Any]) -> bool:
     return len(wanted) == 4 and wanted[0] in (-1, 0, 1) and wanted[1:] == [1, *sizes[1:3]]
 
 
-def _permutation(node: Any) -> list[int]:
+def permutation(node: Any) -> list[int]:
     if node.op_type != "Transpose":
         return []
     return list(next((one.ints for one in node.attribute if one.name == "perm"), []))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from mbn.passes.frontend.layers import (
     unit_length_layer,
 )
 from mbn.passes.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
+from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.frontend.stages import group_stages
 from mbn.passes.frontend.tflite_form import in_tflite
 from mbn.passes.frontend.unit_length import UnitLength
@@ -46,6 +47,8 @@ class Lowered:
     network: Network
     ends: dict[str, onnx_file.QuantisedEnd]  # by layer name, where known
     channels_last: bool  # of the graph's input
+    graph: onnx_file.OnnxGraph
+    normalisation: Normalisation | None  # of the input, taken out of the graph
 
 
 def lower(
@@ -65,13 +68,17 @@ def lower_graph(
     *,
     fused: bool = True,
     rounding: Rounding = Rounding.SINGLE,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Lowered:
     """Compiles an ONNX file's graph to integer layers.
 
-    `fused` groups each depthwise layer with the pointwise that follows it into one block stage.
+    `input_shape`: sizes of the input that the file leaves open. `fused` groups each depthwise layer
+    with the pointwise that follows it into one block stage.
     Raises ModelError or UnsupportedError with the node's name.
     """
-    graph = onnx_file.prepare(onnx_file.load(path))
+    model = onnx_file.load(path, input_shape)
+    normalisation = take_normalisation(model)
+    graph = onnx_file.prepare(model)
     if not onnx_file.is_quantised(graph.model):
         raise UnsupportedError(
             f"{path.name} is a float network",
@@ -84,13 +91,18 @@ def lower_graph(
     if rounding is Rounding.TFLITE:
         network = in_tflite(network, reader.softmax_result)
     network = group_stages(network, fused=fused)
-    return Lowered(network, reader.ends, reader.channels_last)
+    if normalisation is not None:
+        mean, std = normalisation.of_pixels(*normalisation.pixel_range())
+        network = replace(network, mean=mean, std=std)
+    return Lowered(network, reader.ends, reader.channels_last, graph, normalisation)
 
 
-def all_refusals(path: Path) -> list[UnsupportedError]:
+def all_refusals(path: Path, input_shape: tuple[int, ...] | None = None) -> list[UnsupportedError]:
     """Every error about an operator or its form in a QDQ graph, not only the first. Empty if
     `lower` would raise another error, or none."""
-    graph = onnx_file.prepare(onnx_file.load(path))
+    model = onnx_file.load(path, input_shape)
+    take_normalisation(model)
+    graph = onnx_file.prepare(model)
     _, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
     return refusals(graph, problems)
 
@@ -111,6 +123,11 @@ class _Input:
     is_float: bool
     quant: tuple[float, int] | None = None
     channels_last: Any = None  # the variable that was transposed to channels first
+    # what was made from it, in order: the variable, from which, how it was moved (None: quantised)
+    moved: list[tuple[Any, Any, Move | None]] = field(default_factory=list)
+
+    def is_moved(self, expr: Any) -> bool:
+        return any(var.same_as(expr) for var, _, _ in self.moved)
 
 
 class Reader:
@@ -210,8 +227,11 @@ class Reader:
             self.values[var] = self._moved(value, move)
         elif operator == "relax.permute_dims" and self._is_image(source):
             self._permute_image(call, var)
-        elif operator == "relax.quantize" and self._is_image(source):
+        elif operator == "relax.quantize" and self._is_image(source, moved=True):
             self._quantize_image(call, var)
+        elif operator in MOVES and self._is_image(source, moved=True):
+            assert self.image is not None
+            self.image.moved.append((var, source, move_of(call)))
         elif source in self.values or source in self.host_vars:
             self._host(call, var, source, operator)
         elif operator == "" and hasattr(call, "fields"):
@@ -227,8 +247,11 @@ class Reader:
 
     # -- the input -------------------------------------------------------------------------
 
-    def _is_image(self, expr: Any) -> bool:
-        return self.image is not None and expr is not None and expr.same_as(self.image.var)
+    def _is_image(self, expr: Any, *, moved: bool = False) -> bool:
+        """Whether it is the image, or, `moved`, something reshaped from it."""
+        if self.image is None or expr is None:
+            return False
+        return bool(expr.same_as(self.image.var)) or (moved and self.image.is_moved(expr))
 
     def _permute_image(self, call: Any, var: Any) -> None:
         assert self.image is not None
@@ -248,8 +271,13 @@ class Reader:
             value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
         except NoMatch as error:
             raise UnsupportedError(str(error), node="the input") from error
+        if self.image.quant is not None:
+            raise self._refusal("relax.quantize")
         self.image.quant, self.image.is_float = (float(value), point), False
-        self.image.var = var
+        if self.image.is_moved(call.args[0]):
+            self.image.moved.append((var, call.args[0], None))
+        else:
+            self.image.var = var
 
     def _add_image(self, quant: tuple[float, int]) -> None:
         assert self.image is not None
@@ -264,6 +292,9 @@ class Reader:
         if image.channels_last is not None:
             self.channels_last = True
             self.values[image.channels_last] = Value(tensor, "nhwc")
+        for var, source, move in image.moved:
+            before = self.values[source]
+            self.values[var] = before if move is None else self._moved(before, move)
 
     # -- layers ----------------------------------------------------------------------------
 
@@ -294,9 +325,9 @@ class Reader:
 
     def _source(self, data: Any, quant: NDArray[Any], node: str) -> Value:
         wanted = (float(quant[0]), int(quant[1]))
-        if self._is_image(data):
+        if self._is_image(data, moved=True):
             assert self.image is not None
-            if self.image.is_float or len(relax_module.shape_of(data)) != 4:
+            if self.image.is_float or len(relax_module.shape_of(self.image.var)) != 4:
                 raise UnsupportedError("its input is not an integer tensor", node=f"node {node}")
             self._add_image(wanted)
         if data not in self.values:

@@ -22,6 +22,7 @@ from mbn.passes.frontend import tflite_reader
 from mbn.passes.frontend.affine import join_affine
 from mbn.passes.frontend.constants import FOLDED, fold_constants
 from mbn.passes.frontend.host_ends import HOST_ENDS, without_host_ends
+from mbn.passes.frontend.input_form import fix_input, input_sizes, make_map
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
@@ -127,9 +128,10 @@ class OnnxGraph:
         return (first, second, third) if self.channels_last else (second, third, first)
 
 
-def load(path: Path) -> Any:
-    """The ModelProto at `path`. Raises ModelError if it is missing, truncated or not an ONNX
-    file."""
+def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
+    """The ModelProto at `path`, its input of four dimensions. `input_shape`: sizes for those that
+    the file leaves open, in the file's order. Raises ModelError if it is missing, truncated or not
+    an ONNX file, UsageError if the file's own sizes are others."""
     if not path.exists() or path.is_dir():
         raise ModelError(
             f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
@@ -138,7 +140,10 @@ def load(path: Path) -> Any:
         model = stored(path)
         onnx.checker.check_model(model)
         name_quantisers_plainly(model)
+        if input_shape is not None:
+            fix_input(model, input_shape)
         fold_constants(model)
+        make_map(model)
         put_transpose_first(model)
         join_affine(model)
         make_padding_explicit(model)
@@ -163,6 +168,11 @@ def stored(path: Path) -> Any:
         return tflite_reader.read(path)
     open_regular(path, MOST_ONNX_BYTES).close()
     return onnx.load(str(path))  # by its name: weights may lie in files beside it
+
+
+def own_sizes(path: Path) -> tuple[int | str, ...]:
+    """The input's dimensions in a file that `load` took, as they stand there."""
+    return input_sizes(stored(path))
 
 
 def name_quantisers_plainly(model: Any) -> None:
@@ -443,8 +453,9 @@ def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
     dims = value.type.tensor_type.shape.dim
     if len(dims) != 4:
         raise UnsupportedError(
-            f"input {name} has {len(dims)} dimensions",
-            wanted="4: batch, and height, width, channels in either order",
+            f"input {name} has the shape {list(input_sizes(model))}",
+            wanted="batch 1, then height, width, channels in either order, or one or two sizes",
+            advice="--input-shape says sizes that the file leaves open",
         )
     if not (dims[0].HasField("dim_value") and dims[0].dim_value > 0):
         dims[0].dim_value = 1
@@ -454,7 +465,8 @@ def _fix_shape(model: Any, name: str) -> tuple[int, ...]:
             f"input {name} has the dynamic shape "
             + str([dim.dim_param or dim.dim_value for dim in dims]),
             wanted="fixed height, width and channels (a dynamic batch is taken as 1)",
-            advice="export with fixed sizes, or run onnxruntime.tools.make_dynamic_shape_fixed",
+            advice="Give them all, in the file's order: --input-shape "
+            + ",".join(str(dim.dim_value or "N") for dim in dims),
         )
     if shape[0] != 1:
         raise UnsupportedError(f"input {name} has batch {shape[0]}", wanted="batch 1")
