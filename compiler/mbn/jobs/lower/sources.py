@@ -318,13 +318,14 @@ def described_source(request: Request, source: Source) -> str:
 def described_input(request: Request, form: InputForm) -> str:
     """What pixels mean to a float network, in words, and whether anybody said so."""
     ends = [
-        f"{low:.4g} .. {high:.4g}" for low, high in zip(*stored_ends(request, form), strict=True)
+        f"{low:.4g} .. {high:.4g}"
+        for low, high in np.transpose(stored_ends(request, form)).round(6) + 0.0  # no -0
     ]
     means = ends[0] if len(set(ends)) == 1 else ", ".join(ends)
     said = bool(request.mean or request.input_range)
     if form.normalisation is not None:
         low, high = form.normalisation.pixel_range()
-        guessed = "" if said else f"; before that they are {low:g} .. {high:g}, or as --input-range"
+        guessed = f" (from {low:g} .. {high:g}; --input-range says otherwise)" if not said else ""
         return f"the graph normalises: pixels 0 .. 255 mean {means}{guessed}"
     if said:
         return f"pixels 0 .. 255 mean {means}"
