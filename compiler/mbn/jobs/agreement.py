@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
@@ -25,7 +24,7 @@ from mbn.core.network import Layer, Network, Tensor
 from mbn.exact import Reference
 from mbn.jobs.lower.inputs import form_of
 from mbn.jobs.lower.runtime import session_of
-from mbn.passes.frontend import Lowered, lower_graph
+from mbn.passes.frontend import Lowered, lower_graph, onnx_file
 
 Int8 = NDArray[np.int8]
 LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more than 1 in a result
@@ -139,7 +138,7 @@ class OrtMaps:
     ) -> None:
         self.lowered = lowered
         self.form = form_of(path, lowered.graph, lowered.normalisation, input_shape)
-        model = onnx.load(str(path))
+        model = onnx_file.stored(path)
         missing = [one.name for one in lowered.network.layers if one.name not in lowered.ends]
         if missing:
             raise ModelError(

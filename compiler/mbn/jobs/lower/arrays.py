@@ -84,8 +84,6 @@ def read(path: Path, form: InputForm, *, quantised: bool, limit: int | None = No
             f"{path} holds float and integer arrays", wanted="all float32, or all codes"
         )
     whole = np.concatenate(maps)[:limit]
-    if not len(whole):
-        raise QuantiseError(f"{path} holds no samples", wanted="an array of at least one")
     known = [one for one in labels if one is not None]
     every = np.concatenate(known)[:limit] if len(known) == len(labels) else None
     return Given(whole, every)
@@ -144,6 +142,8 @@ def _fitting(samples: Array, file: Path, form: InputForm, *, quantised: bool) ->
             "of the network's own input",
         )
     samples = samples[None] if one else samples
+    if not len(samples):
+        raise QuantiseError("it holds no samples", node=str(file), wanted="at least one")
     if samples.dtype in (np.int8, np.uint8) and quantised:
         codes = samples.astype(np.int16) - (128 if samples.dtype == np.uint8 else 0)
         return form.maps(codes.astype(np.int8))

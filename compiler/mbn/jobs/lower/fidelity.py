@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError, QuantiseError
 from mbn.core.network import Network
 from mbn.exact import Reference
 from mbn.jobs.lower.runtime import session_of
+from mbn.passes.frontend import onnx_file
 from mbn.passes.frontend.host_ends import HOST_ENDS
 
 Int8 = NDArray[np.int8]
@@ -143,7 +143,7 @@ class _FloatOutputs:
 
     def __init__(self, path: Path, network: Network) -> None:
         self.network = network
-        model = onnx.load(str(path))
+        model = onnx_file.stored(path)
         kept = {_HOST_ENDS[op] for op in network.host_ops if op in _HOST_ENDS}
         made_by = {name: node for node in model.graph.node for name in node.output}
         names = []
