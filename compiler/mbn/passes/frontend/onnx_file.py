@@ -25,6 +25,7 @@ from mbn.passes.frontend.host_ends import HOST_ENDS, without_host_ends
 from mbn.passes.frontend.input_form import fix_input, input_sizes, make_map
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
+from mbn.passes.frontend.reading_order import put_in_reading_order
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
 MOST_ONNX_BYTES = 1 << 31  # protobuf's limit for a message
@@ -134,7 +135,9 @@ def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
     an ONNX file, UsageError if the file's own sizes are others."""
     if not path.exists() or path.is_dir():
         raise ModelError(
-            f"no file {path}", wanted="an ONNX file", advice="check the path after --onnx"
+            f"no file {path}",
+            wanted="an ONNX or a .tflite file",
+            advice="check the path after --model",
         )
     try:
         model = stored(path)
@@ -286,6 +289,7 @@ def prepare(model: Any) -> OnnxGraph:
     image = _only_input(model)
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
+    put_in_reading_order(fixed.graph)
     shape = _fix_shape(fixed, image)
     try:
         fixed = shape_inference.infer_shapes(fixed)
