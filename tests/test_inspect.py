@@ -91,7 +91,7 @@ def test_check_against_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_command.main(["--against", "onnxruntime"]) == 2
     assert check_command.main([]) == 2
     text = capsys.readouterr().err
-    assert "--onnx FILE" in text and "--board" in text
+    assert "--model FILE" in text and "--board" in text
 
 
 # -- mean and standard deviation -----------------------------------------------------------------

@@ -9,17 +9,25 @@ same.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from mbn.core.errors import MbnError, ModelError, UnsupportedError
+import mbn
+import qdq
+from mbn.cli import check as check_command
+from mbn.cli import compile as compile_command
+from mbn.cli import inspect as inspect_command
+from mbn.core.errors import MbnError, ModelError, ToolError, UnsupportedError, UsageError
 from mbn.core.network import Network
 from mbn.core.options import Rounding
+from mbn.jobs import agreement
 from mbn.passes.frontend import lower, onnx_file, tflite_reader
 from test_network import SHARED
 from tflite_drawn import Drawn, litert
@@ -533,3 +541,83 @@ def test_uint8_at_both_ends_is_taken() -> None:
     network = lower(path, path.stem, rounding=Rounding.TFLITE)
     assert network.input.shape == (96, 96, 1)
     assert str(network.layers[-1].op) == "softmax"
+
+
+# -- against LiteRT -----------------------------------------------------------------------------
+
+
+def _residual(folder: Path) -> Path:
+    """Two convolutions of one map, added in the other order than they stand in the file."""
+    d = Drawn()
+    x = d.input((1, 6, 6, 4))
+    fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    made = []
+    for name, scale in (("first", 0.2), ("second", 0.3)):
+        w = d.weights((4, 3, 3, 4))
+        made.append(d.tensor((1, 6, 6, 4), scale=scale, name=name))
+        d.operator("CONV_2D", [x, w, d.bias(x, w)], made[-1], "Conv2DOptions", **fields)
+    out = d.tensor((1, 6, 6, 4), scale=0.4, name="sum")
+    d.operator("ADD", made[::-1], out, "AddOptions")
+    return _written(folder, d.bytes(out))
+
+
+@pytest.mark.smoke
+def test_layers_keep_their_names_whatever_the_order(tmp_path: Path) -> None:
+    network = lower(_residual(tmp_path), "residual")
+    scales = {layer.name: network.tensor(layer.output).scale for layer in network.layers}
+    assert scales == pytest.approx({"first": 0.2, "second": 0.3, "sum": 0.4})
+
+
+@pytest.mark.smoke
+def test_every_bit_of_every_layer_is_litert_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _residual(tmp_path)
+    arguments = ["--against", "litert", "--model", str(path), "--samples", "4"]
+    assert check_command.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "against LiteRT" in said
+    assert "all bits of the results are equal on 4; no layer differs" in said.replace("\n", " ")
+    found = mbn.compare(path, samples=2, against="litert").agreement
+    assert all(one.exact == one.values > 0 for one in found.layers)
+
+
+def test_a_layer_with_other_bits_is_named() -> None:
+    layer = SimpleNamespace(name="conv1")
+    one = agreement.LayerAgreement(layer, 0.5, 10, 9, 1)  # type: ignore[arg-type]
+    found = agreement.Agreement((one,), 3, 3, 2, every_bit=True)
+    assert not found.holds
+    assert found.judgement == "all bits of the results are equal on 2; layers that differ: conv1"
+
+
+def test_litert_runs_no_onnx_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(qdq.residual().model().SerializeToString())
+    with pytest.raises(UsageError, match=r"not a \.tflite file"):
+        mbn.compare(path, samples=1, against="litert")
+
+
+def test_without_litert_it_says_how_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(ToolError, match=r"not installed.*litert"):
+        mbn.compare(_residual(tmp_path), samples=1, against="litert")
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+def test_commands_take_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = _residual(tmp_path)
+    assert inspect_command.main([str(path)]) == 0
+    assert "first" in capsys.readouterr().out
+    for option in ("--model", "--onnx"):
+        arguments = ["--board", "qemu", option, str(path), "--plan-only", "--rounding", "tflite"]
+        assert compile_command.main(arguments) == 0
+    path.write_bytes(path.read_bytes()[:200])
+    assert compile_command.main(["--board", "qemu", "--model", str(path)]) == 2
+    assert "not a valid TensorFlow Lite file" in capsys.readouterr().err

@@ -1,8 +1,8 @@
 """Compiling a network for a board, and what can be done with the result.
 
-What enters: an ONNX file or a size of the family, a board's name, options. What leaves: `Compiled`:
-a folder with C, images and report.json. Nothing is printed; errors are MbnErrors, which say what
-was found, what is wanted and what to do next.
+What enters: an ONNX or .tflite file or a size of the family, a board's name, options. What leaves:
+`Compiled`: a folder with C, images and report.json. Nothing is printed; errors are MbnErrors, which
+say what was found, what is wanted and what to do next.
 """
 
 from __future__ import annotations
@@ -131,8 +131,9 @@ def compile(
 ) -> Compiled:
     """Compiles a network for a board: plain C, a firmware image that checks it, report.json.
 
-    model: an ONNX file, float or quantised (QDQ); None: the bundled network of `alpha` (0.25), or
-        one with drawn weights (`weights="random:SEED"`, with `resolution` in pixels, `classes`).
+    model: an ONNX file, float or quantised (QDQ), or an int8 .tflite file; None: the bundled
+        network of `alpha` (0.25), or one with drawn weights (`weights="random:SEED"`, with
+        `resolution` in pixels, `classes`).
     board: a name, as `boards()` lists them.
     calibrate: of a float network, a folder of images such as it will see. `input_range`: what
         pixels 0 and 255 mean to it; or `mean` and `std` of pixels / 255. `accept_loss`: compile

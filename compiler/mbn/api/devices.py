@@ -80,22 +80,29 @@ def compare(
     *,
     images: PathLike | None = None,
     samples: int = 100,
+    against: str = "onnxruntime",
     input_shape: Sequence[int] | None = None,
     progress: Progress = None,
 ) -> Comparison:
-    """The integers of a quantised ONNX file against ONNX Runtime on the same graph, on the images
-    of a folder, on arrays (.npy, .npz), or on drawn samples. Needs TVM and ONNX."""
+    """The integers of a quantised file against ONNX Runtime on the same graph, on the images of a
+    folder, on arrays (.npy, .npz), or on drawn samples; or (`against="litert"`) in rounding
+    `tflite` against LiteRT's reference kernels on the same .tflite file, every bit. Needs TVM and
+    ONNX. Raises UsageError, ToolError where LiteRT is not installed."""
     from mbn.jobs import agreement  # noqa: PLC0415
     from mbn.jobs.lower import inputs, sources  # noqa: PLC0415
     from mbn.passes.frontend import lower_graph  # noqa: PLC0415
 
+    if against not in (agreement.ONNXRUNTIME, agreement.LITERT):
+        raise UsageError(f"against {against}", wanted="onnxruntime or litert")
     path, sizes = Path(model), None if input_shape is None else tuple(input_shape)
     lowered = lower_graph(path, path.stem, input_shape=sizes)
     form = inputs.form_of(path, lowered.graph, lowered.normalisation, sizes)
     folder = None if images is None else Path(images)
     given = sources.images_for(lowered.network, folder, samples, form)
     with teller(progress).task(f"comparing {len(given.images)} images", len(given.images)) as step:
-        found = agreement.compare(path, given.images, input_shape=sizes, progress=step)
+        found = agreement.compare(
+            path, given.images, against=against, input_shape=sizes, progress=step
+        )
     return Comparison(lowered.network.name, given.what, found)
 
 

@@ -134,8 +134,8 @@ def inspect(
     rounding: str = "single",
     input_shape: Sequence[int] | None = None,
 ) -> Inspection:
-    """Reads an ONNX file as the compiler does. `input_shape`: as in `compile`. What is
-    refused is in the result; ModelError for a file that is not ONNX."""
+    """Reads an ONNX or a .tflite file as the compiler does. `input_shape`: as in `compile`. What
+    is refused is in the result; ModelError for a file that is neither."""
     with tempfile.TemporaryDirectory() as work:
         found = inspect_job.inspect(
             Path(model),

@@ -47,8 +47,8 @@ class HostReference:
 
 
 def reference(model: Place | Network) -> HostReference:
-    """The exact reference of a quantised ONNX file, of a folder that mbn-compile wrote, or of a
-    network (`Compiled.network`). Raises ModelError, UnsupportedError."""
+    """The exact reference of a quantised ONNX or .tflite file, of a folder that mbn-compile
+    wrote, or of a network (`Compiled.network`). Raises ModelError, UnsupportedError."""
     if isinstance(model, Network):
         return HostReference(model)
     path = Path(model)

@@ -1,7 +1,7 @@
 """mbn-check: outputs and cycles of a running board against the host.
 
 What enters: a board, a folder that mbn-compile wrote, a port or nothing (the emulator); or, with
---against onnxruntime, an ONNX file and images. What leaves: a table, and of a board the folder's
+--against, an ONNX or .tflite file and images. What leaves: a table, and of a board the folder's
 report.json with the check in it. Always holds: TVM, torch and ONNX are not needed for a board; exit
 code 0 means every bit equal (against ONNX Runtime: agreement as wanted), 1 not, 2 that the user can
 mend it.
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
-from mbn.cli.network import add_input_shape
+from mbn.cli.network import add_input_shape, add_model
 from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
 from mbn.cli.tables import agreement_table
@@ -27,7 +27,8 @@ EXAMPLES = """examples:
   mbn-check --board qemu                                # the one network compiled for it
   mbn-check --board stm32 --port /dev/ttyUSB0 --samples 50
   mbn-check --board stm32 --output out/stm32f405/mine --port socket://lab:4000
-  mbn-check --against onnxruntime --onnx int8.onnx --images photos/ --samples 500
+  mbn-check --against onnxruntime --model int8.onnx --images photos/ --samples 500
+  mbn-check --against litert --model mine.tflite      # TensorFlow Lite's bits, layer by layer
 """
 
 
@@ -44,9 +45,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", help="serial port; default: the board's emulator")
     made.add_argument("--samples", type=int, help="default: all of samples.npz")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
-    other = made.add_argument_group("against ONNX Runtime")
-    other.add_argument("--against", choices=["onnxruntime"], help="compare layer by layer with it")
-    other.add_argument("--onnx", type=Path, metavar="FILE", help="the QDQ network")
+    other = made.add_argument_group("against another runtime")
+    other.add_argument(
+        "--against",
+        choices=["onnxruntime", "litert"],
+        help="compare layer by layer with it; LiteRT runs its reference kernels on a .tflite file, "
+        "and every bit of rounding tflite is compared",
+    )
+    add_model(other, "the network")
     other.add_argument(
         "--images", type=Path, metavar="DIR", help="or arrays (.npy, .npz); default: drawn ones"
     )
@@ -62,14 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Checks the folder's network on the board, or an ONNX file against ONNX Runtime."""
+    """Checks the folder's network on the board, or a network's file against another runtime."""
     if arguments.samples is not None and arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
     console = run_console(quiet=arguments.quiet)
     if arguments.against is not None:
-        return against_onnxruntime(arguments, console)
+        return against_runtime(arguments, console)
     if arguments.board is None:
-        raise UsageError("no --board", wanted="a board, or --against onnxruntime --onnx FILE")
+        raise UsageError("no --board", wanted="a board, or --against RUNTIME --model FILE")
     report = mbn.check(
         arguments.board,
         arguments.output,
@@ -83,16 +89,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.check.exact_samples == report.check.samples else 1
 
 
-def against_onnxruntime(arguments: argparse.Namespace, console: Console) -> int:
-    """The integer network against ONNX Runtime on the same graph."""
-    if arguments.onnx is None or arguments.board is not None or arguments.port is not None:
+def against_runtime(arguments: argparse.Namespace, console: Console) -> int:
+    """The integer network against ONNX Runtime or LiteRT on the same graph."""
+    if arguments.model is None or arguments.board is not None or arguments.port is not None:
         raise UsageError(
-            "--against onnxruntime", wanted="--onnx FILE with it, and neither --board nor --port"
+            f"--against {arguments.against}",
+            wanted="--model FILE with it, and neither --board nor --port",
         )
     compared = mbn.compare(
-        arguments.onnx,
+        arguments.model,
         images=arguments.images,
         samples=arguments.samples or 100,
+        against=arguments.against,
         input_shape=arguments.input_shape,
         progress=ConsoleTeller(console),
     )

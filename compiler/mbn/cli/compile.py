@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
   mbn-compile --board stm32 --alpha 0.25              # an image for an STM32F405
-  mbn-compile --board stm32 --onnx mine.onnx --calibrate photos/ --check
-  mbn-compile --board qemu --onnx int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
-  mbn-compile --board qemu --onnx int8.onnx --images photos/ --check --samples 20
-  mbn-compile --board qemu --onnx open.onnx --input-shape 1,3,96,96 --calibrate photos/
-  mbn-compile --board qemu --onnx sound.onnx --calibrate train.npy --images test.npz --check
-  mbn-compile --board qemu --onnx vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
+  mbn-compile --board stm32 --model mine.onnx --calibrate photos/ --check
+  mbn-compile --board qemu --model int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
+  mbn-compile --board qemu --model int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board qemu --model open.onnx --input-shape 1,3,96,96 --calibrate photos/
+  mbn-compile --board qemu --model sound.onnx --calibrate train.npy --images test.npz --check
+  mbn-compile --board qemu --model vww.onnx --app mlperf   # then: mbn-mlperf --board qemu
   mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
-  mbn-compile --board qemu-m7 --onnx mine.onnx --calibrate photos/ --export cmake --output lib/
+  mbn-compile --board qemu-m7 --model mine.onnx --calibrate photos/ --export cmake --output lib/
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
   mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
@@ -219,7 +219,7 @@ def print_made(compiled: mbn.Compiled, console: Console) -> None:
 def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     """Arguments as what is to be compiled."""
     return mbn.job(
-        arguments.onnx,
+        arguments.model,
         board=board,
         optimise=arguments.optimise,
         output=arguments.output,

@@ -1,4 +1,4 @@
-"""mbn-inspect: what the compiler sees in an ONNX file.
+"""mbn-inspect: what the compiler sees in an ONNX or a .tflite file.
 
 What enters: a file. What leaves: a table of its stages and of the boards that it fits, or a list of
 what would be refused. Always holds: nothing is built; exit code 0 means that it compiles and
@@ -25,6 +25,7 @@ from mbn.core.options import InputMode
 
 EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
+  mbn-inspect mine.tflite                     # the same of TensorFlow Lite's files
   mbn-inspect float.onnx                      # quantised with drawn images, to see its stages
   mbn-inspect open.onnx --input-shape 1,3,96,96
   mbn-inspect int8.onnx --input whole --unfused
@@ -36,11 +37,13 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="mbn-inspect",
-        description="Show what the compiler sees in an ONNX file, and which boards it fits.",
+        description="Show what the compiler sees in a network's file, and which boards it fits.",
         epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("network", type=Path, nargs="?", metavar="NETWORK.onnx", help="QDQ or float")
+    made.add_argument(
+        "network", type=Path, nargs="?", metavar="FILE", help=".onnx, QDQ or float; or .tflite"
+    )
     made.add_argument("--operators", action="store_true", help="list the operators that are taken")
     made.add_argument(
         "--input",
@@ -67,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(mbn.operators_text())
         return 0
     if arguments.network is None:
-        raise UsageError("no network", wanted="an ONNX file, or --operators")
+        raise UsageError("no network", wanted="an ONNX or a .tflite file, or --operators")
     found = mbn.inspect(
         arguments.network, fused=not arguments.unfused, input_shape=arguments.input_shape
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mbn.jobs.mlperf import Sessions
 
 EXAMPLES = """examples:
-  mbn-compile --board qemu --onnx vww_96_int8.onnx --app mlperf
+  mbn-compile --board qemu --model vww_96_int8.onnx --app mlperf
   mbn-mlperf --board qemu --transcript session.txt       # both sessions, in emulation
   mbn-mlperf --board stm32 --port /dev/ttyUSB0 --mode accuracy --samples 50
 """

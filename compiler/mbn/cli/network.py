@@ -33,6 +33,17 @@ def add_input_shape(made: argparse._ActionsContainer) -> None:
     )
 
 
+def add_model(made: argparse._ActionsContainer, what: str) -> None:
+    """--model."""
+    made.add_argument(
+        "--model",
+        "--onnx",
+        type=Path,
+        metavar="FILE",
+        help=f"{what} (--onnx is the older name of --model)",
+    )
+
+
 def add_network(made: argparse.ArgumentParser) -> None:
     """The arguments that name a network and say how it is understood."""
     network = made.add_argument_group("the network")
@@ -45,7 +56,7 @@ def add_network(made: argparse.ArgumentParser) -> None:
         metavar="trained|random:SEED",
         help="the bundled network, or drawn weights to measure any size (default trained)",
     )
-    network.add_argument("--onnx", type=Path, metavar="FILE", help="your own network, QDQ or float")
+    add_model(network, "your own network: .onnx, QDQ or float; or .tflite, int8")
     network.add_argument(
         "--calibrate",
         type=Path,

@@ -110,7 +110,8 @@ def _clamp(layer: Layer) -> str:
 
 def agreement_table(found: Agreement, network_name: str) -> Table:
     """Layer by layer: exact share, largest difference, signal-to-noise ratio."""
-    table = titled(f"{network_name} against ONNX Runtime, each layer on ONNX Runtime's own maps")
+    other = "LiteRT" if found.every_bit else "ONNX Runtime"
+    table = titled(f"{network_name} against {other}, each layer on {other}'s own maps")
     for title in ("layer", "kind", "largest M", "values", "exact", "largest diff.", "SNR"):
         table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
     for one in found.layers:
@@ -121,7 +122,7 @@ def agreement_table(found: Agreement, network_name: str) -> Table:
             f"{one.factor:.2g}",
             f"{one.values:,}",
             f"{100 * one.exact / max(1, one.values):.3f} %",
-            str(one.largest) if one.holds else f"{one.largest} !",
+            str(one.largest) if found.holds_of(one) else f"{one.largest} !",
             "-" if snr is None else f"{snr:.1f} dB",
         )
     return table

@@ -26,7 +26,7 @@ EXAMPLES = """examples:
   mbn-train --alpha 0.25 --data digits --resume   # go on where an interruption left off
 
 Then compile it:
-  mbn-compile --board qemu --onnx out/train/.../mobilenet_0.5_96_photos.onnx --calibrate photos/
+  mbn-compile --board qemu --model out/train/.../mobilenet_0.5_96_photos.onnx --calibrate photos/
 """
 
 

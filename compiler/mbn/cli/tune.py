@@ -32,8 +32,8 @@ CLASSES = 1000  # the family's, as in the paper
 
 EXAMPLES = """examples:
   mbn-tune --board qemu --alpha 0.25                    # the bundled network on a Cortex-M4F
-  mbn-tune --board qemu-m7 --onnx mine.onnx --records mine.jsonl
-  mbn-compile --board stm32 --onnx mine.onnx --records mine.jsonl    # takes what was measured
+  mbn-tune --board qemu-m7 --model mine.onnx --records mine.jsonl
+  mbn-compile --board stm32 --model mine.onnx --records mine.jsonl    # takes what was measured
   mbn-tune --board nucleo_h743zi --probe 0668FF --alpha 0.25   # cycles measured on the board
   mbn-tune --board qemu --family --records family.jsonl # all sizes of the paper's family: an hour
 
@@ -96,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(table(found))
         console.print(f"{found.runs} runs; wrote {arguments.records}")
         return 0
-    if arguments.onnx is not None or arguments.alpha is not None:
-        raise UsageError("--family with --onnx or --alpha", wanted="one way to name networks")
+    if arguments.model is not None or arguments.alpha is not None:
+        raise UsageError("--family with --model or --alpha", wanted="one way to name networks")
     job = job_of(arguments, board)
     for found in mbn.tune_family(job, arguments.records, place=place, progress=tell):
         console.print(f"{found.made.network.name} on {board.core.name}: {found.runs} runs")
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     """What is built; nothing is checked."""
-    return mbn.job(arguments.onnx, board=board, samples=1, **network_options(arguments))
+    return mbn.job(arguments.model, board=board, samples=1, **network_options(arguments))
 
 
 def table(found: mbn.Tuned) -> Table:

@@ -1,11 +1,12 @@
-"""The integer network against ONNX Runtime on the same QDQ graph.
+"""The integer network against ONNX Runtime on the same QDQ graph, or LiteRT on the same file.
 
-What enters: an ONNX file and int8 images. What leaves: for each layer, on the very maps that ONNX
-Runtime computes, how far the exact reference is from its result; and how often both whole networks
-rank the same class first. Always holds: ONNX Runtime runs with all optimisations off, so that it
-computes what the graph says; where a layer's factor M is at most 2 no value may differ by more
-than 1 (ARITHMETIC: the two round real numbers at different places). Top-1 counts as short of what
-is wanted only where the images show it: few images can't tell 99.5 % from a little less.
+What enters: an ONNX or .tflite file and int8 images. What leaves: for each layer, on the very maps
+that the other side computes, how far the exact reference is from its result; and how often both
+whole networks rank the same class first. Always holds: ONNX Runtime runs with all optimisations
+off, so that it computes what the graph says; where a layer's factor M is at most 2 no value may
+differ by more than 1 (ARITHMETIC: the two round real numbers at different places). Top-1 counts as
+short of what is wanted only where the images show it: few images can't tell 99.5 % from a little
+less. Of LiteRT, which runs its reference kernels beside rounding `tflite`, every bit is wanted.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Tensor
+from mbn.core.options import Rounding
 from mbn.exact import Reference
 from mbn.jobs.lower.inputs import form_of
+from mbn.jobs.lower.litert import LitertMaps
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.frontend import Lowered, lower_graph, onnx_file
 
@@ -31,6 +34,7 @@ LARGEST_FACTOR = 2.0  # above it a difference of 1 in an accumulator may be more
 LAYER_IMAGES = 20
 BATCH = 8
 TOP1_WANTED = 99.5
+ONNXRUNTIME, LITERT = "onnxruntime", "litert"
 CHANCE = 0.05  # a count less likely than this under TOP1_WANTED shows that it isn't reached
 
 
@@ -73,6 +77,8 @@ class Agreement:
     layers: tuple[LayerAgreement, ...]
     images: int
     same_top1: int
+    same_outputs: int = 0  # images of which all results are equal in every bit
+    every_bit: bool = False  # whether that is wanted
 
     @property
     def top1_percent(self) -> float:
@@ -85,7 +91,11 @@ class Agreement:
 
     @property
     def layers_hold(self) -> bool:
-        return all(one.holds for one in self.layers)
+        return all(map(self.holds_of, self.layers))
+
+    def holds_of(self, layer: LayerAgreement) -> bool:
+        """Whether a layer agrees as it is wanted."""
+        return layer.largest == 0 if self.every_bit else layer.holds
 
     @property
     def top1_holds(self) -> bool:
@@ -94,11 +104,15 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
+        if self.every_bit:
+            return self.layers_hold and self.same_outputs == self.images
         return self.layers_hold and self.top1_holds
 
     @property
     def judgement(self) -> str:
         """What was judged, in words."""
+        if self.every_bit:
+            return self._judged_by_bits()
         if self.top1_percent >= TOP1_WANTED:
             top1 = f"top-1 reaches {TOP1_WANTED} %"
         elif self.top1_holds:
@@ -115,6 +129,11 @@ class Agreement:
         apart = [one.layer.name for one in self.layers if not one.holds]
         layers = "no layer is more than 1 apart where M is at most 2"
         return f"{top1}; " + (f"more than 1 apart: {', '.join(apart)}" if apart else layers)
+
+    def _judged_by_bits(self) -> str:
+        differ = [one.layer.name for one in self.layers if one.largest]
+        layers = f"layers that differ: {', '.join(differ)}" if differ else "no layer differs"
+        return f"all bits of the results are equal on {self.same_outputs}; {layers}"
 
 
 def at_most(count: int, trials: int, share: float) -> float:
@@ -199,28 +218,35 @@ def compare(
     images: Int8,
     *,
     layer_images: int = LAYER_IMAGES,
+    against: str = ONNXRUNTIME,
     input_shape: tuple[int, ...] | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Agreement:
     """Compares on `images` (N x height x width x channel); layer by layer on the first
-    `layer_images` of them."""
-    lowered = lower_graph(path, path.stem, input_shape=input_shape)
+    `layer_images` of them. `against`: "onnxruntime", or "litert" for a .tflite file, in rounding
+    `tflite`. Raises ToolError where LiteRT is not installed."""
+    bits = against == LITERT
+    rounding = Rounding.TFLITE if bits else Rounding.SINGLE
+    lowered = lower_graph(path, path.stem, rounding=rounding, input_shape=input_shape)
     network = lowered.network
-    reference, runtime = Reference(network), OrtMaps(path, lowered, input_shape)
+    runtime = LitertMaps(path, lowered) if bits else OrtMaps(path, lowered, input_shape)
+    reference = Reference(network)
     layers = [LayerAgreement(one, largest_factor(network, one)) for one in network.layers]
-    same = 0
+    same = equal = 0
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        ours = reference.run(batch).argmax(axis=1)
+        ours = reference.run(batch)
         for number, image in enumerate(batch, start):
             maps = runtime.run(image)
             if number < layer_images:
                 for found in layers:
                     _take(reference, found, maps)
             theirs = np.concatenate([maps[out.name].reshape(-1) for out in network.outputs])
-            same += int(ours[number - start] == theirs.argmax())
+            mine = ours[number - start]
+            same += int(mine.argmax() == theirs.argmax())
+            equal += int(np.array_equal(mine, theirs))
         progress(start + len(batch))
-    return Agreement(tuple(layers), len(images), same)
+    return Agreement(tuple(layers), len(images), same, equal, every_bit=bits)
 
 
 def _take(reference: Reference, found: LayerAgreement, maps: Mapping[str, Int8]) -> None:

@@ -104,7 +104,7 @@ def checked(request: Request) -> Request:
         raise UsageError(f"--samples {request.samples}", wanted="at least 1")
     if request.onnx is not None and (request.alpha is not None or request.weights != "trained"):
         raise UsageError(
-            "--onnx together with --alpha or --weights", wanted="one way to name the network"
+            "--model together with --alpha or --weights", wanted="one way to name the network"
         )
     low_high = request.input_range
     if low_high and not low_high[0] < low_high[1]:

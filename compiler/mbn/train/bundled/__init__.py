@@ -39,7 +39,7 @@ def find(alpha: float, resolution: int = RESOLUTION, data: str = "digits") -> Pa
         f"no network of alpha {alpha:g} at {resolution}x{resolution} on {data} is bundled",
         wanted=", ".join(at_hand),
         advice=f"Train it: mbn-train --alpha {alpha:g} --resolution {resolution} --data {data}; "
-        f"then give --onnx {trained.as_posix()}, or measure the size with --weights random:1",
+        f"then give --model {trained.as_posix()}, or measure the size with --weights random:1",
     )
 
 
