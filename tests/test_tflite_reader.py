@@ -21,6 +21,7 @@ import pytest
 
 import mbn
 import qdq
+from mbn import arithmetic
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
@@ -541,6 +542,8 @@ def test_uint8_at_both_ends_is_taken() -> None:
     network = lower(path, path.stem, rounding=Rounding.TFLITE)
     assert network.input.shape == (96, 96, 1)
     assert str(network.layers[-1].op) == "softmax"
+    found = mbn.compare(path, samples=3, against="litert").agreement
+    assert found.holds, found.judgement
 
 
 # -- against LiteRT -----------------------------------------------------------------------------
@@ -621,3 +624,43 @@ def test_commands_take_the_file(
     path.write_bytes(path.read_bytes()[:200])
     assert compile_command.main(["--board", "qemu", "--model", str(path)]) == 2
     assert "not a valid TensorFlow Lite file" in capsys.readouterr().err
+
+
+# -- MEAN, which rounds in its own way ------------------------------------------------------------
+
+
+def _averaged(folder: Path, size: tuple[int, int], scale: float, *, keep: bool) -> Path:
+    d = Drawn()
+    x = d.input((1, *size, 8), scale=0.05, zero=-7)
+    out = d.tensor((1, 1, 1, 8) if keep else (1, 8), scale=scale, zero=11)
+    d.operator("MEAN", [x, d.ints([1, 2])], out, "ReducerOptions", keepDims=keep)
+    return _written(folder, d.bytes(out))
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("size", "scale"), [((3, 3), 0.05), ((4, 4), 0.05), ((6, 7), 0.031), ((2, 5), 0.2), ((1, 3), 1)]
+)
+def test_a_mean_has_litert_s_bits(size: tuple[int, int], scale: float, tmp_path: Path) -> None:
+    path = _averaged(tmp_path, size, scale, keep=size[0] % 2 == 0)
+    network = lower(path, "mean", rounding=Rounding.TFLITE)
+    assert network.layers[0].is_mean
+    rng = np.random.default_rng(3)
+    images = rng.integers(-128, 128, (200, *size, 8)).astype(np.int8)
+    found = agreement.compare(path, images, against="litert", layer_images=200)
+    assert found.same_outputs == 200 and found.holds
+
+
+def test_a_mean_is_exact_on_the_device(tmp_path: Path) -> None:
+    path = _averaged(tmp_path, (6, 7), 0.031, keep=True)
+    for board in ("host", "qemu"):
+        made = mbn.compile(path, board=board, rounding="tflite", output=tmp_path / board)
+        check = made.check().check
+        assert check is not None and check.exact_samples == check.samples > 0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_a_mean_of_scales_far_apart_is_refused(scale: float, tmp_path: Path) -> None:
+    path = _averaged(tmp_path, (6, 7), scale, keep=True)
+    with pytest.raises(UnsupportedError, match="a mean of 42 values"):
+        arithmetic.derive_all(lower(path, "mean", rounding=Rounding.TFLITE))

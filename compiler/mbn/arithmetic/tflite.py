@@ -40,7 +40,7 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
     if layer.op is Op.SOFTMAX:
         return _softmax(layer, source, out)
     if layer.op is Op.POOL:
-        return _average(layer, source, out)
+        return _mean(layer, source, out) if layer.is_mean else _average(layer, source, out)
     assert layer.weights is not None
     assert layer.weight_scales is not None and layer.bias is not None
     multiplier, exponent = quantise_multiplier(_factors(layer, source, out))
@@ -157,6 +157,39 @@ def _average(layer: Layer, source: Tensor, out: Tensor) -> TfliteAverage:
         )
     low, high = _clamp(layer, out)
     return TfliteAverage(layer.kernel[0] * layer.kernel[1], low, high)
+
+
+def _mean(layer: Layer, source: Tensor, out: Tensor) -> TfliteConstants:
+    """MEAN: the sum less its zero points, times a multiplier that the number of values divides
+    (reference/integer_ops/mean.h). It rescales."""
+    count = layer.kernel[0] * layer.kernel[1]
+    factor = np.array([np.float64(source.scale) / np.float64(out.scale)])
+    multiplier, exponent = (int(one[0]) for one in quantise_multiplier(factor))
+    shift = min(count.bit_length() - 1, 32, 31 + exponent)
+    multiplier, exponent = (multiplier << shift) // count, exponent - shift
+    # the largest sum, after the left shift and the high product
+    most = (255 * count << max(exponent, 0)) * multiplier + 2**30 >> 31
+    if 255 * count << max(exponent, 0) > INT32_MAX or most < 1 << max(-exponent - 1, 0):
+        raise UnsupportedError(
+            f"a mean of {count} values from scale {source.scale!r} to scale {out.scale!r}",
+            node=f"node {layer.name}",
+            wanted="scales that are less far apart, in rounding tflite",
+            advice="quantise it so, or compile with --rounding single",
+        )
+    low, high = _clamp(layer, out)
+    return settled(
+        TfliteConstants(
+            weights=np.ones((1, *layer.kernel, 1), np.int8),
+            bias=np.array([-source.zero_point * count], np.int32),
+            multiplier=np.array([multiplier], np.int32),
+            offset=np.zeros(1, np.int32),
+            short=False,
+            low=low,
+            high=high,
+            exponent=np.array([exponent], np.int32),
+            zero_point=out.zero_point,
+        )
+    )
 
 
 def _softmax(layer: Layer, source: Tensor, out: Tensor) -> TfliteSoftmax:

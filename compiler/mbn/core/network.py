@@ -78,6 +78,7 @@ class Layer:
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
     second: str | None = None  # an addition's other map
+    is_mean: bool = False  # of a pool: TensorFlow Lite's MEAN, which rounds in another way
     constants: IntegerConstants | None = (
         None  # derived by the compiler; never stored in network.npz
     )

@@ -40,6 +40,7 @@ def to_bytes(network: Network) -> bytes:
                 "pads": layer.pads,
                 "clamp": layer.clamp,
                 **({} if layer.second is None else {"second": layer.second}),
+                **({"is_mean": True} if layer.is_mean else {}),
             }
         )
         for key in ("weights", "weight_scales", "bias"):
@@ -140,6 +141,7 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Netwo
             weight_scales=arrays.get(f"{index:03d}.weight_scales"),
             bias=arrays.get(f"{index:03d}.bias"),
             second=layer.get("second"),
+            is_mean=layer.get("is_mean", False),
         )
         for index, layer in enumerate(head["layers"])
     )

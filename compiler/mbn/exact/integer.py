@@ -218,7 +218,7 @@ def _run(layer: Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, sour
     windows = _windows(x, layer, source.zero_point)
     if layer.op is Op.POOL:
         total = windows.sum(axis=(3, 4), dtype=np.int64)
-        if isinstance(arithmetic, tflite.Arithmetic):
+        if isinstance(arithmetic, tflite.Arithmetic) and not layer.is_mean:
             return tflite.average(total, layer.kernel[0] * layer.kernel[1], arithmetic)
     elif layer.op is Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)

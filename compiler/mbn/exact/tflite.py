@@ -37,6 +37,8 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> Arithmetic:
     low = max(-128, _quantize(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
     high = min(127, _quantize(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
     low, high = min(low, 127), max(high, -128)
+    if layer.is_mean:
+        return _mean(layer, source, out, low, high)
     if layer.weights is None:
         none = np.zeros(0, np.int64)
         return Arithmetic(np.ones((1, *layer.kernel, 1), np.int64), none, none, none, 0, low, high)
@@ -55,6 +57,25 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> Arithmetic:
         constant=layer.bias.astype(np.int64) - source.zero_point * weights.sum(axis=(1, 2, 3)),
         multiplier=np.array([multiplier for multiplier, _ in factors], np.int64),
         shift=np.array([shift for _, shift in factors], np.int64),
+        zero_point=out.zero_point,
+        low=low,
+        high=high,
+    )
+
+
+def _mean(layer: Layer, source: Tensor, out: Tensor, low: int, high: int) -> Arithmetic:
+    """reference_integer_ops::Mean: "integrates a 1/num_elements_in_axis multiplier"."""
+    num_elements_in_axis = layer.kernel[0] * layer.kernel[1]
+    output_multiplier, output_shift = QuantizeMultiplier(float(source.scale) / float(out.scale))
+    shift = 0
+    while 2 ** (shift + 1) <= num_elements_in_axis:  # 63 - CountLeadingZeros
+        shift += 1
+    shift = min(shift, 32, 31 + output_shift)
+    return Arithmetic(
+        weights=np.ones((1, *layer.kernel, 1), np.int64),
+        constant=np.array([-source.zero_point * num_elements_in_axis], np.int64),
+        multiplier=np.array([output_multiplier * 2**shift // num_elements_in_axis], np.int64),
+        shift=np.array([output_shift - shift], np.int64),
         zero_point=out.zero_point,
         low=low,
         high=high,

@@ -33,7 +33,7 @@ from mbn.passes.frontend.layers import (
 from mbn.passes.frontend.matcher import MOVES, Move, NoMatch, move_of, scalar_parameters
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.frontend.stages import group_stages
-from mbn.passes.frontend.tflite_form import in_tflite
+from mbn.passes.frontend.tflite_form import MEANS, in_tflite
 from mbn.passes.frontend.unit_length import UnitLength
 
 HOST_OPERATORS = {"relax.nn.softmax": "softmax", "relax.sigmoid": "sigmoid"}
@@ -89,7 +89,9 @@ def lower_graph(
     reader = Reader(module["main"], graph, problems)
     network = reader.read(name)
     if rounding is Rounding.TFLITE:
-        network = in_tflite(network, reader.softmax_result)
+        operators = {onnx_file.node_label(node): node.op_type for node in graph.model.graph.node}
+        means = {name for name, end in reader.ends.items() if operators.get(end.node) in MEANS}
+        network = in_tflite(network, reader.softmax_result, means)
     network = group_stages(network, fused=fused)
     if normalisation is not None:
         mean, std = normalisation.of_pixels(*normalisation.pixel_range())

@@ -1,21 +1,28 @@
-"""What rounding `tflite` changes in a network: the softmax becomes a layer.
+"""What rounding `tflite` changes in a network: the softmax becomes a layer, a pool a MEAN.
 
 If the graph quantises its softmax, the softmax runs on the device, because the .tflite file's
 result is the int8 value after it. A softmax in float stays on the host: TensorFlow Lite has no
-int8 kernel for it.
+int8 kernel for it. TensorFlow Lite has two averages over a whole map, which round in different
+ways: AVERAGE_POOL_2D is ONNX's AveragePool, MEAN its GlobalAveragePool or ReduceMean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
 
+MEANS = ("GlobalAveragePool", "ReduceMean")  # of ONNX: TensorFlow Lite's MEAN
 
-def in_tflite(network: Network, softmax: tuple[float, int] | None) -> Network:
-    """`softmax`: the scale and zero point of its result, if it is quantised."""
+
+def in_tflite(
+    network: Network, softmax: tuple[float, int] | None, means: Collection[str] = ()
+) -> Network:
+    """`softmax`: the scale and zero point of its result, if it is quantised. `means`: the names of
+    the layers that come from one of MEANS."""
     divided = next((one for one in network.layers if one.op is Op.NORMALISE), None)
     if divided is not None:
         raise UnsupportedError(
@@ -24,7 +31,11 @@ def in_tflite(network: Network, softmax: tuple[float, int] | None) -> Network:
             wanted="none, in rounding tflite",
             advice="compile with --rounding single, or leave it float: the host divides then",
         )
-    network = replace(network, rounding=Rounding.TFLITE)
+    layers = tuple(
+        replace(one, is_mean=True) if one.op is Op.POOL and one.name in means else one
+        for one in network.layers
+    )
+    network = replace(network, layers=layers, rounding=Rounding.TFLITE)
     if softmax is None:
         return network
     if network.results:
