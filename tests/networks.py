@@ -262,7 +262,7 @@ def _addition(
         (1, 1),
         (0, 0, 0, 0),
         spec.clamp,
-        second=second.name,
+        others=(second.name,),
     )
     out = Tensor(layer.output, *source.shape, scale, spec.zero_point)
     tensors_read = {first.name: first, second.name: second}

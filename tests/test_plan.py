@@ -77,11 +77,17 @@ def graphs(draw: st.DrawFn) -> Chain:
         one = replace(stage, output=index + 1)
         source = draw(st.integers(0, index)) if draw(st.booleans()) else index
         same = [t for t, shape in enumerate(heights) if shape.height == heights[source].height]
-        if draw(st.booleans()):
-            second = draw(st.sampled_from(same))
+        same += [t for t, shape in enumerate(heights) if shape.height == 1]  # read for every row
+        up = draw(st.sampled_from((1, 1, 2, 4)))
+        if draw(st.booleans()) and up == 1:
+            others = tuple(draw(st.lists(st.sampled_from(same), min_size=1, max_size=3)))
             band = draw(st.sampled_from((1, 2) if heights[source].height % 2 == 0 else (1,)))
-            one = StageNeeds(source, index + 1, 1, 1, 0, band, 0, False, second)
+            one = StageNeeds(source, index + 1, 1, 1, 0, band, 0, False, others)
             heights.append(RowShape(heights[source].height, shapes[index + 1].row_bytes, 0))
+        elif up > 1 and heights[source].height * up <= 64:
+            pad = draw(st.integers(0, 1))
+            one = StageNeeds(source, index + 1, 1 + 2 * pad, 1, pad, up, 0, False, up_rows=up)
+            heights.append(RowShape(heights[source].height * up, shapes[index + 1].row_bytes, 0))
         else:
             height = heights[source].height
             kernel = min(one.kernel_rows, height)
@@ -91,7 +97,7 @@ def graphs(draw: st.DrawFn) -> Chain:
             one = replace(one, input=source, kernel_rows=kernel, pad_top=pad, band_rows=band)
             heights.append(RowShape(out, shapes[index + 1].row_bytes, 0))
         made.append(one)
-    unread = set(range(len(made))) - {t for one in made for t in (one.input, one.second)}
+    unread = set(range(len(made))) - {t for one in made for t in (one.input, *one.others)}
     for tensor in sorted(unread):  # every map is read: by a last stage that needs one row of each
         height = heights[-1].height
         kernel = min(heights[tensor].height, 7)
@@ -103,7 +109,7 @@ def graphs(draw: st.DrawFn) -> Chain:
         made.append(StageNeeds(source, len(heights), 1, max(1, height), 0, 1, 0, False))
         heights.append(RowShape(1, 4, 0))
         made.append(
-            StageNeeds(len(heights) - 2, len(heights), 1, 1, 0, 1, 0, False, len(heights) - 1)
+            StageNeeds(len(heights) - 2, len(heights), 1, 1, 0, 1, 0, False, (len(heights) - 1,))
         )
         heights.append(RowShape(1, 4, 0))
     return tuple(made), tuple(heights)

@@ -92,7 +92,7 @@ def write(network: Network) -> tuple[bytes, list[int]]:
     source = file.tensor((1, *first.shape), scales=first.scale, zero_point=first.zero_point)
     made = {first.name: source}
     for layer in network.layers:
-        if layer.second is not None:
+        if layer.others:
             made[layer.output] = _add(file, network, layer, made)
         else:
             made[layer.output] = _layer(file, network, layer, made[layer.input])
@@ -225,7 +225,7 @@ def is_prepared(network: Network) -> bool:
         2 * max(network.tensor(name).scale for name in layer.inputs)
         < 2**20 * network.tensor(layer.output).scale
         for layer in network.layers
-        if layer.second is not None
+        if layer.others
     )
 
 

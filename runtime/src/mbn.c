@@ -27,24 +27,52 @@ static int8_t *row_slot(const mbn_state *state, const mbn_tensor *tensor, uint32
     return slot_address(state, tensor, y % tensor->depth);
 }
 
-/* Rows of the input that are needed before the stage's next band can be made. */
+/* Steps of the window that `rows` output rows are. */
+static uint32_t steps(const mbn_stage *stage, uint32_t rows)
+{
+    return stage->up_rows > 1u ? rows / stage->up_rows : rows;
+}
+
+static uint32_t other_count(const mbn_stage *stage)
+{
+    return stage->other_count > 1u ? stage->other_count : stage->second != MBN_NO_TENSOR ? 1u : 0u;
+}
+
+/* The tensor that the stage reads besides its input; `at` is below other_count. */
+static uint16_t other(const mbn_network *network, const mbn_stage *stage, uint32_t at)
+{
+    return stage->other_count > 1u ? network->others[stage->second + at] : stage->second;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether the rows that the stage's next band needs are there. */
 static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
 {
-    const mbn_tensor *in = &state->network->tensors[stage->input];
-    const mbn_tensor *out = &state->network->tensors[stage->output];
+    const mbn_network *network = state->network;
+    const mbn_tensor *in = &network->tensors[stage->input];
+    const mbn_tensor *out = &network->tensors[stage->output];
     uint32_t y = state->rows_done[stage->output];
     if (y >= out->height) {
         return false;
     }
-    uint32_t need = (y + stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
+    uint32_t need = (steps(stage, y + stage->band_rows) - 1u) * stage->stride_rows;
+    need += stage->kernel_rows;
     need = need > stage->pad_top ? need - stage->pad_top : 0u;
-    if (need > in->height) {
-        need = in->height;
-    }
-    if (stage->second != MBN_NO_TENSOR && state->rows_done[stage->second] < y + stage->band_rows) {
+    if (state->rows_done[stage->input] < least(need, in->height)) {
         return false;
     }
-    return state->rows_done[stage->input] >= need;
+    for (uint32_t at = 0; at < other_count(stage); at++) {
+        uint16_t tensor = other(network, stage, at);
+        if (state->rows_done[tensor] <
+            least(y + stage->band_rows, network->tensors[tensor].height)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void stage_run(mbn_state *state, uint16_t index)
@@ -54,22 +82,28 @@ static void stage_run(mbn_state *state, uint16_t index)
     const mbn_tensor *in = &network->tensors[stage->input];
     const mbn_tensor *out = &network->tensors[stage->output];
     uint32_t y = state->rows_done[stage->output];
-    uint32_t window = (stage->band_rows - 1u) * stage->stride_rows + stage->kernel_rows;
+    uint32_t window = (steps(stage, stage->band_rows) - 1u) * stage->stride_rows;
+    window += stage->kernel_rows;
 
     /* wraps to far above the height if the row is above the map; only the first is divided */
-    uint32_t row = y * stage->stride_rows - stage->pad_top;
+    uint32_t row = steps(stage, y) * stage->stride_rows - stage->pad_top;
     uint32_t slot = row < in->height ? row % in->depth : 0;
     for (uint32_t k = 0; k < window; k++, row++) {
         state->window[k] = stage->border;
         if (row < in->height) {
             state->window[k] = slot_address(state, in, slot);
             slot = slot + 1u < in->depth ? slot + 1u : 0;
+        } else if (stage->border == NULL) { /* the edge's own row is repeated */
+            state->window[k] = row_slot(state, in, row > INT32_MAX ? 0u : in->height - 1u);
         }
     }
     for (uint32_t k = 0; k < stage->band_rows; k++) {
         state->band[k] = row_slot(state, out, y + k);
-        if (stage->second != MBN_NO_TENSOR) {
-            state->window[window + k] = row_slot(state, &network->tensors[stage->second], y + k);
+    }
+    for (uint32_t at = 0; at < other_count(stage); at++) {
+        const mbn_tensor *read = &network->tensors[other(network, stage, at)];
+        for (uint32_t k = 0; k < stage->band_rows; k++) {
+            state->window[window++] = row_slot(state, read, least(y + k, read->height - 1u));
         }
     }
     const mbn_observer *observer = state->observer;

@@ -10,18 +10,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import single, tflite
+from mbn.arithmetic import single, tables, tflite
 from mbn.core.constants import (
     AdditionConstants,
     Int8,
     IntegerConstants,
+    ProductConstants,
     SingleConstants,
     TfliteAddition,
     TfliteAverage,
     TfliteConstants,
+    TfliteProduct,
     WeightedConstants,
 )
-from mbn.core.network import Layer, Network
+from mbn.core.network import Layer, Network, Op
 from mbn.core.options import Rounding
 
 
@@ -31,7 +33,7 @@ def derive_all(network: Network) -> Network:
 
 
 def _derived(network: Network, layer: Layer) -> Layer:
-    if layer.second is not None:
+    if layer.op is Op.ADD:
         return replace(layer, addition=derive_addition_in(network, layer))
     return replace(layer, constants=derive_in(network, layer))
 
@@ -48,6 +50,13 @@ def derive_addition_in(network: Network, layer: Layer) -> AdditionConstants | Tf
 def derive_in(network: Network, layer: Layer) -> IntegerConstants:
     """A layer's integers in its network's rounding."""
     source, out = network.tensor(layer.input), network.tensor(layer.output)
+    if layer.op is Op.TABLE:
+        return tables.derive(layer, source, out, network.rounding)
+    if layer.op is Op.PRODUCT:
+        sources = (source, network.tensor(layer.others[0]))
+        if network.rounding is Rounding.TFLITE:
+            return tflite.derive_product(layer, sources, out)
+        return single.derive_product(layer, sources, out)
     if network.rounding is Rounding.TFLITE:
         return tflite.derive(layer, source, out)
     return single.derive(layer, source, out)
@@ -76,6 +85,17 @@ def added(
     if isinstance(constants, TfliteAddition):
         return tflite.added(constants, first, second)
     return single.added(constants, first, second)
+
+
+def multiplied(
+    constants: ProductConstants | TfliteProduct,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """What the device stores for the product of two stored values."""
+    if isinstance(constants, TfliteProduct):
+        return tflite.multiplied(constants, first, second)
+    return single.multiplied(constants, first, second)
 
 
 def pixel_codes(network: Network) -> Int8:

@@ -16,6 +16,8 @@ from mbn.core.constants import (
     AdditionConstants,
     IntegerConstants,
     NormaliseConstants,
+    PlainConstants,
+    ProductConstants,
     SingleConstants,
 )
 from mbn.core.errors import OverflowRisk
@@ -30,6 +32,8 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
     """Integers in rounding `single`. Raises OverflowRisk if an accumulator could leave int32."""
     if layer.op is Op.NORMALISE:
         return NormaliseConstants()
+    if layer.op in (Op.MAX_POOL, Op.MOVE, Op.RESIZE):
+        return PlainConstants(*_clamp_codes(layer, out))
     if layer.weights is None:
         count = layer.kernel[0] * layer.kernel[1]
         real = np.array([source.scale / (out.scale * count)], np.float64)
@@ -49,15 +53,39 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
     offset = np.rint(np.ldexp(np.float64(out.zero_point), shift) / real)
     _prove(layer, start, magnitude, offset, shift)
     added = offset.astype(np.int64)
+    low, high = _clamp_codes(layer, out)
     return SingleConstants(
         weights=weights,
         bias=(start + added if shift == 0 else start).astype(np.int32),
         doubled=(2 * multiplier).astype(np.int32),
         offset=(np.zeros_like(added) if shift == 0 else added).astype(np.int32),
         shift=shift,
-        low=_clamp_code(layer.clamp[0], out, -128),
-        high=_clamp_code(layer.clamp[1], out, 127),
+        low=low,
+        high=high,
     )
+
+
+def derive_product(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> ProductConstants:
+    """A product's integers. Raises OverflowRisk where (P << s) + Z could leave int32."""
+    first, second = (np.float64(one.scale) for one in sources)
+    real = np.array([first * second / np.float64(out.scale)])
+    zeros = (sources[0].zero_point, sources[1].zero_point)
+    low, high = _clamp_codes(layer, out)
+    if real[0] < 2.0**-DEAD_BITS:  # every product rounds to 0
+        still = min(high, max(low, out.zero_point))
+        return ProductConstants(*zeros, 0, 0, 0, still, still)
+    shift = _shift(real)
+    multiplier = int(np.rint(np.ldexp(real[0], 31 - shift)))
+    offset = int(np.rint(np.ldexp(np.float64(out.zero_point), shift) / real[0]))
+    worst = (255 * 255 << shift) + abs(offset)
+    if worst > INT32_MAX:
+        raise OverflowRisk(
+            f"a product can reach {worst:.3g}",
+            node=f"node {layer.name}",
+            wanted="at most 2^31 - 1 for every possible input",
+            advice="quantise with a larger output scale",
+        )
+    return ProductConstants(*zeros, 2 * multiplier, offset, shift, low, high)
 
 
 def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> AdditionConstants:
@@ -75,13 +103,14 @@ def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -
         )
     first, second = (int(np.rint(np.ldexp(factor, shift))) for factor in factors)
     zeros = sources[0].zero_point * first + sources[1].zero_point * second
+    low, high = _clamp_codes(layer, out)
     return AdditionConstants(
         first=first,
         second=second,
         offset=(out.zero_point << shift) - zeros + (1 << (shift - 1)),
         shift=shift,
-        low=_clamp_code(layer.clamp[0], out, -128),
-        high=_clamp_code(layer.clamp[1], out, 127),
+        low=low,
+        high=high,
     )
 
 
@@ -121,6 +150,10 @@ def _prove(
         )
 
 
+def _clamp_codes(layer: Layer, out: Tensor) -> tuple[int, int]:
+    return _clamp_code(layer.clamp[0], out, -128), _clamp_code(layer.clamp[1], out, 127)
+
+
 def _clamp_code(real: float | None, out: Tensor, limit: int) -> int:
     if real is None:
         return limit
@@ -141,3 +174,12 @@ def added(
     """What the device stores for the sum of two stored values."""
     total = first * constants.first + second * constants.second + constants.offset
     return np.asarray(np.clip(total >> constants.shift, constants.low, constants.high))
+
+
+def multiplied(
+    constants: ProductConstants, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What the device stores for the product of two stored values."""
+    product = (first - constants.first) * (second - constants.second)
+    total = ((product << constants.shift) + constants.offset) * constants.doubled
+    return np.asarray(np.clip((total + 2**31) >> 32, constants.low, constants.high))

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from mbn.core.constants import (
     Int8,
     IntegerConstants,
+    PlainConstants,
     TfliteAddition,
     TfliteAverage,
     TfliteConstants,
+    TfliteProduct,
     TfliteSoftmax,
 )
 from mbn.core.errors import OverflowRisk, UnsupportedError
@@ -41,7 +43,8 @@ def derive(layer: Layer, source: Tensor, out: Tensor) -> IntegerConstants:
         return _softmax(layer, source, out)
     if layer.op is Op.POOL:
         return _mean(layer, source, out) if layer.is_mean else _average(layer, source, out)
-    assert layer.weights is not None
+    if layer.weights is None:
+        return PlainConstants(*_clamp(layer, out))
     assert layer.weight_scales is not None and layer.bias is not None
     multiplier, exponent = quantise_multiplier(_factors(layer, source, out))
     total = layer.weights.reshape(len(layer.weights), -1).astype(np.int64).sum(axis=1)
@@ -251,14 +254,14 @@ def added(constants: TfliteAddition, first: Int64, second: Int64) -> Int64:
     """What the device stores for the sum of two stored values."""
     parts = zip((first, second), constants.zero_points, range(2), strict=False)
     total = sum(
-        _scaled((value - zero) << ADD_LEFT_SHIFT, constants.multipliers[k], constants.shifts[k])
+        scaled((value - zero) << ADD_LEFT_SHIFT, constants.multipliers[k], constants.shifts[k])
         for value, zero, k in parts
     )
-    value = _scaled(np.asarray(total), constants.multipliers[2], constants.shifts[2])
+    value = scaled(np.asarray(total), constants.multipliers[2], constants.shifts[2])
     return np.asarray(np.clip(value + constants.zero_points[2], constants.low, constants.high))
 
 
-def _scaled(value: Int64, multiplier: Any, right: Any) -> Int64:
+def scaled(value: Int64, multiplier: Any, right: Any) -> Int64:
     """The high product, then the rounding shift."""
     high = (value * multiplier + 2**30) >> 31
     mask = (1 << right) - 1
@@ -274,6 +277,35 @@ def stored(constants: TfliteConstants | TfliteAverage, accumulator: Int64) -> In
         return np.asarray(np.clip(nearest, constants.low, constants.high))
     exponent = constants.exponent.astype(np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
-    value = _scaled(accumulator << left, constants.multiplier.astype(np.int64), right)
+    value = scaled(accumulator << left, constants.multiplier.astype(np.int64), right)
     value = value + constants.zero_point
+    return np.asarray(np.clip(value, constants.low, constants.high))
+
+
+def derive_product(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -> TfliteProduct:
+    """A product's integers (kernels/mul.cc: its Prepare, in float32)."""
+    scales = [np.float32(one.scale) for one in (*sources, out)]
+    multiplier, exponent = quantise_multiplier(np.array([float(scales[0] * scales[1] / scales[2])]))
+    if exponent[0] > LARGEST_PRODUCT_SHIFT:
+        raise UnsupportedError(
+            f"a product whose factor is 2^{int(exponent[0])}",
+            node=f"node {layer.name}",
+            wanted=f"at most 2^{LARGEST_PRODUCT_SHIFT}",
+            advice="quantise with a larger output scale",
+        )
+    low, high = _clamp(layer, out)
+    first, second = (one.zero_point for one in sources)
+    return TfliteProduct(
+        first, second, int(multiplier[0]), int(exponent[0]), out.zero_point, low, high
+    )
+
+
+LARGEST_PRODUCT_SHIFT = 14  # a product has 17 bits
+
+
+def multiplied(constants: TfliteProduct, first: Int64, second: Int64) -> Int64:
+    """What the device stores for the product of two stored values."""
+    product = (first - constants.first) * (second - constants.second)
+    left, right = max(constants.exponent, 0), max(-constants.exponent, 0)
+    value = scaled(product << left, constants.multiplier, right) + constants.zero_point
     return np.asarray(np.clip(value, constants.low, constants.high))

@@ -123,24 +123,84 @@ class NormaliseConstants:
     high: int = 127
 
 
+@dataclass(frozen=True, eq=False)
+class TableConstants:
+    """What is stored for each code -128 .. 127: int8 1 x 256, or C x 256."""
+
+    table: Int8
+    low: int = -128
+    high: int = 127
+
+
+@dataclass(frozen=True)
+class ProductConstants:
+    """A product of two maps in rounding `single`, with P = (a - first) * (b - second):
+
+    out = clamp((((P << shift) + offset) * doubled + 2**31) >> 32, low, high)
+    """
+
+    first: int  # zero points
+    second: int
+    doubled: int
+    offset: int
+    shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class TfliteProduct:
+    """A product in rounding `tflite`: Q31 multiplier and exponent, positive to the left."""
+
+    first: int  # zero points
+    second: int
+    multiplier: int
+    exponent: int
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class PlainConstants:
+    """Of a layer that keeps the codes of what it reads: only the clamp."""
+
+    low: int = -128
+    high: int = 127
+
+
 WeightedConstants = SingleConstants | TfliteConstants
-IntegerConstants = WeightedConstants | TfliteAverage | TfliteSoftmax | NormaliseConstants
+IntegerConstants = (
+    WeightedConstants
+    | TfliteAverage
+    | TfliteSoftmax
+    | NormaliseConstants
+    | TableConstants
+    | ProductConstants
+    | TfliteProduct
+    | PlainConstants
+)
+
+
+_ROUNDING_CODES: tuple[type, ...] = (
+    TfliteAverage,
+    TfliteSoftmax,
+    NormaliseConstants,
+    TableConstants,
+    ProductConstants,
+    TfliteProduct,
+    PlainConstants,
+)
 
 
 def rounding_code(constants: IntegerConstants) -> int:
     """How a rounding form is encoded for C (the `shift` of runtime/kernels): the left shift of
     `single`, or a negative number for the other forms."""
-    match constants:
-        case SingleConstants():
-            return constants.shift
-        case TfliteConstants():
-            return -1 if constants.short else -2
-        case TfliteAverage():
-            return -3
-        case TfliteSoftmax():
-            return -4
-        case NormaliseConstants():
-            return -5
+    if isinstance(constants, SingleConstants):
+        return constants.shift
+    if isinstance(constants, TfliteConstants):
+        return -1 if constants.short else -2
+    return -3 - _ROUNDING_CODES.index(type(constants))
 
 
 @dataclass(frozen=True)

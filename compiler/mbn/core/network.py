@@ -22,6 +22,7 @@ from mbn.core.constants import (
     IntegerConstants,
     TfliteAddition,
 )
+from mbn.core.expression import Expression
 from mbn.core.options import Rounding
 
 
@@ -35,6 +36,11 @@ class Op(StrEnum):
     ADD = "add"  # of two maps of one shape, value by value; no weights
     SOFTMAX = "softmax"  # over the channels of one pixel; in rounding `tflite` only
     NORMALISE = "normalise"  # the channels of one pixel by their length; in rounding `single` only
+    TABLE = "table"  # each value looked up, one table or one a channel; no weights
+    PRODUCT = "product"  # of two maps of one shape, or the second 1 x 1 x C; no weights
+    MAX_POOL = "max_pool"  # the greatest value of the window; padding never wins
+    MOVE = "move"  # values taken from one map or several, or constant; see Moves
+    RESIZE = "resize"  # bilinear, to a multiple of the size that is a power of two
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,32 @@ class Tensor:
         return self.height * self.width * self.channels
 
 
+class Sampling(StrEnum):
+    """Where a bilinear resize samples: ONNX's coordinate_transformation_mode."""
+
+    HALF_PIXEL = "half_pixel"
+    ASYMMETRIC = "asymmetric"
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """Where each value of a MOVE comes from.
+
+    taps: int32 up h x up w x C x 4: the number of the map that is read (-1: none), its channel,
+    and the row and column in the window. Output (y, x, c) reads taps[y % up h, x % up w, c] at row
+    y // up h * stride + row - pad above, likewise its column. fill: the code where no map is read,
+    or the place lies outside of it.
+    """
+
+    taps: Int32
+    fill: int
+
+    @property
+    def up(self) -> tuple[int, int]:
+        """Output rows and columns of one step of the window."""
+        return (int(self.taps.shape[0]), int(self.taps.shape[1]))
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One operation. `clamp` is in real units: (0, None) is ReLU, (0, 6) ReLU6, None no bound."""
@@ -77,8 +109,13 @@ class Layer:
     weights: Int8 | None = None
     weight_scales: Float32 | None = None  # N
     bias: Int32 | None = None  # N
-    second: str | None = None  # an addition's other map
     is_mean: bool = False  # of a pool: TensorFlow Lite's MEAN, which rounds in another way
+    others: tuple[str, ...] = ()  # the maps that it reads besides
+    groups: int = 1  # of a convolution: weights are N x kh x kw x C / groups
+    expression: Expression | None = None  # of a table
+    moves: Moves | None = None
+    sampling: Sampling = Sampling.HALF_PIXEL  # of a resize
+    factor: tuple[int, int] = (1, 1)  # of a resize: height, width
     constants: IntegerConstants | None = (
         None  # derived by the compiler; never stored in network.npz
     )
@@ -89,7 +126,20 @@ class Layer:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The tensors that it reads."""
-        return (self.input,) if self.second is None else (self.input, self.second)
+        return (self.input, *self.others)
+
+    def padding_code(self, source: Tensor) -> int | None:
+        """What lies around the map that it reads; None where its edges are repeated."""
+        if self.op is Op.RESIZE:
+            return None
+        if self.op is Op.MAX_POOL:
+            return -128
+        return source.zero_point if self.moves is None else self.moves.fill
+
+    @property
+    def up(self) -> tuple[int, int]:
+        """Output rows and columns of one step of the window."""
+        return self.factor if self.moves is None else self.moves.up
 
 
 class StageKind(StrEnum):
@@ -104,6 +154,11 @@ class StageKind(StrEnum):
     ADD = "add"
     SOFTMAX = "softmax"
     NORMALISE = "normalise"
+    TABLE = "table"
+    PRODUCT = "product"
+    MAX_POOL = "max_pool"
+    MOVE = "move"
+    RESIZE = "resize"
 
 
 @dataclass(frozen=True)
@@ -163,7 +218,7 @@ class Network:
         return self.tensor(self.layers[stage.layers[0]].input)
 
     def stage_inputs(self, stage: Stage) -> tuple[Tensor, ...]:
-        """Two for an addition, else one."""
+        """The maps that it reads."""
         return tuple(self.tensor(name) for name in self.layers[stage.layers[0]].inputs)
 
     def stage_output(self, stage: Stage) -> Tensor:

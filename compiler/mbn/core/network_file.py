@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
+from mbn.core.expression import Element, Expression, Kind, Step
 from mbn.core.files import read_regular
-from mbn.core.network import Layer, Network, Op, Stage, StageKind, Tensor
+from mbn.core.network import Layer, Moves, Network, Op, Sampling, Stage, StageKind, Tensor
 from mbn.core.options import Rounding
 
 FORMAT_VERSION = 2
@@ -39,14 +41,10 @@ def to_bytes(network: Network) -> bytes:
                 "stride": layer.stride,
                 "pads": layer.pads,
                 "clamp": layer.clamp,
-                **({} if layer.second is None else {"second": layer.second}),
-                **({"is_mean": True} if layer.is_mean else {}),
+                **_rest_of(layer),
             }
         )
-        for key in ("weights", "weight_scales", "bias"):
-            value = getattr(layer, key)
-            if value is not None:
-                arrays[f"{index:03d}.{key}"] = value
+        arrays |= {f"{index:03d}.{key}": value for key, value in _arrays_of(layer).items()}
     head = {
         "format": FORMAT_VERSION,
         "name": network.name,
@@ -63,6 +61,41 @@ def to_bytes(network: Network) -> bytes:
     text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
     arrays["network"] = np.frombuffer(text, np.uint8)
     return _zip(arrays)
+
+
+def _rest_of(layer: Layer) -> dict[str, Any]:
+    """What only some layers have."""
+    rest: dict[str, Any] = {}
+    if layer.others:
+        rest["second"] = layer.others[0]
+    if layer.others[1:]:
+        rest["more"] = layer.others[1:]
+    if layer.is_mean:
+        rest["is_mean"] = True
+    if layer.groups != 1:
+        rest["groups"] = layer.groups
+    if layer.op is Op.RESIZE:
+        rest |= {"sampling": layer.sampling.value, "factor": layer.factor}
+    if layer.moves is not None:
+        rest["fill"] = layer.moves.fill
+    if layer.expression is not None:
+        rest["kind"] = layer.expression.kind.value
+        rest["steps"] = [[one.element.value, *one.operands] for one in layer.expression.steps]
+        rest["constants"] = len(layer.expression.constants)
+    return rest
+
+
+def _arrays_of(layer: Layer) -> dict[str, NDArray[Any]]:
+    """A layer's arrays by the ends of their names."""
+    found: dict[str, NDArray[Any] | None] = {
+        "weights": layer.weights,
+        "weight_scales": layer.weight_scales,
+        "bias": layer.bias,
+        "taps": None if layer.moves is None else layer.moves.taps,
+    }
+    if layer.expression is not None:
+        found |= {f"constant{at}": one for at, one in enumerate(layer.expression.constants)}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _zip(arrays: dict[str, np.ndarray[Any, Any]]) -> bytes:
@@ -120,6 +153,24 @@ def load(path: Path) -> Network:
         ) from error
 
 
+def _rest_from(layer: dict[str, Any], arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """What `_rest_of` wrote."""
+    others = ([layer["second"]] if "second" in layer else []) + layer.get("more", [])
+    rest: dict[str, Any] = {"others": tuple(others), "groups": layer.get("groups", 1)}
+    rest["is_mean"] = layer.get("is_mean", False)
+    if "factor" in layer:
+        rest |= {"sampling": Sampling(layer["sampling"]), "factor": tuple(layer["factor"])}
+    if "fill" in layer:
+        rest["moves"] = Moves(arrays[f"{prefix}taps"], layer["fill"])
+    if "steps" in layer:
+        rest["expression"] = Expression(
+            tuple(arrays[f"{prefix}constant{at}"] for at in range(layer["constants"])),
+            tuple(Step(Element(name), tuple(operands)) for name, *operands in layer["steps"]),
+            Kind(layer["kind"]),
+        )
+    return rest
+
+
 def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Network:
     tensors = tuple(
         Tensor(name, height, width, channels, float(scale), zero)
@@ -140,8 +191,7 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Netwo
             weights=arrays.get(f"{index:03d}.weights"),
             weight_scales=arrays.get(f"{index:03d}.weight_scales"),
             bias=arrays.get(f"{index:03d}.bias"),
-            second=layer.get("second"),
-            is_mean=layer.get("is_mean", False),
+            **_rest_from(layer, arrays, f"{index:03d}."),
         )
         for index, layer in enumerate(head["layers"])
     )

@@ -21,8 +21,23 @@ class StageNeeds:
     band_rows: int
     scratch_bytes: int
     reads_before_writing: bool
-    second: int | None = None  # of an addition: the tensor whose rows y it reads besides
+    others: tuple[int, ...] = ()  # tensors of which it reads rows y besides (the last, where fewer)
     is_result: bool = False  # its output is kept to the end, like one that nothing reads
+    up_rows: int = 1  # output rows of one step of the window; divides band_rows
+
+    def first_row(self, y: int) -> int:
+        """The window's first input row for a band at output row y; below 0 it lies in the
+        padding."""
+        return y // self.up_rows * self.stride_rows - self.pad_top
+
+    def window_rows(self, band_rows: int) -> int:
+        """Input rows of a band's window."""
+        return (band_rows // self.up_rows - 1) * self.stride_rows + self.kernel_rows
+
+    @property
+    def input_rows(self) -> int:
+        """How many row pointers a band gets."""
+        return self.window_rows(self.band_rows) + len(self.others) * self.band_rows
 
 
 class Sharing(IntEnum):

@@ -74,11 +74,18 @@ class _Verifier:
         low, high = layer.clamp
         if low is not None and high is not None and low > high:
             raise self.fail(where, f"clamp {layer.clamp}", "its lower bound first")
-        if layer.op is Op.ADD:
-            shapes = {self.network.tensor(name).shape for name in (*layer.inputs, layer.output)}
-            if layer.second is None or len(shapes) != 1:
-                raise self.fail(where, f"shapes {sorted(shapes)}", "two inputs, all of one shape")
+        if layer.op in (Op.ADD, Op.PRODUCT):
+            self._pair(layer, source, out)
             return
+        if layer.op in (Op.MOVE, Op.RESIZE):
+            self._moved(layer, source, out)
+            return
+        if layer.op is Op.TABLE and (
+            layer.expression is None
+            or not layer.expression.is_sound
+            or layer.expression.channels not in (1, out.channels)
+        ):
+            raise self.fail(where, "no sound expression", "one, for all channels or each")
         if layer.op is Op.DENSE:
             size = (1, 1)
         else:
@@ -91,6 +98,35 @@ class _Verifier:
             raise self.fail(where, f"its output is {out.shape_text}", f"{size[0]}x{size[1]}")
         if layer.weights is None and out.channels != source.channels:
             raise self.fail(where, f"{out.channels} channels", f"{source.channels}, as it reads")
+
+    def _pair(self, layer: Layer, source: Tensor, out: Tensor) -> None:
+        """Two maps of the output's shape; a product's second may be one pixel."""
+        shapes = [self.network.tensor(name).shape for name in layer.others]
+        wanted = {out.shape}
+        if layer.op is Op.PRODUCT:
+            wanted.add((1, 1, out.channels))
+        if len(shapes) != 1 or source.shape != out.shape or shapes[0] not in wanted:
+            found = f"shapes {sorted({source.shape, *shapes, out.shape})}"
+            raise self.fail(f"layer {layer.name}", found, "two inputs, all of one shape")
+
+    def _moved(self, layer: Layer, source: Tensor, out: Tensor) -> None:
+        """Whole steps of the window, and taps that name maps and channels that are there."""
+        where, up = f"layer {layer.name}", layer.up
+        if out.height % up[0] or out.width % up[1] or min(up) < 1:
+            raise self.fail(where, f"{out.shape_text} by {up}", "whole steps")
+        if layer.moves is None:
+            sizes = (source.height * up[0], source.width * up[1], source.channels)
+            if out.shape != sizes:
+                raise self.fail(where, f"its output is {out.shape_text}", f"{sizes}")
+            return
+        taps = layer.moves.taps
+        if taps.dtype != np.int32 or taps.shape != (*up, out.channels, 4):
+            raise self.fail(where, f"taps {taps.dtype}{taps.shape}", f"{(*up, out.channels, 4)}")
+        read = taps.reshape(-1, 4)[taps.reshape(-1, 4)[:, 0] >= 0]
+        counts = np.array([self.network.tensor(name).channels for name in layer.inputs])
+        limits = np.array([len(counts), counts.max(), *layer.kernel])
+        if (read < 0).any() or (read >= limits).any() or (read[:, 1] >= counts[read[:, 0]]).any():
+            raise self.fail(where, "taps outside of what it reads", "channels and rows of its maps")
 
     def _weights(self, layer: Layer) -> None:
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
@@ -146,4 +182,4 @@ def _weights_shape(layer: Layer, source: Tensor, out: Tensor) -> tuple[int, ...]
         return (out.channels, 1, 1, source.size_bytes)
     if layer.op is Op.DEPTHWISE:
         return (out.channels, *layer.kernel, 1)
-    return (out.channels, *layer.kernel, source.channels)
+    return (out.channels, *layer.kernel, source.channels // layer.groups)

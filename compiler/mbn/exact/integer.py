@@ -9,7 +9,7 @@ exact here: every partial sum stays below 2**53.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
-from mbn.exact import tflite
+from mbn.exact import between, tflite, tflite_tables
 
 Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
@@ -132,13 +132,16 @@ class Reference:
 
     def _derive(
         self, layer: Layer
-    ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition | None:
+    ) -> Arithmetic | Addition | tflite.Arithmetic | tflite.Addition | Int8 | None:
+        """What layers of some operators need, once for all images; a table's codes."""
         source, out = self.network.tensor(layer.input), self.network.tensor(layer.output)
         as_tflite = self.network.rounding is Rounding.TFLITE
-        if layer.second is not None:
-            sources = (source, self.network.tensor(layer.second))
+        if layer.op is Op.ADD:
+            sources = (source, self.network.tensor(layer.others[0]))
             return (tflite.derive_addition if as_tflite else derive_addition)(layer, sources, out)
-        if layer.op is Op.NORMALISE:
+        if layer.op is Op.TABLE:
+            return (tflite_tables.table if as_tflite else between.table)(layer, source, out)
+        if layer.op in (Op.NORMALISE, Op.PRODUCT, Op.MAX_POOL, Op.MOVE, Op.RESIZE):
             return None
         return (tflite.derive if as_tflite else derive)(layer, source, out)
 
@@ -158,20 +161,34 @@ class Reference:
     def made(self, layer: Layer, maps: Mapping[str, Int8]) -> Int8:
         """One layer's output from the maps that it reads, by tensor name."""
         arithmetic = self.arithmetic[self.network.layers.index(layer)]
+        read = [maps[name] for name in layer.inputs]
         if arithmetic is None:
-            return normalise(maps[layer.input], self.network.tensor(layer.input).zero_point)
-        if isinstance(arithmetic, Addition | tflite.Addition):
-            assert layer.second is not None
-            first, second = maps[layer.input], maps[layer.second]
-            if isinstance(arithmetic, Addition):
-                result = _add(arithmetic, first, second)
-            else:
-                result = tflite.add(arithmetic, first, second)
+            result = self._between(layer, read)
+        elif isinstance(arithmetic, Addition):
+            result = _add(arithmetic, *read)
+        elif isinstance(arithmetic, tflite.Addition):
+            result = tflite.add(arithmetic, *read)
+        elif isinstance(arithmetic, np.ndarray):
+            result = between.looked_up(read[0], arithmetic)
         else:
-            source = self.network.tensor(layer.input)
-            result = _run(layer, arithmetic, maps[layer.input], source)
+            result = _run(layer, arithmetic, read[0], self.network.tensor(layer.input))
         assert result.shape[1:] == self.network.tensor(layer.output).shape
         return result
+
+    def _between(self, layer: Layer, maps: Sequence[Int8]) -> Int8:
+        """A layer that needs no derived integers, or derives them each time."""
+        sources = [self.network.tensor(name) for name in layer.inputs]
+        out, as_tflite = self.network.tensor(layer.output), self.network.rounding is Rounding.TFLITE
+        if layer.op is Op.NORMALISE:
+            return normalise(maps[0], sources[0].zero_point)
+        if layer.op is Op.MOVE:
+            return between.moved(layer, out, maps)
+        if layer.op is Op.PRODUCT:
+            multiplied = tflite_tables.product if as_tflite else between.product
+            return multiplied(layer, sources, out, *maps)
+        limits = tflite.bounds(layer, out) if as_tflite else between.bounds(layer, out)
+        reduced = between.max_pool if layer.op is Op.MAX_POOL else between.resized
+        return reduced(layer, maps[0], limits)
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
         """The network's results one after the other, N x the sum of height * width * channels."""
@@ -223,14 +240,29 @@ def _run(layer: Layer, arithmetic: Arithmetic | tflite.Arithmetic, x: Int8, sour
     elif layer.op is Op.DEPTHWISE:
         total = _depthwise(windows, arithmetic.weights)
     else:
-        n, height, width = windows.shape[:3]
-        columns = windows.reshape(n * height * width, -1).astype(np.float64)
-        matrix = arithmetic.weights.reshape(len(arithmetic.weights), -1).astype(np.float64)
-        total = (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
+        total = np.concatenate(
+            [
+                _products(some, weights)
+                for some, weights in zip(
+                    np.split(windows, layer.groups, axis=5),
+                    np.split(arithmetic.weights, layer.groups),
+                    strict=True,
+                )
+            ],
+            axis=3,
+        )
     total = total + arithmetic.constant
     if isinstance(arithmetic, tflite.Arithmetic):
         return tflite.requantise(total, arithmetic)
     return requantise(total, arithmetic)
+
+
+def _products(windows: NDArray[Any], weights: Int64) -> Int64:
+    """Each window with each output channel's weights."""
+    n, height, width = windows.shape[:3]
+    columns = windows.reshape(n * height * width, -1).astype(np.float64)
+    matrix = weights.reshape(len(weights), -1).astype(np.float64)
+    return (columns @ matrix.T).astype(np.int64).reshape(n, height, width, -1)
 
 
 def _windows(x: Int8, layer: Layer, zero_point: int) -> NDArray[Any]:

@@ -34,9 +34,7 @@ class Arithmetic:
 
 def derive(layer: Layer, source: Tensor, out: Tensor) -> Arithmetic:
     """The integers of a layer; of a pool or softmax only the clamp means anything."""
-    low = max(-128, _quantize(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
-    high = min(127, _quantize(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
-    low, high = min(low, 127), max(high, -128)
+    low, high = bounds(layer, out)
     if layer.is_mean:
         return _mean(layer, source, out, low, high)
     if layer.weights is None:
@@ -82,8 +80,15 @@ def _mean(layer: Layer, source: Tensor, out: Tensor, low: int, high: int) -> Ari
     )
 
 
+def bounds(layer: Layer, out: Tensor) -> tuple[int, int]:
+    """A clamp as codes: CalculateActivationRangeQuantized."""
+    low = max(-128, _quantize(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
+    high = min(127, _quantize(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
+    return min(low, 127), max(high, -128)
+
+
 def _quantize(real: float, out: Tensor) -> int:
-    """CalculateActivationRangeQuantized: a float32 quotient, rounded half away from zero."""
+    """A float32 quotient, rounded half away from zero."""
     quotient = float(np.float32(real) / np.float32(out.scale))
     if abs(quotient) > 1000:
         return 1000 if quotient > 0 else -1000

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
-from mbn.core.network import Layer, Network, Tensor
+from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
 from mbn.exact import Reference
 from mbn.jobs.lower.inputs import form_of
@@ -205,11 +205,15 @@ def _canonical(codes: NDArray[Any], tensor: Tensor, *, channels_last: bool) -> I
 
 
 def largest_factor(network: Network, layer: Layer) -> float:
-    """The largest M of a layer."""
+    """The largest M of a layer; 1 where no value may be more than 1 apart."""
+    if layer.op in (Op.TABLE, Op.MOVE, Op.MAX_POOL, Op.RESIZE):
+        return 1.0
     out = network.tensor(layer.output).scale
     scales = [network.tensor(name).scale / out for name in layer.inputs]
     if layer.weight_scales is not None:
         return float(scales[0] * layer.weight_scales.max())
+    if layer.op is Op.PRODUCT:
+        return scales[0] * network.tensor(layer.others[0]).scale
     return max(scales) / (layer.kernel[0] * layer.kernel[1])
 
 

@@ -69,8 +69,9 @@ typedef struct mbn_tensor {
 } mbn_tensor;
 
 /* Makes one band of output rows from the input rows that it needs.
- * in:      (band - 1) * stride + kernel_rows pointers, top to bottom; rows above and below the map
- *          point to a shared row of zero points; of an addition, then the other map's band rows
+ * in:      (band / up - 1) * stride + kernel_rows pointers, top to bottom; rows above and below the
+ *          map point to a shared row of padding, or repeat its edge; then the band's rows of each
+ *          other map that is read (of a map with fewer rows, its last)
  * out:     band pointers
  * scratch: the stage's scratch bytes, 8-byte aligned; nothing in it survives the call */
 typedef void (*mbn_band_fn)(const int8_t *const *in, int8_t *const *out, int8_t *scratch);
@@ -81,16 +82,20 @@ typedef void (*mbn_band_fn)(const int8_t *const *in, int8_t *const *out, int8_t 
 typedef struct mbn_stage {
     const char *name;
     mbn_band_fn run;
-    const int8_t *border; /* a row of the input's zero points; null if the stage has no padding */
+    const int8_t *border; /* a row of padding; null: there is none, or edges are repeated */
     uint32_t macs;
     uint32_t scratch_offset_bytes;
     uint16_t input;  /* tensor index */
     uint16_t output; /* tensor index */
-    uint16_t second; /* tensor index: the other map of an addition, else MBN_NO_TENSOR */
+    /* tensor index: the other map that is read, else MBN_NO_TENSOR; of more than one, where they
+     * begin in the network's `others` */
+    uint16_t second;
     uint8_t kernel_rows;
     uint8_t stride_rows;
     uint8_t pad_top;
-    uint8_t band_rows; /* divides the output's height */
+    uint8_t band_rows;   /* divides the output's height */
+    uint8_t other_count; /* of other maps, if above 1 */
+    uint8_t up_rows;     /* output rows of one step of the window, if above 1; divides band_rows */
 } mbn_stage;
 
 /* Stages that run together, row by row; the deepest that can run goes first. Segments run one
@@ -119,6 +124,7 @@ typedef struct mbn_network {
     uint16_t output;         /* tensor index: the first result */
     uint16_t result_count;   /* 0: `output` is the only one */
     const uint16_t *results; /* tensor indices, the first is `output`; null: that is all */
+    const uint16_t *others;  /* tensor indices; null: no stage reads more than two maps */
     uint16_t window_rows;    /* longest list of input rows of any stage */
     uint16_t band_rows;      /* longest list of output rows of any stage */
     uint16_t input_mode;     /* mbn_input_mode */

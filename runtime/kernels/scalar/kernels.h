@@ -85,6 +85,32 @@ MBN_INLINE int32_t mbn_scalar_add(const int8_t *a, const int8_t *b, int8_t *out,
     return 0;
 }
 
+/* Copies bytes from row to row, sixteen at a time. */
+MBN_INLINE int32_t mbn_scalar_copy(const int8_t *source, int8_t *to, int32_t count)
+{
+    int32_t k = 0;
+    for (; k + 16 <= count; k += 16) {
+        uint32_t words[4];
+        __builtin_memcpy(words, source + k, sizeof words);
+        __builtin_memcpy(to + k, words, sizeof words);
+    }
+    for (; k < count; k++) {
+        to[k] = source[k];
+    }
+    return 0;
+}
+
+/* The greatest of `count` values, `step` bytes apart, and of `least`. */
+MBN_INLINE int32_t mbn_scalar_greatest(const int8_t *row, int32_t count, int32_t step,
+                                       int32_t least)
+{
+    for (int32_t k = 0; k < count; k++) {
+        const int32_t value = row[k * step];
+        least = value > least ? value : least;
+    }
+    return least;
+}
+
 /* `shift` of the kernels' constants: s in rounding `single`, this in rounding `tflite`. */
 #define MBN_TFLITE (-1)
 

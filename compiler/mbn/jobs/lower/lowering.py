@@ -242,11 +242,12 @@ def stage_needs(index: int, network: Network, stage: Stage, inputs: tuple[int, .
         kernel_rows=network.stage_input(stage).height if dense else first.kernel[0],
         stride_rows=1 if dense else first.stride[0],
         pad_top=0 if dense else first.pads[0],
-        band_rows=1,
+        band_rows=first.up[0],
         scratch_bytes=0,
         reads_before_writing=False,
-        second=inputs[1] if len(inputs) > 1 else None,
+        others=inputs[1:],
         is_result=network.stage_output(stage) in network.outputs,
+        up_rows=first.up[0],
     )
 
 

@@ -59,12 +59,7 @@ class Job:
     @property
     def window_rows(self) -> int:
         """The longest list of input rows of any stage."""
-        return max(
-            (n.band_rows - 1) * n.stride_rows
-            + n.kernel_rows
-            + (0 if n.second is None else n.band_rows)
-            for n in self.needs
-        )
+        return max(n.input_rows for n in self.needs)
 
     @property
     def band_rows(self) -> int:

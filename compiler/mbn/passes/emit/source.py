@@ -51,7 +51,7 @@ def source(job: Job) -> str:
 
 def _stage_function(job: Job, index: int, kernel: str) -> str:
     stage, code, needs = job.network.stages[index], job.codes[index], job.needs[index]
-    sources = [needs.input] if needs.second is None else [needs.input, needs.second]
+    sources = (needs.input, *needs.others)
     source = " + ".join(job.tensors[tensor].shape_text for tensor in sources)
     out = job.tensors[needs.output]
     place = job.plan.places[needs.output]

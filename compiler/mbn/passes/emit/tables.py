@@ -14,35 +14,54 @@ from mbn.passes.emit.job import (
 from mbn.passes.emit.names import plain
 
 
-def _is_padded(job: Job, index: int) -> bool:
+def _padding(job: Job, index: int) -> int | None:
+    """The code that lies above and below what a stage reads; None where nothing does, or where
+    its first and last row are repeated."""
     needs = job.needs[index]
-    rows = (job.shapes[needs.output].height - 1) * needs.stride_rows + needs.kernel_rows
-    return needs.pad_top > 0 or rows - needs.pad_top > job.shapes[needs.input].height
+    rows = needs.first_row(job.shapes[needs.output].height) + needs.window_rows(needs.up_rows)
+    if needs.pad_top <= 0 and rows - needs.stride_rows <= job.shapes[needs.input].height:
+        return None
+    return job.network.layers[job.network.stages[index].layers[0]].padding_code(
+        job.tensors[needs.input]
+    )
 
 
 def border_name(job: Job, index: int) -> str:
-    if not _is_padded(job, index):
-        return "NULL"
-    zero = job.tensors[job.needs[index].input].zero_point
-    return f"border_{'m' if zero < 0 else ''}{abs(zero)}"
+    code = _padding(job, index)
+    return "NULL" if code is None else _border(code)
+
+
+def _border(code: int) -> str:
+    return f"border_{'m' if code < 0 else ''}{abs(code)}"
 
 
 def borders(job: Job) -> str:
-    """One row of zero points for each zero point that pads something."""
+    """One row for each code that pads something."""
     sizes: dict[int, int] = {}
     for index, needs in enumerate(job.needs):
-        if _is_padded(job, index):
-            zero = job.tensors[needs.input].zero_point
-            sizes[zero] = max(sizes.get(zero, 0), job.shapes[needs.input].row_bytes)
+        code = _padding(job, index)
+        if code is not None:
+            sizes[code] = max(sizes.get(code, 0), job.shapes[needs.input].row_bytes)
     parts = []
-    for zero, size in sorted(sizes.items()):
-        name = f"border_{'m' if zero < 0 else ''}{abs(zero)}"
-        values = c_values(np.full(size, zero, np.int8))
+    for code, size in sorted(sizes.items()):
+        values = c_values(np.full(size, code, np.int8))
         parts.append(
             "/* A row of zero points: what lies above and below a map. */\n"
-            f"static const alignas(8) int8_t {name}[{size}] = {{\n{values}}};\n"
+            f"static const alignas(8) int8_t {_border(code)}[{size}] = {{\n{values}}};\n"
         )
     return "\n".join(parts)
+
+
+def others(job: Job) -> str:
+    """The list of tensors of stages that read more than two."""
+    found = [other for needs in job.needs if len(needs.others) > 1 for other in needs.others]
+    if not found:
+        return ""
+    return f"static const uint16_t others[{len(found)}] = {{{', '.join(map(str, found))}}};\n\n"
+
+
+def _others_field(job: Job) -> str:
+    return "    .others = others,\n" if others(job) else ""
 
 
 def tables(job: Job) -> str:
@@ -60,7 +79,7 @@ static const mbn_stage stages[{len(job.codes)}] = {{
 
 static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
 
-{results.table(job.network, job.tensors)}const mbn_network {prefix} = {{
+{others(job)}{results.table(job.network, job.tensors)}const mbn_network {prefix} = {{
     .name = "{plain(job.network.name)}",
     .model_sha256 = "{job.model_sha256}",
     .tensors = tensors,
@@ -71,7 +90,7 @@ static const mbn_segment segments[{len(job.plan.segments)}] = {{{segments}}};
     .segment_count = {len(job.plan.segments)},
     .input = 0,
     .output = {results.indices(job.network, job.tensors)[0]},
-{results.fields(job.network)}    .window_rows = {job.window_rows},
+{results.fields(job.network)}{_others_field(job)}    .window_rows = {job.window_rows},
     .band_rows = {job.band_rows},
     .input_mode = MBN_INPUT_{job.plan.mode.upper()},
     .pixels = {pixels_name(job)},
@@ -130,7 +149,7 @@ def _far_fields(job: Job) -> str:
 
 def _tensor_row(job: Job, index: int) -> str:
     tensor, place, shape = job.tensors[index], job.plan.places[index], job.shapes[index]
-    readers = (i for i, needs in enumerate(job.needs) if index in (needs.input, needs.second))
+    readers = (i for i, needs in enumerate(job.needs) if index in (needs.input, *needs.others))
     reader = max(readers, default=index - 1)
     return (
         f"    {{.offset_bytes = {place.offset_bytes}, .row_bytes = {place.row_bytes},\n"
@@ -142,7 +161,12 @@ def _tensor_row(job: Job, index: int) -> str:
 
 def _stage_row(job: Job, index: int) -> str:
     stage, needs = job.network.stages[index], job.needs[index]
-    second = "MBN_NO_TENSOR" if needs.second is None else needs.second
+    count = len(needs.others)
+    second: int | str = needs.others[0] if count else "MBN_NO_TENSOR"
+    if count > 1:
+        second = sum(len(n.others) for n in job.needs[:index] if len(n.others) > 1)
+    more = f", .other_count = {count}" if count > 1 else ""
+    more += f", .up_rows = {needs.up_rows}" if needs.up_rows > 1 else ""
     return (
         f'    {{.name = "{plain(stage.name)}",\n'
         f"     .run = {stage_name(job, index)}, "
@@ -151,5 +175,5 @@ def _stage_row(job: Job, index: int) -> str:
         f".scratch_offset_bytes = {job.plan.scratch_offsets[index]},\n"
         f"     .input = {needs.input}, .output = {needs.output}, .second = {second},\n"
         f"     .kernel_rows = {needs.kernel_rows}, .stride_rows = {needs.stride_rows}, "
-        f".pad_top = {needs.pad_top}, .band_rows = {needs.band_rows}}},"
+        f".pad_top = {needs.pad_top}, .band_rows = {needs.band_rows}{more}}},"
     )

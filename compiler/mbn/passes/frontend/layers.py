@@ -16,11 +16,24 @@ from numpy.typing import NDArray
 
 from mbn.core.constants import UNIT_SCALE
 from mbn.core.errors import UnsupportedError
-from mbn.core.network import Layer, Op, Tensor
+from mbn.core.network import Layer, Op, Sampling, Tensor
+from mbn.passes.frontend.elementwise import unpacked
 from mbn.passes.frontend.matcher import NoMatch, scalar_parameters
+from mbn.passes.frontend.movement import Moved, map_of, taps_of
 from mbn.passes.frontend.onnx_file import LARGEST_KERNEL
 from mbn.passes.frontend.unit_length import UnitLength
 
+OPS = {
+    "mbn.conv": Op.CONV,
+    "mbn.dense": Op.DENSE,
+    "mbn.pool": Op.POOL,
+    "mbn.max_pool": Op.MAX_POOL,
+    "mbn.add": Op.ADD,
+    "mbn.product": Op.PRODUCT,
+    "mbn.table": Op.TABLE,
+    "mbn.resize": Op.RESIZE,
+}
+PAIRS = ("mbn.add", "mbn.product")
 LARGEST_POOL = 255  # rows of a window are counted in 8 bits
 MAX_MAP_SIDE = 4096
 MAX_CHANNELS = 65535
@@ -70,7 +83,7 @@ def made_layer(
     source, tensor = sources[0], sources[0].tensor
     bare = Layer(
         name=node,
-        op=Op.ADD if packed == "mbn.add" else Op.POOL,
+        op=OPS[packed],
         input=tensor.name,
         output=out.name,
         kernel=(window[0], window[1]),
@@ -78,13 +91,18 @@ def made_layer(
         pads=(window[4], window[5], window[6], window[7]),
         clamp=(None if low == -np.inf else low, None if high == np.inf else high),
     )
-    _check_window(bare, tensor, out, LARGEST_POOL if packed == "mbn.pool" else LARGEST_KERNEL)
+    pools = packed in ("mbn.pool", "mbn.max_pool")
+    _check_window(bare, tensor, out, LARGEST_POOL if pools else LARGEST_KERNEL)
     _check_form(node, packed, sources)
-    if packed == "mbn.add":
-        return replace(bare, second=sources[1].tensor.name)
-    if packed == "mbn.pool":
+    if packed in PAIRS:
+        return replace(bare, others=(sources[1].tensor.name,))
+    if pools:
         return bare
-    weights, op = fields["weights"], Op.CONV
+    if packed == "mbn.table":
+        return _table(bare, fields, source)
+    if packed == "mbn.resize":
+        return _resize(bare, fields)
+    weights, op, groups = fields["weights"], Op.CONV, 1
     if packed == "mbn.dense":
         op = Op.DENSE
         if tensor.height > LARGEST_POOL:
@@ -103,23 +121,82 @@ def made_layer(
             # ONNX flattens channel, height, width; a map's canonical order has channels last
             weights = weights.reshape(-1, *chw(tensor)).transpose(0, 2, 3, 1)
         weights = weights.reshape(weights.shape[0], 1, 1, -1)
-    elif weights.shape[3] == 1 and tensor.channels > 1:
-        op = Op.DEPTHWISE
+    else:
+        groups = int(fields["numbers"][0])
+        if weights.shape[3] == 1 and groups == tensor.channels > 1:
+            op, groups = Op.DEPTHWISE, 1
     if not weights.size:
         raise UnsupportedError("no weights", node=f"node {node}", wanted="at least one channel")
     return replace(
         bare,
         op=op,
+        groups=groups,
         weights=np.ascontiguousarray(weights).astype(np.int8),
         weight_scales=fields["scales"].astype(np.float32),
         bias=fields["bias"].astype(np.int32),
     )
 
 
+def _table(bare: Layer, fields: dict[str, NDArray[Any]], source: Value) -> Layer:
+    axis, *numbers = (int(one) for one in fields["numbers"])
+    expression = unpacked(np.array(numbers), fields["values"])
+    # the channels' axis, counted from the end
+    wanted = {"nchw": -3, "flat": -1}.get(source.form, -1)
+    fits = expression.channels in (1, source.tensor.channels)
+    if axis and not source.is_vector and (axis != wanted or not fits):
+        raise UnsupportedError(
+            f"constants along axis {axis} of a map that lies as {source.form}",
+            node=f"node {bare.name}",
+            wanted="one value, or one a channel",
+        )
+    return replace(bare, expression=expression)
+
+
+def _resize(bare: Layer, fields: dict[str, NDArray[Any]]) -> Layer:
+    """Half pixels need the row before and the row behind; else only that behind."""
+    *factor, sampling = (int(one) for one in fields["numbers"])
+    half = sampling == 0
+    taps = [1 if up == 1 else 3 if half else 2 for up in factor]
+    pads = [1 if up > 1 and half else 0 for up in factor]
+    behind = [1 if up > 1 else 0 for up in factor]
+    return replace(
+        bare,
+        factor=(factor[0], factor[1]),
+        sampling=Sampling.HALF_PIXEL if half else Sampling.ASYMMETRIC,
+        kernel=(taps[0], taps[1]),
+        pads=(pads[0], pads[1], behind[0], behind[1]),
+    )
+
+
+def move_layer(node: str, value: Moved, *, channels_last: bool) -> tuple[Layer, Tensor] | None:
+    """The layer that gathers moved values, and its result; None where none can."""
+    ids = map_of(value.ids, channels_last=channels_last)
+    found = None if ids is None else taps_of(value.sources, ids)
+    if found is None:
+        return None
+    first = value.first
+    out = Tensor(f"{node}:out", *found.shape, first.scale, first.zero_point)
+    layer = Layer(
+        name=node,
+        op=Op.MOVE,
+        input=first.name,
+        output=out.name,
+        kernel=found.kernel,
+        stride=found.stride,
+        pads=found.pads,
+        clamp=(None, None),
+        others=tuple(one.name for one in value.sources[1:]),
+        moves=found.moves,
+    )
+    _check_window(replace(layer, pads=(0, 0, 0, 0)), first, out, LARGEST_POOL)
+    return layer, out
+
+
 def _check_form(node: str, packed: str, sources: Sequence[Value]) -> None:
     """Checks that the maps have the axis order that the operator takes."""
     forms = {source.form for source in sources if not source.is_vector}
-    wanted = {"mbn.dense": {"flat", "flat_hwc"}, "mbn.add": None}.get(packed, {"nchw"})
+    any_order = dict.fromkeys(("mbn.table", *PAIRS))
+    wanted = {"mbn.dense": {"flat", "flat_hwc"}, **any_order}.get(packed, {"nchw"})
     if len(forms) > 1 or (wanted is not None and not forms <= wanted):
         raise UnsupportedError(
             f"its input lies as {' and '.join(sorted(forms))}",

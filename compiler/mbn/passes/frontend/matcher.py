@@ -120,6 +120,20 @@ class Matcher:
         value = call.args[0] if found is None else found
         return Quantised(value, scale.astype(np.float32), zero, int(call.attrs.axis))
 
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether both dequantise one map, with the same parameters."""
+        try:
+            a, b = self.dequantised(one), self.dequantised(other)
+        except NoMatch:
+            return False
+        if isinstance(a.value, np.ndarray) or isinstance(b.value, np.ndarray):
+            return False
+        return (
+            a.value.same_as(b.value)
+            and np.array_equal(a.scale, b.scale)
+            and np.array_equal(a.zero_point, b.zero_point)
+        )
+
     def unwrap_moves(self, expr: Any) -> tuple[Any, tuple[Move, ...]]:
         """What lies below reshapes and transposes, and the list of these, in the order in which
         data passes them."""
@@ -151,8 +165,8 @@ def unwrap_clamp(matcher: Matcher, expr: Any) -> tuple[Any, float, float]:
         elif name == "relax.nn.relu6":
             bounds = (0.0, 6.0)
         elif name == "relax.clip":
-            bounds = (_number(call.args[1]), _number(call.args[2]))
-        elif (limit := _limit(matcher, call)) is not None:
+            bounds = (number(call.args[1]), number(call.args[2]))
+        elif (limit := limit_of(matcher, call)) is not None:
             expr, value, is_upper = limit
             bounds = (-np.inf, value) if is_upper else (value, np.inf)
             # operators nearer the result have the last word
@@ -164,7 +178,7 @@ def unwrap_clamp(matcher: Matcher, expr: Any) -> tuple[Any, float, float]:
         expr = call.args[0]
 
 
-def _limit(matcher: Matcher, call: Any) -> tuple[Any, float, bool] | None:
+def limit_of(matcher: Matcher, call: Any) -> tuple[Any, float, bool] | None:
     """(below, bound, whether it is the upper one) of a minimum or maximum with a constant.
 
     TVM imports ONNX's Clip as calls of generated functions `maximum` and `minimum`, and its bounds
@@ -188,7 +202,8 @@ def _limit(matcher: Matcher, call: Any) -> tuple[Any, float, bool] | None:
     return operands[0], float(value.reshape(-1)[0]), "min" in name
 
 
-def _number(expr: Any) -> float:
+def number(expr: Any) -> float:
+    """The value of a constant, a prim value or an immediate."""
     value = rx.constant(expr)
     if value is not None:
         return float(value.reshape(-1)[0])

@@ -32,21 +32,55 @@ MOST_ONNX_BYTES = 1 << 31  # protobuf's limit for a message
 # Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
 LAYER_OPERATORS = (
     "Conv",
+    "ConvTranspose",
     "Gemm",
     "MatMul",
     "AveragePool",
     "GlobalAveragePool",
     "ReduceMean",
+    "MaxPool",
+    "GlobalMaxPool",
+)
+# Operators that move values: of two maps or more they compute nothing, and end a walk all the same
+MOVERS = ("Concat", "Slice", "Split", "Pad", "Resize", "DepthToSpace", "SpaceToDepth", "Gather")
+# Element-wise operators: of one map they are a table; of two an Add, or a Mul, is a layer
+ELEMENTWISE = (
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Min",
+    "Max",
+    "Neg",
+    "Abs",
+    "Sqrt",
+    "Exp",
+    "Log",
+    "Erf",
+    "Tanh",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Gelu",
+    "Mish",
+    "Softplus",
+    "Reciprocal",
 )
 SUPPORTED_OPERATORS = frozenset(
     (
         *LAYER_OPERATORS,
+        *MOVERS,
+        *ELEMENTWISE,
         "QuantizeLinear",
         "DequantizeLinear",
-        "Relu",
-        "Clip",
         "BatchNormalization",
-        "Add",
         "Transpose",
         "Reshape",
         "Flatten",
@@ -62,32 +96,33 @@ AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_NAMES = [name for name in ELEMENTWISE if name not in ("Relu", "Clip")]
+_TABLES = ", ".join(_NAMES[:13]) + ",\n  " + ", ".join(_NAMES[13:])
 OPERATORS = f"""\
 layers
-  Conv                   groups 1 or depthwise, windows to 16 x 16 (dilation counts), 8-bit weights
+  Conv                   any groups, windows to 16 x 16 (dilation counts), 8-bit weights
   Gemm, MatMul           of a vector or a flattened map
-  AveragePool, GlobalAveragePool, ReduceMean (height and width)   without padding
-  Add                    of two maps of one shape, or of a bias
+  AveragePool, GlobalAveragePool, ReduceMean (height, width)   without padding
+  MaxPool, GlobalMaxPool any window and stride
+  Add, Mul               of two maps of one shape; Mul also by one value a channel
   BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
   Relu, Clip             behind a layer
+  Resize, linear         2, 4 or 8 times the size; half_pixel or asymmetric
   QuantizeLinear, DequantizeLinear   int8 or uint8, one scale a map; of com.microsoft too
+tables: one map and constants between two quantisations, in any combination
+  {_TABLES}
 moved, not computed
-  Reshape, Flatten, Squeeze, Unsqueeze, Transpose (NCHW and NHWC), Pad with zeros before a Conv
+  Concat, Slice, Split, Pad (constant), DepthToSpace, SpaceToDepth, Resize (nearest, whole times)
+  Reshape, Flatten, Squeeze, Unsqueeze, Transpose: NCHW and NHWC, and shuffles of channels
 at the end, left to the host
   Softmax, Sigmoid, {", ".join(HOST_ENDS)}; a division by the vector's length
 of constants
   whatever ONNX's own evaluator folds: {", ".join(sorted(FOLDED - SUPPORTED_OPERATORS))[:400]}"""
 # What helps where an operator is not supported
 INSTEAD = {
-    "MaxPool": "A convolution or an average pool with that stride does the same work",
-    "LeakyRelu": "Train with ReLU or ReLU6",
-    "PRelu": "Train with ReLU or ReLU6",
-    "HardSwish": "Train with ReLU or ReLU6 (MobileNetV3's minimalistic form has them)",
-    "Mul": "Leave out squeeze-and-excite and gates; a gain by constants joins the layer before it",
     "LayerNormalization": "Use batch normalisation, which folds into a convolution",
     "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
-    "ConvTranspose": "A Resize on the host and a convolution do the same work",
-    "Resize": "Resize on the host, or use strides",
+    "ConvTranspose": "A Resize and a convolution do the same work",
 }
 LARGEST_KERNEL = 16
 OLDEST_OPSET = 11
@@ -346,7 +381,7 @@ class _Walk:
         return node
 
     def _computes(self, node: Any) -> bool:
-        if node.op_type == "Add":
+        if node.op_type in ("Add", "Mul", "Concat"):
             return sum(name not in self.constants for name in node.input) > 1
         return node.op_type in LAYER_OPERATORS
 

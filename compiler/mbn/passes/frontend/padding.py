@@ -2,8 +2,8 @@
 
 A Pad with zeros before a convolution becomes part of the convolution. QuantizeLinear and
 DequantizeLinear may stand between them, since zero has an exact code. SAME_UPPER and SAME_LOWER
-become numbers where the size is known. Other padding stays as it is; later checks refuse it by
-name.
+become numbers where the size is known. Any other Pad with a constant becomes a Concat of its input
+and constants.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper, shape_inference
 
+LARGEST_JOINED = 4096
 LARGEST = 64  # far more than any kernel's padding
 
 
 def make_padding_explicit(model: Any) -> None:
     """Changes the model in place; see the head of this file."""
     _fold_pads(model)
+    _join_constants(model)
     automatic = [node for node in model.graph.node if _automatic(node)]
     if not automatic:
         return
@@ -108,6 +110,81 @@ def _fold_pads(model: Any) -> None:
         by_input[pad.output[0]].input[0] = pad.input[0]
         graph.node.remove(pad)
         del graph.value_info[:]  # the sizes behind it are others now
+
+
+def _join_constants(model: Any) -> None:
+    """Each Pad with a constant as Concats, one an axis."""
+    pads = [node for node in model.graph.node if node.op_type == "Pad"]
+    if not pads:
+        return
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except Exception:  # a graph whose shapes don't fit is refused later, by name
+        return
+    shapes, constants = _shapes(inferred), {one.name: one for one in model.graph.initializer}
+    kinds = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*inferred.graph.input, *inferred.graph.value_info)
+    }
+    for pad in pads:
+        amounts = _all_amounts(pad, constants, len(shapes.get(pad.input[0], ())))
+        if amounts is not None and pad.input[0] in kinds:
+            kind = helper.tensor_dtype_to_np_dtype(kinds[pad.input[0]])
+            _join(model.graph, pad, amounts, shapes[pad.input[0]], kind)
+
+
+def _all_amounts(
+    pad: Any, constants: dict[str, Any], rank: int
+) -> tuple[list[int], list[int], float] | None:
+    """Before and behind, for each axis, and the value; None where one of them is not known."""
+    if _attribute(pad, "mode", b"constant") != b"constant" or rank == 0:
+        return None
+    given = [name for name in pad.input[1:] if name]
+    if not all(name in constants for name in given) or len(pad.input) < 2:
+        return None
+    known = [
+        numpy_helper.to_array(constants[name]).reshape(-1) if name else np.zeros(0)
+        for name in (*pad.input[1:], "", "")
+    ]
+    axes = [int(axis) % rank for axis in known[2]] or list(range(rank))
+    before, behind = [0] * rank, [0] * rank
+    for at, axis in enumerate(axes):
+        before[axis], behind[axis] = int(known[0][at]), int(known[0][len(axes) + at])
+    if min(*before, *behind, 0) < 0 or max(*before, *behind, 0) > LARGEST_JOINED:
+        return None
+    return before, behind, float(known[1][0]) if known[1].size else 0.0
+
+
+def _join(
+    graph: Any,
+    pad: Any,
+    amounts: tuple[list[int], list[int], float],
+    shape: tuple[int, ...],
+    kind: Any,
+) -> None:
+    before, behind, value = amounts
+    sizes, current = list(shape), pad.input[0]
+    made = []
+    axes = [axis for axis in range(len(sizes)) if before[axis] or behind[axis]]
+    for axis in axes:
+        parts = [current]
+        for at, count in ((0, before[axis]), (len(parts) + 1, behind[axis])):
+            if count == 0:
+                continue
+            name = f"{pad.output[0]}_pad{axis}_{'behind' if at else 'before'}"
+            filled = np.full([*sizes[:axis], count, *sizes[axis + 1 :]], value, kind)
+            graph.initializer.append(numpy_helper.from_array(filled, name))
+            parts.insert(at, name)
+        sizes[axis] += before[axis] + behind[axis]
+        current = pad.output[0] if axis == axes[-1] else f"{pad.output[0]}_pad{axis}"
+        name = pad.name if axis == axes[-1] else f"{pad.name}_{axis}"
+        made.append(helper.make_node("Concat", parts, [current], name=name, axis=axis))
+    if not made:
+        made = [helper.make_node("Identity", [current], [pad.output[0]], name=pad.name)]
+    at = list(graph.node).index(pad)
+    graph.node.remove(pad)
+    for number, node in enumerate(made):
+        graph.node.insert(at + number, node)
 
 
 def _amounts(pad: Any, constants: dict[str, Any]) -> list[int] | None:

@@ -94,3 +94,9 @@ def constant(expr: Any) -> NDArray[Any] | None:
 
 def ints(values: Any) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
+
+
+def numbers(expr: Any) -> list[int]:
+    """The integers of a Relax tuple or list of prim values."""
+    fields = getattr(expr, "fields", expr)
+    return [int(getattr(one, "value", one)) for one in fields]

@@ -15,6 +15,7 @@ from mbn.core.network import Layer, Network, Op, Stage, StageKind
 def is_pointwise(layer: Layer) -> bool:
     return (
         layer.op is Op.CONV
+        and layer.groups == 1
         and layer.kernel == (1, 1)
         and layer.stride == (1, 1)
         and layer.pads == (0, 0, 0, 0)

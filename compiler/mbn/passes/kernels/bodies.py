@@ -55,6 +55,8 @@ SCALAR_DEPTHWISE = _body(
     f"row0 row1 row2 w bias m z e out stride step pixels left right zero {_END}",
 )
 SCALAR_GATHER = _body("mbn_scalar_gather", "source to count step apart")
+SCALAR_COPY = _body("mbn_scalar_copy", "source to count")
+SCALAR_GREATEST = _body("mbn_scalar_greatest", "row count step least")
 SCALAR_FILL = _body("mbn_scalar_fill", "to count apart value")
 SOFTMAX = _body("mbn_softmax", "logits out count multiplier left least")
 NORMALISE = _body("mbn_normalise", "codes out count zero_point")

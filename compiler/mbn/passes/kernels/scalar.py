@@ -87,8 +87,10 @@ def _outside(b: StageBuilder, start: int, pixels: int, kernel: int) -> tuple[int
 
 
 def convolution(b: StageBuilder) -> bool:
-    """Any convolution with groups 1, pointwise and dense included."""
+    """Any convolution, pointwise and dense included."""
     layer = b.layers[0]
+    if layer.groups > 1:
+        return _grouped(b)
     rows, out = b.in_rows(), b.out_row()
     taps = b.derived[0].weights[0].size
     dense = layer.op is Op.DENSE
@@ -118,6 +120,25 @@ def convolution(b: StageBuilder) -> bool:
     return True
 
 
+def _grouped(b: StageBuilder) -> bool:
+    """A convolution in groups of channels: each gathers the windows of its own input channels."""
+    layer, rows, out = b.layers[0], b.in_rows(), b.out_row()
+    weights = b.derived[0].weights
+    taps, each = weights[0].size, b.out.channels // layer.groups
+    patch = b.scratch("patch", "int8", (taps * min(PIXELS, b.out.width),))
+    body = Blocks(b, 0, "conv", out, Taps(patch, lambda _x: (0,), 0, 1), groups=layer.groups)
+    channels = b.source.channels // layer.groups
+    for run in runs(b, b.out.width, layer.kernel[1]):
+        with b.loop(run.count, "g") as g, b.loop(layer.groups, "of") as of:
+            start = run.start + g * run.pixels
+            _gather_group(b, rows, patch, run, start, (of * channels, channels))
+            body.group(run, start, (of * each, each))
+    b.decision = (
+        f"scalar: {layer.groups} groups, {PIXELS} pixels x {CHANNELS} channels, windows of {taps}"
+    )
+    return True
+
+
 def _gather_map(b: StageBuilder, rows: list[Any], patch: Any) -> None:
     """A dense layer's input in the canonical order: row, pixel, channel."""
     width, channels = b.source.width, b.source.channels
@@ -127,13 +148,22 @@ def _gather_map(b: StageBuilder, rows: list[Any], patch: Any) -> None:
             b.script.buffer_store(patch, row[channel, at], [(y * width + at) * channels + channel])
 
 
-def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start: Any) -> None:
-    """Copies a group's windows: kernel row, column, channel, pixel."""
-    layer, width, channels = b.layers[0], b.source.width, b.source.channels
+def _gather_group(
+    b: StageBuilder,
+    rows: list[Any],
+    patch: Any,
+    run: Run,
+    start: Any,
+    some: tuple[Any, int] | None = None,
+) -> None:
+    """Copies a group's windows: kernel row, column, channel, pixel. `some`: only that many input
+    channels, from the first one."""
+    layer, width = b.layers[0], b.source.width
+    channel, channels = some or (0, b.source.channels)
     between, beside = b.in_layout().strides
     across = layer.kernel[1]
     for ky, row in enumerate(rows):
-        reads, writes = [row[0:channels, 0:width]], [patch[0 : int(patch.ty.shape[0])]]
+        reads, writes = [row[0 : b.source.channels, 0:width]], [patch[0 : int(patch.ty.shape[0])]]
         with b.block(f"gather{run.start}_{ky}", reads, writes) as axis:
             first = axis.spatial(b.out.width, start)
             for pixel in range(run.pixels):
@@ -155,12 +185,12 @@ def _gather_group(b: StageBuilder, rows: list[Any], patch: Any, run: Run, start:
                         )
                 column = (first + pixel) * layer.stride[1] - layer.pads[1]
                 # an interleaved row is one run of bytes; in a planar row each column is a run
-                whole = between == 1 and beside == channels
+                whole = between == 1 and beside == channels and some is None
                 for kx in range(left, left + max(0, inside), inside if whole else 1):
                     count = inside * channels if whole else channels
                     b.call(
                         bodies.SCALAR_GATHER,
-                        source=b.address(row, 0, column + kx),
+                        source=b.address(row, channel, column + kx),
                         to=place(kx),
                         count=count,
                         step=between,
@@ -172,11 +202,14 @@ class Blocks:
     """A convolution, computed in blocks of pixels by channels: its weights, and calls for
     groups."""
 
-    def __init__(self, b: StageBuilder, index: int, prefix: str, out: Any, taps: Taps) -> None:
+    def __init__(
+        self, b: StageBuilder, index: int, prefix: str, out: Any, taps: Taps, *, groups: int = 1
+    ) -> None:
         self.b, self.out, self.source = b, out, taps
         weights = b.derived[index].weights
         self.taps = weights[0].size
-        self.table = b.const("weights", in_couples(weights), "pairs of channels, (kh, kw, C) x 2")
+        packed = np.concatenate([in_couples(one) for one in np.split(weights, groups)])
+        self.table = b.const("weights", packed, "pairs of channels, (kh, kw, C) x 2")
         self.tables = b.requantiser(index, prefix)
 
     def run(self, run: Run) -> None:
@@ -184,14 +217,15 @@ class Blocks:
         with self.b.loop(run.count, "g") as g:
             self.group(run, run.start + g * run.pixels)
 
-    def group(self, run: Run, start: Any) -> None:
-        """All channels of the group that begins at pixel `start`."""
-        count = self.b.out.channels
+    def group(self, run: Run, start: Any, some: tuple[Any, int] | None = None) -> None:
+        """All channels of the group that begins at pixel `start`; or `some`: the first one and how
+        many."""
+        first, count = some or (0, self.b.out.channels)
         if count >= CHANNELS:
             with self.b.loop(count // CHANNELS, "n") as n:
-                self._block(run, start, n * CHANNELS, CHANNELS)
+                self._block(run, start, first + n * CHANNELS, CHANNELS)
         if count % CHANNELS:
-            self._block(run, start, count - 1, 1)
+            self._block(run, start, first + (count - 1), 1)
 
     def _block(self, run: Run, start: Any, channel: Any, channels: int) -> None:
         b, source, out = self.b, self.source, self.out
@@ -372,10 +406,10 @@ def addition(b: StageBuilder) -> bool:
         words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
         numbers = {"r": derived.shift, "low": derived.low, "high": derived.high}
     packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
-    (first,), second, out = b.in_rows(), b.second_row(), b.out_row()
+    (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
     table = b.const("addition", packed, meaning)
     width, channels = b.out.width, b.out.channels
-    strips = all(layout.strides[1] == 1 for layout in b.addend_layouts())  # not of the image
+    strips = all(layout.strides[1] == 1 for layout in b.in_layouts())  # not of the image
     extents = (1, width) if strips else (width, 1)
     with b.loop(channels, "c") as c, b.loop(extents[0], "x") as x:
         reads = [row[0:channels, 0:width] for row in (first, second)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mbn.core.network import StageKind
 from mbn.core.options import Optimise
 from mbn.core.schedule import Sharing, Variant
-from mbn.passes.kernels import dsp, mve, scalar
+from mbn.passes.kernels import between, dsp, mve, scalar
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
 ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared in Sharing)
@@ -29,6 +29,11 @@ def _always_plain(_b: StageBuilder, _optimise: Optimise) -> Variant:
 
 def _one_row(_b: StageBuilder) -> dict[int, int]:
     return {1: 0}
+
+
+def _step(b: StageBuilder) -> dict[int, int]:
+    """As many rows as one step of the window makes."""
+    return {b.layers[0].up[0]: 0}
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
     StageKind.ADD: (Builder(scalar.addition),),
     StageKind.SOFTMAX: (Builder(scalar.softmax),),
     StageKind.NORMALISE: (Builder(scalar.normalise),),
+    StageKind.TABLE: (Builder(between.table),),
+    StageKind.PRODUCT: (Builder(between.product),),
+    StageKind.MAX_POOL: (Builder(between.max_pool),),
+    StageKind.MOVE: (Builder(between.move, heights=_step),),
+    StageKind.RESIZE: (Builder(between.resize, heights=_step),),
 }
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from mbn import arithmetic
 from mbn.core.constants import (
     AdditionConstants,
+    IntegerConstants,
     SingleConstants,
     TfliteAddition,
-    TfliteAverage,
     TfliteConstants,
     WeightedConstants,
 )
@@ -60,7 +60,7 @@ class StageBuilder(tir.Builder):
         constants = [
             layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
-            if layer.second is None
+            if layer.op is not Op.ADD
         ]
         # of layers with weights, and pools; constants of another form are in `special`
         self.derived = [one for one in constants if isinstance(one, WeightedConstants)]
@@ -89,23 +89,31 @@ class StageBuilder(tir.Builder):
     def in_layout(self) -> RowLayout:
         return self._layout(self.source)
 
-    def addend_layouts(self) -> tuple[RowLayout, ...]:
+    def in_layouts(self) -> tuple[RowLayout, ...]:
+        """Of all maps that it reads."""
         return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
 
     def _layout(self, tensor: Tensor) -> RowLayout:
         return row_layout(tensor, is_input=tensor is self.network.input)
 
-    def second_row(self) -> Any:
-        """An addition's other row. The driver passes it after the window's rows."""
-        layout = self.addend_layouts()[1]
-        self.arguments.append(Argument("in", self.kernel_rows))
-        return self.arg("second", "int8", (layout.channels, layout.width), layout.strides)
+    @property
+    def window_rows(self) -> int:
+        """Rows of the window that a band reads."""
+        first = self.layers[0]
+        return (self.band_rows // first.up[0] - 1) * first.stride[0] + self.kernel_rows
+
+    def other_row(self, at: int = 0) -> Any:
+        """The row of another map that the stage reads; the driver passes it after the window's."""
+        layout = self.in_layouts()[1 + at]
+        self.arguments.append(Argument("in", self.window_rows + at * self.band_rows))
+        name = f"other{at}" if at else "second"
+        return self.arg(name, "int8", (layout.channels, layout.width), layout.strides)
 
     def in_rows(self) -> list[Any]:
         """The window's rows, each a (channel, pixel) buffer."""
         layout = self.in_layout()
         rows = []
-        for index in range((self.band_rows - 1) * self.layers[0].stride[0] + self.kernel_rows):
+        for index in range(self.window_rows):
             self.arguments.append(Argument("in", index))
             rows.append(
                 self.arg(f"in{index}", "int8", (layout.channels, layout.width), layout.strides)
@@ -165,7 +173,7 @@ class StageBuilder(tir.Builder):
         arguments = dict(zip(body.parameters, (accumulator, *words), strict=True))
         return self.clamped(self.value(body, **arguments), derived)
 
-    def clamped(self, value: Any, derived: WeightedConstants | TfliteAverage) -> Any:
+    def clamped(self, value: Any, derived: IntegerConstants) -> Any:
         """The int8 expression of a rounded value."""
         script = self.script
         low, high = script.int32(derived.low), script.int32(derived.high)

@@ -28,9 +28,7 @@ class Band:
 
 def inputs_of(needs: StageNeeds) -> tuple[int, ...]:
     """The tensors that a stage reads, each once."""
-    if needs.second is None or needs.second == needs.input:
-        return (needs.input,)
-    return (needs.input, needs.second)
+    return tuple(dict.fromkeys((needs.input, *needs.others)))
 
 
 def readers_of(stages: Sequence[StageNeeds]) -> dict[int, list[int]]:
@@ -52,13 +50,13 @@ def rows_read(
     needs: StageNeeds, band: Band, shapes: Sequence[RowShape]
 ) -> Iterator[tuple[int, int]]:
     """(tensor, row) of all rows inside the maps that a band reads."""
-    first = band.y * needs.stride_rows - needs.pad_top
-    last = (band.y + band.count - 1) * needs.stride_rows - needs.pad_top + needs.kernel_rows
+    first = needs.first_row(band.y)
+    last = first + needs.window_rows(band.count)
     for y in range(max(0, first), min(last, shapes[needs.input].height)):
         yield needs.input, y
-    if needs.second is not None:
+    for other in needs.others:
         for y in range(band.y, band.y + band.count):
-            yield needs.second, y
+            yield other, min(y, shapes[other].height - 1)
 
 
 def lowest_needed(needs: StageNeeds, tensor: int, next_y: int, shapes: Sequence[RowShape]) -> int:
@@ -68,9 +66,9 @@ def lowest_needed(needs: StageNeeds, tensor: int, next_y: int, shapes: Sequence[
         return height
     lowest = height
     if tensor == needs.input:
-        lowest = max(0, next_y * needs.stride_rows - needs.pad_top)
-    if tensor == needs.second:
-        lowest = min(lowest, next_y)
+        lowest = max(0, needs.first_row(next_y))
+    if tensor in needs.others:
+        lowest = min(lowest, next_y, height - 1)
     return min(height, lowest)
 
 
@@ -94,11 +92,11 @@ def replay(
             needs = stages[index]
             y, height = done[needs.output], shapes[needs.output].height
             in_height = shapes[needs.input].height
-            last = (y + needs.band_rows - 1) * needs.stride_rows + needs.kernel_rows
-            wanted = min(max(0, last - needs.pad_top), in_height)
-            ready = done[needs.input] >= wanted
-            if needs.second is not None:
-                ready = ready and done[needs.second] >= y + needs.band_rows
+            last = needs.first_row(y) + needs.window_rows(needs.band_rows)
+            ready = done[needs.input] >= min(max(0, last), in_height) and all(
+                done[other] >= min(y + needs.band_rows, shapes[other].height)
+                for other in needs.others
+            )
             if y < height and ready:
                 yield Band(index, y, needs.band_rows)
                 done[needs.output] = y + needs.band_rows

@@ -14,8 +14,17 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic import added, stored
-from mbn.core.constants import NormaliseConstants, TfliteSoftmax, WeightedConstants
+from mbn.arithmetic import added, multiplied, stored
+from mbn.core.constants import (
+    NormaliseConstants,
+    PlainConstants,
+    ProductConstants,
+    TableConstants,
+    TfliteAverage,
+    TfliteProduct,
+    TfliteSoftmax,
+    WeightedConstants,
+)
 from mbn.core.network import Layer, Network, Op, Tensor
 
 Int64 = NDArray[np.int64]
@@ -39,11 +48,67 @@ def ranges_of(network: Network) -> dict[str, Ranges]:
     count = network.input.channels
     found = {network.input.name: Ranges(np.full(count, -128), np.full(count, 127))}
     for layer in network.layers:
-        if layer.second is not None:
-            found[layer.output] = _sum(layer, found[layer.input], found[layer.second])
+        read = [found[name] for name in layer.inputs]
+        if layer.op is Op.ADD:
+            found[layer.output] = _sum(layer, *read)
+        elif layer.op is Op.MOVE:
+            found[layer.output] = _moved(network, layer, read)
+        elif isinstance(layer.constants, _Between):
+            found[layer.output] = _between(layer.constants, read)
         else:
-            found[layer.output] = _layer_ranges(network, layer, found[layer.input])
+            found[layer.output] = _layer_ranges(network, layer, read[0])
     return found
+
+
+_Between = TableConstants | ProductConstants | TfliteProduct | PlainConstants
+
+
+def _between(constants: _Between, read: list[Ranges]) -> Ranges:
+    """The range of a layer of which each output channel depends on one channel of what it reads.
+    Of a product's values the greatest and least are at the corners: its factors are linear."""
+    source = read[0]
+    if isinstance(constants, TableConstants):
+        codes = np.arange(-128, 128)[None]
+        inside = (codes >= source.low[:, None]) & (codes <= source.high[:, None])
+        table = constants.table.astype(np.int64)
+        return Ranges(
+            np.where(inside, table, 127).min(axis=1), np.where(inside, table, -128).max(axis=1)
+        )
+    if isinstance(constants, PlainConstants):
+        return Ranges(
+            np.clip(source.low, constants.low, constants.high),
+            np.clip(source.high, constants.low, constants.high),
+        )
+    corners = [
+        multiplied(constants, a, b)
+        for a, b in product((source.low, source.high), (read[1].low, read[1].high))
+    ]
+    return Ranges(np.min(corners, axis=0), np.max(corners, axis=0))
+
+
+def _moved(network: Network, layer: Layer, read: list[Ranges]) -> Ranges:
+    """The ranges of all that an output channel takes, and of what fills it."""
+    assert layer.moves is not None
+    source, out = network.tensor(layer.input), network.tensor(layer.output)
+    steps = (out.height // layer.up[0], out.width // layer.up[1])
+    last = [
+        (count - 1) * stride + kernel - pad
+        for count, stride, kernel, pad in zip(
+            steps, layer.stride, layer.kernel, layer.pads[:2], strict=True
+        )
+    ]
+    filled = any(layer.pads[:2]) or last[0] > source.height or last[1] > source.width
+    taps = layer.moves.taps.reshape(-1, out.channels, 4)
+    low, high = np.full(out.channels, 127), np.full(out.channels, -128)
+    for number, one in enumerate(read):
+        here = taps[..., 0] == number
+        low = np.minimum(low, np.where(here, one.low[taps[..., 1] * here], 127).min(axis=0))
+        high = np.maximum(high, np.where(here, one.high[taps[..., 1] * here], -128).max(axis=0))
+    fills = (taps[..., 0] < 0).any(axis=0) | filled
+    return Ranges(
+        np.where(fills, np.minimum(low, layer.moves.fill), low),
+        np.where(fills, np.maximum(high, layer.moves.fill), high),
+    )
 
 
 def _sum(layer: Layer, first: Ranges, second: Ranges) -> Ranges:
@@ -57,10 +122,10 @@ def _sum(layer: Layer, first: Ranges, second: Ranges) -> Ranges:
 
 def _layer_ranges(network: Network, layer: Layer, source: Ranges) -> Ranges:
     constants = layer.constants
-    assert constants is not None
     tensor = network.tensor(layer.input)
     if isinstance(constants, TfliteSoftmax | NormaliseConstants):
         return Ranges(np.full(tensor.channels, -128), np.full(tensor.channels, 127))
+    assert isinstance(constants, WeightedConstants | TfliteAverage)
     low, high, padded = _tap_sums(layer, tensor, source)
     bias = np.zeros(1, np.int64)
     if isinstance(constants, WeightedConstants):
@@ -91,10 +156,13 @@ def _tap_sums(layer: Layer, tensor: Tensor, source: Ranges) -> tuple[Int64, Int6
         return low, high, np.zeros(shape, np.int64)
     assert isinstance(constants, WeightedConstants)
     weights = constants.weights.astype(np.int64)
-    if layer.op is Op.DEPTHWISE:
-        multiplier = len(weights) // tensor.channels
-        lowest = np.repeat(source.low, multiplier)[:, None, None, None]
-        highest = np.repeat(source.high, multiplier)[:, None, None, None]
+    if layer.op is Op.DEPTHWISE or layer.groups > 1:
+        groups = tensor.channels if layer.op is Op.DEPTHWISE else layer.groups
+        each = len(weights) // groups
+        lowest, highest = (
+            np.repeat(ends.reshape(groups, -1), each, axis=0)[:, None, None, :]
+            for ends in (source.low, source.high)
+        )
     else:
         pixels = weights.shape[3] // tensor.channels  # more than one only for a dense layer
         lowest, highest = np.tile(source.low, pixels), np.tile(source.high, pixels)

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.arithmetic import resettled
-from mbn.core.constants import WeightedConstants
-from mbn.core.network import UNREAD, Layer, Network, Op, StageChannels, Tensor
+from mbn.core.constants import TableConstants, WeightedConstants
+from mbn.core.expression import Expression
+from mbn.core.network import UNREAD, Layer, Moves, Network, Op, StageChannels, Tensor
 from mbn.passes.simplify.intervals import Ranges, ranges_of
 
 Kept = NDArray[np.bool_]
+# Each output channel reads the channel of its own number
+ONE_TO_ONE = (Op.POOL, Op.ADD, Op.TABLE, Op.PRODUCT, Op.MAX_POOL, Op.RESIZE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +75,17 @@ def _live(network: Network, ranges: dict[str, Ranges]) -> dict[str, Kept]:
 
 def _read(layer: Layer, tensor: Tensor, out: Kept) -> Kept:
     """Input channels that some kept output channel depends on."""
-    if layer.op in (Op.POOL, Op.ADD):
+    if layer.op in ONE_TO_ONE:
         return out.copy()
+    if layer.moves is not None:
+        read = np.zeros(tensor.channels, np.bool_)
+        taps = layer.moves.taps[:, :, out].reshape(-1, 4)
+        for number, name in enumerate(layer.inputs):
+            if name == tensor.name:
+                read[taps[taps[:, 0] == number, 1]] = True
+        return read
     constants = layer.constants
-    if layer.op in (Op.SOFTMAX, Op.NORMALISE):
+    if layer.op in (Op.SOFTMAX, Op.NORMALISE) or layer.groups > 1:
         return np.ones(tensor.channels, np.bool_)
     if layer.op is Op.DEPTHWISE:
         return np.asarray(out.reshape(tensor.channels, -1).any(axis=1))
@@ -86,7 +96,7 @@ def _read(layer: Layer, tensor: Tensor, out: Kept) -> Kept:
 
 def _foldable(layer: Layer, tensor: Tensor, source: Ranges) -> Kept:
     """Constant input channels whose products are the same at every position."""
-    if layer.weights is None or layer.op is Op.DEPTHWISE:
+    if layer.weights is None or layer.op is Op.DEPTHWISE or layer.groups > 1:
         return np.zeros(tensor.channels, np.bool_)  # read one to one: they stay with their output
     if any(layer.pads) and layer.op is not Op.DENSE:
         return np.asarray(source.constant & (source.low == tensor.zero_point))
@@ -97,11 +107,17 @@ def _with_siblings(layer: Layer, needed: Kept, out: Kept) -> Kept:
     """Output channels that come with the kept inputs of a one-to-one layer."""
     if layer.op is Op.DEPTHWISE:
         return np.repeat(needed, len(out) // len(needed))
-    return needed if layer.op in (Op.POOL, Op.ADD) else out
+    if layer.groups > 1:  # all groups have one size
+        return np.ones(len(out), np.bool_)
+    return needed if layer.op in ONE_TO_ONE else out
 
 
 def _smaller(layer: Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]) -> Layer:
-    if layer.weights is None:
+    if layer.moves is not None:
+        return replace(layer, moves=_fewer_moves(layer, layer.moves, kept))
+    if layer.expression is not None:
+        return _fewer_tables(layer, layer.expression, kept[layer.output])
+    if layer.weights is None or layer.groups > 1:
         return layer
     constants = layer.constants
     assert isinstance(constants, WeightedConstants)
@@ -124,4 +140,26 @@ def _smaller(layer: Layer, ranges: dict[str, Ranges], kept: dict[str, Kept]) -> 
         weight_scales=None if scales is None else scales[out],
         bias=None if layer.bias is None else layer.bias[out],
         constants=smaller,
+    )
+
+
+def _fewer_moves(layer: Layer, moves: Moves, kept: dict[str, Kept]) -> Moves:
+    """The taps of the kept output channels, with channels counted among the kept ones."""
+    taps = moves.taps[:, :, kept[layer.output]].copy()
+    for number, name in enumerate(layer.inputs):
+        here = taps[..., 0] == number
+        taps[..., 1][here] = (np.cumsum(kept[name]) - 1)[taps[..., 1][here]]
+    return Moves(taps, moves.fill)
+
+
+def _fewer_tables(layer: Layer, expression: Expression, out: Kept) -> Layer:
+    constants = layer.constants
+    assert isinstance(constants, TableConstants)
+    if expression.channels == 1 or len(constants.table) == 1:
+        return layer
+    fewer = tuple(one[out] if one.size > 1 else one for one in expression.constants)
+    return replace(
+        layer,
+        expression=replace(expression, constants=fewer),
+        constants=replace(constants, table=np.ascontiguousarray(constants.table[out])),
     )

@@ -119,7 +119,7 @@ def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pa
 
 def convolution(b: StageBuilder) -> bool:
     """im2col of one group of pixels into a tile, then the pointwise over all channels."""
-    if not b.short_rounding:
+    if not b.short_rounding or b.layers[0].groups > 1:
         return False
     layer = b.layers[0]
     taps = int(np.prod(b.derived[0].weights.shape[1:]))
@@ -173,7 +173,7 @@ def pool(b: StageBuilder) -> bool:
     """The average of a whole map, read word by word."""
     layer = b.layers[0]
     whole = layer.kernel == (b.source.height, b.source.width) and b.source.width > 1
-    if not whole or b.special is not None:
+    if not whole or b.special is not None or b.in_layout().plane_bytes == 0:
         return False
     rows, out = b.in_rows(), b.out_row()
     tables = b.requantiser(0, "pool")

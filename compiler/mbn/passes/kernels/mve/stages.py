@@ -61,7 +61,7 @@ def band_cycles(b: StageBuilder) -> dict[int, int]:
 def convolution(b: StageBuilder) -> bool:
     """im2col into a tile, then the pointwise over all channels. The tile holds a row where that is
     small, otherwise four pixels."""
-    if not b.short_rounding:
+    if not b.short_rounding or b.layers[0].groups > 1:
         return False
     derived = b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
