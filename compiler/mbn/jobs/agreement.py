@@ -24,7 +24,7 @@ from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
 from mbn.exact import Reference
-from mbn.jobs.lower.inputs import form_of
+from mbn.jobs.lower.inputs import fed_to, form_of
 from mbn.jobs.lower.litert import LitertMaps
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.frontend import Lowered, lower_graph, onnx_file
@@ -166,15 +166,16 @@ class OrtMaps:
             )
         self.codes = [lowered.ends[one.name].codes for one in lowered.network.layers]
         self.session = session_of(model, self.codes, path, optimised=False)
-        self.input = self.session.get_inputs()[0]
+        self.input = self.session.get_inputs()[0].name
 
     def run(self, image: Int8) -> dict[str, Int8]:
         """Every tensor of the network by name, height x width x channel, for one image."""
         network = self.lowered.network
+        fed = fed_to(self.session, image[None], network.input, self.form)
         found = dict(
             zip(
                 (output.name for output in self.session.get_outputs()),
-                self.session.run(None, {self.input.name: self.form.fed(self._typed(image[None]))}),
+                self.session.run(None, {self.input: fed}),
                 strict=True,
             )
         )
@@ -184,15 +185,6 @@ class OrtMaps:
             turned = self.lowered.ends[layer.name].channels_last
             maps[tensor.name] = _canonical(found[codes], tensor, channels_last=turned)
         return maps
-
-    def _typed(self, image: Int8) -> NDArray[Any]:
-        if self.input.type == "tensor(int8)":
-            return image
-        if self.input.type == "tensor(uint8)":
-            return (image.astype(np.int16) + 128).astype(np.uint8)
-        tensor = self.lowered.network.input
-        real = (image.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)
-        return self.form.raw(real)
 
 
 def _canonical(codes: NDArray[Any], tensor: Tensor, *, channels_last: bool) -> Int8:

@@ -51,6 +51,14 @@ class InputForm:
         height, width, channels = self.image
         return len(self.sample) == 3 and min(height, width) > 1 and 1 <= channels <= 4
 
+    @property
+    def of_graph(self) -> InputForm:
+        """The same of the graph as it is compiled: four dimensions, nothing normalised in it."""
+        height, width, channels = self.image
+        last = self.channels_last
+        own = (1, height, width, channels) if last else (1, channels, height, width)
+        return InputForm(own, self.image, channels_last=last)
+
     def maps(self, samples: Array) -> Array:
         """N samples of the graph's own shape as N x height x width x channel."""
         height, width, channels = self.image
@@ -105,6 +113,20 @@ def form_of(
         own = list(graph.input_shape)  # a file that says nothing of its shape
     batched = len(own) == 4 or (len(own) > 1 and own[0] == 1)
     return InputForm(tuple(own), graph.image_shape, batched, graph.channels_last, normalisation)
+
+
+def fed_to(session: Any, codes: Int8, source: Tensor, form: InputForm) -> Array:
+    """What a QDQ graph is given in ONNX Runtime for the codes of one map, 1 x height x width x
+    channel: codes of its own type, or the numbers that they stand for."""
+    return form.fed(_typed(session.get_inputs()[0].type, codes, source, form))
+
+
+def _typed(kind: str, codes: Int8, source: Tensor, form: InputForm) -> Array:
+    if kind == "tensor(int8)":
+        return codes
+    if kind == "tensor(uint8)":
+        return (codes.astype(np.int16) + 128).astype(np.uint8)
+    return form.raw((codes.astype(np.float32) - source.zero_point) * np.float32(source.scale))
 
 
 def plain_form(tensor: Tensor) -> InputForm:

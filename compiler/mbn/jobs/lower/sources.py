@@ -10,7 +10,7 @@ and scikit-learn are not needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
-from mbn.jobs.lower import arrays, fidelity
+from mbn.jobs.lower import arrays, fidelity, float_end
 from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, plain_form
 from mbn.passes.emit.names import ascii_name
-from mbn.passes.frontend import onnx_file
+from mbn.passes.frontend import lower, onnx_file
+from mbn.passes.frontend.float_ends import float_ends
 from mbn.passes.frontend.input_form import input_sizes
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
@@ -194,6 +195,11 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
     form = form_of(path, graph, normalisation, request.input_shape)
     changed |= normalisation is not None
     if onnx_file.is_quantised(model):
+        ends = float_ends(graph.model)
+        if ends and request.calibrate is not None:
+            model, changed = _with_last_scales(request, model, form, path, folder, tell), True
+        elif request.calibrate is not None:
+            tell.say("warning: the network is quantised already: --calibrate changes nothing")
         kept = path if not changed else _copy(model, folder / f"{name}_input.onnx", path)
         return Source(kept, name, None, None, (), form=form)
     whole = float_file(model, path, folder)
@@ -222,13 +228,32 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
     return Source(quantised, name, None, whole, (), _spread(maps, fidelity.IMAGES), form)
 
 
-def calibration_maps(request: Request, form: InputForm) -> UInt8 | Float32:
-    """What a float network is calibrated with, N x H x W x C: pixels of pictures, or numbers of
-    arrays."""
+def _with_last_scales(
+    request: Request, model: Any, form: InputForm, path: Path, folder: Path, tell: Teller
+) -> Any:
+    """A QDQ model whose last layers are float, with scales for them."""
+    ends = float_ends(model)
+    guessed = _copy(float_end.with_any_scales(model, ends), folder / "unscaled.onnx", path)
+    network = lower(guessed, "unscaled")
+    guessed.unlink()
+    mean, std = normalisation(request, network.input.channels, form.normalisation)
+    maps = calibration_maps(request, form, quantised=True)
+    codes = as_codes(replace(network, mean=mean, std=std), maps, form)
+    made = float_end.with_seen_scales(model, ends, codes, form.of_graph, network.input, path, tell)
+    layers = f"the last {len(ends)} layers are" if len(ends) > 1 else "the last layer is"
+    tell.say(f"int8   {layers} float in the file: quantised with {len(codes)} samples")
+    return made
+
+
+def calibration_maps(
+    request: Request, form: InputForm, *, quantised: bool = False
+) -> UInt8 | Float32 | Int8:
+    """What a network is calibrated with, N x H x W x C: pixels of pictures, numbers of arrays, or,
+    for a `quantised` one, codes of arrays."""
     assert request.calibrate is not None
     if arrays.is_arrays(request.calibrate):
-        given = arrays.read(request.calibrate, form, quantised=False).maps
-        chosen: Float32 = _spread(given, CALIBRATION_SAMPLES)
+        given = arrays.read(request.calibrate, form, quantised=quantised).maps
+        chosen: Float32 | Int8 = _spread(given, CALIBRATION_SAMPLES)
         return chosen
     if len(form.sample) != 3:
         raise arrays.no_pictures(form)

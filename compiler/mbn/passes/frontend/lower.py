@@ -14,7 +14,7 @@ from pathlib import Path
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network
 from mbn.core.options import Rounding
-from mbn.passes.frontend import onnx_file, relax_module
+from mbn.passes.frontend import float_ends, onnx_file, relax_module
 from mbn.passes.frontend.integer_pass import find_integer_stages
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.frontend.reader import Reader, refusals
@@ -88,4 +88,5 @@ def all_refusals(path: Path, input_shape: tuple[int, ...] | None = None) -> list
     take_normalisation(model)
     graph = onnx_file.prepare(model)
     _, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
-    return refusals(graph, problems)
+    ends = float_ends.float_ends(graph.model)
+    return [*refusals(graph, problems), *([float_ends.refusal(ends)] if ends else [])]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network, Tensor
-from mbn.passes.frontend import onnx_file, relax_module
+from mbn.passes.frontend import float_ends, onnx_file, relax_module
 from mbn.passes.frontend.integer_pass import Problem
 from mbn.passes.frontend.layers import (
     FORMS,
@@ -332,6 +332,9 @@ class Reader(Values):
         found = refusals(self.graph, self.problems)
         if found:
             return found[0]
+        ends = float_ends.float_ends(self.graph.model)
+        if ends:
+            return float_ends.refusal(ends)
         what = operator.removeprefix("relax.") or "an expression"
         return _unsupported(self.graph.last_layer, f"{what} stays in float", near=True)
 
