@@ -425,3 +425,55 @@ def test_a_taller_band_may_need_less_than_the_least_of_one_row() -> None:
     assert again.arena_bytes <= least.arena_bytes and chosen[1].band_rows == 23
     with pytest.raises(PlanError, match=f"the least arena is {least.arena_bytes:,} bytes"):
         plan_bands(needs, options, shapes, InputMode.WHOLE, budget_bytes=least.arena_bytes - 8)
+
+
+@pytest.mark.parametrize("mode", InputMode)
+@given(graph=st.one_of(chains(), graphs()))
+@settings(max_examples=60, deadline=None)
+def test_no_segment_needs_less_than_the_least(graph: Chain, mode: InputMode) -> None:
+    """The bound by which segments are left out of the search is one: what a replay finds for
+    rings, scratch and maps is at least that."""
+    stages, shapes = graph
+    search = planner._Search(tuple(stages), tuple(shapes), mode)
+    for first in range(len(stages)):
+        least = search._least_bytes(first)
+        for last in search._lasts(first):
+            run = search._run(Segment(first, last))
+            maps = sum(search.map_bytes(tensor) for tensor in run.made)
+            assert sum(run.ring_bytes) + run.scratch_bytes + maps >= least[last - first]
+
+
+def test_a_deep_network_is_planned_with_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chain of 100 stages, each with bands of three heights: replaying every candidate again
+    for each height took minutes."""
+    count = 100
+    stages = tuple(_chain_stage(index) for index in range(count))
+    shapes = tuple(RowShape(16, 256, 0) for _ in range(count + 1))
+    options = tuple(
+        tuple(BandOption(rows, 64 * rows, True, 100.0 / rows) for rows in (1, 2, 4)) for _ in stages
+    )
+    replays, run = [0], planner._Search._run
+
+    def counted(self: Any, segment: Segment) -> Any:
+        replays[0] += 1
+        return run(self, segment)
+
+    monkeypatch.setattr(planner._Search, "_run", counted)
+    needs, plan = plan_bands(stages, options, shapes, InputMode.STREAM, slack=1.45)
+    check_plan(plan, needs, shapes)
+    assert replays[0] < 20_000
+
+
+def _chain_stage(index: int) -> StageNeeds:
+    return StageNeeds(
+        input=index,
+        output=index + 1,
+        kernel_rows=3,
+        stride_rows=1,
+        pad_top=1,
+        band_rows=1,
+        scratch_bytes=64,
+        reads_before_writing=True,
+        second=None,
+        is_result=index == 99,
+    )

@@ -91,6 +91,7 @@ def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.De
     """What the network needs on each board, planned for the board's own memories; what a stage is
     lowered to is shared."""
     built: lowering.Built = {}
+    offered: lowering.Offered = {}
     rows = []
     for board in boards().values():
         made = lowering.generate(
@@ -98,6 +99,7 @@ def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.De
             lowering.Target.of(board, lowering.bundled_tuning(board.core)),
             Options(mode),
             built=built,
+            offered=offered,
         )
         rows.append((board, fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)))
     return rows

@@ -33,6 +33,8 @@ from mbn.passes.tuning import options as tuned_options
 Progress = Callable[[int, int], None]  # done, of
 # Lowered stages of one network by kernel set, number and how they are built: plans share them
 Built = dict[tuple[str, int, Way], StageCode]
+# A stage's candidates by kernel set and signature: equal signatures have the same ones
+Offered = dict[tuple[str, str], tuple[BandOption, ...]]
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,17 @@ def generate(
     forced: Sequence[BandOption] | None = None,
     progress: Progress | None = None,
     built: Built | None = None,
+    offered: Offered | None = None,
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
     `forced`: how each stage is to be built, instead of what the planner would choose. `built`:
-    stages of this network that were lowered already; more are added.
+    stages of this network that were lowered already; more are added. `offered`: the same of what
+    stages may be built to.
     """
     known = {} if built is None else built
     computed, channels = computed_of(network, simplify=options.simplify)
-    found = planned(computed, target, options, forced=forced)
+    found = planned(computed, target, options, forced=forced, offered=offered)
     stages = []
     for index, one in enumerate(found.stages):
         if progress:
@@ -169,12 +173,13 @@ def planned(
     options: Options = DEFAULTS,
     *,
     forced: Sequence[BandOption] | None = None,
+    offered: Offered | None = None,
 ) -> Planned:
     """Variants, heights of the bands and a plan, proved: the least arena, or faster within what
     `optimise` and the budget leave (0: the least). Nothing is lowered. `forced`: see `generate`."""
     shapes = row_shapes(network)
     choices = (
-        stage_options(network, target.kernels, options.optimise, target.tuned)
+        stage_options(network, target.kernels, options.optimise, target.tuned, offered)
         if forced is None
         else [(option,) for option in forced]
     )
@@ -215,14 +220,22 @@ def bundled_tuning(core: Core) -> Tuned:
 
 
 def stage_options(
-    network: Network, kernels: KernelSet, optimise: Optimise, tuned: Tuned | None = None
+    network: Network,
+    kernels: KernelSet,
+    optimise: Optimise,
+    tuned: Tuned | None = None,
+    offered: Offered | None = None,
 ) -> list[tuple[BandOption, ...]]:
     """Of each stage, how it is built at each height that its bands may have."""
     signatures = [signature(network, stage, kernels) for stage in network.stages]
     copies = Counter(signatures)
+    known: Offered = {} if offered is None else offered
+    for stage, own in zip(network.stages, signatures, strict=True):
+        if (kernels.name, own) not in known:
+            known[kernels.name, own] = candidates(network, stage, kernels)
     return [
         tuned_options(
-            candidates(network, stage, kernels),
+            known[kernels.name, own],
             {} if tuned is None else tuned.get(own, {}),
             optimise,
             partial(preferred, network, stage, kernels, optimise),

@@ -15,7 +15,7 @@ from mbn.core.options import InputMode
 from mbn.core.plan import Plan
 from mbn.core.schedule import BandOption, RowShape, StageNeeds
 from mbn.passes.plan.lifetimes import lifetimes, live_bytes
-from mbn.passes.plan.planner import ALIGN, make_plan, plan_within
+from mbn.passes.plan.planner import ALIGN, Known, make_plan, plan_within
 from mbn.passes.plan.replay import replay
 
 Needs = tuple[StageNeeds, ...]
@@ -42,24 +42,25 @@ def plan_bands(
         _with(stage, min(of_stage, key=lambda option: (option.scratch_bytes, option.rows)))
         for stage, of_stage in zip(stages, options, strict=True)
     )
-    plan = make_plan(chosen, shapes, mode)
+    known: Known = {}
+    plan = make_plan(chosen, shapes, mode, known=known)
     if budget_bytes and budget_bytes < plan.arena_bytes:
         # a taller band may need less: if it writes over its input, no second map is needed
-        chosen, plan = _taller(chosen, options, shapes, mode, plan.arena_bytes)
+        chosen, plan = _taller(chosen, options, shapes, mode, plan.arena_bytes, known)
         if budget_bytes < plan.arena_bytes:
             raise _below_least(budget_bytes, plan, chosen, shapes)
     if len(memories) == 2 and plan.arena_bytes > memories[0]:
         near, both = memories[0] // ALIGN * ALIGN, sum(memories)
-        split = plan_within(chosen, shapes, mode, both, near)
+        split = plan_within(chosen, shapes, mode, both, near, known)
         if split is not None:
-            plan = make_plan(chosen, shapes, mode, at_most=both, near_bytes=near)
+            plan = make_plan(chosen, shapes, mode, at_most=both, near_bytes=near, known=known)
             if budget_bytes and budget_bytes < plan.arena_bytes:
                 raise _below_least(budget_bytes, plan, chosen, shapes)
             return chosen, plan
     limit = budget_bytes or int(plan.arena_bytes * (1 if budget_bytes == 0 else slack))
     if memories and plan.arena_bytes <= memories[0]:
         limit = min(limit, memories[0])
-    return _taller(chosen, options, shapes, mode, limit)
+    return _taller(chosen, options, shapes, mode, limit, known)
 
 
 def _taller(
@@ -68,15 +69,16 @@ def _taller(
     shapes: Sequence[RowShape],
     mode: InputMode,
     limit: int,
+    known: Known,
 ) -> tuple[Needs, Plan]:
     """Takes the faster options that fit within the limit, one after the other."""
     for index, option in _upgrades(chosen, options):
         if option.rows == chosen[index].band_rows:
             continue
         taller = (*chosen[:index], _with(chosen[index], option), *chosen[index + 1 :])
-        if plan_within(taller, shapes, mode, limit) is not None:
+        if plan_within(taller, shapes, mode, limit, known=known) is not None:
             chosen = taller
-    return chosen, make_plan(chosen, shapes, mode, at_most=limit)
+    return chosen, make_plan(chosen, shapes, mode, at_most=limit, known=known)
 
 
 def _with(stage: StageNeeds, option: BandOption) -> StageNeeds:

@@ -51,13 +51,15 @@ def make_plan(
     *,
     at_most: int | None = None,
     near_bytes: int = 0,
+    known: Known | None = None,
 ) -> Plan:
     """The plan with the smallest arena that the search finds.
 
     stages: in order; stage i writes tensor i + 1 and reads earlier ones. shapes: one a tensor.
-    at_most: an arena for which `plan_within` has found a plan. near_bytes: see `plan_within`.
+    at_most: an arena for which `plan_within` has found a plan. near_bytes, known: see
+    `plan_within`.
     """
-    return _Search(tuple(stages), tuple(shapes), mode, near_bytes).best(at_most)
+    return _search(stages, shapes, mode, near_bytes, known).best(at_most)
 
 
 def plan_within(
@@ -66,12 +68,25 @@ def plan_within(
     mode: InputMode,
     arena_bytes: int,
     near_bytes: int = 0,
+    known: Known | None = None,
 ) -> Plan | None:
     """A plan that fits in an arena, or None if the search finds none. near_bytes: how much of the
     arena lies in the first of two memories; nothing may lie across the boundary. 0: there is one
-    memory."""
-    search = _Search(tuple(stages), tuple(shapes), mode, near_bytes)
+    memory. known: what earlier searches found of the same network, for the same shapes and mode;
+    it only saves time."""
+    search = _search(stages, shapes, mode, near_bytes, known)
     return search.within(arena_bytes // ALIGN * ALIGN)
+
+
+def _search(
+    stages: Sequence[StageNeeds],
+    shapes: Sequence[RowShape],
+    mode: InputMode,
+    near_bytes: int,
+    known: Known | None,
+) -> _Search:
+    kept: Known = {} if known is None else known
+    return _Search(tuple(stages), tuple(shapes), mode, near_bytes, kept)
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,10 @@ class _Run:
     made: tuple[int, ...]  # maps that are read later, or are the result
     ends: frozenset[int]  # maps that nothing reads after this segment
     gaps: dict[tuple[int, int], int]  # (made, ended): see overlap_gap
+
+
+# Candidate segments by first and last stage and what each stage between needs
+Known = dict[tuple[int, int, tuple[StageNeeds, ...]], _Run]
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,9 @@ class _Search:
     shapes: tuple[RowShape, ...]
     mode: InputMode
     near_bytes: int = 0
+    known: Known = field(default_factory=dict)  # of other searches too
+    own: dict[Segment, _Run] = field(default_factory=dict)  # of this search
+    candidates: dict[int, list[tuple[Segment, int]]] = field(default_factory=dict)
     dead: set[tuple[int, Offsets]] = field(default_factory=set)  # of the arena tried now
     left: int = 0  # states that may still be looked at, for this arena
 
@@ -123,13 +145,64 @@ class _Search:
         end = len(self.stages)
         return {t: end if t in results else max(readers[t]) for t in range(len(self.shapes))}
 
-    @cached_property
-    def runs(self) -> dict[int, tuple[_Run, ...]]:
-        """Candidate segments by their first stage, the longest first."""
-        return {
-            first: tuple(self._run(Segment(first, last)) for last in self._lasts(first))
-            for first in range(len(self.stages))
-        }
+    def runs(self, first: int, arena: int) -> Iterator[_Run]:
+        """Candidate segments from a stage on, the longest first, but those that need more than the
+        arena by their least. Each is replayed when it is looked at: most never are."""
+        if first not in self.candidates:
+            least = self._least_bytes(first)
+            self.candidates[first] = [
+                (Segment(first, last), least[last - first]) for last in self._lasts(first)
+            ]
+        for segment, least_bytes in self.candidates[first]:
+            if least_bytes <= arena:
+                yield self._known_run(segment)
+
+    def _known_run(self, segment: Segment) -> _Run:
+        run = self.own.get(segment)
+        if run is None:
+            needs = self.stages[segment.first : segment.last + 1]
+            key = (segment.first, segment.last, needs)
+            if key not in self.known:
+                self.known[key] = self._run(segment)
+            run = self.own[segment] = self.known[key]
+        return run
+
+    def _least_bytes(self, first: int) -> list[int]:
+        """Of the segments from `first` on, by their last stage: bytes that rings, scratch and the
+        maps that they make need at least, wherever they lie."""
+        streamed = first == 0 and self.mode is InputMode.STREAM
+        fresh = 0 if streamed else first + 1
+        ends: dict[int, list[int]] = {}
+        maps = self.map_bytes(0) if streamed else 0
+        rings = scratch = 0
+        if streamed:
+            ends[self.last_reader[0]] = [0]
+        found = []
+        longest = LONGEST_FRONT if first == 0 else first + LONGEST_SEGMENT
+        for last in range(first, min(len(self.stages), longest)):
+            tensor = last + 1
+            maps += self.map_bytes(tensor)
+            ends.setdefault(self.last_reader[tensor], []).append(tensor)
+            for inside in ends.get(last, ()):
+                assert inside >= fresh
+                maps -= self.map_bytes(inside)
+                rings += self._least_ring(inside)
+            scratch = max(scratch, _up(self.stages[last].scratch_bytes))
+            found.append(maps + rings + scratch)
+        return found
+
+    def _least_ring(self, tensor: int) -> int:
+        """Bytes of a ring that holds what any band of a reader reads, and a band of its maker."""
+        shape, rows = self.shapes[tensor], 1
+        for reader in self._readers[tensor]:
+            needs = self.stages[reader]
+            for y in range(0, self.shapes[needs.output].height, needs.band_rows):
+                before = lowest_needed(needs, tensor, y, self.shapes)
+                rows = max(rows, _highest_read(needs, tensor, y, shape.height) - before)
+        if tensor:
+            kept = -(-rows // self.stages[tensor - 1].band_rows)
+            rows = kept * self.stages[tensor - 1].band_rows
+        return _up(min(rows, shape.height) * shape.row_bytes)
 
     def _lasts(self, first: int) -> list[int]:
         """Where a segment may end, the longest first: where later stages read only one map, since
@@ -243,7 +316,7 @@ class _Search:
         if (stage, live) in self.dead or self.left == 0:
             return None
         self.left -= 1
-        for run in self.runs[stage]:
+        for run in self.runs(stage, arena):
             for made in self._made(run, live, arena):
                 placed = self._fit(run, live, made, arena)
                 if placed is None:
@@ -368,6 +441,17 @@ def ring_depths(
         bands_kept = -(-depths[stage.output] // stage.band_rows)
         depths[stage.output] = bands_kept * stage.band_rows
     return {tensor: min(depth, shapes[tensor].height) for tensor, depth in depths.items()}
+
+
+def _highest_read(needs: StageNeeds, tensor: int, y: int, height: int) -> int:
+    """One more than the last row of `tensor` that a stage's band at y reads."""
+    highest = 0
+    if tensor == needs.input:
+        last = (y + needs.band_rows - 1) * needs.stride_rows + needs.kernel_rows
+        highest = last - needs.pad_top
+    if tensor == needs.second:
+        highest = max(highest, y + needs.band_rows)
+    return min(height, highest)
 
 
 def overlap_gap(
