@@ -161,3 +161,25 @@ def test_pictures_are_refused_for_what_is_no_image(tmp_path: Path) -> None:
     path = g.save(dense(g, "input", 40), tmp_path / "vector.onnx")
     with pytest.raises(mbn.MbnError, match="no image"):
         mbn.compile(path, board="host", calibrate=tmp_path, output=tmp_path / "out")
+
+
+# -- many stages ------------------------------------------------------------------------------
+
+
+@pytest.mark.full
+def test_more_than_256_stages(tmp_path: Path) -> None:
+    """Each stage is checked and counted: the bench app gets a mark for each."""
+    g = Graph((1, 3, 8, 8))
+    value = g.conv("input", 4, 3, 3, strides=[2, 2])
+    for _ in range(260):
+        value = g.op("AveragePool", value, kernel_shape=[1, 1])
+    path = g.save(g.head(value, 4), tmp_path / "deep.onnx")
+    np.save(tmp_path / "a.npy", g.bits.normal(0, 1, (8, 3, 8, 8)).astype(np.float32))
+    compiled = mbn.compile(
+        path, board="qemu", calibrate=tmp_path / "a.npy", output=tmp_path / "out", samples=1
+    )
+    assert len(compiled.stages) > 256
+    report = compiled.check()
+    assert report.check is not None
+    assert report.check.exact_samples == 1
+    assert all(stage.instructions for stage in report.stages)

@@ -474,6 +474,5 @@ def _chain_stage(index: int) -> StageNeeds:
         band_rows=1,
         scratch_bytes=64,
         reads_before_writing=True,
-        second=None,
         is_result=index == 99,
     )

@@ -18,7 +18,11 @@
 #ifndef MBN_BENCH_RUNS
 #define MBN_BENCH_RUNS 1
 #endif
-#define MARKS 256u /* stages that have a mark of their own */
+#ifndef MBN_BENCH_MARKS
+#define MBN_BENCH_MARKS 256 /* stages that have a mark of their own: a number without a suffix */
+#endif
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 
 static mbn_model_state model;
 volatile int8_t mbn_bench_sink;                          /* so that the result is used */
@@ -35,15 +39,15 @@ __asm(".syntax unified\n"
       ".thumb\n"
       ".global mbn_bench_enter\n"
       "mbn_bench_enter:\n"
-      ".rept 256\nbx lr\nnop\n.endr\n"
+      ".rept " TEXT(MBN_BENCH_MARKS) "\nbx lr\nnop\n.endr\n"
       ".global mbn_bench_leave\n"
       "mbn_bench_leave:\n"
-      ".rept 256\nbx lr\nnop\n.endr\n"
+      ".rept " TEXT(MBN_BENCH_MARKS) "\nbx lr\nnop\n.endr\n"
       ".text\n");
 
 static void mbn_bench_mark(const uint8_t *table, uint16_t stage)
 {
-    uintptr_t address = (uintptr_t)table + 4u * (stage % MARKS);
+    uintptr_t address = (uintptr_t)table + 4u * (stage % MBN_BENCH_MARKS);
     ((mark_fn)(address | 1u))(); /* bit 0: Thumb state */
 }
 

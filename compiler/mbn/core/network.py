@@ -248,6 +248,7 @@ class Network:
         )
 
 
+MOST_STAGES = 4096  # of a network: devices answer for no more
 UNREAD = -(2**15)  # in StageChannels.values: not computed, because nothing reads the channel
 
 

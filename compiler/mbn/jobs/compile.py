@@ -29,7 +29,7 @@ from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
 from mbn.jobs.lower import fidelity, fit, lowering, sources
 from mbn.jobs.lower.inputs import as_codes, plain_form
-from mbn.jobs.lower.lowering import Built, Generated, Target, generate, tuned_of
+from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
 from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
@@ -94,6 +94,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
     mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
     network = replace(network, classes=source.classes, mean=mean, std=std)
     built: Built = {}
+    offered: Offered = {}
     tuned: dict[str, tuning.Tuned | None] = {}
     plans = []
     for board in chosen:
@@ -107,6 +108,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
                 job.options,
                 progress=step,
                 built=built,
+                offered=offered,
             )
         folder = job.output or Path("out") / board.name / source.name
         plans.append(Planned(source, folder, generated))
@@ -379,6 +381,7 @@ def measure(compiled: Compiled, tell: Teller, *, unaligned: bool = False) -> cos
         "bench",
         compiled.folder,
         flag=LEVELS[compiled.job.options.optimise].gcc_flag,
+        defines=cost.bench_defines(len(compiled.report.stages)),
     )
     with tell.task("counting instructions in QEMU") as step:
         return cost.measure(

@@ -21,7 +21,8 @@ from mbn.harness.cost import plugin
 from mbn.harness.host.emulator import qemu_command
 
 TIMEOUT_S = 1800.0
-MAX_STAGES = 256  # the bench app's marks
+USUAL_MARKS = 256  # stages that the bench app tells apart, unless it is built for more
+MARKS_DEFINE = "MBN_BENCH_MARKS"
 _ENTER, _LEAVE, _RUNS = "mbn_bench_enter", "mbn_bench_leave", "mbn_bench_runs"
 _HARNESS = "mbn_bench_"
 _MARK_BYTES = 4
@@ -31,6 +32,11 @@ _OTHER_VERSION = "API version"  # what QEMU says when it refuses a plugin for it
 Key = tuple[int, int, int]  # address, instructions, bucket
 Tally = tuple[int, int, int]  # runs, then on 2 bytes behind the last instruction, 4 bytes
 Progress = Callable[[int, int], None]  # done, of
+
+
+def bench_defines(stages: int) -> dict[str, str]:
+    """Macros of the bench app for a network of so many stages: none for most."""
+    return {} if stages <= USUAL_MARKS else {MARKS_DEFINE: str(stages)}
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,14 @@ def count(
     Raises `BoardError` (there is no emulator for the board), `ToolError` (a program is missing,
     QEMU fails or takes longer than `timeout_s`, the image is not the bench app's).
     """
-    if not 0 < stages <= MAX_STAGES:
-        raise ToolError(f"the network has {stages} stages", wanted=f"1 to {MAX_STAGES}")
-    folder.mkdir(parents=True, exist_ok=True)
     marks = _Marks.of(image)
+    if not 0 < stages <= marks.count:
+        raise ToolError(
+            f"the network has {stages} stages",
+            node=str(image),
+            wanted=f"1 to {marks.count}, for which this bench app was built",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
     tallies = []
     for runs in (1, 2):
         if progress:
@@ -114,6 +124,11 @@ class _Marks:
     enter: int
     leave: int
     runs: int
+
+    @property
+    def count(self) -> int:
+        """Stages that have a mark: one table lies behind the other."""
+        return (self.leave - self.enter) // _MARK_BYTES
 
     @classmethod
     def of(cls, image: Path) -> _Marks:
@@ -254,10 +269,10 @@ def _opcodes(contents: elf.Contents, address: int, insns: int) -> tuple[bytes, .
 
 
 def _harness_ranges(image: Path) -> list[tuple[int, int]]:
-    ranges = []
+    ranges, table_bytes = [], _Marks.of(image).count * _MARK_BYTES
     for symbol in elf.symbols(image):
         if symbol.name in (_ENTER, _LEAVE):
-            ranges.append((symbol.address, symbol.address + MAX_STAGES * _MARK_BYTES))
+            ranges.append((symbol.address, symbol.address + table_bytes))
         elif symbol.is_function and symbol.name.startswith(_HARNESS):
             ranges.append((symbol.address, symbol.address + symbol.size_bytes))
     return ranges

@@ -15,6 +15,8 @@ from enum import IntEnum, IntFlag
 
 from cobs import cobs  # type: ignore[import-untyped]
 
+from mbn.core.network import MOST_STAGES
+
 VERSION = 1
 _ANSWER = 0x80
 
@@ -125,7 +127,6 @@ class Identity:
 
 # Limits of our devices: an identity beyond them is not valid
 _MOST_BYTES = 1 << 24
-_MOST_STAGES = 4096
 _LEAST_REQUEST = 16
 _LEAST_CLOCK_HZ = 10_000
 _IDENTITY = struct.Struct("<3B6HH5I")
@@ -144,7 +145,7 @@ def parse_identity(body: bytes) -> Identity:
     for what, shape in (("an input", shapes[:3]), ("an output", results)):
         if not 0 < math.prod(shape) <= _MOST_BYTES:
             raise ValueError(f"{what} of {' x '.join(map(str, shape))}")
-    if not (0 < stages <= _MOST_STAGES and request >= _LEAST_REQUEST):
+    if not (0 < stages <= MOST_STAGES and request >= _LEAST_REQUEST):
         raise ValueError(f"{stages} stages and requests of {request} bytes")
     if 0 < clock < _LEAST_CLOCK_HZ:
         raise ValueError(f"a clock of {clock} Hz")

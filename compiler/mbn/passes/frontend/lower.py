@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbn.core.errors import UnsupportedError
-from mbn.core.network import Network
+from mbn.core.network import MOST_STAGES, Network
 from mbn.core.options import Rounding
 from mbn.passes.frontend import float_ends, onnx_file, relax_module
 from mbn.passes.frontend.integer_pass import find_integer_stages
@@ -75,6 +75,10 @@ def lower_graph(
         means = {name for name, end in reader.ends.items() if operators.get(end.node) in MEANS}
         network = in_tflite(network, reader.softmax_result, means)
     network = group_stages(network, fused=fused)
+    if len(network.stages) > MOST_STAGES:
+        raise UnsupportedError(
+            f"the network has {len(network.stages)} stages", wanted=f"at most {MOST_STAGES}"
+        )
     if normalisation is not None:
         mean, std = normalisation.of_pixels(*normalisation.pixel_range())
         network = replace(network, mean=mean, std=std)

@@ -447,9 +447,8 @@ def _highest_read(needs: StageNeeds, tensor: int, y: int, height: int) -> int:
     """One more than the last row of `tensor` that a stage's band at y reads."""
     highest = 0
     if tensor == needs.input:
-        last = (y + needs.band_rows - 1) * needs.stride_rows + needs.kernel_rows
-        highest = last - needs.pad_top
-    if tensor == needs.second:
+        highest = needs.first_row(y) + needs.window_rows(needs.band_rows)
+    if tensor in needs.others:
         highest = max(highest, y + needs.band_rows)
     return min(height, highest)
 
