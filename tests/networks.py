@@ -300,19 +300,28 @@ def make_network(
 
 
 def in_tflite(network: Network) -> Network:
-    """The network in rounding `tflite`: its pools keep their input's scale, additions have no
-    scale that it refuses, a result of one pixel gets a softmax, clamps are TensorFlow Lite's, and
-    biases that another zero point makes too large are cut."""
+    """The network in rounding `tflite`: its pools keep their input's scale, or are means (some of
+    those over a whole map), additions and clamps have no scale that it refuses, a result of one
+    pixel gets a softmax, clamps are TensorFlow Lite's, and biases that another zero point makes too
+    large are cut."""
     tensors, layers = {network.input.name: network.input}, []
     for layer in network.layers:
         source, out = tensors[layer.input], network.tensor(layer.output)
-        if layer.op is Op.POOL:
+        if layer.op is Op.POOL and _whole(layer, source) and source.channels % 2:
+            layer = replace(layer, is_mean=True)  # noqa: PLW2901
+            near = np.clip(out.scale, source.scale / 64, source.scale * 64)
+            out = replace(out, scale=float(np.float32(near)))
+        elif layer.op is Op.POOL:
             out = replace(out, scale=source.scale, zero_point=source.zero_point)
         if layer.op is Op.ADD:  # TensorFlow Lite stops where the result's scale is 2^-19 of these
             most = max(tensors[name].scale for name in layer.inputs)
             out = replace(out, scale=max(out.scale, float(np.float32(most * 2.0**-18))))
         if layer.clamp == (-1.0, 1.5):
             layer = replace(layer, clamp=(-1.0, 1.0))  # noqa: PLW2901
+        if layer.is_mean:  # it has no activation
+            layer = replace(layer, clamp=(None, None))  # noqa: PLW2901
+        if layer.clamp[1] is not None:  # in codes it must fit 32 bits
+            out = replace(out, scale=max(out.scale, 2.0**-28))
         layers.append(_cut_bias(layer, source, out))
         tensors[out.name] = out
     if (out.height, out.width) == (1, 1):
@@ -329,6 +338,10 @@ def in_tflite(network: Network) -> Network:
         rounding=Rounding.TFLITE,
     )
     return group_stages(changed, fused=fused)
+
+
+def _whole(layer: Layer, source: Tensor) -> bool:
+    return layer.kernel == (source.height, source.width)
 
 
 def _cut_bias(layer: Layer, source: Tensor, out: Tensor) -> Layer:

@@ -131,6 +131,9 @@ def test_multipliers_of_half_or_more_take_the_general_form() -> None:
 def test_refusals_name_the_node() -> None:
     network = networks.in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
     pool = next(i for i, layer in enumerate(network.layers) if layer.op is Op.POOL)
+    layers = tuple(replace(layer, is_mean=False) for layer in network.layers)
+    source = network.tensor(layers[pool].input)
+    network = replace(network, layers=layers)
 
     def with_tensor(name: str, **changes: Any) -> Network:
         tensors = tuple(
@@ -139,6 +142,7 @@ def test_refusals_name_the_node() -> None:
         )
         return replace(network, tensors=tensors)
 
+    network = with_tensor(layers[pool].output, scale=source.scale, zero_point=source.zero_point)
     with pytest.raises(UnsupportedError, match=r"node pool_5: an average pool from scale"):
         arithmetic.derive_all(with_tensor(network.layers[pool].output, zero_point=3))
     with pytest.raises(UnsupportedError, match=r"node softmax: a softmax with scale 0\.5"):

@@ -651,12 +651,28 @@ def test_a_mean_has_litert_s_bits(size: tuple[int, int], scale: float, tmp_path:
     assert found.same_outputs == 200 and found.holds
 
 
-def test_a_mean_is_exact_on_the_device(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounding", [one.value for one in Rounding])
+def test_a_mean_of_the_image_is_exact_on_the_device(rounding: str, tmp_path: Path) -> None:
+    """The DSP's kernel sums planes, which an image does not have."""
     path = _averaged(tmp_path, (6, 7), 0.031, keep=True)
     for board in ("host", "qemu"):
-        made = mbn.compile(path, board=board, rounding="tflite", output=tmp_path / board)
+        made = mbn.compile(path, board=board, rounding=rounding, output=tmp_path / board)
         check = made.check().check
         assert check is not None and check.exact_samples == check.samples > 0
+
+
+def test_a_mean_of_a_map_is_exact_on_the_device(tmp_path: Path) -> None:
+    d = Drawn()
+    x, w = d.input((1, 6, 7, 4)), d.weights((8, 3, 3, 4))
+    fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    made = d.tensor((1, 6, 7, 8), scale=0.2, zero=-5)
+    d.operator("CONV_2D", [x, w, d.bias(x, w)], made, "Conv2DOptions", **fields)
+    out = d.tensor((1, 8), scale=0.07, zero=11)
+    d.operator("MEAN", [made, d.ints([1, 2])], out, "ReducerOptions")
+    path = _written(tmp_path, d.bytes(out))
+    compiled = mbn.compile(path, board="qemu", rounding="tflite", output=tmp_path / "out")
+    check = compiled.check().check
+    assert check is not None and check.exact_samples == check.samples > 0
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e6])

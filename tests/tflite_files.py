@@ -123,6 +123,8 @@ def _layer(file: _File, network: Network, layer: Layer, at: int) -> int:
         kind = schema.BuiltinOptions.SoftmaxOptions
         file.operator(OPERATORS.SOFTMAX, [at], result, options, kind)
         return result
+    if layer.is_mean:
+        return _mean(file, out, at)
     if layer.op is Op.DENSE:
         return _dense(file, layer, source, out, at)
     if any(layer.pads):
@@ -139,6 +141,15 @@ def _layer(file: _File, network: Network, layer: Layer, at: int) -> int:
     options.strideH, options.strideW = layer.stride
     options.fusedActivationFunction = ACTIVATIONS[layer.clamp]
     file.operator(code, inputs, result, options, kind)
+    return result
+
+
+def _mean(file: _File, out: Tensor, at: int) -> int:
+    axes, result = file.tensor((2,), "int32", np.array([1, 2], np.int32)), _activation(file, out)
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    kind = schema.BuiltinOptions.ReducerOptions
+    file.operator(OPERATORS.MEAN, [at, axes], result, options, kind)
     return result
 
 
