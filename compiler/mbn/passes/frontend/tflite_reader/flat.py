@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from mbn.core.errors import ModelError, UnsupportedError
 
 Array = NDArray[Any]
-IDENTIFIER = b"TFL3"
 MOST_OPERATORS = 10_000
 MOST_TENSORS = 50_000
 MOST_OPERANDS = 1_000

@@ -12,23 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from mbn.core.errors import MbnError, ModelError
-from mbn.core.files import open_regular, read_regular
-from mbn.passes.frontend.tflite_reader import flat
+from mbn.core.files import read_regular
+from mbn.passes.frontend.tflite_reader import IDENTIFIER, flat
 from mbn.passes.frontend.tflite_reader.checks import check_kinds
 from mbn.passes.frontend.tflite_reader.graph import Builder
 from mbn.passes.frontend.tflite_reader.operators import emit
 from mbn.passes.frontend.tflite_reader.values import codes_name
 
-SUFFIX = ".tflite"
 MOST_BYTES = 1 << 28  # flash is smaller
-
-
-def is_tflite(path: Path) -> bool:
-    """Whether a file is TensorFlow Lite's, by what it begins with or what it is called."""
-    if path.suffix.lower() == SUFFIX:
-        return True
-    with open_regular(path) as file:
-        return file.read(8)[4:] == flat.IDENTIFIER
 
 
 def read(path: Path) -> Any:
@@ -63,10 +54,10 @@ def tensor_numbers(path: Path) -> dict[str, int]:
 
 def _parsed(path: Path) -> flat.FlatGraph:
     content = read_regular(path, MOST_BYTES)
-    if content[4:8] != flat.IDENTIFIER:
+    if content[4:8] != IDENTIFIER:
         raise ModelError(
             f"{path.name} is not a TensorFlow Lite file",
-            wanted=f"a flatbuffer with the identifier {flat.IDENTIFIER.decode()}",
+            wanted=f"a flatbuffer with the identifier {IDENTIFIER.decode()}",
             advice="convert or copy it again",
         )
     return flat.parse(content)

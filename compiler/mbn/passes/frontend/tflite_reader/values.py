@@ -199,8 +199,9 @@ class Values:
                 node=f"node {self.label(operator)}",
                 wanted="INT32",
             )
-        products = self.tensor(source).scales[:1].astype(np.float64) * self.tensor(weights).scales
-        scales = products.astype(np.float32)
+        factors = self.tensor(source).scales[:1], self.tensor(weights).scales
+        with np.errstate(over="ignore", invalid="ignore"):  # later checks refuse such scales
+            scales = (factors[0].astype(np.float64) * factors[1]).astype(np.float32)
         label = self.label(operator)
         names = [
             self.add_constant(f"{label}_bias", tensor.data.reshape(-1)),
