@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from mbn.core import network_file
 from mbn.core.errors import BoardError, UnsupportedError
@@ -27,7 +28,7 @@ from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import fidelity, fit, lowering, sources
+from mbn.jobs.lower import fidelity, fit, labelled, lowering, sources
 from mbn.jobs.lower.inputs import as_codes, plain_form
 from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
 from mbn.passes import tuning
@@ -37,6 +38,8 @@ from mbn.passes.predict import Prediction, predict
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
+
+MANY_CLASSES = 10  # above it the five largest outputs count too
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
             flag=LEVELS[job.options.optimise].gcc_flag,
         )
         app = None if job.app == check_job.IMAGE_NAME else _build_app(job, folder)
-    accuracy = _accuracy(source, network, tell)
+    accuracy = _accuracy(job.request, source, network, tell)
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
     save_map(memory_map(planned), folder)
@@ -282,15 +285,30 @@ def app_defines(app: str, board: Board) -> dict[str, str]:
     return {"MBN_BAUD": f"{mlperf.BAUD}u"} if slower else {}
 
 
-def _accuracy(source: sources.Source, network: Network, tell: Teller) -> Accuracy | None:
-    """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples."""
-    labelled = sources.labelled_images(source, network)
-    if labelled is None:
+def _accuracy(
+    request: sources.Request, source: sources.Source, network: Network, tell: Teller
+) -> Accuracy | None:
+    """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples; of
+    the five largest too where there are more than ten classes."""
+    found = sources.labelled_images(request, source, network)
+    if found is None:
         return None
-    images, labels = labelled
-    outputs = check_job.reference_outputs(Reference(network), sources.to_int8(images), tell)
-    right = float(np.mean(outputs.argmax(axis=1) == labels))
-    return Accuracy(len(labels), sources.float_accuracy(source, images, labels), 100 * right)
+    codes = as_codes(network, found.maps, source.form)
+    ours = check_job.reference_outputs(Reference(network), codes, tell)
+    with tell.task("the float network"):
+        real = sources.float_outputs(request, source, found.maps)
+    many = ours.shape[1] > MANY_CLASSES
+
+    def percent(outputs: NDArray[Any] | None, count: int, *, asked: bool = True) -> float | None:
+        return labelled.top(outputs, found.labels, count) if asked and outputs is not None else None
+
+    return Accuracy(
+        len(found.labels),
+        percent(real, 1),
+        labelled.top(ours, found.labels, 1),
+        percent(real, labelled.TOP, asked=many),
+        percent(ours, labelled.TOP, asked=many),
+    )
 
 
 def _report(

@@ -60,11 +60,14 @@ class Memory:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Top-1 in percent on labelled samples; int8 is the exact reference's."""
+    """Top-1 in percent on labelled samples; int8 is the exact reference's. Top-5 where there are
+    more than ten classes."""
 
     samples: int
     float_percent: float | None
     int8_percent: float
+    float_top5_percent: float | None = None
+    int8_top5_percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,12 @@ def to_json(report: Report) -> dict[str, Any]:
         stage["in"] = stage.pop("input")
         stage["out"] = stage.pop("output")
     data["stages"] = list(data["stages"])
+    if data["accuracy"]:
+        data["accuracy"] = {
+            key: value
+            for key, value in data["accuracy"].items()
+            if value is not None or not key.endswith("top5_percent")
+        }
     results = data["network"].pop("results")
     if results:
         data["network"]["results"] = list(results)

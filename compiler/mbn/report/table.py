@@ -148,6 +148,32 @@ def prediction_table(
     return table
 
 
+def accuracy_lines(report: Report) -> Group:
+    """How often the float network, the exact integers and the device are right, or agree: three
+    different things."""
+    accuracy, check = report.accuracy, report.check
+    assert accuracy is not None
+
+    def line(name: str, top1: float | None, top5: float | None) -> Text:
+        said = UNKNOWN if top1 is None else f"top-1 {top1:6.2f} %"
+        more = "" if top5 is None else f", top-5 {top5:6.2f} %"
+        return Text(f"{name:<28} {said}{more}")
+
+    rows = [
+        Text(f"on {accuracy.samples:,} labelled samples"),
+        line("  the float network", accuracy.float_percent, accuracy.float_top5_percent),
+        line("  the exact integers", accuracy.int8_percent, accuracy.int8_top5_percent),
+    ]
+    if check is not None:
+        rows.append(
+            Text(
+                f"{'  the device':<28} the integers' top-1 on "
+                f"{100 * check.top1_agreement:.1f} % of the {check.samples} samples checked"
+            )
+        )
+    return Group(*rows)
+
+
 def print_check(report: Report, console: Console) -> None:
     """The verdict and the table."""
     check = report.check
@@ -167,5 +193,7 @@ def print_check(report: Report, console: Console) -> None:
         f"(top-1 agreement {100 * check.top1_agreement:.1f} %)",
         style="bold green" if check.exact_samples == check.samples else "bold red",
     )
+    if report.accuracy is not None:
+        console.print(accuracy_lines(report))
     if check.mismatch:
         console.print(check.mismatch, style="red")

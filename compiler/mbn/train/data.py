@@ -8,7 +8,7 @@ are uint8 N x size x size x 3, RGB; labels int64; the split depends on the data 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
@@ -192,12 +192,7 @@ def folder_images(
     there are none, UsageError for a file that is not an image, or for images with another number
     of channels.
     """
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels)
-    if mode is None:
-        raise UsageError(
-            f"the network's input has {channels} channels",
-            wanted="1 to 4 where images are read from a folder",
-        )
+    _mode(channels)
     if not path.is_dir():
         raise QuantiseError(
             f"{path} is a file" if path.exists() else f"there is no folder {path}",
@@ -220,10 +215,28 @@ def folder_images(
             advice=f"It holds {sorted(left_out)[0]}" if left_out else None,
         )
     tell_left_out(path, left_out)
-    for file in in_turn[:limit]:
-        height, width = (size, size) if isinstance(size, int) else size
-        image = fitted(read_picture(file, str(file), mode), width, height)
+    yield from read_images(in_turn[:limit], size, channels)
+
+
+def read_images(
+    files: Sequence[Path], size: int | tuple[int, int], channels: int
+) -> Iterator[UInt8]:
+    """Picture files as `folder_images` gives them."""
+    height, width = (size, size) if isinstance(size, int) else size
+    for file in files:
+        image = fitted(read_picture(file, str(file), _mode(channels)), width, height)
         yield image.reshape(1, height, width, channels)
+
+
+def _mode(channels: int) -> str:
+    """PIL's mode of so many channels."""
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}.get(channels)
+    if mode is None:
+        raise UsageError(
+            f"the network's input has {channels} channels",
+            wanted="1 to 4 where images are read from a folder",
+        )
+    return mode
 
 
 def augmented(image: Image.Image, size: int, words: list[int]) -> UInt8:

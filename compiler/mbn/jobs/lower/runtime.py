@@ -14,11 +14,13 @@ from mbn.core.errors import ModelError
 def session_of(
     model: onnx.ModelProto, outputs: Iterable[str], path: Path, *, optimised: bool
 ) -> ort.InferenceSession:
-    """A session that gives `outputs`, each once. `optimised`: with ONNX Runtime's own rewriting of
-    the graph; without, each node is computed as it stands. `path` is named in the ModelError where
-    ONNX Runtime can't load the graph."""
-    del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs))
+    """A session that gives `outputs`, each once (none: the graph's own). `optimised`: with ONNX
+    Runtime's own rewriting of the graph; without, each node is computed as it stands. `path` is
+    named in the ModelError where ONNX Runtime can't load the graph."""
+    wanted = list(dict.fromkeys(outputs))
+    if wanted:
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
     options = ort.SessionOptions()
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -21,8 +21,9 @@ from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
-from mbn.jobs.lower import arrays, fidelity, float_end
+from mbn.jobs.lower import arrays, fidelity, float_end, labelled
 from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, plain_form
+from mbn.jobs.lower.runtime import session_of
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import lower, onnx_file
 from mbn.passes.frontend.float_ends import float_ends
@@ -30,7 +31,7 @@ from mbn.passes.frontend.input_form import input_sizes
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
 from mbn.train import bundled
-from mbn.train.accuracy import measure
+from mbn.train.accuracy import Runner
 from mbn.train.data import folder_images
 from mbn.train.images import INPUT_RANGE, normalise
 from mbn.train.random_weights import random_qdq
@@ -407,6 +408,10 @@ def images_for(
     """At most `count` samples as the network takes them: pictures of a folder, arrays of files, or
     drawn ones."""
     form = form or plain_form(network.input)
+    known = None if path is None else labelled.read(path, form, network, count)
+    if known is not None and path is not None:
+        codes, what = as_codes(network, known.maps, form), "images" if form.is_image else "samples"
+        return Samples(codes, known.labels, f"{len(codes)} labelled {what} of {path.name}")
     if path is None:
         drawn = random_images(count, network.input.shape)
         what = "images" if form.is_image else "samples"
@@ -442,16 +447,28 @@ def random_images(count: int, shape: tuple[int, int, int]) -> UInt8:
     return made
 
 
-def labelled_images(source: Source, network: Network) -> tuple[UInt8, Int64] | None:
-    """All images whose labels are known for this network: the bundled held-out digits."""
-    if source.classes != bundled.CLASSES:
+def labelled_images(request: Request, source: Source, network: Network) -> labelled.Labelled | None:
+    """Samples whose labels are known for this network: the bundled held-out digits, or --images in
+    class folders, with a labels.csv, or with labels in a .npz."""
+    if source.classes == bundled.CLASSES:
+        return labelled.Labelled(*bundled.heldout_samples(network.input.height))
+    if request.images is None:
         return None
-    return bundled.heldout_samples(network.input.height)
+    form = source.form or plain_form(network.input)
+    return labelled.read(request.images, form, network, labelled.MOST)
 
 
-def float_accuracy(source: Source, images: UInt8, labels: Int64) -> float | None:
-    """Top-1 in percent of the float network under ONNX Runtime; None if there is no float one."""
-    if source.float_path is None:
+def float_outputs(request: Request, source: Source, maps: Any) -> Float32 | None:
+    """What the float network gives for samples, N x outputs; None if there is no float one."""
+    if source.float_path is None or maps.dtype == np.int8:
         return None
-    batches = [(images, labels)]
-    return measure(source.float_path, batches).percent
+    if source.form is None:
+        runner = Runner(source.float_path)
+        return np.concatenate([runner.logits(normalise(one[None])) for one in maps])
+    session = session_of(onnx_file.stored(source.float_path), [], source.float_path, optimised=True)
+    name = session.get_inputs()[0].name
+    found = [
+        session.run(None, {name: real_input(request, source.form, one[None])})[0].reshape(1, -1)
+        for one in maps
+    ]
+    return np.concatenate(found)
