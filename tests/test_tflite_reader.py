@@ -593,6 +593,12 @@ def test_a_layer_with_other_bits_is_named() -> None:
     assert found.judgement == "all bits of the results are equal on 2; layers that differ: conv1"
 
 
+def test_what_the_rounding_lacks_is_refused_by_name(tmp_path: Path) -> None:
+    path = _written(tmp_path, _drawn("relu"))
+    with pytest.raises(UnsupportedError, match="node t1"):
+        mbn.compare(path, samples=1, against="litert")
+
+
 def test_litert_runs_no_onnx_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(qdq.residual().model().SerializeToString())
@@ -680,3 +686,9 @@ def test_a_mean_of_scales_far_apart_is_refused(scale: float, tmp_path: Path) -> 
     path = _averaged(tmp_path, (6, 7), scale, keep=True)
     with pytest.raises(UnsupportedError, match="a mean of 42 values"):
         arithmetic.derive_all(lower(path, "mean", rounding=Rounding.TFLITE))
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "leaky", "hard swish"])
+def test_an_operator_alone_is_called_as_its_result(name: str, tmp_path: Path) -> None:
+    network = lower(_written(tmp_path, _drawn(name)), "alone")
+    assert [layer.name for layer in network.layers] == ["t1"]

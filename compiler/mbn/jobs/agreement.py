@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn import arithmetic
 from mbn.core.errors import ModelError
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
@@ -225,6 +226,7 @@ def compare(
     rounding = Rounding.TFLITE if bits else Rounding.SINGLE
     lowered = lower_graph(path, path.stem, rounding=rounding, input_shape=input_shape)
     network = lowered.network
+    arithmetic.derive_all(network)  # refuses what the rounding has no integers for, by name
     runtime = LitertMaps(path, lowered) if bits else OrtMaps(path, lowered, input_shape)
     reference = Reference(network)
     layers = [LayerAgreement(one, largest_factor(network, one)) for one in network.layers]

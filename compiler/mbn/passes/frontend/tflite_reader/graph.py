@@ -119,14 +119,13 @@ class Builder(Values):
         bounds = ACTIVATIONS[activation]
         return real if bounds is None else self.clamped(real, *bounds)
 
-    def clamped(self, real: str, low: float, high: float) -> str:
-        """A Relu or a Clip."""
+    def clamped(self, real: str, low: float, high: float, name: str | None = None) -> str:
+        """A Relu or a Clip; `name`: of the operator that is nothing else."""
+        kind, ends = "Clip", [low, high]
         if (low, high) == (0.0, math.inf):
-            return self._node("Relu", [real], f"{real}_relu")
-        ends = [
-            self.add_constant(f"clip_{end:g}", np.array(end, np.float32)) for end in (low, high)
-        ]
-        return self._node("Clip", [real, *ends], f"{real}_clip")
+            kind, ends = "Relu", []
+        bounds = [self.add_constant(f"clip_{end:g}", np.array(end, np.float32)) for end in ends]
+        return self.compute(kind, [real, *bounds], name or f"{real}_{kind.lower()}")
 
     def reshape(self, number: int, source: int) -> None:
         """Tensor `number` is `source` in its own shape: the same codes in the file's order."""

@@ -49,7 +49,7 @@ def _of_one(onnx_operator: str) -> Emit:
 
 def _clamp(low: float, high: float) -> Emit:
     def emit(graph: Builder, operator: FlatOperator) -> None:
-        real = graph.clamped(graph.real(operator.inputs[0]), low, high)
+        real = graph.clamped(graph.real(operator.inputs[0]), low, high, graph.label(operator))
         graph.finish(operator, operator.outputs[0], real)
 
     return emit
