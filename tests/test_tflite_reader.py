@@ -692,3 +692,9 @@ def test_a_mean_of_scales_far_apart_is_refused(scale: float, tmp_path: Path) -> 
 def test_an_operator_alone_is_called_as_its_result(name: str, tmp_path: Path) -> None:
     network = lower(_written(tmp_path, _drawn(name)), "alone")
     assert [layer.name for layer in network.layers] == ["t1"]
+
+
+@pytest.mark.parametrize("name", ["concat channels", "mul by channel", "largest same"])
+def test_results_that_lie_in_the_file_s_order_are_compared_in_it(name: str, tmp_path: Path) -> None:
+    found = mbn.compare(_written(tmp_path, _drawn(name)), samples=3).agreement
+    assert found.layers_hold, found.judgement

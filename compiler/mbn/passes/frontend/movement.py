@@ -99,6 +99,7 @@ class Moved:
     sources: tuple[Tensor, ...]
     ids: Ids
     end: Any = None  # of the QuantizeLinear behind it, if it has one
+    end_ids: Ids | None = None  # the ids there, before what moved them since
 
     @property
     def first(self) -> Tensor:

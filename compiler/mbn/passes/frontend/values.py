@@ -25,6 +25,7 @@ from mbn.passes.frontend.movement import (
     constant_ids,
     is_aligned,
     joined,
+    map_of,
     plain_ids,
 )
 
@@ -136,7 +137,7 @@ class Values:
         at = int(relax_module.constant(call.args[2])[0])  # type: ignore[index]
         value = self.values[source]
         if isinstance(value, Moved) and at >= 0:
-            value = replace(value, end=self.graph.ends[at])
+            value = replace(value, end=self.graph.ends[at], end_ids=value.ids)
         self.values[var] = value
 
     def gathered(self, value: Value | Moved, reader: str | None) -> Value:
@@ -165,7 +166,7 @@ class Values:
         self.layers.append(layer)
         self.tensors.append(out)
         if value.end is not None:
-            self.ends[node] = replace(value.end, channels_last=last)
+            self.ends[node] = replace(value.end, channels_last=_codes_lie_last(value, last))
         form = ("nhwc" if last else "nchw") if value.ids.ndim == 4 else "flat"
         self.kept.append(value)
         self.made[key] = Value(out, form)
@@ -208,3 +209,15 @@ class Values:
             node=f"near node {self.layers[-1].name if self.layers else tensor.name}",
             wanted="a flattened map, or NCHW to NHWC and back",
         )
+
+
+def _codes_lie_last(value: Moved, last: bool) -> bool:
+    """Whether the codes at a moved value's QuantizeLinear lie height, width, channel: a transpose
+    may stand between it and the layer that is made, which is so where `last`."""
+    made = map_of(value.ids, channels_last=last)
+    if value.end_ids is not None and made is not None:
+        for order in (last, not last):
+            codes = map_of(value.end_ids, channels_last=order)
+            if codes is not None and np.array_equal(codes, made):
+                return order
+    return last
