@@ -29,6 +29,7 @@ from mbn.report.record import FILE_NAME
 if TYPE_CHECKING:
     from mbn.image.release.verify import Verdict
     from mbn.jobs.agreement import Agreement
+    from mbn.jobs.lower.float_layers import FloatComparison
 
 __all__ = ["BAUD", "LAB", "Place", "all_probes", "ports", "where"]
 
@@ -104,6 +105,36 @@ def compare(
             path, given.images, against=against, input_shape=sizes, progress=step
         )
     return Comparison(lowered.network.name, given.what, found)
+
+
+def compare_float(
+    model: PathLike,
+    *,
+    calibrate: PathLike,
+    images: PathLike | None = None,
+    samples: int = 32,
+    input_range: Sequence[float] | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    input_shape: Sequence[int] | None = None,
+    progress: Progress = None,
+) -> FloatComparison:
+    """What quantising a float network loses: each layer's signal-to-noise ratio in dB, between the
+    integers and the float network on the same samples, `images` or some of `calibrate`. The other
+    options are those of `compile`. Needs TVM and ONNX. Raises UsageError, QuantiseError."""
+    from mbn.jobs.lower import float_layers, sources  # noqa: PLC0415
+
+    request = sources.Request(
+        onnx=Path(model),
+        calibrate=None if calibrate is None else Path(calibrate),
+        images=None if images is None else Path(images),
+        samples=samples,
+        input_range=None if input_range is None else (input_range[0], input_range[1]),
+        mean=tuple(mean),
+        std=tuple(std),
+        input_shape=None if input_shape is None else tuple(input_shape),
+    )
+    return float_layers.compare(sources.checked(request), teller(progress))
 
 
 class Comparison:

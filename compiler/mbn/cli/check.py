@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
-from mbn.cli.network import add_input_shape, add_model
+from mbn.cli.network import add_input_shape, add_meaning, add_model
 from mbn.cli.run import ConsoleTeller, guarded
 from mbn.cli.run import console as run_console
-from mbn.cli.tables import agreement_table
+from mbn.cli.tables import agreement_table, noise_table
 from mbn.core.errors import UsageError, exit_codes
 from mbn.report.table import memory_lines, print_check
 
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   mbn-check --board stm32 --port /dev/ttyUSB0 --samples 50
   mbn-check --board stm32 --output out/stm32f405/mine --port socket://lab:4000
   mbn-check --against onnxruntime --model int8.onnx --images photos/ --samples 500
+  mbn-check --against float --model mine.onnx --calibrate photos/    # dB lost by layer
   mbn-check --against litert --model mine.tflite      # TensorFlow Lite's bits, layer by layer
 """
 
@@ -48,14 +49,19 @@ def parser() -> argparse.ArgumentParser:
     other = made.add_argument_group("against another runtime")
     other.add_argument(
         "--against",
-        choices=["onnxruntime", "litert"],
+        choices=["onnxruntime", "litert", "float"],
         help="compare layer by layer with it; LiteRT runs its reference kernels on a .tflite file, "
-        "and every bit of rounding tflite is compared",
+        "and every bit of rounding tflite is compared; float: what quantising the float network "
+        "loses, with --calibrate",
     )
     add_model(other, "the network")
     other.add_argument(
         "--images", type=Path, metavar="DIR", help="or arrays (.npy, .npz); default: drawn ones"
     )
+    other.add_argument(
+        "--calibrate", type=Path, metavar="DIR", help="with --against float: as of mbn-compile"
+    )
+    add_meaning(other)
     add_input_shape(other)
     made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
@@ -96,6 +102,8 @@ def against_runtime(arguments: argparse.Namespace, console: Console) -> int:
             f"--against {arguments.against}",
             wanted="--model FILE with it, and neither --board nor --port",
         )
+    if arguments.against == "float":
+        return against_float(arguments, console)
     compared = mbn.compare(
         arguments.model,
         images=arguments.images,
@@ -112,3 +120,22 @@ def against_runtime(arguments: argparse.Namespace, console: Console) -> int:
         style="bold green" if found.holds else "bold red",
     )
     return 0 if found.holds else 1
+
+
+def against_float(arguments: argparse.Namespace, console: Console) -> int:
+    """What quantising loses, layer by layer. Nothing is judged: mbn-compile does that."""
+    found = mbn.compare_float(
+        arguments.model,
+        calibrate=arguments.calibrate,
+        images=arguments.images,
+        samples=arguments.samples or 32,
+        input_range=arguments.input_range,
+        mean=arguments.mean or (),
+        std=arguments.std or (),
+        input_shape=arguments.input_shape,
+        progress=ConsoleTeller(console),
+    )
+    console.print(noise_table(found))
+    losing = ", ".join(f"{one.layer.name} ({one.lost_db:.1f} dB)" for one in found.worst)
+    console.print(f"on {found.what}; most is lost in: {losing or 'no layer'}")
+    return 0

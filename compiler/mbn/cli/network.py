@@ -44,6 +44,23 @@ def add_model(made: argparse._ActionsContainer, what: str) -> None:
     )
 
 
+def add_meaning(made: argparse._ActionsContainer) -> None:
+    """What pixels mean to a float network."""
+    made.add_argument(
+        "--input-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
+    )
+    made.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
+    )
+    made.add_argument(
+        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
+    )
+
+
 def add_network(made: argparse.ArgumentParser) -> None:
     """The arguments that name a network and say how it is understood."""
     network = made.add_argument_group("the network")
@@ -64,24 +81,12 @@ def add_network(made: argparse.ArgumentParser) -> None:
         help="images to quantise a float network with, or arrays: .npy, .npz or a folder of them",
     )
     add_input_shape(network)
-    network.add_argument(
-        "--input-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="what pixels 0 and 255 mean to a float network (default -1 0.9921875)",
-    )
+    add_meaning(network)
     network.add_argument(
         "--rounding",
         choices=[rounding.value for rounding in Rounding],
         default=Rounding.SINGLE.value,
         help="the fast one, or TensorFlow Lite's reference bits (default single)",
-    )
-    network.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="of pixels / 255, one or one a channel"
-    )
-    network.add_argument(
-        "--std", type=float, nargs="+", metavar="S", help="a pixel p means (p / 255 - M) / S"
     )
     network.add_argument(
         "--accept-loss",

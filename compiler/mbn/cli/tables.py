@@ -18,6 +18,7 @@ from mbn.report.table import titled
 if TYPE_CHECKING:
     from mbn.jobs.agreement import Agreement
     from mbn.jobs.lower.fit import Fit
+    from mbn.jobs.lower.float_layers import FloatComparison
 
 FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("board", "left"),
@@ -124,5 +125,21 @@ def agreement_table(found: Agreement, network_name: str) -> Table:
             f"{100 * one.exact / max(1, one.values):.3f} %",
             str(one.largest) if found.holds_of(one) else f"{one.largest} !",
             "-" if snr is None else f"{snr:.1f} dB",
+        )
+    return table
+
+
+def noise_table(found: FloatComparison) -> Table:
+    """Layer by layer: signal-to-noise ratio of the integers, and what the layer itself adds."""
+    table = titled(f"{found.name} in integers against the float network, both run whole")
+    for title in ("layer", "kind", "SNR", "lost here"):
+        table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
+    for one in found.layers:
+        snr, lost = one.snr_db, one.lost_db
+        table.add_row(
+            one.layer.name,
+            str(one.layer.op),
+            "-" if snr is None else f"{snr:.1f} dB",
+            "-" if lost is None else f"{max(0.0, lost):.1f} dB",
         )
     return table
