@@ -12,6 +12,7 @@ from tests.test_plumbing import Graph
 
 import mbn
 from mbn.core.network import Tensor
+from mbn.core.telling import Listener
 from mbn.jobs.lower import arrays
 from mbn.jobs.lower.inputs import InputForm, as_codes, plain_form
 from mbn.passes.frontend import lower
@@ -149,3 +150,36 @@ def test_numbers_are_stored_as_quantizelinear_does(tmp_path: Path) -> None:
     got = as_codes(network, np.ascontiguousarray(maps), plain_form(source))[:, 0, 0, 0]
     steps = np.rint(real / np.float32(source.scale)) + source.zero_point
     assert got.tolist() == steps.clip(-128, 127).tolist()
+
+
+def test_warnings_of_what_looks_wrong(tmp_path: Path) -> None:
+    """Few samples, others outside the calibrated range, and a range that the calibration leaves."""
+    g = Graph((1, 6))
+    path = g.save(
+        g.op("MatMul", "input", g.const(np.eye(6, 4, dtype=np.float32))), tmp_path / "n.onnx"
+    )
+    np.save(tmp_path / "few.npy", BITS.uniform(-1, 1, (31, 6)).astype(np.float32))
+    np.save(tmp_path / "many.npy", BITS.uniform(-1, 1, (32, 6)).astype(np.float32))
+    np.save(tmp_path / "wide.npy", BITS.uniform(0, 255, (32, 6)).astype(np.float32))
+
+    def said(calibrate: str, images: str, **options: Any) -> str:
+        tell = Listener()
+        mbn.compile(
+            path,
+            board="host",
+            calibrate=tmp_path / calibrate,
+            images=tmp_path / images,
+            samples=32,
+            output=tmp_path / "out",
+            accept_loss=True,
+            progress=tell,
+            **options,
+        )
+        return "\n".join(one for one in tell.said if one.startswith("warning: "))
+
+    assert said("many.npy", "many.npy") == ""
+    assert "31 calibration samples" in said("few.npy", "many.npy")
+    assert "32 samples of wide.npy: 9" in said("many.npy", "wide.npy")
+    spoiled = said("wide.npy", "many.npy", input_range=(-1, 1))
+    assert "the calibration saturates: 9" in spoiled
+    assert "range -0.9961 .. 1.004" in spoiled

@@ -183,3 +183,14 @@ def test_more_than_256_stages(tmp_path: Path) -> None:
     assert report.check is not None
     assert report.check.exact_samples == 1
     assert all(stage.instructions for stage in report.stages)
+
+
+def test_pixels_of_a_dense_first_layer(tmp_path: Path) -> None:
+    """What is reshaped from the input has its range: a pixel means what it should."""
+    g = Graph((1, 1, 8, 8))
+    path = g.save(dense(g, g.op("Flatten", "input"), 64), tmp_path / "n.onnx")
+    samples = np.random.default_rng(2).uniform(-0.5, 0.5, (40, 1, 8, 8)).astype(np.float32)
+    compiled = near(path, samples, tmp_path, input_range=(-1, 1))
+    source = compiled.network.input
+    assert source.shape == (8, 8, 1)
+    assert source.scale == pytest.approx(2 / 255)

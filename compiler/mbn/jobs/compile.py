@@ -29,7 +29,7 @@ from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
 from mbn.jobs.lower import fidelity, fit, labelled, lowering, sources
-from mbn.jobs.lower.inputs import as_codes, plain_form
+from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import lower
@@ -39,6 +39,7 @@ from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
 from mbn.report.memory_map import MemoryMap, Rectangle, save_map
 from mbn.report.record import Accuracy
 
+MUCH_OUTSIDE = 0.001  # the share of input values without a code that is warned of
 MANY_CLASSES = 10  # above it the five largest outputs count too
 
 
@@ -210,6 +211,8 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
     network_file.save(network, folder / "network.npz")
     check_job.save_channels(folder, generated.channels)
     samples = sources.find_samples(job.request, source, network)
+    if samples.outside > MUCH_OUTSIDE:
+        tell.say(_outside_words(samples.what, samples.outside, network))
     check_job.save_samples(folder, samples.images, samples.labels, samples.what)
     with tell.task(f"building for {job.board.name}"):
         image = build_image(
@@ -251,6 +254,9 @@ def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
     if source.float_path is None or source.calibration is None:
         return
     form = source.form or plain_form(network.input)
+    beyond = outside(network, source.calibration, form)
+    if beyond > MUCH_OUTSIDE:
+        tell.say(_outside_words("the calibration saturates", beyond, network))
     with tell.task("integers against float", len(source.calibration)) as step:
         found = fidelity.compare(
             network,
@@ -265,6 +271,13 @@ def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
     fidelity.refuse_lost(found, accept=job.request.accept_loss)
     word = "int8  " if found.is_good else "warning: int8"
     tell.say(f"{word} {found}", style=None if found.is_good else "yellow")
+
+
+def _outside_words(what: str, share: float, network: Network) -> str:
+    return (
+        f"warning: {what}: {100 * share:.1f} % of the values lie outside the input's range "
+        f"{input_span(network)}; is the preprocessing the one of training?"
+    )
 
 
 def _build_app(job: Job, folder: Path) -> Image:

@@ -135,6 +135,23 @@ def plain_form(tensor: Tensor) -> InputForm:
     return InputForm((1, channels, height, width), tensor.shape)
 
 
+def outside(network: Network, images: Array, form: InputForm | None = None) -> float:
+    """The share of float32 values that the network's input has no code for: they are stored as its
+    least or its largest. 0 for pixels and codes."""
+    if images.dtype != np.float32:
+        return 0.0
+    real = images if form is None else form.normalised(images)
+    steps = np.rint(real / np.float32(network.input.scale)) + network.input.zero_point
+    return float(np.mean((steps < -129) | (steps > 128)))  # a step beyond is rounding
+
+
+def input_span(network: Network) -> str:
+    """The real values that the input has codes for, in words."""
+    source = network.input
+    low, high = ((code - source.zero_point) * source.scale for code in (-128, 127))
+    return f"{low:.4g} .. {high:.4g}"
+
+
 def as_codes(network: Network, images: Array, form: InputForm | None = None) -> Int8:
     """Maps as the network stores them, N x height x width x channel: uint8 pixels by the network's
     table; float32 values of the graph's input by its scale; int8 codes as they are."""

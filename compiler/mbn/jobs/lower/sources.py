@@ -22,7 +22,7 @@ from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
 from mbn.jobs.lower import arrays, fidelity, float_end, labelled
-from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, plain_form
+from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, outside, plain_form
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import lower, onnx_file
@@ -43,6 +43,7 @@ Int64 = NDArray[np.int64]
 
 RANDOM_IMAGES_SEED = 7
 CALIBRATION_SAMPLES = 200  # at most
+FEW_SAMPLES = 32  # fewer are warned of
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Samples:
     images: Int8
     labels: Int64 | None
     what: str
+    outside: float = 0.0  # the share of values that the network's input has no code for
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,11 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             advice="Give a folder of them: --calibrate DIR",
         )
     maps = calibration_maps(request, form)
+    if len(maps) < FEW_SAMPLES:
+        tell.say(
+            f"warning: {len(maps)} calibration samples: ranges from so few seldom hold for others; "
+            f"give {FEW_SAMPLES} or more"
+        )
     gain, start = pixel_meaning(request, form.image[2], normalisation)
     pixels = maps.dtype == np.uint8
     real = maps.astype(np.float32) * gain + start if pixels else maps
@@ -411,7 +418,8 @@ def images_for(
     known = None if path is None else labelled.read(path, form, network, count)
     if known is not None and path is not None:
         codes, what = as_codes(network, known.maps, form), "images" if form.is_image else "samples"
-        return Samples(codes, known.labels, f"{len(codes)} labelled {what} of {path.name}")
+        words = f"{len(codes)} labelled {what} of {path.name}"
+        return Samples(codes, known.labels, words, outside(network, known.maps, form))
     if path is None:
         drawn = random_images(count, network.input.shape)
         what = "images" if form.is_image else "samples"
@@ -419,7 +427,8 @@ def images_for(
     if arrays.is_arrays(path):
         given = arrays.read(path, form, quantised=True, limit=count)
         codes = as_codes(network, given.maps, form)
-        return Samples(codes, None, f"{len(codes)} samples of {path.name}")
+        what = f"{len(codes)} samples of {path.name}"
+        return Samples(codes, None, what, outside(network, given.maps, form))
     if len(form.sample) != 3:
         raise arrays.no_pictures(form)
     height, width, channels = network.input.shape

@@ -39,6 +39,7 @@ Float32 = NDArray[np.float32]
 Progress = Callable[[int], None]  # samples calibrated so far
 
 PER_CHANNEL_OPSET, CONVERTED_OPSET = 13, 17
+_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _QUANTISED_OPS = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}
 
 
@@ -130,6 +131,7 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
         onnx.save(_self_contained(path), str(whole))
         # Symbolic shape inference would need sympy, and fixed shapes don't need it.
         quant_pre_process(str(whole), str(folded), skip_symbolic_shape=True)
+        _override_moved(onnx.load(str(folded)), reader.name, options)
         quantize_static(
             str(folded),
             str(made),
@@ -142,6 +144,17 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
             extra_options=options,
         )
         return _with_clips(onnx.load(str(made)), onnx.load(str(folded)))
+
+
+def _override_moved(model: onnx.ModelProto, name: str, options: dict[str, Any]) -> None:
+    """The input's known range is that of what is only reshaped from it, too: ONNX Runtime
+    quantises that instead where a dense layer reads it."""
+    overrides = options.get("TensorQuantOverrides", {})
+    same = {name}
+    for node in model.graph.node:  # in topological order
+        if node.op_type in _MOVES and node.input[0] in same and name in overrides:
+            same.update(node.output)
+            overrides.update({moved: list(overrides[name]) for moved in node.output})
 
 
 def _with_clips(made: onnx.ModelProto, folded: onnx.ModelProto) -> onnx.ModelProto:
