@@ -40,6 +40,38 @@ OPERANDS = {
 }  # two where it is not said
 
 
+# ONNX's element-wise operators that an expression can be made of
+ONNX_ELEMENTWISE = (
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Min",
+    "Max",
+    "Neg",
+    "Abs",
+    "Sqrt",
+    "Exp",
+    "Log",
+    "Erf",
+    "Tanh",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Gelu",
+    "Mish",
+    "Softplus",
+    "Reciprocal",
+)
+
+
 class Kind(StrEnum):
     """The operator of TensorFlow Lite that an expression is, where it is one: rounding `tflite`
     has other integers for each."""

@@ -111,7 +111,8 @@ def _value(
     if node.domain not in ("", "ai.onnx") or len(node.output) != 1:
         return None
     if node.op_type in ("Shape", "Size"):
-        shape = shapes.get(node.input[0])
+        stored = known.get(node.input[0])
+        shape = shapes.get(node.input[0]) if stored is None else tuple(stored.dims)
         return None if shape is None else _sized(node, shape)
     if node.op_type not in operators or any(name and name not in known for name in node.input):
         return None

@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
+from mbn.core.expression import ONNX_ELEMENTWISE
 from mbn.core.files import open_regular
 from mbn.passes.frontend import tflite_reader
 from mbn.passes.frontend.affine import join_affine
@@ -43,41 +44,11 @@ LAYER_OPERATORS = (
 )
 # Operators that move values: of two maps or more they compute nothing, and end a walk all the same
 MOVERS = ("Concat", "Slice", "Split", "Pad", "Resize", "DepthToSpace", "SpaceToDepth", "Gather")
-# Element-wise operators: of one map they are a table; of two an Add, or a Mul, is a layer
-ELEMENTWISE = (
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Pow",
-    "Min",
-    "Max",
-    "Neg",
-    "Abs",
-    "Sqrt",
-    "Exp",
-    "Log",
-    "Erf",
-    "Tanh",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Relu",
-    "Clip",
-    "LeakyRelu",
-    "PRelu",
-    "Elu",
-    "Selu",
-    "Gelu",
-    "Mish",
-    "Softplus",
-    "Reciprocal",
-)
 SUPPORTED_OPERATORS = frozenset(
     (
         *LAYER_OPERATORS,
         *MOVERS,
-        *ELEMENTWISE,
+        *ONNX_ELEMENTWISE,
         "QuantizeLinear",
         "DequantizeLinear",
         "BatchNormalization",
@@ -96,7 +67,7 @@ AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
-_NAMES = [name for name in ELEMENTWISE if name not in ("Relu", "Clip")]
+_NAMES = [name for name in ONNX_ELEMENTWISE if name not in ("Relu", "Clip")]
 _TABLES = ", ".join(_NAMES[:13]) + ",\n  " + ", ".join(_NAMES[13:])
 OPERATORS = f"""\
 layers

@@ -29,11 +29,16 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped, unused-ig
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.registry import (  # type: ignore[import-untyped, unused-ignore]
+    QDQRegistry,
+    QLinearOpsRegistry,
+)
 from onnxruntime.quantization.shape_inference import (  # type: ignore[import-untyped, unused-ignore]
     quant_pre_process,
 )
 
 from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
+from mbn.passes.quantise.islands import island_nodes, quantised_types
 
 Float32 = NDArray[np.float32]
 Progress = Callable[[int], None]  # samples calibrated so far
@@ -131,7 +136,12 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
         onnx.save(_self_contained(path), str(whole))
         # Symbolic shape inference would need sympy, and fixed shapes don't need it.
         quant_pre_process(str(whole), str(folded), skip_symbolic_shape=True)
-        _override_moved(onnx.load(str(folded)), reader.name, options)
+        graph = onnx.load(str(folded))
+        excluded = island_nodes(graph)
+        if excluded:
+            onnx.save(graph, str(folded))
+        _override_moved(graph, reader.name, options)
+        usual = [*QLinearOpsRegistry, *QDQRegistry]
         quantize_static(
             str(folded),
             str(made),
@@ -142,6 +152,8 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
             extra_options=options,
+            nodes_to_exclude=excluded,
+            op_types_to_quantize=quantised_types(graph, usual),
         )
         return _with_clips(onnx.load(str(made)), onnx.load(str(folded)))
 
