@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import lowered
 import networks
 import shares
+from between import draw_between
 from mbn.core.network import Network
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption
@@ -112,7 +113,7 @@ def compare(
             assert device.memory().arena_bytes == generated.plan.arena_bytes
 
 
-@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual, draw_between])
 @pytest.mark.parametrize("kernel_set", SETS)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw, rounds: int) -> None:
@@ -131,7 +132,7 @@ def test_drawn_networks_under_sanitizers(kernel_set: str, draw: Draw, rounds: in
     every_bit()
 
 
-@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual, draw_between])
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_drawn_networks_on_the_board(
     board: Board, transport: str | None, draw: Draw, rounds: int
@@ -166,8 +167,12 @@ def test_drawn_networks_in_rounding_tflite(
     @fuzzed(rounds * IN_TFLITE)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        draw = (networks.draw, networks.draw_residual)[seed // 4 % 2]
-        network = networks.in_tflite(draw(seed))
+        kind = seed // 4 % 3
+        if kind == 2:
+            network = draw_between(seed, tflite=True)
+        else:
+            draw = (networks.draw, networks.draw_residual)[kind]
+            network = networks.in_tflite(draw(seed))
         note(networks.describe(network))
         mode, simplify = MODES[seed % 2], seed // 2 % 2 == 0
         compare(network, kernel_set, mode, place, simplify=simplify)

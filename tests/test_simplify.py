@@ -11,10 +11,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import networks
+from between import draw_between
 from mbn import arithmetic
-from mbn.core.constants import SingleConstants
+from mbn.core.constants import (
+    PlainConstants,
+    ProductConstants,
+    SingleConstants,
+    TableConstants,
+)
 from mbn.core.network import UNREAD, Layer, Network
 from mbn.exact import Reference
 from mbn.exact.integer import Addition, Arithmetic
@@ -38,7 +45,11 @@ def _as_derived(constants: SingleConstants) -> Arithmetic:
     )
 
 
-def _derived(layer: Layer) -> Arithmetic | Addition:
+def _derived(layer: Layer) -> Arithmetic | Addition | NDArray[np.int8] | None:
+    if isinstance(layer.constants, TableConstants):
+        return layer.constants.table
+    if isinstance(layer.constants, PlainConstants | ProductConstants):
+        return None
     if layer.addition is None:
         assert isinstance(layer.constants, SingleConstants)
         return _as_derived(layer.constants)
@@ -60,7 +71,7 @@ def _running(network: Network) -> Reference:
     return made
 
 
-@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual, draw_between])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_remains_is_the_same(seed: int, draw: Draw) -> None:
     network = draw(seed)
@@ -81,7 +92,7 @@ def test_what_remains_is_the_same(seed: int, draw: Draw) -> None:
             np.testing.assert_array_equal(full[..., constant], wanted, str(stage))
 
 
-@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual])
+@pytest.mark.parametrize("draw", [networks.draw, networks.draw_residual, draw_between])
 @pytest.mark.parametrize("seed", SEEDS[:40])
 def test_ranges_hold_every_value(seed: int, draw: Draw) -> None:
     network = arithmetic.derive_all(draw(seed))
