@@ -40,10 +40,10 @@ __asm(".syntax unified\n"
       ".global mbn_bench_enter\n"
       "mbn_bench_enter:\n"
       ".rept " TEXT(MBN_BENCH_MARKS) "\nbx lr\nnop\n.endr\n"
-      ".global mbn_bench_leave\n"
-      "mbn_bench_leave:\n"
-      ".rept " TEXT(MBN_BENCH_MARKS) "\nbx lr\nnop\n.endr\n"
-      ".text\n");
+                                     ".global mbn_bench_leave\n"
+                                     "mbn_bench_leave:\n"
+                                     ".rept " TEXT(MBN_BENCH_MARKS) "\nbx lr\nnop\n.endr\n"
+                                                                    ".text\n");
 
 static void mbn_bench_mark(const uint8_t *table, uint16_t stage)
 {
