@@ -137,7 +137,7 @@ class Reader(Values):
         call, var = binding.value, binding.var
         name = _packed_name(call)
         if name == "mbn.moved":
-            self.ended(call, var)
+            self._read_moved(call, var)
             return
         if name:
             self._read_layer(call, var, name)
@@ -161,6 +161,16 @@ class Reader(Values):
             self._host(call, var, source, operator)
         else:
             raise self._refusal(operator)
+
+    def _read_moved(self, call: Any, var: Any) -> None:
+        """The end of values that are only moved: of maps, or of what the host makes."""
+        source = call.args[1]
+        if source in self.values:
+            self.ended(call, var)
+        elif source in self.host_vars:
+            self.host_vars[var] = self.host_vars[source]
+        else:
+            raise self._refusal("")
 
     def _read_plain(self, call: Any, var: Any) -> None:
         """A constant, a tuple, an item of one, or another name of a variable."""
