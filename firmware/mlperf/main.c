@@ -1,7 +1,7 @@
 /* The MLPerf Tiny device, which talks to the public runner of mlcommons/tiny (benchmark/runner).
  *
  * Commands are ASCII and end with '%'. Answers are lines that end with CR LF; every command, errors
- * included, ends with `m-ready`. Whatever comes, nothing is written outside the image buffer or the
+ * included, ends with `m-ready`. Whatever comes, nothing is written outside the input buffer or the
  * command's 80 characters (the reference firmware overruns both), and no command takes longer than
  * the runner waits. Line ends between commands are ignored, so that a person can type.
  */
@@ -10,16 +10,13 @@
 
 #include "commands.h"
 #include "defence.h"
+#include "input.h"
 #include "network.h"
 #include "results.h"
 #include "text.h"
 
 #include <string.h>
 
-#define IMAGE_ROW_BYTES (MBN_MODEL_INPUT_WIDTH * MBN_MODEL_INPUT_CHANNELS)
-#define IMAGE_BYTES (MBN_MODEL_INPUT_HEIGHT * IMAGE_ROW_BYTES)
-#define HEX_DIGITS 2u
-#define PRINTED_PER_LINE 8u
 #define RUNS_DEFAULT 1
 #define WARMUP_DEFAULT 10
 #define INFER_LIMIT_US 25000000u /* the runner gives up after 30 s */
@@ -27,11 +24,6 @@
 static mbn_model_state model;
 static bool damaged; /* constants, as found at the start */
 static mbn_results results;
-/* Pixels as the runner sends them. While a network without a pixel table reads them, they are the
- * int8 that it wants: then nothing is converted in the time that is measured. */
-static uint8_t image[IMAGE_BYTES];
-static uint32_t expected_bytes; /* what `db load` announced */
-static uint32_t loaded_bytes;
 
 static void put_timestamp(uint32_t microseconds)
 {
@@ -67,7 +59,7 @@ static void help(void)
         "name         : the device's name",
         "profile      : the benchmark's version and the model",
         "timestamp    : microseconds since the start, modulo 2^32",
-        "db load N    : expect an image of N bytes",
+        "db load N    : expect an input of N bytes",
         "db HH[HH...] : its next bytes, in hexadecimal",
         "db print     : the bytes that were loaded",
         "infer N W    : W inferences unmeasured (default 10), then N measured (default 1)",
@@ -80,115 +72,27 @@ static void help(void)
 
 /* -- db ------------------------------------------------------------------------------------- */
 
-static void load(const char *count)
-{
-    int32_t size = 0;
-    if (count == NULL) {
-        mbn_text_line("e-[Command 'db load' requires the # of bytes]");
-        return;
-    }
-    size = mbn_commands_number(count);
-    if (size <= 0) {
-        mbn_text_line("e-[Command 'db load' must be >0 bytes]");
-        return;
-    }
-    if ((uint32_t)size > IMAGE_BYTES) {
-        mbn_text("Supplied buffer size ");
-        mbn_text_unsigned((uint32_t)size);
-        mbn_text(" exceeds maximum of ");
-        mbn_text_unsigned(IMAGE_BYTES);
-        mbn_text_end();
-        return;
-    }
-    memset(image, 0, sizeof image);
-    expected_bytes = (uint32_t)size;
-    loaded_bytes = 0;
-    mbn_text("m-[Expecting ");
-    mbn_text_unsigned(expected_bytes);
-    mbn_text_line(" bytes]");
-}
-
-static void print_image(void)
-{
-    for (uint32_t k = 0; k < expected_bytes; k++) {
-        bool last = k + 1u == expected_bytes || k % PRINTED_PER_LINE == PRINTED_PER_LINE - 1u;
-        mbn_text(k % PRINTED_PER_LINE == 0u ? "m-buffer-" : "-");
-        mbn_text_hex(image[k]);
-        if (last) {
-            mbn_text_end();
-        }
-    }
-}
-
-static void take_bytes(const char *digits)
-{
-    size_t count = strlen(digits);
-    if (count % HEX_DIGITS != 0u) {
-        mbn_text_line("e-[Insufficent number of hex digits]"); /* spelt so by the protocol */
-        return;
-    }
-    for (size_t k = 0; k < count; k += HEX_DIGITS) {
-        int value = mbn_commands_hex(digits + k);
-        if (value < 0) {
-            mbn_text("e-[Invalid hex digit '");
-            mbn_text_character(digits[k]);
-            mbn_text_character(digits[k + 1u]);
-            mbn_text_line("']");
-            return;
-        }
-        if (loaded_bytes >= expected_bytes) {
-            mbn_text_line(expected_bytes == 0u ? "e-[Bytes before a 'db load']"
-                                               : "e-[Bytes beyond the end of the 'db load']");
-            return;
-        }
-        image[loaded_bytes++] = (uint8_t)value;
-        if (loaded_bytes == expected_bytes) {
-            mbn_text_line("m-load-done");
-        }
-    }
-}
-
 static void db(void)
 {
     const char *word = mbn_commands_next();
     if (word == NULL) {
         mbn_text_line("e-[Command 'db' requires a subcommand]");
     } else if (strcmp(word, "load") == 0) {
-        load(mbn_commands_next());
+        mbn_input_load(mbn_commands_next());
     } else if (strcmp(word, "print") == 0) {
-        print_image();
+        mbn_input_print();
     } else {
-        take_bytes(word);
+        mbn_input_take(word);
     }
 }
 
 /* -- infer ---------------------------------------------------------------------------------- */
 
-static bool has_table(void)
-{
-    return model.base.network->pixels != NULL;
-}
-
-/* Between pixels and int8: 128 less, or more again; the same bit either way. Where the network says
- * by a table what pixels are, they stay what they are. */
-static void flip_image(void)
-{
-    if (has_table()) {
-        return;
-    }
-    for (uint32_t k = 0; k < IMAGE_BYTES; k++) {
-        image[k] ^= 0x80u;
-    }
-}
-
 static bool infer_once(void)
 {
     mbn_status status = mbn_begin(&model.base);
-    const uint8_t *row = image;
     for (uint32_t y = 0; y < MBN_MODEL_INPUT_HEIGHT && status == MBN_OK; y++) {
-        status = has_table() ? mbn_push_pixels(&model.base, row)
-                             : mbn_push_row(&model.base, (const int8_t *)row);
-        row += IMAGE_ROW_BYTES;
+        status = mbn_input_push(&model.base, y);
     }
     return status == MBN_OK && mbn_finish(&model.base) == MBN_OK;
 }
@@ -212,7 +116,7 @@ static void measure(int32_t runs, int32_t warmup)
     }
     uint32_t begun_us = mbn_port_microseconds();
     bool good = true;
-    flip_image();
+    mbn_input_prepare();
     mbn_text("m-warmup-start-");
     mbn_text_unsigned((uint32_t)warmup);
     mbn_text_end();
@@ -226,7 +130,7 @@ static void measure(int32_t runs, int32_t warmup)
     uint32_t after_us = mbn_port_microseconds();
     put_timestamp(before_us);
     put_timestamp(after_us);
-    flip_image();
+    mbn_input_restore();
     if (!good) {
         mbn_text_line("e-[The network failed: memory beside its arena was overwritten]");
     } else if (warm != warmup || done != runs) {

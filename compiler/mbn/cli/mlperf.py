@@ -26,6 +26,8 @@ EXAMPLES = """examples:
   mbn-compile --board qemu --model vww_96_int8.onnx --app mlperf
   mbn-mlperf --board qemu --transcript session.txt       # both sessions, in emulation
   mbn-mlperf --board stm32 --port /dev/ttyUSB0 --mode accuracy --samples 50
+  mbn-compile --board qemu --model ad01_int8.tflite --app mlperf --output out/ad01
+  mbn-mlperf --board qemu --output out/ad01 --runs 100   # float32 in, one error out
 """
 
 

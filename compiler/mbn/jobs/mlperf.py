@@ -3,7 +3,8 @@
 What enters: a folder that mbn-compile wrote, a board, a port or nothing (the emulator). What
 leaves: how many results are exactly those of the host reference, and how fast inferences are by the
 board's own clock. Always holds: the expected results are computed by the reference from
-network.npz, to the last of their three decimals; TVM, torch and ONNX are not needed.
+network.npz, to the last of their three decimals; TVM, torch and ONNX are not needed. What the
+runner sends is pixels, codes or numbers, as the network's shapes say: see `Kind`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,26 @@ from mbn.jobs import check as check_job
 WINDOWS = 5  # of a performance session; the median counts
 
 Int8 = NDArray[np.int8]
+Float32 = NDArray[np.float32]
 UInt8 = NDArray[np.uint8]
 Progress = Callable[[int, int], None]  # done, of
+
+
+class Kind(StrEnum):
+    """What the bytes of a `db` command are. firmware/mlperf/input.h has the same rule."""
+
+    PIXELS = "pixels"  # unsigned; the device takes 128 off, or stores them by the pixel table
+    NUMBERS = "numbers"  # little-endian float32 for an autoencoder, which the device quantises
+    CODES = "codes"  # signed, as the network wants them
+
+
+def kind_of(network: Network) -> Kind:
+    """What the runner sends for this network."""
+    height, width, channels = network.input.shape
+    if network.input.shape == network.output.shape == (1, 1, channels):
+        return Kind.NUMBERS
+    is_image = min(height, width) > 1 and (channels == 3 or height == width)
+    return Kind.PIXELS if network.mean or is_image else Kind.CODES
 
 
 @dataclass(frozen=True)
@@ -58,9 +79,15 @@ class Performance:
         return statistics.median(self.per_second)
 
 
-def expected_results(network: Network, output: Int8) -> str:
-    """What the device prints for the reference's int8 output: three decimals a class."""
-    codes = output.astype(np.int64)
+def expected_results(network: Network, output: Int8, numbers: Float32 | None = None) -> str:
+    """What the device prints for the reference's int8 output: three decimals a class, or of an
+    autoencoder one number, how far the output is from the `numbers` that came in."""
+    kind = kind_of(network)
+    if kind is Kind.NUMBERS:
+        assert numbers is not None
+        return _decimals(_error(network, output, numbers))
+    cut = kind is Kind.CODES  # as the reference submission of key words prints them
+    codes = output.astype(np.int64).reshape(-1)
     tensor = network.output
     if "softmax" in network.host_ops:
         step = int(np.float32(tensor.scale) * 2.0**26) if tensor.scale < 32 else 2**31 - 1
@@ -68,12 +95,35 @@ def expected_results(network: Network, output: Int8) -> str:
         counts = powers > -(2**31)
         parts = np.where(counts, exp_on_negative_values(np.where(counts, powers, 0)), 0)
         total = int(parts.sum())
-        values = [(2000 * int(part) + total) // (2 * total) for part in parts]
+        if cut:
+            values = [min(999, 1000 * int(part) // total) for part in parts]
+        else:
+            values = [(2000 * int(part) + total) // (2 * total) for part in parts]
     else:
         step = int(1000 * float(tensor.scale) * 2.0**32)
         exact = [int(code - tensor.zero_point) * step for code in codes]
-        values = [_half_to_even(value, 32) for value in exact]
-    return ",".join(f"{'-' * (v < 0)}{abs(v) // 1000}.{abs(v) % 1000:03d}" for v in values)
+        values = [_towards_zero(v, 32) if cut else _half_to_even(v, 32) for v in exact]
+    return ",".join(_decimals(value) for value in values)
+
+
+def _decimals(thousandths: int) -> str:
+    size = abs(thousandths)
+    return f"{'-' * (thousandths < 0)}{size // 1000}.{size % 1000:03d}"
+
+
+def _error(network: Network, output: Int8, numbers: Float32) -> int:
+    """The mean of squared differences, float32 and in order as on the device, in thousandths."""
+    tensor = network.output
+    steps = output.reshape(-1).astype(np.float32) - np.float32(tensor.zero_point)
+    differences = steps * np.float32(tensor.scale) - numbers
+    total = np.cumsum(differences * differences, dtype=np.float32)[-1]
+    top, bottom = float(total / np.float32(numbers.size)).as_integer_ratio()
+    return round(Fraction(1000 * top, bottom))  # half to even
+
+
+def _towards_zero(value: int, bits: int) -> int:
+    size = abs(value) >> bits
+    return -size if value < 0 else size
 
 
 def _half_to_even(value: int, bits: int) -> int:
@@ -98,20 +148,56 @@ def as_stored(network: Network, pixels: UInt8) -> Int8:
     return codes
 
 
+def quantised(network: Network, numbers: Float32) -> Int8:
+    """Numbers as the device quantises them: half away from zero."""
+    steps = np.clip(numbers / np.float32(network.input.scale), -512, 512).astype(np.float64)
+    whole = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + network.input.zero_point
+    codes: Int8 = np.clip(whole, -128, 127).astype(np.int8)
+    return codes
+
+
+def payloads(network: Network, samples: Int8) -> list[bytes]:
+    """Samples as the runner sends them."""
+    kind, source = kind_of(network), network.input
+    if kind is Kind.PIXELS:
+        return [pixels.tobytes() for pixels in pixels_of(network, samples)]
+    if kind is Kind.CODES:
+        return [codes.tobytes() for codes in samples]
+    steps = samples.astype(np.float32) - np.float32(source.zero_point)
+    return [numbers.astype("<f4").tobytes() for numbers in steps * np.float32(source.scale)]
+
+
+def wanted_results(network: Network, sent: list[bytes]) -> list[str]:
+    """What the device must print for what was sent to it, by the host reference."""
+    kind, shape = kind_of(network), network.input.shape
+    dtype = {Kind.PIXELS: "u1", Kind.CODES: "i1", Kind.NUMBERS: "<f4"}[kind]
+    values = [np.frombuffer(one, dtype) for one in sent]
+    maps = np.stack(values).reshape(-1, *shape)
+    if kind is Kind.PIXELS:
+        maps = as_stored(network, maps)
+    elif kind is Kind.NUMBERS:
+        maps = quantised(network, maps)
+    outputs = Reference(network).run(maps)
+    numbers = values if kind is Kind.NUMBERS else [None] * len(values)
+    pairs = zip(outputs, numbers, strict=True)
+    return [expected_results(network, output, one) for output, one in pairs]
+
+
 def accuracy(
     runner: Runner, folder: Path, samples: int | None, progress: Progress | None = None
 ) -> Accuracy:
     """An accuracy session: each sample loaded, inferred once without warm-up."""
     network = network_file.load(folder / "network.npz")
-    images = check_job.load_samples(folder, samples)
+    sent = payloads(network, check_job.load_samples(folder, samples))
     labels = check_job.load_labels(folder, samples)
-    pixels = pixels_of(network, images)
-    outputs = Reference(network).run(as_stored(network, pixels))
+    if kind_of(network) is Kind.NUMBERS:
+        labels = None  # an error names no class
     exact, right, mismatch = 0, 0, None
-    for number, (image, output) in enumerate(zip(pixels, outputs, strict=True)):
-        runner.load(image.tobytes())
+    for number, (payload, wanted) in enumerate(
+        zip(sent, wanted_results(network, sent), strict=True)
+    ):
+        runner.load(payload)
         found = runner.infer(1, 0)
-        wanted = expected_results(network, output)
         if found.text == wanted:
             exact += 1
         elif mismatch is None:
@@ -119,8 +205,8 @@ def accuracy(
         if labels is not None:
             right += int(np.argmax(found.results)) == labels[number]
         if progress:
-            progress(number + 1, len(images))
-    return Accuracy(len(images), exact, None if labels is None else right, mismatch)
+            progress(number + 1, len(sent))
+    return Accuracy(len(sent), exact, None if labels is None else right, mismatch)
 
 
 def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Performance:
@@ -129,13 +215,13 @@ def performance(runner: Runner, folder: Path, runs: int, warmup: int) -> Perform
     mismatch = None
     network = network_file.load(folder / "network.npz")
     samples = check_job.load_samples(folder, WINDOWS)
-    pixels = pixels_of(network, np.resize(samples, (WINDOWS, *network.input.shape)))
-    outputs = Reference(network).run(as_stored(network, pixels))
-    for number, (image, output) in enumerate(zip(pixels, outputs, strict=True)):
-        runner.load(image.tobytes())
+    sent = payloads(network, np.resize(samples, (WINDOWS, *network.input.shape)))
+    for number, (payload, wanted) in enumerate(
+        zip(sent, wanted_results(network, sent), strict=True)
+    ):
+        runner.load(payload)
         found = runner.infer(runs, warmup)
         rates.append(found.per_second)
-        wanted = expected_results(network, output)
         if found.text != wanted and mismatch is None:
             mismatch = f"window {number}: the device says {found.text}, the reference {wanted}"
     return Performance(runs, warmup, tuple(rates), mismatch)

@@ -29,7 +29,7 @@ BYTES_A_COMMAND = 31
 _QUIET_S = 0.2
 COUNTER = 2**32  # the microseconds wrap here
 _LAP = re.compile(r"m-lap-us-(\d+)")
-_RESULTS = re.compile(r"m-results-\[([-0-9.,]+)\]")
+_RESULTS = re.compile(r"m-results-\[((?:-?[0-9.]+|nan)(?:,-?[0-9.]+)*)\]")
 
 
 @dataclass(frozen=True)
