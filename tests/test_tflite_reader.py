@@ -30,6 +30,7 @@ from mbn.core.network import Network
 from mbn.core.options import Rounding
 from mbn.jobs import agreement
 from mbn.passes.frontend import lower, onnx_file, tflite_reader
+from mbn.passes.frontend.supported import unsupported_operators
 from test_network import SHARED
 from tflite_drawn import Drawn, litert
 
@@ -407,7 +408,7 @@ def test_operators_that_onnx_lacks_are_grouped(tmp_path: Path) -> None:
     d.operator("L2_NORMALIZATION", [first], second, "L2NormOptions")
     d.operator("L2_NORMALIZATION", [second], third, "L2NormOptions")
     model = onnx_file.load(_written(tmp_path, d.bytes(third)))
-    said = [str(one) for one in onnx_file.unsupported_operators(model)]
+    said = [str(one) for one in unsupported_operators(model)]
     assert len(said) == 2
     assert "operator custom operator Frobnicate of tflite" in said[0]
     assert "node t2: operator L2_NORMALIZATION of tflite is not supported (2 nodes" in said[1]

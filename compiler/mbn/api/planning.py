@@ -25,7 +25,7 @@ from mbn.jobs.compile import Job
 from mbn.jobs.lower.fit import Demand, Fit, judged
 from mbn.jobs.suggest import Cost, Suggestion
 from mbn.passes.frontend.normalisation import Normalisation
-from mbn.passes.frontend.onnx_file import OPERATORS
+from mbn.passes.frontend.supported import OPERATORS
 from mbn.passes.predict import Prediction
 from mbn.report import StageFacts
 from mbn.report.memory_map import MemoryMap

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from mbn.core.expression import Expression
 from mbn.passes.frontend import relax_module as rx
 from mbn.passes.frontend.elementwise import packed
+from mbn.passes.frontend.found import FIELDS, Found, fields_of
 from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, scalar_parameters
 from mbn.passes.frontend.movement import leaves, rebuilt
-from mbn.passes.frontend.operators import FIELDS, Found, fields_of, match_quantize
+from mbn.passes.frontend.operators import match_quantize
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mbn.core.network import Layer, Op, Sampling, Tensor
 from mbn.passes.frontend.elementwise import unpacked
 from mbn.passes.frontend.matcher import NoMatch, scalar_parameters
 from mbn.passes.frontend.movement import Moved, map_of, taps_of
-from mbn.passes.frontend.onnx_file import LARGEST_KERNEL
+from mbn.passes.frontend.supported import LARGEST_KERNEL
 from mbn.passes.frontend.unit_length import UnitLength
 
 OPS = {

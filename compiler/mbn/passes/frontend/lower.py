@@ -15,10 +15,12 @@ from mbn.core.errors import UnsupportedError
 from mbn.core.network import MOST_STAGES, Network
 from mbn.core.options import Rounding
 from mbn.passes.frontend import float_ends, onnx_file, relax_module
+from mbn.passes.frontend.ends import QuantisedEnd
 from mbn.passes.frontend.integer_pass import find_integer_stages
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.frontend.reader import Reader, refusals
 from mbn.passes.frontend.stages import group_stages
+from mbn.passes.frontend.supported import node_label
 from mbn.passes.frontend.tflite_form import MEANS, in_tflite
 
 
@@ -27,7 +29,7 @@ class Lowered:
     """A network, and where its maps are in the graph that it comes from."""
 
     network: Network
-    ends: dict[str, onnx_file.QuantisedEnd]  # by layer name, where known
+    ends: dict[str, QuantisedEnd]  # by layer name, where known
     channels_last: bool  # of the graph's input
     graph: onnx_file.OnnxGraph
     normalisation: Normalisation | None  # of the input, taken out of the graph
@@ -71,7 +73,7 @@ def lower_graph(
     reader = Reader(module["main"], graph, problems)
     network = reader.read(name)
     if rounding is Rounding.TFLITE:
-        operators = {onnx_file.node_label(node): node.op_type for node in graph.model.graph.node}
+        operators = {node_label(node): node.op_type for node in graph.model.graph.node}
         means = {name for name, end in reader.ends.items() if operators.get(end.node) in MEANS}
         network = in_tflite(network, reader.softmax_result, means)
     network = group_stages(network, fused=fused)

@@ -17,98 +17,29 @@ import onnx
 from onnx import TensorProto, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
-from mbn.core.expression import ONNX_ELEMENTWISE
 from mbn.core.files import open_regular
 from mbn.passes.frontend import tflite_reader
 from mbn.passes.frontend.affine import join_affine
-from mbn.passes.frontend.constants import FOLDED, fold_constants
-from mbn.passes.frontend.host_ends import HOST_ENDS, without_host_ends
+from mbn.passes.frontend.constants import fold_constants
+from mbn.passes.frontend.ends import QuantisedEnd, Walk
+from mbn.passes.frontend.host_ends import without_host_ends
 from mbn.passes.frontend.input_form import fix_input, input_sizes, make_map
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.reading_order import put_in_reading_order
+from mbn.passes.frontend.supported import (
+    LAYER_OPERATORS,
+    node_label,
+    unsupported_operators,
+    window_obstacle,
+)
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
 MOST_ONNX_BYTES = 1 << 31  # protobuf's limit for a message
-# Operators that end a walk back from a QuantizeLinear; an Add of two maps does so too.
-LAYER_OPERATORS = (
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "AveragePool",
-    "GlobalAveragePool",
-    "ReduceMean",
-    "MaxPool",
-    "GlobalMaxPool",
-)
-# Operators that move values: of two maps or more they compute nothing, and end a walk all the same
-MOVERS = ("Concat", "Slice", "Split", "Pad", "Resize", "DepthToSpace", "SpaceToDepth", "Gather")
-SUPPORTED_OPERATORS = frozenset(
-    (
-        *LAYER_OPERATORS,
-        *MOVERS,
-        *ONNX_ELEMENTWISE,
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "BatchNormalization",
-        "Transpose",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Softmax",
-        "Identity",
-        "Constant",
-    )
-)
-# Operators allowed between a sigmoid and an output, for the host to compute it
-AFTER_ALL = frozenset(
-    ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
-)
-QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
-_NAMES = [name for name in ONNX_ELEMENTWISE if name not in ("Relu", "Clip")]
-_TABLES = ", ".join(_NAMES[:13]) + ",\n  " + ", ".join(_NAMES[13:])
-OPERATORS = f"""\
-layers
-  Conv                   any groups, windows to 16 x 16 (dilation counts), 8-bit weights
-  Gemm, MatMul           of a vector or a flattened map
-  AveragePool, GlobalAveragePool, ReduceMean (height, width)   without padding
-  MaxPool, GlobalMaxPool any window and stride
-  Add, Mul               of two maps of one shape; Mul also by one value a channel
-  BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
-  Relu, Clip             behind a layer
-  Resize, linear         2, 4 or 8 times the size; half_pixel or asymmetric
-  QuantizeLinear, DequantizeLinear   int8 or uint8, one scale a map; of com.microsoft too
-tables: one map and constants between two quantisations, in any combination
-  {_TABLES}
-moved, not computed
-  Concat, Slice, Split, Pad (constant), DepthToSpace, SpaceToDepth, Resize (nearest, whole times)
-  Reshape, Flatten, Squeeze, Unsqueeze, Transpose: NCHW and NHWC, and shuffles of channels
-at the end, left to the host
-  Softmax, Sigmoid, {", ".join(HOST_ENDS)}; a division by the vector's length
-of constants
-  whatever ONNX's own evaluator folds: {", ".join(sorted(FOLDED - SUPPORTED_OPERATORS))[:400]}"""
-# What helps where an operator is not supported
-INSTEAD = {
-    "LayerNormalization": "Use batch normalisation, which folds into a convolution",
-    "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
-    "ConvTranspose": "A Resize and a convolution do the same work",
-}
-LARGEST_KERNEL = 16
 OLDEST_OPSET = 11
+QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller's RAM
 MAX_WEIGHTS = 2**25
-
-
-@dataclass(frozen=True)
-class QuantisedEnd:
-    """What a QuantizeLinear quantises."""
-
-    node: str  # the name of the operator that computes it
-    left_float: str | None  # the operator before that, if no QuantizeLinear stands between
-    codes: str  # the name of the quantised tensor
-    channels_last: bool  # it was transposed to that between the operator and here
 
 
 @dataclass(frozen=True)
@@ -276,10 +207,6 @@ def dequantise_weights(model: Any) -> bool:
     return fold_constants(model, weights_too=True) > 0
 
 
-def node_label(node: Any) -> str:
-    return str(node.name or (node.output[0] if node.output else node.op_type))
-
-
 def prepare(model: Any) -> OnnxGraph:
     """Checks opset, operators and shapes; fixes a dynamic batch to 1.
 
@@ -305,56 +232,11 @@ def prepare(model: Any) -> OnnxGraph:
             wanted="a graph whose shapes fit together",
         ) from error
     _check_sizes(fixed)
-    walk = _Walk(fixed)
+    walk = Walk(fixed)
     ends = tuple(walk.end(node) for node in fixed.graph.node if node.op_type == "QuantizeLinear")
     named = [node_label(n) for n in fixed.graph.node if n.op_type in LAYER_OPERATORS]
     last = named[-1] if named else "none"
     return OnnxGraph(fixed, image, shape, ends, last, divided, host_ends)
-
-
-class _Walk:
-    """Follows values back to the nodes that compute them."""
-
-    def __init__(self, model: Any) -> None:
-        self.made_by = {output: node for node in model.graph.node for output in node.output}
-        self.constants = {initialiser.name for initialiser in model.graph.initializer} | {""}
-        for node in model.graph.node:  # in topological order: the checker has seen to it
-            if all(name in self.constants for name in node.input):
-                self.constants.update(node.output)
-
-    def end(self, quantize: Any) -> QuantisedEnd:
-        node = self._layer(quantize)
-        before = self._layer(node) if self._computes(node) else None
-        float_too = before is not None and before is not node and self._computes(before)
-        left = before if float_too else None
-        value, turned = quantize, False
-        while value is not node:
-            value = self.made_by[next(n for n in value.input if n not in self.constants)]
-            turned ^= value.op_type == "Transpose" and value is not node
-        return QuantisedEnd(
-            node_label(node),
-            None if left is None else node_label(left),
-            quantize.output[0],
-            turned,
-        )
-
-    def _layer(self, node: Any) -> Any:
-        """The nearest node before `node` that computes; else the last one that is not a
-        DequantizeLinear."""
-        for _ in range(len(self.made_by)):
-            maps = [name for name in node.input if name not in self.constants]
-            following = self.made_by.get(maps[0]) if maps else None
-            if following is None or following.op_type in ("DequantizeLinear", "QuantizeLinear"):
-                return node
-            node = following
-            if self._computes(node):
-                return node
-        return node
-
-    def _computes(self, node: Any) -> bool:
-        if node.op_type in ("Add", "Mul", "Concat"):
-            return sum(name not in self.constants for name in node.input) > 1
-        return node.op_type in LAYER_OPERATORS
 
 
 def _check_opset(model: Any) -> None:
@@ -367,36 +249,6 @@ def _check_opset(model: Any) -> None:
             )
 
 
-def unsupported_operators(model: Any) -> list[UnsupportedError]:
-    """One error for each operator that no integer stage can come from, with the nodes that have
-    it."""
-    model, _ = without_divisions(model)
-    model, _ = without_host_ends(model)
-    at_the_end = _sigmoids_at_the_end(model)
-    nodes: dict[str, list[Any]] = {}
-    for node in model.graph.node:
-        plain = node.domain in ("", "ai.onnx")
-        if plain and (node.op_type in SUPPORTED_OPERATORS or node.output[0] in at_the_end):
-            continue
-        name = node.op_type if plain else f"{node.op_type} of {node.domain}"
-        nodes.setdefault(name, []).append(node)
-    return [
-        UnsupportedError(
-            f"operator {name} is not supported"
-            + (f" ({len(found)} nodes; this is the first)" if len(found) > 1 else ""),
-            node=f"node {node_label(found[0])}",
-            wanted="an operator that mbn-inspect --operators lists",
-            advice=_instead(found[0].op_type),
-        )
-        for name, found in nodes.items()
-    ]
-
-
-def _instead(operator: str) -> str:
-    """What would help for an operator that is not supported."""
-    return INSTEAD.get(operator, "Remove it from the graph, or keep it on the host")
-
-
 def obstacles(model: Any) -> tuple[list[UnsupportedError], list[UnsupportedError]]:
     """What can be seen in the file to stand in the way. First what hides all that comes after it:
     opset, input, quantisers, operators; then windows that no kernel has."""
@@ -407,7 +259,7 @@ def obstacles(model: Any) -> tuple[list[UnsupportedError], list[UnsupportedError
         except UnsupportedError as error:
             found.append(error)
     found += unsupported_operators(model)
-    windows = [one for one in map(_window_obstacle, model.graph.node) if one is not None]
+    windows = [one for one in map(window_obstacle, model.graph.node) if one is not None]
     return found, windows
 
 
@@ -427,35 +279,6 @@ def _only_input(model: Any) -> str:
             wanted="one image in, one result or more out",
         )
     return str(inputs[0])
-
-
-def _window_obstacle(node: Any) -> UnsupportedError | None:
-    """A window that no kernel of ours has; dilation widens it."""
-    if node.op_type != "Conv":
-        return None
-    given = {one.name: list(one.ints) for one in node.attribute if one.ints}
-    kernel = given.get("kernel_shape", [1])
-    dilation = given.get("dilations", [1] * len(kernel))
-    window = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=False)]
-    if max(window, default=1) <= LARGEST_KERNEL:
-        return None
-    return UnsupportedError(
-        f"a window of {' x '.join(map(str, window))}",
-        node=f"node {node_label(node)}",
-        wanted=f"at most {LARGEST_KERNEL} x {LARGEST_KERNEL}",
-    )
-
-
-def _sigmoids_at_the_end(model: Any) -> set[str]:
-    """The results of sigmoids behind which nothing is computed."""
-    computed: set[str] = set()  # values that some operator computes with
-    found: set[str] = set()
-    for node in reversed(model.graph.node):
-        if node.op_type not in AFTER_ALL or computed.intersection(node.output):
-            computed.update(node.input)
-        if node.op_type == "Sigmoid" and not computed.intersection(node.output):
-            found.update(node.output)
-    return found
 
 
 def _fix_shape(model: Any, name: str) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network, Tensor
 from mbn.passes.frontend import float_ends, onnx_file, relax_module
+from mbn.passes.frontend.ends import QuantisedEnd
+from mbn.passes.frontend.found import FIELDS
 from mbn.passes.frontend.integer_pass import Problem
 from mbn.passes.frontend.layers import (
     FORMS,
@@ -22,7 +24,6 @@ from mbn.passes.frontend.layers import (
 )
 from mbn.passes.frontend.matcher import MOVES, NoMatch, move_of, scalar_parameters
 from mbn.passes.frontend.movement import is_mover
-from mbn.passes.frontend.operators import FIELDS
 from mbn.passes.frontend.unit_length import UnitLength
 from mbn.passes.frontend.values import TO_CHANNELS_FIRST, Values
 
@@ -118,7 +119,7 @@ class Reader(Values):
         layer, out = unit_length_layer(division, result.tensor)
         self.layers.append(layer)
         self.tensors.append(out)
-        self.ends[layer.name] = onnx_file.QuantisedEnd(layer.name, None, division.codes, False)
+        self.ends[layer.name] = QuantisedEnd(layer.name, None, division.codes, False)
         return _Host(out)
 
     def _result(self, var: Any) -> _Host:

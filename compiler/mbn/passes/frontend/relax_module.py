@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.errors import ModelError
-from mbn.passes.frontend.onnx_file import OnnxGraph, node_label
+from mbn.passes.frontend.onnx_file import OnnxGraph
+from mbn.passes.frontend.supported import node_label
 
 
 def import_graph(graph: OnnxGraph) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Layer, Tensor
 from mbn.passes.frontend import onnx_file, relax_module
+from mbn.passes.frontend.ends import QuantisedEnd
 from mbn.passes.frontend.layers import FORMS, Value, chw, move_layer, short
 from mbn.passes.frontend.matcher import Move, NoMatch, move_of
 from mbn.passes.frontend.movement import (
@@ -40,7 +41,7 @@ class Values:
         self.values: dict[Any, Value | Moved] = {}
         self.tensors: list[Tensor] = []
         self.layers: list[Layer] = []
-        self.ends: dict[str, onnx_file.QuantisedEnd] = {}
+        self.ends: dict[str, QuantisedEnd] = {}
         self.tuples: dict[Any, list[Any]] = {}
         self.constants: dict[Any, NDArray[Any]] = {}  # of int8 codes
         self.parts: dict[Any, list[Moved]] = {}  # of a split
