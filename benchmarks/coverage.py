@@ -259,8 +259,8 @@ def main() -> int:
     found = [isolated(name, asked.exporter, asked.board) for name in asked.networks]
     if asked.write:
         text = json.dumps(found, indent=1) + "\n"
-        (ROOT / "docs" / "coverage.json").write_text(text, "utf-8")
-        (ROOT / "docs" / "coverage.md").write_text(page(found), "utf-8")
+        (ROOT / "docs" / "coverage.json").write_text(text, encoding="utf-8")
+        (ROOT / "docs" / "coverage.md").write_text(page(found), encoding="utf-8")
     return 1 if any(one["outcome"] in ("differs", "crashed") for one in found) else 0
 
 

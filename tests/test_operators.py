@@ -7,10 +7,25 @@ what can't be lowered is refused by an MbnError that names it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
+import lowered
+import networks
 import qdq
+from mbn.core.network import Network, Op
+from mbn.core.options import InputMode
+from mbn.core.target import find_board
+from mbn.exact import Reference
+from mbn.harness.device import open_device
+from mbn.image.build import build_image
+from mbn.jobs import agreement
+from mbn.passes.frontend import lower
+from mbn.passes.quantise.static import quantise
 from test_frontend import agree
 
 
@@ -39,3 +54,113 @@ def test_a_quantised_softmax_is_moved_by_the_host(axis: int, tmp_path: Path) -> 
     network = agree(graph, tmp_path)
     assert network.host_ops == ("softmax",)
     assert [layer.name for layer in network.layers] == ["first"]
+
+
+def transposed(graph: qdq.Graph, to: int, kernel: int, groups: int = 1, **given: Any) -> None:
+    """ConvTranspose with drawn weights and biases, as `up`."""
+    per_group = to // groups
+    depthwise = groups == graph.channels > 1 and per_group == 1
+    codes, scales = graph.draw(per_group, graph.channels, kernel, kernel)
+    axis, codes = 1, codes.swapaxes(0, 1)
+    if depthwise:
+        axis, scales = 0, np.resize(scales, to) * np.linspace(0.5, 1.5, to)
+    data = graph.value
+    stored = graph.weights("up.w", codes, scales, axis)
+    bias = graph.constant("up.b", graph.rng.uniform(-1, 1, to).astype(np.float32))
+    graph.channels = to
+    graph.node(
+        "ConvTranspose", data, stored, bias, name="up", kernel_shape=[kernel, kernel], group=groups,
+        **given,
+    )  # fmt: skip
+
+
+TRANSPOSED = {
+    "kernel 2, stride 2": (2, {"strides": [2, 2]}),
+    "kernel 3, stride 1": (3, {"pads": [1, 1, 1, 1]}),
+    "kernel 3, stride 2": (3, {"strides": [2, 2], "pads": [1] * 4, "output_padding": [1, 1]}),
+    "kernel 4, stride 2": (4, {"strides": [2, 2], "pads": [1] * 4}),
+    "kernel 5, stride 2, uneven": (5, {"strides": [2, 2], "pads": [2, 1, 1, 2]}),
+    "odd sizes": (3, {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    "no padding": (3, {"strides": [2, 1]}),
+    "more padding than taps": (2, {"strides": [1, 1], "pads": [1, 1, 1, 1]}),
+    "one tap": (1, {"strides": [2, 2], "output_padding": [1, 0]}),
+    "stride 3": (3, {"strides": [3, 3], "pads": [0, 1, 0, 1]}),
+    "dilated": (3, {"strides": [2, 2], "dilations": [2, 2], "pads": [1, 1, 1, 1]}),
+    "output_shape": (3, {"strides": [2, 2], "output_shape": [12, 10]}),
+    "output_shape, odd": (4, {"strides": [2, 2], "output_shape": [11, 9]}),
+    "SAME_UPPER": (3, {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+    "SAME_LOWER": (3, {"strides": [2, 2], "auto_pad": "SAME_LOWER"}),
+    "VALID": (3, {"strides": [2, 2], "auto_pad": "VALID"}),
+}
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("form", TRANSPOSED)
+def test_transposed_convolutions(form: str, groups: int, tmp_path: Path) -> None:
+    graph = start()
+    kernel, given = TRANSPOSED[form]
+    transposed(graph, 6 if groups < 4 else 4, kernel, groups, **given)
+    graph.then("Relu")
+    graph.quantise(0.03, -128)
+    network = agree(graph, tmp_path)
+    assert network.layers[-1].name == "up"
+    assert {layer.op for layer in network.layers} <= {Op.CONV, Op.DEPTHWISE, Op.MOVE}
+
+
+def exact_on_host(network: Network, folder: Path, kernels: str = "scalar") -> None:
+    """The generated C gives the reference's bits, on the host."""
+    drawn = networks.images(network, 1)[:3]
+    for simplify in (False, True):
+        generated = lowered.generate(network, kernels, InputMode.STREAM, simplify=simplify)
+        generated.files.write(folder / "c")
+        image = build_image(folder / "c", find_board("host"), "check", folder)
+        with open_device(find_board("host"), image, log_path=folder / "log") as device:
+            for one, wanted in zip(drawn, Reference(network).run(drawn), strict=True):
+                assert np.array_equal(device.run(one).output.reshape(-1), wanted)
+
+
+@pytest.mark.parametrize(
+    ("form", "groups", "kernels"),
+    [
+        ("kernel 4, stride 2", 1, "scalar"),
+        ("kernel 4, stride 2", 4, "dsp"),
+        ("odd sizes", 1, "mve"),
+        ("output_shape, odd", 2, "scalar"),
+    ],
+)
+def test_transposed_convolutions_in_c(form: str, groups: int, kernels: str, tmp_path: Path) -> None:
+    graph = start()
+    kernel, given = TRANSPOSED[form]
+    transposed(graph, 6 if groups < 4 else 4, kernel, groups, **given)
+    graph.quantise(0.03, 3)
+    graph.convolve(3, 1, name="after")
+    graph.quantise(0.04, 0)
+    exact_on_host(agree(graph, tmp_path), tmp_path, kernels)
+
+
+def test_a_float_transposed_convolution_is_quantised(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    constants = [
+        numpy_helper.from_array(rng.normal(0, 0.3, size).astype(np.float32), name)
+        for name, size in (("w", (4, 3, 3, 3)), ("u", (4, 5, 4, 4)), ("b", (5,)))
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "first", strides=[2, 2], pads=[1] * 4),
+        helper.make_node("Relu", ["a"], ["r"], "relu"),
+        helper.make_node(
+            "ConvTranspose", ["r", "u", "b"], ["y"], "up", strides=[2, 2], pads=[1] * 4
+        ),
+    ]
+    image, result = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, 8, 8])
+        for name, channels in (("x", 3), ("y", 5))
+    )
+    graph = helper.make_graph(nodes, "g", [image], [result], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "float.onnx")
+    samples = [rng.uniform(-1, 1, (1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
+    quantise(tmp_path / "float.onnx", samples, tmp_path / "g.onnx")
+    network = lower(tmp_path / "g.onnx", "g")
+    found = agreement.compare(tmp_path / "g.onnx", networks.images(network, 2))
+    assert found.layers_hold
+    assert [layer.name for layer in network.layers] == ["first", "up_phases", "up"]

@@ -19,12 +19,12 @@ def match_conv(matcher: Matcher, call: Any, bias: Any, norm: Affine | None) -> F
         raise NoMatch("a layout other than NCHW")
     data = data_of(matcher, call.args[0])
     weights, scales = weight_codes(matcher, call.args[1], 0)
-    weights = _dilated(weights, rx.ints(attrs.dilation))
+    weights = dilated(weights, rx.ints(attrs.dilation))
     groups, channels = int(attrs.groups), data.shape[1]
     if len(data.shape) != 4 or channels % groups or len(weights) % groups:
         raise NoMatch(f"{groups} groups of {channels} channels, where equal ones are wanted")
     if norm is not None:
-        weights, scales = _normed(weights, scales, norm)
+        weights, scales = normed(weights, scales, norm)
     pads = rx.ints(attrs.padding)
     pads = pads * 2 if len(pads) == 2 else pads * 4 if len(pads) == 1 else pads
     fields = fields_of(
@@ -37,7 +37,7 @@ def match_conv(matcher: Matcher, call: Any, bias: Any, norm: Affine | None) -> F
     return Found("mbn.conv", (data,), fields, rx.shape_of(call))
 
 
-def _dilated(weights: NDArray[np.int8], dilation: tuple[int, ...]) -> NDArray[np.int8]:
+def dilated(weights: NDArray[np.int8], dilation: tuple[int, ...]) -> NDArray[np.int8]:
     """N x C x kh x kw with zeros between the taps: the same sums, since what is not there adds
     nothing."""
     if all(step == 1 for step in dilation):
@@ -53,7 +53,7 @@ def _dilated(weights: NDArray[np.int8], dilation: tuple[int, ...]) -> NDArray[np
     return spread
 
 
-def _normed(
+def normed(
     weights: NDArray[np.int8], scales: NDArray[np.float32], norm: Affine
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Weights and scales with a batch normalisation's gain: its size joins the scale, its sign the

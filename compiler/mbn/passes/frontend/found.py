@@ -22,7 +22,7 @@ FIELDS = (
     "bias",  # int32[N], at scale s_in * s_w
     "numbers",  # int64: of a table its expression and axis; groups; a resize's factors, sampling
     "values",  # float64: the constants of a table's expression
-    "end",  # int64[1]: which of the graph's QuantizeLinear nodes it ends in, -1 if not known
+    "end",  # int64[2]: the graph's QuantizeLinear it ends in (-1: not known), 1 if moved before
 )
 EXACT = 1e-4  # of a step
 NO_WINDOW = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.int64)
@@ -49,6 +49,7 @@ class Found:
     fields: dict[str, NDArray[Any]]
     shape: tuple[int, ...]  # of its result, before `moves`
     moves: tuple[Move, ...] = ()
+    moved_first: bool = False  # a layer of its own moves it before it is what the graph quantises
 
 
 def fields_of(**known: NDArray[Any]) -> dict[str, NDArray[Any]]:

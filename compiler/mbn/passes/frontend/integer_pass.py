@@ -100,6 +100,10 @@ class _Rewriter:
         moved = self._on_codes(call.args[0], wanted)
         if moved in self.renamed.values():
             return moved
+        return self._ended(moved, end)
+
+    def _ended(self, moved: Any, end: int) -> Any:
+        """Marks moved codes as what a QuantizeLinear gives."""
         mark = [self.relax.const(np.array([end], np.int64))]
         kind = self.relax.TensorType(list(rx.shape_of(moved)), "int8")
         return self.builder.emit(
@@ -149,8 +153,10 @@ class _Rewriter:
             if one.rescaled is not None:
                 value = self._rescaled(value, own, one.rescaled)
             data.append(value)
-        made = self._call(found.name, data, found.fields, found.shape, end)
-        return self._moved(made, found.moves)
+        first = found.moved_first
+        made = self._call(found.name, data, found.fields, found.shape, end, moved_first=first)
+        moved = self._moved(made, found.moves)
+        return self._ended(moved, end) if first else moved
 
     def _call(
         self,
@@ -159,8 +165,10 @@ class _Rewriter:
         known: dict[str, NDArray[Any]],
         shape: tuple[int, ...],
         end: int,
+        *,
+        moved_first: bool = False,
     ) -> Any:
-        fields = {**known, "end": np.array([end], np.int64)}
+        fields = {**known, "end": np.array([end, moved_first], np.int64)}
         constants = [self.relax.const(fields[key]) for key in FIELDS]
         kind = self.relax.TensorType(list(shape), "int8")
         call = self.relax.op.call_pure_packed(name, *data, *constants, ty_args=kind)
@@ -171,6 +179,9 @@ class _Rewriter:
         for move in moves:
             if move.axes is not None:
                 value = self.builder.emit(op.permute_dims(value, list(move.axes)))
+            elif move.cut is not None:
+                ends = [at + size for at, size in zip(move.cut, move.shape[2:], strict=True)]
+                value = self.builder.emit(op.strided_slice(value, [2, 3], list(move.cut), ends))
             else:
                 value = self.builder.emit(op.reshape(value, move.shape))
         return value

@@ -41,10 +41,12 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Move:
-    """A reshape to `shape`, or a transposition by `axes`."""
+    """A reshape to `shape`, a transposition by `axes`, or what `shape` leaves from row and column
+    `cut` on."""
 
     shape: tuple[int, ...]
     axes: tuple[int, ...] | None = None
+    cut: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)

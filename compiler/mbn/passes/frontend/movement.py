@@ -24,6 +24,7 @@ Ids = NDArray[np.int64]
 MOVERS = (*MOVES, "relax.concat", "relax.strided_slice", "relax.split", "relax.image.resize2d")
 NEAREST = "nearest_neighbor"
 MOST_VALUES = 2**22
+ANY = -1024  # an id: whatever is there
 
 
 def is_mover(call: Any) -> bool:
@@ -212,7 +213,7 @@ def map_of(ids: Ids, *, channels_last: bool) -> Ids | None:
 
 def taps_of(sources: Sequence[Tensor], ids: Ids) -> Gathered | None:
     """The taps that give a map (height x width x channel of ids); None where none do."""
-    constants = np.unique(ids[ids < 0])
+    constants = np.unique(ids[(ids < 0) & (ids != ANY)])
     if len(constants) > 1:
         return None
     fill = int(-1 - constants[0] - 128) if len(constants) else 0
@@ -228,8 +229,10 @@ def taps_of(sources: Sequence[Tensor], ids: Ids) -> Gathered | None:
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Where each value comes from: arrays height x width x channel; number -1: a constant."""
+    """Where each value comes from: arrays height x width x channel; number -1: a constant, or,
+    where `free`, anything."""
 
+    free: NDArray[np.bool_]
     number: Ids
     channel: Ids
     place: tuple[Ids, Ids]  # row, column
@@ -241,7 +244,7 @@ class _Places:
         channels = np.array([one.channels for one in sources])[np.maximum(number, 0)]
         flat = np.where(ids >= 0, ids % MOST_VALUES, 0)
         pixel = flat // channels
-        return cls(number, flat % channels, (pixel // widths, pixel % widths))
+        return cls(ids == ANY, number, flat % channels, (pixel // widths, pixel % widths))
 
 
 Axis = tuple[int, int]  # output places of one step, input places of one step
@@ -305,7 +308,7 @@ def _with_steps(
     height, width, channels = shape
     split = (height // up[0], up[0], width // up[1], up[1], channels)
 
-    def phases(values: Ids) -> Ids:
+    def phases(values: NDArray[Any]) -> NDArray[Any]:
         """(places on both axes) x up h x up w x channel."""
         parts = values.reshape(split).transpose(0, 2, 1, 3, 4)
         return parts.reshape(-1, up[0], up[1], channels)
@@ -330,13 +333,14 @@ def _with_steps(
         taps[..., at][some] = low[some]
     if len(sources) > 1 and (taps[..., 2][some] != 0).any():
         return None  # rows of several maps come together: no map can be shifted
-    return _framed(taps, some, there, step, fill, (height, width, channels), sources)
+    known = there, phases(maps.free)
+    return _framed(taps, some, known, step, fill, (height, width, channels), sources)
 
 
 def _framed(
     taps: Ids,
     some: NDArray[np.bool_],
-    there: NDArray[np.bool_],
+    known: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     step: tuple[int, int],
     fill: int,
     shape: tuple[int, int, int],
@@ -344,6 +348,7 @@ def _framed(
 ) -> Gathered | None:
     """Offsets as rows and columns of a window with padding. What lies outside of the map must be
     just the constants."""
+    there, free = known
     up = (taps.shape[0], taps.shape[1])
     steps = (shape[0] // up[0], shape[1] // up[1])
     at = np.stack(np.meshgrid(np.arange(steps[0]), np.arange(steps[1]), indexing="ij"), -1)
@@ -353,7 +358,7 @@ def _framed(
     for axis in (0, 1):
         place = at[:, axis, None, None, None] * step[axis] + taps[..., 2 + axis]
         inside &= (place >= 0) & (place < sizes[..., axis])
-    if not (inside == there).all():
+    if not ((inside == there) | free).all():
         return None
     pads, kernel, behind = [], [], []
     for axis in (0, 1):
@@ -372,6 +377,20 @@ def _framed(
         (pads[0], pads[1], behind[0], behind[1]),
         shape,
     )
+
+
+def enlarged(ids: Ids) -> Iterator[tuple[Ids, bool, tuple[slice, ...]]]:
+    """A map whose size is no multiple of the step in which it can be made, with more rows and
+    columns behind; whether it is channels last; and what to keep of it."""
+    if ids.ndim != 4:
+        return
+    for up in range(2, LARGEST_UP + 1):
+        for last in (False, True):
+            axes = (1, 2) if last else (2, 3)
+            more = [(0, -size % up if axis in axes else 0) for axis, size in enumerate(ids.shape)]
+            if any(behind for _, behind in more):
+                kept = tuple(slice(0, size) for size in ids.shape)
+                yield np.pad(ids, more, constant_values=ANY), last, kept
 
 
 def is_aligned(one: Moved) -> bool:

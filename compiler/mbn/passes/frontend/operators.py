@@ -25,7 +25,12 @@ from mbn.passes.frontend.matcher import (
 )
 from mbn.passes.frontend.movement import is_mover, is_split, leaves
 from mbn.passes.frontend.pools import match_max_pool, match_pool
+from mbn.passes.frontend.transposed import match_conv_transposed
 
+CONVOLUTIONS = {
+    "relax.nn.conv2d": match_conv,
+    "relax.nn.conv2d_transpose": match_conv_transposed,
+}
 POOLS = ("relax.nn.avg_pool2d", "relax.nn.adaptive_avg_pool2d", "relax.mean")
 MAX_POOLS = ("relax.nn.max_pool2d", "relax.max")
 PAIRS = {"relax.add": "mbn.add", "relax.multiply": "mbn.product"}
@@ -62,7 +67,7 @@ def match_quantize(matcher: Matcher, call: Any) -> Found:
         "quant": np.array([*numbers, float(scale), zero], np.float64),
         "clamp": np.array(bounds, np.float64),
     }
-    return Found(found.name, data, fields, found.shape, (*found.moves, *moves))
+    return replace(found, data=data, fields=fields, moves=(*found.moves, *moves))
 
 
 class _Elementwise(NoMatch):
@@ -75,8 +80,8 @@ def _operator(matcher: Matcher, expr: Any) -> Found:
     inner, bias = unwrap_bias(matcher, expr)
     name = matcher.name(inner)
     operator = matcher.follow(inner)
-    if name == "relax.nn.conv2d":
-        return match_conv(matcher, operator, bias, norm)
+    if name in CONVOLUTIONS:
+        return CONVOLUTIONS[name](matcher, operator, bias, norm)
     if name == "relax.matmul" and norm is None:
         return match_dense(matcher, operator, bias)
     if bias is None and norm is None:

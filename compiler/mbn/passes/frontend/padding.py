@@ -32,7 +32,8 @@ def make_padding_explicit(model: Any) -> None:
     for node in automatic:
         size = shapes.get(node.input[0], ())
         if len(size) == 4 and min(size[2:]) > 0 and node.input[1] in shapes:
-            _fix(node, size[2:], shapes[node.input[1]][2:])
+            fix = _fix if node.op_type == "Conv" else _fix_transposed
+            fix(node, size[2:], shapes[node.input[1]][2:])
 
 
 def _attribute(node: Any, name: str, default: Any) -> Any:
@@ -42,6 +43,32 @@ def _attribute(node: Any, name: str, default: Any) -> Any:
     return default
 
 
+def _fix_transposed(node: Any, size: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    """A transposed convolution's `output_shape`, or SAME, as `pads`, by ONNX's formula. What does
+    not fit stays as it is, and is refused by its shape."""
+    wanted = _attribute(node, "output_shape", [])[-2:]
+    kernel = _attribute(node, "kernel_shape", weight)
+    strides = _attribute(node, "strides", [1, 1])
+    dilations = _attribute(node, "dilations", [1, 1])
+    extra = _attribute(node, "output_padding", [0, 0])
+    if not len(kernel) == len(strides) == len(dilations) == len(extra) == 2:
+        return
+    upper = _attribute(node, "auto_pad", b"NOTSET") == b"SAME_UPPER"
+    before, after = [], []
+    for at in (0, 1):
+        made = wanted[at] if len(wanted) == 2 else size[at] * strides[at]
+        whole = strides[at] * (size[at] - 1) + extra[at] + (kernel[at] - 1) * dilations[at] + 1
+        if whole < made:
+            return
+        small, large = (whole - made) // 2, whole - made - (whole - made) // 2
+        before.append(small if upper else large)
+        after.append(large if upper else small)
+    for attribute in [one for one in node.attribute if one.name == "output_shape"]:
+        node.attribute.remove(attribute)
+    _set(node, "auto_pad", "NOTSET")
+    _set(node, "pads", [*before, *after])
+
+
 def _set(node: Any, name: str, value: Any) -> None:
     kept = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
@@ -49,10 +76,10 @@ def _set(node: Any, name: str, value: Any) -> None:
 
 
 def _automatic(node: Any) -> bool:
-    return node.op_type == "Conv" and _attribute(node, "auto_pad", b"NOTSET") in (
-        b"SAME_UPPER",
-        b"SAME_LOWER",
-    )
+    if node.op_type == "ConvTranspose" and _attribute(node, "output_shape", None):
+        return True
+    same = _attribute(node, "auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER")
+    return same and node.op_type in ("Conv", "ConvTranspose")
 
 
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:

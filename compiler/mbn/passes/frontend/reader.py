@@ -268,14 +268,16 @@ class Reader(Values):
 
     def _read_layer(self, call: Any, var: Any, packed: str) -> None:
         fields, data = _arguments(call)
-        at = int(fields["end"][0])
+        at, moved_first = (int(one) for one in fields["end"])
         end = self.graph.ends[at] if at >= 0 else None
-        node = short(
-            end.node if end is not None else f"{packed[4:]}_{len(self.layers)}",
-            {layer.name for layer in self.layers},
-        )
-        if end is not None:
-            self.ends[node] = end
+        name = end.node if end is not None else f"{packed[4:]}_{len(self.layers)}"
+        taken = {layer.name for layer in self.layers}
+        if moved_first:  # the layer that moves it has the node's own name
+            node = short(f"{short(name, set())}_phases", taken)
+        else:
+            node = short(name, taken)
+            if end is not None:
+                self.ends[node] = end
         sources = [
             self._source(one, fields["quant"][2 * at : 2 * at + 2], node)
             for at, one in enumerate(data)

@@ -54,6 +54,7 @@ _TABLES = ", ".join(_NAMES[:13]) + ",\n  " + ", ".join(_NAMES[13:])
 OPERATORS = f"""\
 layers
   Conv                   any groups, windows to 16 x 16 (dilation counts), 8-bit weights
+  ConvTranspose          stride 1 to 8; as a convolution whose channels are then moved
   Gemm, MatMul           of a vector or a flattened map
   AveragePool, GlobalAveragePool, ReduceMean (height, width)   without padding
   MaxPool, GlobalMaxPool any window and stride
@@ -75,7 +76,6 @@ of constants
 INSTEAD = {
     "LayerNormalization": "Use batch normalisation, which folds into a convolution",
     "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
-    "ConvTranspose": "A Resize and a convolution do the same work",
 }
 LARGEST_KERNEL = 16
 

@@ -24,6 +24,7 @@ from mbn.passes.frontend.movement import (
     Moved,
     applied,
     constant_ids,
+    enlarged,
     is_aligned,
     joined,
     map_of,
@@ -151,11 +152,8 @@ class Values:
         taken = {layer.name for layer in self.layers}
         name = value.end.node if value.end is not None else f"move_{len(self.layers)}"
         node = short(name, taken)
-        for last in (False, True):
-            made = move_layer(node, value, channels_last=last)
-            if made is not None:
-                break
-        else:
+        made, last = self._made(node, value)
+        if made is None:
             raise UnsupportedError(
                 f"values of {', '.join(one.name for one in value.sources)} are moved to "
                 f"{value.ids.shape} in an order that has no kernel",
@@ -163,15 +161,34 @@ class Values:
                 wanted="slices, concatenations, shuffles of channels, resizes to whole multiples, "
                 "NCHW to NHWC and back",
             )
-        layer, out = made
-        self.layers.append(layer)
-        self.tensors.append(out)
+        out = self._added(made)
         if value.end is not None:
             self.ends[node] = replace(value.end, channels_last=_codes_lie_last(value, last))
         form = ("nhwc" if last else "nchw") if value.ids.ndim == 4 else "flat"
         self.kept.append(value)
         self.made[key] = Value(out, form)
         return self.made[key]
+
+    def _made(self, node: str, value: Moved) -> tuple[tuple[Layer, Tensor] | None, bool]:
+        """The layer that makes moved values, and whether channels come last in them."""
+        for last in (False, True):
+            made = move_layer(node, value, channels_last=last)
+            if made is not None:
+                return made, last
+        for ids, last, kept in enlarged(value.ids):
+            whole = move_layer(f"{node}_whole", replace(value, ids=ids), channels_last=last)
+            if whole is not None:
+                out = self._added(whole)
+                form = "nhwc" if last else "nchw"
+                cut = self.as_moved(Value(out, form), ids.shape).ids[kept]
+                return move_layer(node, Moved((out,), cut), channels_last=last), last
+        return None, False
+
+    def _added(self, made: tuple[Layer, Tensor]) -> Tensor:
+        layer, out = made
+        self.layers.append(layer)
+        self.tensors.append(out)
+        return out
 
     def _moved(self, value: Value, move: Move) -> Value:
         """A map after a reshape or a transpose: the same bytes in another form."""
@@ -181,7 +198,7 @@ class Values:
             raise NoMatch
         if value.form not in FORMS:
             return Value(tensor, str(shape))
-        if value.is_vector:
+        if value.is_vector and max(shape) == tensor.size_bytes:
             return Value(tensor, "nchw" if len(shape) == 4 else "flat")
         if move.axes is not None:
             turned: dict[tuple[str, tuple[int, ...]], str] = {
