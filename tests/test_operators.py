@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import lowered
 import networks
 import qdq
+from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
 from mbn.core.target import find_board
@@ -164,3 +165,12 @@ def test_a_float_transposed_convolution_is_quantised(tmp_path: Path) -> None:
     found = agreement.compare(tmp_path / "g.onnx", networks.images(network, 2))
     assert found.layers_hold
     assert [layer.name for layer in network.layers] == ["first", "up_phases", "up"]
+
+
+def test_a_shape_that_tvm_gets_wrong_is_refused(tmp_path: Path) -> None:
+    """TVM overlooks `output_shape`; where it can't be written as padding the node is named."""
+    graph = start()
+    transposed(graph, 6, 3, strides=[2, 2], output_shape=[15, 12])
+    graph.quantise(0.03, 3)
+    with pytest.raises(UnsupportedError, match=r"node up: ConvTranspose makes \[1, 6, 15, 12\]"):
+        lower(graph.save(tmp_path / "g.onnx"), "g")

@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.shape_inference
 from numpy.typing import NDArray
 
-from mbn.core.errors import ModelError
+from mbn.core.errors import ModelError, UnsupportedError
 from mbn.passes.frontend.onnx_file import OnnxGraph
 from mbn.passes.frontend.supported import node_label
 
@@ -23,7 +26,7 @@ from mbn.passes.frontend.supported import node_label
 def import_graph(graph: OnnxGraph) -> Any:
     """The Relax module of the graph, float operators between quantize and dequantize."""
     try:
-        return _import(graph, graph.model)
+        module, made = _import(graph, graph.model)
     except Exception as error:
         lines = str(error).strip().splitlines()
         raise ModelError(
@@ -31,19 +34,57 @@ def import_graph(graph: OnnxGraph) -> Any:
             node=_first_refused(graph),
             wanted="a graph of convolutions, pools, dense layers and their quantisation",
         ) from error
+    _check_shapes(graph.model, made)
+    return module
 
 
-def _import(graph: OnnxGraph, model: Any) -> Any:
-    from tvm.relax.frontend.onnx import from_onnx  # noqa: PLC0415  (TVM takes seconds to import)
+def _import(graph: OnnxGraph, model: Any) -> tuple[Any, dict[str, Any]]:
+    """The module, and the expression of each value of the graph: what `from_onnx` does, which keeps
+    the second to itself."""
+    from tvm.relax.frontend.onnx import onnx_frontend  # noqa: PLC0415  (TVM takes seconds)
 
+    sizes = {graph.input_name: list(graph.input_shape)}
+    importer = onnx_frontend.ONNXGraphImporter(sizes, "float32")
+    opsets = [one.version for one in model.opset_import if one.domain in ("", "ai.onnx")]
     # TVM prints and warns of what it then raises
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return from_onnx(
-            model,
-            shape_dict={graph.input_name: list(graph.input_shape)},
-            keep_params_in_input=False,
-        )
+        module = importer.from_onnx(model.graph, opsets[0] if opsets else 1)
+    return module, dict(importer._nodes)
+
+
+def _check_shapes(model: Any, made: Mapping[str, Any]) -> None:
+    """Refuses a node of which TVM makes another shape than ONNX: it has overlooked an attribute."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    del plain.graph.value_info[:]  # what the file says of them may be wrong
+    for output in plain.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(plain).graph
+    wanted = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.output)
+        if value.type.tensor_type.HasField("shape")
+    }
+    for node in model.graph.node:
+        for name in node.output:
+            found = _static_shape(made.get(name))
+            sizes = wanted.get(name)
+            if found is None or not sizes or 0 in sizes or found == sizes:
+                continue
+            raise UnsupportedError(
+                f"{node.op_type} makes {sizes} by ONNX's rules, {found} by TVM's",
+                node=f"node {node_label(node)}",
+                wanted="one shape",
+                advice="Write its sizes or its padding in another way",
+            )
+
+
+def _static_shape(expr: Any) -> list[int] | None:
+    try:
+        return [int(size) for size in expr.ty.shape]
+    except (AttributeError, TypeError):  # a tuple, a shape, or nothing
+        return None
 
 
 def _first_refused(graph: OnnxGraph) -> str | None:
