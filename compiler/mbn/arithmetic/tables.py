@@ -86,6 +86,14 @@ def _stored(values: NDArray[Any]) -> Int8:
 
 
 def _tflite(node: str, expression: Expression, source: Tensor, out: Tensor) -> Int8:
+    if expression.kind is Kind.HARD_SWISH and source.scale >= 128 * out.scale:
+        raise UnsupportedError(
+            f"a HARD_SWISH of scale {source.scale!r} with a result of scale {out.scale!r}",
+            node=f"node {node}",
+            wanted="an input's scale less than 128 times as large as the result's, in rounding "
+            "tflite: TensorFlow Lite has no kernel of others",
+            advice="compile with --rounding single",
+        )
     kernels: Mapping[Kind, Callable[[Expression, Tensor, Tensor], NDArray[Any]]] = {
         Kind.QUANTIZE: _requantize,
         Kind.HARD_SWISH: _hard_swish,
@@ -136,7 +144,8 @@ def _by_float(expression: Expression, source: Tensor, out: Tensor) -> Float64:
     """A float32 table, rounded half away from zero."""
     x = np.float32(source.scale) * (CODES - source.zero_point).astype(np.float32)
     one = np.float32(1)
-    made = np.tanh(x) if expression.kind is Kind.TANH else one / (one + np.exp(-x))
+    with np.errstate(over="ignore"):  # an exponential that is infinite makes 0
+        made = np.tanh(x) if expression.kind is Kind.TANH else one / (one + np.exp(-x))
     steps = (made * (one / np.float32(out.scale))).astype(np.float64)
     return np.asarray(np.copysign(np.floor(np.abs(steps) + 0.5), steps))
 

@@ -187,8 +187,10 @@ class Reference:
             multiplied = tflite_tables.product if as_tflite else between.product
             return multiplied(layer, sources, out, *maps)
         limits = tflite.bounds(layer, out) if as_tflite else between.bounds(layer, out)
-        reduced = between.max_pool if layer.op is Op.MAX_POOL else between.resized
-        return reduced(layer, maps[0], limits)
+        if layer.op is Op.MAX_POOL:
+            return between.max_pool(layer, maps[0], limits)
+        resized = tflite_tables.resized if as_tflite else between.resized
+        return resized(layer, maps[0], limits)
 
     def run(self, images: Int8, batch: int = 16) -> Int8:
         """The network's results one after the other, N x the sum of height * width * channels."""

@@ -1,8 +1,8 @@
-"""Element-wise operators and products of rounding `tflite`, in NumPy.
+"""Element-wise operators, products and resizes of rounding `tflite`, in NumPy.
 
 Each is TensorFlow Lite's reference kernel applied to all 256 codes (tensorflow/lite/kernels:
-quantize.cc, activations.cc, mul.cc; internal/reference: hard_swish.h, leaky_relu.h, prelu.h), with
-their names. Shares nothing with the compiler.
+quantize.cc, activations.cc, mul.cc; internal/reference: hard_swish.h, leaky_relu.h, prelu.h,
+resize_bilinear.h), with their names. Shares nothing with the compiler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.expression import Kind
-from mbn.core.network import Layer, Tensor
+from mbn.core.network import Layer, Sampling, Tensor
 from mbn.exact.tflite import (
     QuantizeMultiplier,
     RoundingDivideByPOT,
@@ -52,7 +52,9 @@ def table(layer: Layer, source: Tensor, out: Tensor) -> Int8:
         case Kind.LOGISTIC | Kind.TANH:
             real = step * value.astype(np.float32)
             unit = np.float32(1)
-            curve = np.tanh(real) if expression.kind is Kind.TANH else unit / (unit + np.exp(-real))
+            with np.errstate(over="ignore"):
+                falling = np.exp(-real)
+            curve = np.tanh(real) if expression.kind is Kind.TANH else unit / (unit + falling)
             rescaled = (curve * (unit / out_scale)).astype(np.float64)
             made = np.sign(rescaled) * np.floor(np.abs(rescaled) + 0.5)
         case _:
@@ -111,3 +113,30 @@ def product(layer: Layer, sources: Sequence[Tensor], out: Tensor, a: Int8, b: In
     )
     value = MultiplyByQuantizedMultiplier(multiplied, float(scales[0] * scales[1] / scales[2]))
     return np.asarray(np.clip(value + out.zero_point, *bounds(layer, out)), np.int8)
+
+
+def resized(layer: Layer, x: Int8, limits: tuple[int, int]) -> Int8:
+    """reference_ops::ResizeBilinearInteger: places in units of 1 / 1024, weights of 2^20 in all,
+    half away from zero."""
+    place_y, y0, y1 = interpolation(layer.factor[0], x.shape[1], layer.sampling)
+    place_x, x0, x1 = interpolation(layer.factor[1], x.shape[2], layer.sampling)
+    unit, values = 1 << 10, x.astype(np.int64)
+    down, across = (place_y - unit * y0)[:, None, None], (place_x - unit * x0)[:, None]
+    output_20 = values[:, y0][:, :, x0] * (unit - down) * (unit - across)
+    output_20 += values[:, y1][:, :, x0] * down * (unit - across)
+    output_20 += values[:, y0][:, :, x1] * (unit - down) * across
+    output_20 += values[:, y1][:, :, x1] * down * across
+    size = (np.abs(output_20) + (1 << 19)) >> 20
+    return np.asarray(np.clip(np.sign(output_20) * size, *limits), np.int8)
+
+
+def interpolation(factor: int, size: int, sampling: Sampling) -> tuple[Int64, Int64, Int64]:
+    """ComputeInterpolationValues: the place of each value of the result, the two that it is
+    between."""
+    scale_10 = ((1 << 10) * size + size * factor // 2) // (size * factor)
+    place = np.arange(size * factor, dtype=np.int64) * scale_10
+    if sampling is Sampling.HALF_PIXEL:
+        place += scale_10 // 2 - (1 << 9)
+    towards_zero = np.sign(place) * (np.abs(place) // (1 << 10))
+    upper = np.sign(place + 1023) * (np.abs(place + 1023) // (1 << 10))
+    return place, np.maximum(towards_zero, 0), np.minimum(upper, size - 1)

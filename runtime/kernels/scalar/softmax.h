@@ -68,18 +68,21 @@ MBN_INLINE int32_t mbn_softmax_exp(int32_t difference, int32_t multiplier, int32
     return mbn_exp_negative(mbn_high_multiply(scaled, multiplier));
 }
 
-static inline __attribute__((unused)) int32_t mbn_softmax(const int8_t *logits, int8_t *out,
-                                                          int32_t count, int32_t multiplier,
-                                                          int32_t left, int32_t least)
+/* Logits lie `step` bytes apart, results `apart`: a pixel of a map that lies by channels. */
+static inline __attribute__((unused)) int32_t mbn_softmax_apart(const int8_t *logits, int8_t *out,
+                                                                int32_t count, int32_t step,
+                                                                int32_t apart, int32_t multiplier,
+                                                                int32_t left, int32_t least)
 {
     int32_t largest = -128;
     uint32_t total = 0; /* Q12.19 */
     for (int32_t k = 0; k < count; k++) {
-        largest = logits[k] > largest ? logits[k] : largest;
+        largest = logits[k * step] > largest ? logits[k * step] : largest;
     }
     for (int32_t k = 0; k < count; k++) {
-        if (logits[k] - largest >= least) {
-            int32_t value = mbn_softmax_exp(logits[k] - largest, multiplier, left);
+        int32_t difference = logits[k * step] - largest;
+        if (difference >= least) {
+            int32_t value = mbn_softmax_exp(difference, multiplier, left);
             total += (uint32_t)mbn_divide_by_pot(value, 12);
         }
     }
@@ -90,14 +93,21 @@ static inline __attribute__((unused)) int32_t mbn_softmax(const int8_t *logits, 
     int32_t scale = mbn_one_over_one_plus((int32_t)((total << leading) - UINT32_C(0x80000000)));
     int32_t shift = 12 - leading + 31 - 8; /* above 31 where hundreds of classes are alike */
     for (int32_t k = 0; k < count; k++) {
-        int32_t value = -128;
-        if (logits[k] - largest >= least && shift <= 31) {
-            int32_t exponential = mbn_softmax_exp(logits[k] - largest, multiplier, left);
+        int32_t value = -128, difference = logits[k * step] - largest;
+        if (difference >= least && shift <= 31) {
+            int32_t exponential = mbn_softmax_exp(difference, multiplier, left);
             value += mbn_divide_by_pot(mbn_high_multiply(scale, exponential), shift);
         }
-        out[k] = (int8_t)(value > 127 ? 127 : value);
+        out[k * apart] = (int8_t)(value > 127 ? 127 : value);
     }
     return 0;
+}
+
+static inline __attribute__((unused)) int32_t mbn_softmax(const int8_t *logits, int8_t *out,
+                                                          int32_t count, int32_t multiplier,
+                                                          int32_t left, int32_t least)
+{
+    return mbn_softmax_apart(logits, out, count, 1, 1, multiplier, left, least);
 }
 
 #endif

@@ -1,9 +1,9 @@
 """Gives every convolution its padding as numbers.
 
-A Pad with zeros before a convolution becomes part of the convolution. QuantizeLinear and
-DequantizeLinear may stand between them, since zero has an exact code. SAME_UPPER and SAME_LOWER
-become numbers where the size is known. Any other Pad with a constant becomes a Concat of its input
-and constants.
+A Pad with zeros before a convolution becomes part of the convolution, where that can have so much.
+QuantizeLinear and DequantizeLinear may stand between them, since zero has an exact code. SAME_UPPER
+and SAME_LOWER become numbers where the size is known. Any other Pad with a constant becomes a
+Concat of its input and constants.
 """
 
 from __future__ import annotations
@@ -132,11 +132,24 @@ def _fold_pads(model: Any) -> None:
         pads = _attribute(conv, "pads", [0, 0, 0, 0])
         if len(pads) != 4:
             continue
+        together = [a + b for a, b in zip(pads, amounts, strict=True)]
+        if not _fits(conv, together):
+            continue  # it is moved instead: no kernel has windows of padding alone
         _set(conv, "auto_pad", "NOTSET")
-        _set(conv, "pads", [a + b for a, b in zip(pads, amounts, strict=True)])
+        _set(conv, "pads", together)
         by_input[pad.output[0]].input[0] = pad.input[0]
         graph.node.remove(pad)
         del graph.value_info[:]  # the sizes behind it are others now
+
+
+def _fits(conv: Any, pads: list[int]) -> bool:
+    """Whether every window has a value that is not padding; so too where its size is not said."""
+    kernel = _attribute(conv, "kernel_shape", [])
+    steps = _attribute(conv, "dilations", [1, 1])
+    if len(kernel) != 2 or len(steps) != 2:
+        return True
+    reach = [(taps - 1) * step for taps, step in zip(kernel, steps, strict=True)]
+    return all(pad <= reach[at % 2] for at, pad in enumerate(pads))
 
 
 def _join_constants(model: Any) -> None:

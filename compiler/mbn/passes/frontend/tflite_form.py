@@ -45,15 +45,8 @@ def in_tflite(
             advice="compile with --rounding single: the softmax is the host's there",
         )
     logits, name = network.output, "softmax"
-    if (logits.height, logits.width) != (1, 1):
-        raise UnsupportedError(
-            f"a softmax over a map of {logits.height} x {logits.width}",
-            node=f"node {name}",
-            wanted="one of 1 x 1, in rounding tflite",
-            advice="compile with --rounding single: the softmax is the host's there",
-        )
     scale, zero_point = softmax
-    out = Tensor(f"{name}:out", 1, 1, logits.channels, scale, zero_point)
+    out = Tensor(f"{name}:out", *logits.shape, scale, zero_point)
     layer = Layer(
         name=name,
         op=Op.SOFTMAX,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mbn.core.constants import PlainConstants, ProductConstants, TableConstants, TfliteProduct
 from mbn.core.network import Sampling
+from mbn.core.options import Rounding
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.scalar import whole
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -258,6 +259,8 @@ def resize(b: StageBuilder) -> bool:
                             source = rows[row + dy + layer.pads[0]]
                             value = script.cast(source[c, there], "int32")
                             total = total + value * (weight_y * weight_x)
+                    if bits and b.network.rounding is Rounding.TFLITE:  # half away from zero
+                        total = total + script.shift_right(total - half, script.int32(31))
                     value = b.clamped(script.shift_right(total, script.int32(bits)), derived)
                     script.buffer_store(out, value, [y, c, x * layer.factor[1] + at])
     b.decision = f"portable: bilinear, weights of 1 / {1 << bits}"

@@ -59,6 +59,7 @@ SCALAR_COPY = _body("mbn_scalar_copy", "source to count")
 SCALAR_GREATEST = _body("mbn_scalar_greatest", "row count step least")
 SCALAR_FILL = _body("mbn_scalar_fill", "to count apart value")
 SOFTMAX = _body("mbn_softmax", "logits out count multiplier left least")
+SOFTMAX_APART = _body("mbn_softmax_apart", "logits out count step apart multiplier left least")
 NORMALISE = _body("mbn_normalise", "codes out count zero_point")
 
 # dsp/

@@ -462,20 +462,22 @@ def pool(b: StageBuilder) -> bool:
 
 
 def softmax(b: StageBuilder) -> bool:
-    """The softmax of rounding `tflite`, over the channels of one pixel."""
-    found, count = b.special, b.out.channels
+    """The softmax of rounding `tflite`, over the channels of each pixel."""
+    found, count, width = b.special, b.out.channels, b.out.width
     (row,), out = b.in_rows(), b.out_row()
     assert isinstance(found, TfliteSoftmax)
-    with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
-        b.call(
-            bodies.SOFTMAX,
-            logits=b.address(row, 0, 0),
-            out=b.address(out, 0, 0),
-            count=count,
-            multiplier=found.multiplier,
-            left=found.exponent,
-            least=found.least,
-        )
+    scale = {"multiplier": found.multiplier, "left": found.exponent, "least": found.least}
+    if width == 1:
+        with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
+            ends = {"logits": b.address(row, 0, 0), "out": b.address(out, 0, 0)}
+            b.call(bodies.SOFTMAX, **ends, count=count, **scale)
+    else:
+        reads, writes = [whole(row)], [whole(out)]
+        with b.loop(width, "x") as x, b.block("softmax", reads, writes) as axis:
+            at = axis.spatial(width, x)
+            ends = {"logits": b.address(row, 0, at), "out": b.address(out, 0, at)}
+            steps = {"step": b.in_layout().strides[0], "apart": b.out_plane_bytes()}
+            b.call(bodies.SOFTMAX_APART, **ends, count=count, **steps, **scale)
     b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
     return True
 
