@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.test_plumbing import Graph
 
 import mbn
 from mbn.core.network import Tensor
@@ -16,6 +15,7 @@ from mbn.core.telling import Listener
 from mbn.jobs.lower import arrays
 from mbn.jobs.lower.inputs import InputForm, as_codes, plain_form
 from mbn.passes.frontend import lower
+from test_plumbing import Graph
 
 FORM = InputForm((1, 3, 4, 5), (4, 5, 3))
 ROW = InputForm((1, 6), (1, 1, 6))

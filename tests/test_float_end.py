@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
-from tests.test_plumbing import Graph
 
 import mbn
 from mbn.cli.compile import main
+from test_plumbing import Graph
 
 WORDS = "a float last layer behind int8 ones"
 

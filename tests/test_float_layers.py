@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_plumbing import Graph
 
 import mbn
 from mbn.cli.check import main
+from test_plumbing import Graph
 
 
 def network(path: Path, *, spoiled: bool = False) -> Path:

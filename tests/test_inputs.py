@@ -13,10 +13,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
-from tests.test_plumbing import Graph, network_of
 
 import mbn
 from mbn.cli.inspect import main as inspect_main
+from test_plumbing import Graph, network_of
 
 Array = NDArray[Any]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.test_plumbing import Graph
 
 import mbn
 from mbn.cli.check import main as check_main
 from mbn.cli.compile import main
 from mbn.jobs.lower import labelled
+from test_plumbing import Graph
 
 CLASSES = ("blue", "green", "red")  # sorted: classes 0, 1, 2
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}

@@ -16,12 +16,12 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.test_plumbing import Graph
 
 import mbn
 from mbn.cli.compile import main
 from mbn.cli.inspect import main as inspect_main
 from mbn.core.telling import Listener
+from test_plumbing import Graph
 
 Float32 = NDArray[np.float32]
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
