@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import mbn
+import shares
 from mbn import arithmetic
 from mbn.core.constants import TableConstants
-from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode, Rounding
 from mbn.core.target import Board, find_board
@@ -25,6 +26,7 @@ from mbn.exact import Reference
 from mbn.exact.tflite_tables import table
 from mbn.passes.frontend import lower
 from test_kernels import compare
+from test_network import SHARED, need
 from tflite_drawn import Drawn, litert
 
 Int8 = NDArray[np.int8]
@@ -72,6 +74,13 @@ def _table(d: Drawn, name: str, source: int, ratio: tuple[float, float], channel
         codes = rng.integers(-127, 128, (1, 1, channels))
         slope_scale, slope_zero = _scale(rng, -9, -6), int(rng.integers(-1, 2))
         inputs.append(d.tensor(codes.shape, "INT8", slope_scale, slope_zero, codes))
+    if name in WITH_CONSTANT:
+        size = int(rng.choice([1, channels]))
+        codes, zero = rng.integers(-128, 128, size), int(rng.integers(-128, 128))
+        other = d.tensor(codes.shape, "INT8", _scale(rng, -9, 0), zero, codes)
+        inputs = [source, other] if rng.random() < 0.6 else [other, source]
+        options = WITH_CONSTANT[name]
+        fields = {"fusedActivationFunction": int(rng.choice([NONE, NONE, RELU, RELU_N1, RELU6]))}
     d.operator(name, inputs, out, options, **fields)
     return out
 
@@ -84,14 +93,22 @@ RATIOS = {
     "HARD_SWISH": (-6.9, 6),
     "LOGISTIC": (0, 0),
     "TANH": (0, 0),
+    "RELU": (-8, 8),
+    "RELU6": (-8, 8),
+    "RELU_N1_TO_1": (-8, 8),
+    "RELU_0_TO_1": (-8, 8),
+    "ADD": (-6, 8),
+    "SUB": (-6, 8),
+    "MUL": (-6, 8),
 }
+WITH_CONSTANT = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
 
 
 @pytest.mark.parametrize("seed", range(24))
 @pytest.mark.parametrize("name", RATIOS)
 def test_tables(name: str, seed: int, tmp_path: Path) -> None:
     d = Drawn(1000 * seed + len(name))
-    channels = 5 if name == "PRELU" else 1
+    channels = 5 if name == "PRELU" or name in WITH_CONSTANT else 1
     shape = (1, 16, 16, channels)
     scale, zero = _scale(d.rng, -9, 2), int(d.rng.integers(-128, 128))
     source = d.input(shape, scale=scale, zero=zero)
@@ -104,15 +121,6 @@ def test_tables(name: str, seed: int, tmp_path: Path) -> None:
     assert isinstance(mine, TableConstants)
     theirs = table(layer, network.input, network.output)
     assert mine.table.tobytes() == theirs.tobytes()
-
-
-def test_a_hard_swish_that_tensorflow_lite_stops_at_is_refused(tmp_path: Path) -> None:
-    d = Drawn()
-    x = d.input(MAP, scale=0.5)
-    out = d.tensor(MAP, scale=0.5 / 130)
-    d.operator("HARD_SWISH", [x], out, "HardSwishOptions")
-    with pytest.raises(UnsupportedError, match="times as large"):
-        arithmetic.derive_all(lowered(d.bytes(out), tmp_path))
 
 
 # -- between convolutions ------------------------------------------------------------------------
@@ -259,6 +267,25 @@ def test_operators_between_convolutions(name: str, seed: int, tmp_path: Path) ->
     network = lowered(content, tmp_path)
     rng = np.random.default_rng(seed)
     agree(content, network, rng.integers(-128, 128, (6, *MAP[1:])).astype(np.int8), MAP)
+
+
+REAL = {
+    "vww_96_int8": "vww_96_int8",
+    **{name: f"mlperf/{name}" for name in ("kws_ref_model", "ad01_int8", "pretrainedResnet_quant")},
+    **{
+        f"{name}_int8": f"keras/{name}_int8"
+        for name in ("mbv1_gray", "mbv1_gray_u8", "mbv2", "mbv3s_min", "fomo", "ei_cnn", "dscnn")
+    },
+}
+
+
+@pytest.mark.parametrize("name", shares.some(REAL, "fomo_int8", "kws_ref_model", "ei_cnn_int8"))
+def test_real_networks_layer_by_layer(name: str) -> None:
+    path = SHARED / "models" / f"{REAL[name]}.tflite"
+    need(path)
+    found = mbn.compare(path, samples=3, against="litert").agreement
+    assert found.holds, found.judgement
+    assert all(one.exact == one.values > 0 for one in found.layers)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -282,6 +282,7 @@ CASES: dict[str, Callable[[Drawn], int | list[int]]] = {
     "relu": lambda d: _one(d, "RELU", 0.05, 3),
     "relu6": lambda d: _one(d, "RELU6", 6 / 255, -128),
     "relu n1": lambda d: _one(d, "RELU_N1_TO_1", 0.02, 0),
+    "relu 0 to 1": lambda d: _one(d, "RELU_0_TO_1", 1 / 255, -128),
     "leaky": lambda d: _one(d, "LEAKY_RELU", 0.05, -20, "LeakyReluOptions", alpha=0.1),
     "logistic": lambda d: _one(d, "LOGISTIC", 1 / 256, -128),
     "tanh": lambda d: _one(d, "TANH", 1 / 128, 0),
@@ -595,8 +596,12 @@ def test_a_layer_with_other_bits_is_named() -> None:
 
 
 def test_what_the_rounding_lacks_is_refused_by_name(tmp_path: Path) -> None:
-    path = _written(tmp_path, _drawn("relu"))
-    with pytest.raises(UnsupportedError, match="node t1"):
+    d = Drawn()
+    x = d.input(MAP, scale=0.5)
+    out = d.tensor(MAP, scale=0.5 / 130)  # TensorFlow Lite's kernel has no integers for it
+    d.operator("HARD_SWISH", [x], out, "HardSwishOptions")
+    path = _written(tmp_path, d.bytes(out))
+    with pytest.raises(UnsupportedError, match=r"node t1.*times as large"):
         mbn.compare(path, samples=1, against="litert")
 
 

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.arithmetic.tflite import quantise_multiplier, scaled
+from mbn.arithmetic.tflite import (
+    added,
+    clamp_codes,
+    derive_addition,
+    derive_product,
+    multiplied,
+    quantise_multiplier,
+    scaled,
+    subtracted,
+)
 from mbn.core.constants import Int8, TableConstants
 from mbn.core.errors import UnsupportedError
 from mbn.core.expression import Element, Expression, Kind
@@ -25,6 +35,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 CODES = np.arange(-128, 128)
+_NAMES = tuple(kind.value for kind in Kind if kind is not Kind.OTHER)
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 _ELEMENTS: Mapping[Element, Callable[..., Any]] = {
@@ -65,7 +76,7 @@ def derive(layer: Layer, source: Tensor, out: Tensor, rounding: Rounding) -> Tab
     expression = layer.expression
     assert expression is not None
     if rounding is Rounding.TFLITE:
-        table = _tflite(layer.name, expression, source, out)
+        table = _tflite(layer, expression, source, out)
     else:
         real = evaluate(expression, np.float64(source.scale) * (CODES - source.zero_point))
         if np.isnan(real).any():
@@ -85,28 +96,33 @@ def _stored(values: NDArray[Any]) -> Int8:
     return np.asarray(np.clip(values, -128, 127), np.int8)
 
 
-def _tflite(node: str, expression: Expression, source: Tensor, out: Tensor) -> Int8:
+def _tflite(layer: Layer, expression: Expression, source: Tensor, out: Tensor) -> Int8:
     if expression.kind is Kind.HARD_SWISH and source.scale >= 128 * out.scale:
         raise UnsupportedError(
             f"a HARD_SWISH of scale {source.scale!r} with a result of scale {out.scale!r}",
-            node=f"node {node}",
+            node=f"node {layer.name}",
             wanted="an input's scale less than 128 times as large as the result's, in rounding "
             "tflite: TensorFlow Lite has no kernel of others",
             advice="compile with --rounding single",
         )
+    if expression.kind in (Kind.ADD, Kind.SUB, Kind.MUL):
+        return _with_constant(layer, source, out)
     kernels: Mapping[Kind, Callable[[Expression, Tensor, Tensor], NDArray[Any]]] = {
         Kind.QUANTIZE: _requantize,
         Kind.HARD_SWISH: _hard_swish,
         Kind.LEAKY_RELU: _leaky_relu,
         Kind.PRELU: _prelu,
+        Kind.RELU: _relu,
         Kind.LOGISTIC: _by_float,
         Kind.TANH: _by_float,
     }
     if expression.kind not in kernels:
         raise UnsupportedError(
             "element-wise operators of which TensorFlow Lite has no kernel",
-            node=f"node {node}",
-            wanted="one of " + ", ".join(kind.value for kind in kernels) + ", in rounding tflite",
+            node=f"node {layer.name}",
+            wanted="one of "
+            + ", ".join(kind.value for kind in Kind if kind is not Kind.OTHER)
+            + ", in rounding tflite",
             advice="compile with --rounding single",
         )
     table = kernels[expression.kind](expression, source, out) + out.zero_point
@@ -121,6 +137,33 @@ def _multiplied(values: Int64, real: float) -> Int64:
 
 def _requantize(_expression: Expression, source: Tensor, out: Tensor) -> Int64:
     return _multiplied(CODES - source.zero_point, source.scale / out.scale)
+
+
+def _relu(expression: Expression, source: Tensor, out: Tensor) -> Int64:
+    low, high = clamp_codes(expression.clamp, out)
+    factor = float(np.float32(source.scale) / np.float32(out.scale))
+    found = _multiplied(CODES - source.zero_point, factor) + out.zero_point
+    return np.clip(found, low, high) - out.zero_point
+
+
+def _with_constant(layer: Layer, source: Tensor, out: Tensor) -> Int8:
+    """ADD, SUB or MUL of the map and a constant, as of two maps: its codes without their zero
+    point, at the scale that the expression has last."""
+    expression = layer.expression
+    assert expression is not None
+    values, scale = expression.constants[0], float(expression.constants[-1][0])
+    codes = np.rint(values.astype(np.float64) / scale).astype(np.int64)[:, None]
+    constant = Tensor("constant", 1, 1, len(codes), scale, 0)
+    one = replace(layer, clamp=expression.clamp)
+    first, second = (source, constant), (CODES[None], codes)
+    if expression.steps[0].operands[0] != 0:
+        first, second = (constant, source), (codes, CODES[None])
+    if expression.kind is Kind.MUL:
+        return _stored(multiplied(derive_product(one, first, out), *second))
+    by = derive_addition(one, first, out)
+    if expression.kind is Kind.SUB:
+        return _stored(subtracted(by, *second))
+    return _stored(added(by, *second))
 
 
 def _leaky_relu(expression: Expression, source: Tensor, out: Tensor) -> Int64:

@@ -137,6 +137,10 @@ def settled(constants: TfliteConstants) -> TfliteConstants:
 
 
 def _clamp(layer: Layer, out: Tensor) -> tuple[int, int]:
+    return clamp_codes(layer.clamp, out)
+
+
+def clamp_codes(clamp: tuple[float | None, float | None], out: Tensor) -> tuple[int, int]:
     """Rounded half away from zero, after a division in float32."""
 
     def code(real: float | None, limit: int) -> int:
@@ -146,7 +150,7 @@ def _clamp(layer: Layer, out: Tensor) -> tuple[int, int]:
         steps = math.copysign(math.floor(min(abs(steps), 2.0**20) + 0.5), steps)
         return min(127, max(-128, out.zero_point + int(steps)))
 
-    return code(layer.clamp[0], -128), code(layer.clamp[1], 127)
+    return code(clamp[0], -128), code(clamp[1], 127)
 
 
 def _average(layer: Layer, source: Tensor, out: Tensor) -> TfliteAverage:
@@ -252,11 +256,20 @@ def derive_addition(layer: Layer, sources: tuple[Tensor, Tensor], out: Tensor) -
 
 def added(constants: TfliteAddition, first: Int64, second: Int64) -> Int64:
     """What the device stores for the sum of two stored values."""
-    parts = zip((first, second), constants.zero_points, range(2), strict=False)
-    total = sum(
+    return _summed(constants, first, second, 1)
+
+
+def subtracted(constants: TfliteAddition, first: Int64, second: Int64) -> Int64:
+    """What TensorFlow Lite's SUB stores for their difference."""
+    return _summed(constants, first, second, -1)
+
+
+def _summed(constants: TfliteAddition, first: Int64, second: Int64, sign: int) -> Int64:
+    parts = [
         scaled((value - zero) << ADD_LEFT_SHIFT, constants.multipliers[k], constants.shifts[k])
-        for value, zero, k in parts
-    )
+        for value, zero, k in zip((first, second), constants.zero_points, range(2), strict=False)
+    ]
+    total = parts[0] + sign * parts[1]
     value = scaled(np.asarray(total), constants.multipliers[2], constants.shifts[2])
     return np.asarray(np.clip(value + constants.zero_points[2], constants.low, constants.high))
 

@@ -83,6 +83,11 @@ class Kind(StrEnum):
     PRELU = "prelu"
     LOGISTIC = "logistic"
     TANH = "tanh"
+    RELU = "relu"  # and what else only clamps
+    # with a constant: constants[0], the scale of its codes last; a clamp may follow
+    ADD = "add"
+    SUB = "sub"
+    MUL = "mul"
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,17 @@ class Expression:
     def channels(self) -> int:
         """1 where all channels share one table."""
         return max((constant.size for constant in self.constants), default=1)
+
+    @property
+    def clamp(self) -> tuple[float | None, float | None]:
+        """The bounds that its steps MAX and MIN have as constants."""
+        low, high = None, None
+        for step in self.steps:
+            if step.element in (Element.MAX, Element.MIN):
+                at = next(at for at in step.operands if 0 < at <= len(self.constants))
+                value = float(self.constants[at - 1][0])
+                low, high = (value, high) if step.element is Element.MAX else (low, value)
+        return low, high
 
     @property
     def is_sound(self) -> bool:

@@ -82,12 +82,12 @@ def _mean(layer: Layer, source: Tensor, out: Tensor, low: int, high: int) -> Ari
 
 def bounds(layer: Layer, out: Tensor) -> tuple[int, int]:
     """A clamp as codes: CalculateActivationRangeQuantized."""
-    low = max(-128, _quantize(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
-    high = min(127, _quantize(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
+    low = max(-128, quantized(layer.clamp[0], out)) if layer.clamp[0] is not None else -128
+    high = min(127, quantized(layer.clamp[1], out)) if layer.clamp[1] is not None else 127
     return min(low, 127), max(high, -128)
 
 
-def _quantize(real: float, out: Tensor) -> int:
+def quantized(real: float, out: Tensor) -> int:
     """A float32 quotient, rounded half away from zero."""
     quotient = float(np.float32(real) / np.float32(out.scale))
     if abs(quotient) > 1000:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.expression import Kind
+from mbn.core.expression import Expression, Kind
 from mbn.core.network import Layer, Sampling, Tensor
 from mbn.exact.tflite import (
     QuantizeMultiplier,
     RoundingDivideByPOT,
     SaturatingRoundingDoublingHighMul,
     bounds,
+    quantized,
 )
 
 Int8 = NDArray[np.int8]
@@ -57,9 +58,45 @@ def table(layer: Layer, source: Tensor, out: Tensor) -> Int8:
             curve = np.tanh(real) if expression.kind is Kind.TANH else unit / (unit + falling)
             rescaled = (curve * (unit / out_scale)).astype(np.float64)
             made = np.sign(rescaled) * np.floor(np.abs(rescaled) + 0.5)
+        case Kind.RELU:
+            made = MultiplyByQuantizedMultiplier(value, float(step / out_scale))
+            low, high = (code - out.zero_point for code in activation(expression, out))
+            made = np.clip(made, low, high)
+        case Kind.ADD | Kind.SUB | Kind.MUL:
+            made = with_constant(expression, value, float(source.scale), float(out.scale))
+            low, high = (code - out.zero_point for code in activation(expression, out))
+            made = np.clip(made, low, high)
         case _:
             raise ValueError(f"layer {layer.name}: no kernel of TensorFlow Lite")
     return np.asarray(np.clip(np.atleast_2d(made) + out.zero_point, -128, 127), np.int8)
+
+
+def activation(expression: Expression, out: Tensor) -> tuple[int, int]:
+    """The clamp of an expression, as codes."""
+    lowest, highest = expression.clamp
+    low = -128 if lowest is None else max(-128, quantized(lowest, out))
+    high = 127 if highest is None else min(127, quantized(highest, out))
+    return min(low, 127), max(high, -128)
+
+
+def with_constant(expression: Expression, value: Int64, scale: float, out_scale: float) -> Int64:
+    """reference_ops::Mul, Add (left shift 20) and Sub, of a map and a constant: C x 256."""
+    constant_scale = float(expression.constants[-1][0])
+    constant = np.rint(expression.constants[0] / np.float64(constant_scale)).astype(np.int64)
+    pairs = [(value[None, :], scale), (constant[:, None], constant_scale)]
+    if expression.steps[0].operands[0] != 0:
+        pairs.reverse()
+    (input1, scale1), (input2, scale2) = pairs
+    if expression.kind is Kind.MUL:
+        real = float(np.float32(scale1) * np.float32(scale2) / np.float32(out_scale))
+        return MultiplyByQuantizedMultiplier(input1 * input2, real)
+    twice_max_input_scale = 2 * max(scale1, scale2)
+    scaled1, scaled2 = (
+        MultiplyByQuantizedMultiplier(one * (1 << 20), own / twice_max_input_scale)
+        for one, own in pairs
+    )
+    raw = scaled1 - scaled2 if expression.kind is Kind.SUB else scaled1 + scaled2
+    return MultiplyByQuantizedMultiplier(raw, twice_max_input_scale / ((1 << 20) * out_scale))
 
 
 def MultiplyByQuantizedMultiplier(x: Int64, real: float) -> Int64:

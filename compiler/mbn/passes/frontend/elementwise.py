@@ -73,6 +73,7 @@ class _Island:
     constants: list[tuple[Float32, int]] = field(default_factory=list)  # and the channels' axis
     steps: list[tuple[Element, tuple[tuple[str, int], ...]]] = field(default_factory=list)
     known: dict[Any, tuple[str, int]] = field(default_factory=dict)
+    scales: dict[int, float] = field(default_factory=dict)  # of constants that are int8 codes
 
     def walk(self, expr: Any) -> tuple[str, int]:
         """The value of an expression: ("x", 0), ("constant", n) or ("step", n)."""
@@ -87,7 +88,11 @@ class _Island:
         name = rx.op_name(call)
         literal = self._literal(expr)
         if literal is not None:
-            return self.constant(literal)
+            made = self.constant(literal)
+            scale = self._scale(expr)
+            if scale is not None:
+                self.scales[made[1]] = scale
+            return made
         if name in _BINARY:
             return self._binary(_BINARY[name], call)
         if name in _UNARY:
@@ -148,6 +153,15 @@ class _Island:
             return np.asarray(literal).reshape(())
         return np.asarray(literal).reshape(rx.shape_of(expr))
 
+    def _scale(self, expr: Any) -> float | None:
+        """The scale of a constant that is codes."""
+        try:
+            below, _ = self.matcher.unwrap_moves(expr)
+            scales = self.matcher.dequantised(below).scale.reshape(-1)
+        except NoMatch:
+            return None
+        return float(scales[0])
+
     def constant(self, value: NDArray[Any]) -> tuple[str, int]:
         wide = [axis for axis, size in enumerate(value.shape) if size > 1]
         if len(wide) > 1:
@@ -191,11 +205,9 @@ class _Island:
             axis = int(call.attrs.axis) % rank
             slopes = slopes.reshape(-1, *(1,) * (rank - 1 - axis))
         slope = self.constant(slopes)
-        try:  # rounding `tflite` needs the scale of their codes
-            below, _ = self.matcher.unwrap_moves(call.args[1])
-            self.real(float(self.matcher.dequantised(below).scale.reshape(-1)[0]))
-        except NoMatch:
-            pass
+        scale = self._scale(call.args[1])
+        if scale is not None:  # rounding `tflite` needs it
+            self.real(scale)
         return self.step(Element.PRELU, x, slope)
 
     def _gelu(self, x: tuple[str, int], *, tanh: bool) -> tuple[str, int]:
@@ -230,18 +242,22 @@ def match_island(matcher: Matcher, expr: Any) -> Found:
     axes = {axis for _, axis in island.constants} - {0}
     if len(axes) > 1:
         raise NoMatch("its constants go along different axes")
-    first = 1 + len(island.constants)
-    base = {"x": 0, "constant": 1, "step": first}
-    constants = tuple(one for one, _ in island.constants)
+    expression = _numbered(island, Kind.OTHER)
+    if not expression.is_sound:
+        raise NoMatch("its constants have different numbers of channels")
+    kind = _kind(expression, coded=0 in island.scales)
+    if kind in _WITH_CONSTANT.values():
+        island.real(island.scales[0])
+    return Found(island.leaf, _numbered(island, kind), axes.pop() if axes else 0)
+
+
+def _numbered(island: _Island, kind: Kind) -> Expression:
+    base = {"x": 0, "constant": 1, "step": 1 + len(island.constants)}
     steps = tuple(
         Step(element, tuple(base[kind] + at for kind, at in operands))
         for element, operands in island.steps
     )
-    expression = Expression(constants, steps, Kind.OTHER)
-    if not expression.is_sound:
-        raise NoMatch("its constants have different numbers of channels")
-    expression = Expression(constants, steps, _kind(expression))
-    return Found(island.leaf, expression, axes.pop() if axes else 0)
+    return Expression(tuple(one for one, _ in island.constants), steps, kind)
 
 
 _SAME = 1e-6
@@ -253,17 +269,41 @@ _CURVES: Mapping[Kind, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 }
 
 
-def _kind(expression: Expression) -> Kind:
-    """Which of TensorFlow Lite's operators it is: the same curve, however it is written."""
-    if not expression.steps:
+_WITH_CONSTANT = {Element.ADD: Kind.ADD, Element.SUB: Kind.SUB, Element.MUL: Kind.MUL}
+_CLAMPS = ((0.0, None), (0.0, 6.0), (-1.0, 1.0), (0.0, 1.0))  # RELU and its like
+
+
+def _kind(expression: Expression, *, coded: bool) -> Kind:
+    """Which of TensorFlow Lite's operators it is: the same curve, however it is written. `coded`:
+    whether its first constant is int8 codes."""
+    steps = expression.steps
+    if not steps:
         return Kind.QUANTIZE
-    if len(expression.steps) == 1 and expression.steps[0].element is Element.PRELU:
+    if len(steps) == 1 and steps[0].element is Element.PRELU:
         return Kind.LEAKY_RELU if len(expression.constants) == 1 else Kind.PRELU
     values = evaluate(expression, _GRID)
     for kind, curve in _CURVES.items():
         if np.allclose(values, curve(_GRID)[None], rtol=_SAME, atol=_SAME, equal_nan=False):
             return kind
+    if _only_clamps(expression, 0) and expression.clamp in _CLAMPS:
+        return Kind.RELU
+    with_constant = coded and set(steps[0].operands) == {0, 1} and _only_clamps(expression, 1)
+    if with_constant and expression.clamp in ((None, None), *_CLAMPS):
+        return _WITH_CONSTANT.get(steps[0].element, Kind.OTHER)
     return Kind.OTHER
+
+
+def _only_clamps(expression: Expression, start: int) -> bool:
+    """Whether each step from `start` on bounds the one before it by one value."""
+    count = len(expression.constants)
+    for at, step in enumerate(expression.steps[start:], start):
+        before = count + at if at else 0
+        bounds = [one for one in step.operands if one != before]
+        if step.element not in (Element.MIN, Element.MAX) or len(bounds) != 1:
+            return False
+        if not 0 < bounds[0] <= count or expression.constants[bounds[0] - 1].size != 1:
+            return False
+    return True
 
 
 _ELEMENTS, _KINDS = tuple(Element), tuple(Kind)

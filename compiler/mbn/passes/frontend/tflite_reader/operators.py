@@ -288,6 +288,7 @@ OPERATORS: dict[str, Emit] = {
     "RELU": _clamp(0.0, math.inf),
     "RELU6": _clamp(0.0, 6.0),
     "RELU_N1_TO_1": _clamp(-1.0, 1.0),
+    "RELU_0_TO_1": _clamp(0.0, 1.0),
     "LEAKY_RELU": _leaky,
     "PRELU": _prelu,
     "LOGISTIC": _of_one("Sigmoid"),
