@@ -174,3 +174,119 @@ def test_a_shape_that_tvm_gets_wrong_is_refused(tmp_path: Path) -> None:
     graph.quantise(0.03, 3)
     with pytest.raises(UnsupportedError, match=r"node up: ConvTranspose makes \[1, 6, 15, 12\]"):
         lower(graph.save(tmp_path / "g.onnx"), "g")
+
+
+def pooled(**given: Any) -> qdq.Graph:
+    graph = start()
+    graph.then("AveragePool", kernel_shape=[3, 3], name="pool", **given)
+    graph.quantise(0.03, 2)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({"pads": [1, 1, 1, 1]}, (6, 5)),
+        ({"pads": [1, 0, 1, 2], "strides": [2, 2]}, (3, 3)),
+        ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, (3, 3)),
+        ({"auto_pad": "SAME_LOWER", "strides": [2, 1]}, (3, 5)),
+        ({"ceil_mode": 1, "strides": [3, 2]}, (2, 2)),
+    ],
+)
+def test_average_pools_whose_padding_counts(
+    given: Any, size: tuple[int, int], tmp_path: Path
+) -> None:
+    network = agree(pooled(count_include_pad=1, **given), tmp_path)
+    assert network.layers[-1].op is Op.POOL
+    assert network.output.shape == (*size, 4)
+    exact_on_host(network, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"pads": [1, 1, 1, 1]}, "padding does not count"),
+        ({"auto_pad": "SAME_UPPER"}, "padding does not count"),
+        ({"ceil_mode": 1, "strides": [2, 2]}, "windows beyond the map"),
+    ],
+)
+def test_average_pools_that_differ_at_the_edges_are_refused(
+    given: Any, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedError, match=f"node pool: .*{words}"):
+        lower(pooled(**given).save(tmp_path / "g.onnx"), "g")
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("over", ["height", "width", "both"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_means_over_any_image_axes(layout: str, over: str, keep: int, tmp_path: Path) -> None:
+    graph = start()
+    if layout == "nhwc":
+        graph.then("Transpose", perm=[0, 2, 3, 1])
+    first = layout.index("h")  # of the axes
+    axes = {"height": [first], "width": [first + 1], "both": [first, first + 1]}[over]
+    graph.then("ReduceMean", axes=axes, keepdims=keep, name="mean")
+    graph.quantise(0.03, 2)
+    network = agree(graph, tmp_path)
+    assert [layer.name for layer in network.layers] == ["first", "mean"]
+    wanted = {"height": (1, 5, 4), "width": (6, 1, 4), "both": (1, 1, 4)}
+    assert network.output.shape == wanted[over]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("shape", ["1 x H x W x C", "1 x HW x C", "1 x C x HW turned", "1 x W x C"])
+def test_a_product_of_each_position(shape: str, goes_on: bool, tmp_path: Path) -> None:
+    graph = start()
+    sizes = (6, 5)
+    if shape == "1 x W x C":
+        graph.then("ReduceMean", axes=[2], keepdims=0, name="mean")
+        graph.quantise(0.05, 1)
+        graph.then("Transpose", perm=[0, 2, 1])
+        sizes = (1, 5)
+    elif shape == "1 x C x HW turned":
+        graph.then("Reshape", graph.constant("flat", np.array([1, 4, 30])))
+        graph.then("Transpose", perm=[0, 2, 1])
+    else:
+        graph.then("Transpose", perm=[0, 2, 3, 1])
+        if shape == "1 x HW x C":
+            graph.then("Reshape", graph.constant("flat", np.array([1, 30, 4])))
+    data = graph.value
+    codes, scales = graph.draw(7, 4)
+    graph.node("MatMul", data, graph.weights("w", codes.T, scales, axis=1), name="product")
+    graph.then("Add", graph.constant("b", np.linspace(-1, 1, 7).astype(np.float32)))
+    graph.quantise(0.05, 3)
+    if goes_on:
+        graph.then("Reshape", graph.constant("map", np.array([1, *sizes, 7])))
+        graph.then("Transpose", perm=[0, 3, 1, 2])
+        graph.channels = 7
+        graph.convolve(3, 1, name="next")
+        graph.quantise(0.05, 1)
+    network = agree(graph, tmp_path)
+    product = next(layer for layer in network.layers if layer.name == "product")
+    assert product.op is Op.CONV
+    assert network.tensor(product.output).shape == (*sizes, 7)
+    assert Op.MOVE not in [layer.op for layer in network.layers]
+
+
+def test_a_product_of_one_position_is_dense(tmp_path: Path) -> None:
+    graph = start()
+    graph.then("GlobalAveragePool", name="pool")
+    graph.quantise(0.05, 1)
+    graph.then("Transpose", perm=[0, 2, 3, 1])
+    data = graph.value
+    codes, scales = graph.draw(7, 4)
+    graph.node("MatMul", data, graph.weights("w", codes.T, scales, axis=1), name="product")
+    graph.quantise(0.05, 3)
+    assert agree(graph, tmp_path).layers[-1].op is Op.DENSE
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (1, 1, 6, 1)])
+def test_a_constant_along_another_axis_is_no_bias(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """As many columns as channels: only its axis tells a bias from a constant by column."""
+    graph = start(6, 6, 6)
+    graph.convolve(6, 1, bias="none", name="by_column")
+    graph.then("Add", graph.constant("k", np.ones(shape, np.float32)))
+    graph.quantise(0.05, 0)
+    with pytest.raises(UnsupportedError, match=r"node by_column: a constant of shape"):
+        lower(graph.save(tmp_path / "g.onnx"), "g")

@@ -199,7 +199,7 @@ def _canonical(codes: NDArray[Any], tensor: Tensor, *, channels_last: bool) -> I
     if codes.dtype == np.uint8:
         codes = codes.astype(np.int16) - 128
     chw = (tensor.channels, tensor.height, tensor.width)
-    if channels_last and codes.ndim == 4:
+    if channels_last:
         return codes.reshape(tensor.shape).astype(np.int8)
     return np.ascontiguousarray(codes.reshape(chw).transpose(1, 2, 0)).astype(np.int8)
 

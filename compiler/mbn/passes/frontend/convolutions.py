@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.passes.frontend import relax_module as rx
-from mbn.passes.frontend.found import Found, data_of, fields_of
-from mbn.passes.frontend.matcher import Affine, Matcher, NoMatch, bias_codes, weight_codes
+from mbn.passes.frontend.found import (
+    TO_CHANNELS_LAST,
+    Data,
+    Found,
+    channels_first,
+    data_of,
+    fields_of,
+)
+from mbn.passes.frontend.matcher import (
+    MOVES,
+    Affine,
+    Matcher,
+    Move,
+    NoMatch,
+    bias_codes,
+    weight_codes,
+)
 from mbn.passes.frontend.supported import LARGEST_KERNEL
+
+MOST_MOVES = 16  # that are followed back to a map's height and width
 
 
 def match_conv(matcher: Matcher, call: Any, bias: Any, norm: Affine | None) -> Found:
@@ -72,15 +91,67 @@ def normed(
 
 
 def match_dense(matcher: Matcher, call: Any, bias: Any) -> Found:
-    data = data_of(matcher, call.args[0])
-    if len(data.shape) != 2:
-        raise NoMatch(f"a matrix product of {len(data.shape)} dimensions, where 2 are wanted")
+    """A product of a vector; of each position of a map, it is a pointwise convolution."""
+    data, made = data_of(matcher, call.args[0]), rx.shape_of(call)
+    if len(data.shape) > 4 or math.prod(data.shape[:1]) != 1:
+        raise NoMatch(f"a matrix product of shape {data.shape}, where 1 x values is wanted")
     weights, scales = weight_codes(matcher, call.args[1], 1)
     if weights.ndim != 2:
         raise NoMatch(f"weights of {weights.ndim} dimensions, where 2 are wanted")
+    codes = bias_codes(matcher, bias, data.scale, scales)
+    if len(data.shape) > 2 and math.prod(data.shape[:-1]) > 1:
+        return _by_position(matcher, data, (weights, scales, codes), made)
+    moves: tuple[Move, ...] = ()
+    if len(data.shape) != 2:
+        data = replace(data, moves=(*data.moves, Move((1, data.shape[-1]))))
+        moves = (Move(made),)
+    fields = fields_of(weights=np.ascontiguousarray(weights), scales=scales, bias=codes)
+    return Found("mbn.dense", (data,), fields, (1, made[-1]), moves)
+
+
+def _by_position(
+    matcher: Matcher,
+    data: Data,
+    constants: tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int32]],
+    made: tuple[int, ...],
+) -> Found:
+    """A product of each position of 1 x positions x C, or 1 x H x W x C."""
+    weights, scales, codes = constants
+    height, width = _sizes(matcher, data)
+    whole = (1, height, width, data.shape[-1])
+    if data.shape != whole:
+        data = replace(data, shape=whole, moves=(*data.moves, Move(whole)))
     fields = fields_of(
-        weights=np.ascontiguousarray(weights),
+        weights=np.ascontiguousarray(weights)[:, None, None, :],
         scales=scales,
-        bias=bias_codes(matcher, bias, data.scale, scales),
+        bias=codes,
+        numbers=np.array([1], np.int64),
     )
-    return Found("mbn.dense", (data,), fields, rx.shape_of(call))
+    last = (1, height, width, made[-1])
+    moves = [Move(last, TO_CHANNELS_LAST)]
+    if made != last:
+        moves.append(Move(made))
+    shape = (1, made[-1], height, width)
+    return Found(
+        "mbn.conv", (channels_first(data),), fields, shape, tuple(moves), channels_last=True
+    )
+
+
+def _sizes(matcher: Matcher, data: Data) -> tuple[int, int]:
+    """Height and width of the map whose positions are multiplied; 1 x positions if not known."""
+    *before, channels = data.shape
+    if len(before) == 3:
+        return before[1], before[2]
+    expr, positions = data.expr, math.prod(before)
+    for _ in range(MOST_MOVES):
+        call = matcher.follow(expr)
+        shape = rx.shape_of(expr)
+        if len(shape) == 4 and math.prod(shape) == positions * channels:
+            if shape[1] == channels:
+                return shape[2], shape[3]
+            if shape[3] == channels:
+                return shape[1], shape[2]
+        if rx.op_name(call) not in (*MOVES, "relax.dequantize"):
+            break
+        expr = call.args[0]
+    return 1, positions

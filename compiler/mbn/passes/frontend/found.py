@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.passes.frontend import relax_module as rx
-from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, scalar_parameters
+from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, move_of, scalar_parameters
 from mbn.passes.frontend.movement import leaves
 
 # Arguments of every packed call after the int8 inputs, all Relax constants.
@@ -22,9 +22,12 @@ FIELDS = (
     "bias",  # int32[N], at scale s_in * s_w
     "numbers",  # int64: of a table its expression and axis; groups; a resize's factors, sampling
     "values",  # float64: the constants of a table's expression
-    "end",  # int64[2]: the graph's QuantizeLinear it ends in (-1: not known), 1 if moved before
+    # int64[3]: the graph's QuantizeLinear that it ends in (-1: not known), 1 if it is moved before
+    # that, 1 if its operator's result lies height, width, channel
+    "end",
 )
 EXACT = 1e-4  # of a step
+TO_CHANNELS_FIRST, TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 NO_WINDOW = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.int64)
 
 
@@ -38,6 +41,7 @@ class Data:
     scale: np.float32
     zero_point: int
     rescaled: tuple[np.float32, int] | None = None  # other parameters, which it is brought to first
+    moves: tuple[Move, ...] = ()  # of its codes, to `shape`
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,7 @@ class Found:
     shape: tuple[int, ...]  # of its result, before `moves`
     moves: tuple[Move, ...] = ()
     moved_first: bool = False  # a layer of its own moves it before it is what the graph quantises
+    channels_last: bool = False  # of the result that the graph's operator gives
 
 
 def fields_of(**known: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -92,3 +97,26 @@ def data_of(matcher: Matcher, expr: Any) -> Data:
         if np.abs(steps - np.clip(np.rint(steps), -128, 127)).max(initial=0) > EXACT:
             raise NoMatch(f"a constant beside it is no code of scale {scale}")
     return Data(expr, rx.shape_of(expr), scale, zero)
+
+
+def is_channels_last(matcher: Matcher, data: Data) -> bool:
+    """Whether a map was transposed to height, width, channel, in float or as codes."""
+    expr = data.expr
+    for _ in range(2):
+        call = matcher.follow(expr)
+        if rx.op_name(call) == "relax.permute_dims":
+            return move_of(call).axes == TO_CHANNELS_LAST
+        try:
+            expr = matcher.dequantised(expr).value
+        except NoMatch:
+            return False
+        if isinstance(expr, np.ndarray):
+            return False
+    return False
+
+
+def channels_first(data: Data) -> Data:
+    """A map that lies height, width, channel, its codes transposed."""
+    _, height, width, channels = data.shape
+    shape = (1, channels, height, width)
+    return replace(data, shape=shape, moves=(*data.moves, Move(shape, TO_CHANNELS_FIRST)))

@@ -143,7 +143,7 @@ class _Rewriter:
         fields = fields_of(numbers=np.array([0, *numbers], np.int64), values=values)
         fields["quant"] = np.array([float(own[0]), own[1], float(wanted[0]), wanted[1]])
         fields["clamp"] = np.array([-np.inf, np.inf])
-        return self._call("mbn.table", [value], fields, rx.shape_of(value), -1)
+        return self._call("mbn.table", [value], fields, rx.shape_of(value))
 
     def _packed(self, found: Found, end: int) -> Any:
         data = []
@@ -152,11 +152,16 @@ class _Rewriter:
             value = self._on_codes(one.expr, own)
             if one.rescaled is not None:
                 value = self._rescaled(value, own, one.rescaled)
-            data.append(value)
-        first = found.moved_first
-        made = self._call(found.name, data, found.fields, found.shape, end, moved_first=first)
+            data.append(self._moved(value, one.moves))
+        made = self._call(
+            found.name,
+            data,
+            found.fields,
+            found.shape,
+            (end, found.moved_first, found.channels_last),
+        )
         moved = self._moved(made, found.moves)
-        return self._ended(moved, end) if first else moved
+        return self._ended(moved, end) if found.moved_first else moved
 
     def _call(
         self,
@@ -164,11 +169,9 @@ class _Rewriter:
         data: list[Any],
         known: dict[str, NDArray[Any]],
         shape: tuple[int, ...],
-        end: int,
-        *,
-        moved_first: bool = False,
+        end: tuple[int, bool, bool] = (-1, False, False),
     ) -> Any:
-        fields = {**known, "end": np.array([end, moved_first], np.int64)}
+        fields = {**known, "end": np.array(end, np.int64)}
         constants = [self.relax.const(fields[key]) for key in FIELDS]
         kind = self.relax.TensorType(list(shape), "int8")
         call = self.relax.op.call_pure_packed(name, *data, *constants, ty_args=kind)

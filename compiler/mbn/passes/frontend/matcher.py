@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mbn.passes.frontend import relax_module as rx
 
 GENERATED = re.compile(r"(minimum|maximum)\d*$")
+# The layers with a bias, and the axis of their channels
+BY_CHANNEL = {"relax.nn.conv2d": 1, "relax.nn.conv2d_transpose": 1, "relax.matmul": -1}
 RESHAPES = (
     "relax.reshape",
     "relax.squeeze",
@@ -239,14 +241,24 @@ def unwrap_bias(matcher: Matcher, expr: Any) -> tuple[Any, Any]:
         return expr, None
     for data, other in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
         bias, _ = matcher.unwrap_moves(other)
-        if matcher.constant(bias) is not None:
-            return data, bias
-        try:
-            if isinstance(matcher.dequantised(bias).value, np.ndarray):
-                return data, bias
-        except NoMatch:
-            continue
+        if matcher.constant(bias) is None:
+            try:
+                if not isinstance(matcher.dequantised(bias).value, np.ndarray):
+                    continue
+            except NoMatch:
+                continue
+        if matcher.name(data) in BY_CHANNEL:
+            _check_axis(rx.shape_of(other), rx.shape_of(call), BY_CHANNEL[matcher.name(data)])
+        return data, bias
     return expr, None
+
+
+def _check_axis(bias: tuple[int, ...], shape: tuple[int, ...], axis: int) -> None:
+    """Refuses a constant that goes along another axis than the channels'."""
+    along = (1,) * (len(shape) - len(bias)) + bias
+    wide = [at for at, size in enumerate(along) if size > 1]
+    if wide not in ([], [axis % len(shape)]):
+        raise NoMatch(f"a constant of shape {bias} is added, where one value a channel is wanted")
 
 
 def bias_reals(matcher: Matcher, bias: Any, channels: int) -> NDArray[np.float64]:

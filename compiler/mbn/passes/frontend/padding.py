@@ -2,8 +2,8 @@
 
 A Pad with zeros before a convolution becomes part of the convolution, where that can have so much.
 QuantizeLinear and DequantizeLinear may stand between them, since zero has an exact code. SAME_UPPER
-and SAME_LOWER become numbers where the size is known. Any other Pad with a constant becomes a
-Concat of its input and constants.
+and SAME_LOWER become numbers where the size is known. The padding of an average pool that counts
+becomes a Pad. Any other Pad with a constant becomes a Concat of its input and constants.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ LARGEST = 64  # far more than any kernel's padding
 def make_padding_explicit(model: Any) -> None:
     """Changes the model in place; see the head of this file."""
     _fold_pads(model)
+    _fix_automatic(model)
+    _pad_before_pools(model)
     _join_constants(model)
+
+
+def _fix_automatic(model: Any) -> None:
     automatic = [node for node in model.graph.node if _automatic(node)]
     if not automatic:
         return
@@ -31,9 +36,31 @@ def make_padding_explicit(model: Any) -> None:
         return
     for node in automatic:
         size = shapes.get(node.input[0], ())
-        if len(size) == 4 and min(size[2:]) > 0 and node.input[1] in shapes:
+        if len(size) != 4 or min(size[2:]) <= 0:
+            continue
+        if node.op_type == "AveragePool":
+            _fix(node, size[2:], ())
+        elif node.input[1] in shapes:
             fix = _fix if node.op_type == "Conv" else _fix_transposed
             fix(node, size[2:], shapes[node.input[1]][2:])
+
+
+def _pad_before_pools(model: Any) -> None:
+    """The padding of an average pool that counts (count_include_pad 1) becomes a Pad with zeros."""
+    for node in [one for one in model.graph.node if one.op_type == "AveragePool"]:
+        pads = _attribute(node, "pads", [])
+        counts = _attribute(node, "count_include_pad", 0) == 1
+        explicit = _attribute(node, "auto_pad", b"NOTSET") == b"NOTSET"
+        if not (counts and explicit and len(pads) == 4 and any(pads)):
+            continue
+        label = node.name or node.output[0]
+        amounts = np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64)
+        model.graph.initializer.append(numpy_helper.from_array(amounts, f"{label}_pads"))
+        names = [node.input[0], f"{label}_pads"]
+        pad = helper.make_node("Pad", names, [f"{label}_padded"], f"{label}_pad")
+        model.graph.node.insert(list(model.graph.node).index(node), pad)
+        node.input[0] = pad.output[0]
+        _set(node, "pads", [0, 0, 0, 0])
 
 
 def _attribute(node: Any, name: str, default: Any) -> Any:
@@ -79,7 +106,7 @@ def _automatic(node: Any) -> bool:
     if node.op_type == "ConvTranspose" and _attribute(node, "output_shape", None):
         return True
     same = _attribute(node, "auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER")
-    return same and node.op_type in ("Conv", "ConvTranspose")
+    return same and node.op_type in ("Conv", "ConvTranspose", "AveragePool")
 
 
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:

@@ -2,57 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mbn.passes.frontend import relax_module as rx
-from mbn.passes.frontend.found import Data, Found, data_of, fields_of
-from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, move_of
+from mbn.passes.frontend.found import (
+    TO_CHANNELS_LAST,
+    Data,
+    Found,
+    channels_first,
+    data_of,
+    fields_of,
+    is_channels_last,
+)
+from mbn.passes.frontend.matcher import Matcher, Move, NoMatch
 
 
 def match_pool(matcher: Matcher, call: Any) -> Found:
     data = data_of(matcher, call.args[0])
-    name = rx.op_name(call)
+    name, made = rx.op_name(call), rx.shape_of(call)
     if len(data.shape) != 4:
         raise NoMatch(f"an average over {len(data.shape)} dimensions, where 4 are wanted")
     if name == "relax.mean":
         return _mean(matcher, call, data)
-    _, _, height, width = data.shape
-    window = [height, width, 1, 1, 0, 0, 0, 0]
+    sizes = data.shape[2:]
+    window = [*sizes, 1, 1, 0, 0, 0, 0]
     if name == "relax.nn.avg_pool2d":
         attrs = call.attrs
-        pads = rx.ints(attrs.padding)
-        if any(pads) or bool(attrs.ceil_mode) or str(attrs.layout) != "NCHW":
-            raise NoMatch("an average pool with padding or ceil_mode")
-        window = [*rx.ints(attrs.pool_size), *rx.ints(attrs.strides), 0, 0, 0, 0]
-    elif rx.shape_of(call)[2:] != (1, 1):
+        if any(rx.ints(attrs.padding)):
+            raise NoMatch(
+                "an average pool whose padding does not count (count_include_pad 0): what it "
+                "divides by differs at the edges"
+            )
+        kernel, strides = rx.ints(attrs.pool_size), rx.ints(attrs.strides)
+        last = [(size - 1) * step for size, step in zip(made[2:], strides, strict=True)]
+        inside = all(at + k <= size for at, k, size in zip(last, kernel, sizes, strict=True))
+        if not inside or str(attrs.layout) != "NCHW" or set(rx.ints(attrs.dilation)) != {1}:
+            raise NoMatch("an average pool with windows beyond the map (ceil_mode), or dilated")
+        window = [*kernel, *strides, 0, 0, 0, 0]
+    elif made[2:] != (1, 1):
         raise NoMatch("an adaptive pool to more than one pixel")
-    return Found(
-        "mbn.pool", (data,), fields_of(window=np.array(window, np.int64)), rx.shape_of(call)
-    )
+    return Found("mbn.pool", (data,), fields_of(window=np.array(window, np.int64)), made)
 
 
 def _mean(matcher: Matcher, call: Any, data: Data) -> Found:
-    """A mean over image axes, of a map in either layout."""
-    axes = sorted(axis % 4 for axis in rx.ints(call.attrs.axis or ()))
-    turned = matcher.follow(data.expr)
-    if rx.op_name(turned) == "relax.permute_dims" and move_of(turned).axes == (0, 2, 3, 1):
-        axes = [axis + 1 for axis in axes]  # NHWC: undo the transpose
-        if 4 not in axes:
-            data = replace(data, expr=turned.args[0], shape=rx.shape_of(turned.args[0]))
-    if not set(axes) <= {2, 3}:
-        raise NoMatch(f"a mean over axes {axes}, where height or width or both are wanted")
-    sizes = [size if axis in axes else 1 for axis, size in enumerate(data.shape)][2:]
-    _, channels, height, width = data.shape
-    shape = (1, channels, height // sizes[0], width // sizes[1])
-    made = rx.shape_of(call)
-    moves = () if made == shape else (Move(made),)
-    if moves and max(shape[2:]) > 1:
-        raise NoMatch("a mean over one axis of a map that lies height, width, channel")
+    """A mean over height, width or both, of a map in either layout."""
+    axes = {axis % 4 for axis in rx.ints(call.attrs.axis or ())}
+    last = is_channels_last(matcher, data) or axes == {1, 2}
+    places = {1: 2, 2: 3, 3: 1} if last else {}
+    over = sorted(places.get(axis, axis) for axis in axes)
+    if not over or not set(over) <= {2, 3}:
+        raise NoMatch(f"a mean over axes {sorted(axes)}, where height or width or both are wanted")
+    data = channels_first(data) if last else data
+    sizes = [data.shape[axis] if axis in over else 1 for axis in (2, 3)]
+    shape = (1, data.shape[1], data.shape[2] // sizes[0], data.shape[3] // sizes[1])
+    made, moves = rx.shape_of(call), []
+    if last and max(shape[2:]) > 1:
+        shape_last = (1, *shape[2:], shape[1])
+        moves.append(Move(shape_last, TO_CHANNELS_LAST))
+    if made != (moves[-1].shape if moves else shape):
+        moves.append(Move(made))
     window = np.array([*sizes, 1, 1, 0, 0, 0, 0], np.int64)
-    return Found("mbn.pool", (data,), fields_of(window=window), shape, moves)
+    return Found(
+        "mbn.pool", (data,), fields_of(window=window), shape, tuple(moves), channels_last=last
+    )
 
 
 def match_max_pool(matcher: Matcher, call: Any) -> Found:

@@ -268,7 +268,7 @@ class Reader(Values):
 
     def _read_layer(self, call: Any, var: Any, packed: str) -> None:
         fields, data = _arguments(call)
-        at, moved_first = (int(one) for one in fields["end"])
+        at, moved_first, last = (int(one) for one in fields["end"])
         end = self.graph.ends[at] if at >= 0 else None
         name = end.node if end is not None else f"{packed[4:]}_{len(self.layers)}"
         taken = {layer.name for layer in self.layers}
@@ -277,7 +277,7 @@ class Reader(Values):
         else:
             node = short(name, taken)
             if end is not None:
-                self.ends[node] = end
+                self.ends[node] = replace(end, channels_last=bool(last) != end.channels_last)
         sources = [
             self._source(one, fields["quant"][2 * at : 2 * at + 2], node)
             for at, one in enumerate(data)

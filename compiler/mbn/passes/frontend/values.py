@@ -61,7 +61,7 @@ class Values:
             value = self.as_moved(value, relax_module.shape_of(call.args[0]))
         ids = applied(call, value.ids)
         assert not isinstance(ids, list)
-        return replace(value, ids=ids)
+        return self._settled(replace(value, ids=ids))
 
     def as_moved(self, value: Value | Moved, shape: tuple[int, ...]) -> Moved:
         """A map as numbers of its values, in the shape that Relax has."""
@@ -153,6 +153,9 @@ class Values:
         name = value.end.node if value.end is not None else f"move_{len(self.layers)}"
         node = short(name, taken)
         made, last = self._made(node, value)
+        plain = None if made is not None else self._whole(value)
+        if plain is not None:
+            return plain
         if made is None:
             raise UnsupportedError(
                 f"values of {', '.join(one.name for one in value.sources)} are moved to "
@@ -168,6 +171,17 @@ class Values:
         self.kept.append(value)
         self.made[key] = Value(out, form)
         return self.made[key]
+
+    def _whole(self, value: Moved) -> Value | None:
+        """A whole map that is only seen in another shape, good for a result alone."""
+        whole = (
+            self.tensors and len(value.sources) == 1 and value.ids.size == value.first.size_bytes
+        )
+        for form in ("nchw", "nhwc") if whole else ():
+            plain = self.as_moved(Value(value.first, form), value.ids.shape)
+            if np.array_equal(plain.ids, value.ids):
+                return Value(value.first, str(value.ids.shape))
+        return None
 
     def _made(self, node: str, value: Moved) -> tuple[tuple[Layer, Tensor] | None, bool]:
         """The layer that makes moved values, and whether channels come last in them."""
