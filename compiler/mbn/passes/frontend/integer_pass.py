@@ -211,7 +211,10 @@ def _renamed(expr: Any, renamed: dict[Any, Any]) -> Any:
     from tvm import relax  # noqa: PLC0415
 
     if isinstance(expr, relax.Call):
-        args = [renamed.get(arg, arg) for arg in expr.args]
+        args = [
+            _renamed(arg, renamed) if rx.is_tuple(arg) else renamed.get(arg, arg)
+            for arg in expr.args
+        ]
         return relax.Call(expr.op, args, expr.attrs, expr.ty_args)
     if isinstance(expr, relax.Tuple):
         return relax.Tuple([renamed.get(field, field) for field in expr.fields])

@@ -25,7 +25,9 @@ from mbn.passes.frontend.ends import QuantisedEnd, Walk
 from mbn.passes.frontend.host_ends import without_host_ends
 from mbn.passes.frontend.input_form import fix_input, input_sizes, make_map
 from mbn.passes.frontend.input_layout import is_channels_last, put_transpose_first
+from mbn.passes.frontend.opset import in_newer_opset
 from mbn.passes.frontend.padding import make_padding_explicit
+from mbn.passes.frontend.qoperator import write_as_qdq
 from mbn.passes.frontend.reading_order import put_in_reading_order
 from mbn.passes.frontend.supported import (
     LAYER_OPERATORS,
@@ -36,7 +38,6 @@ from mbn.passes.frontend.supported import (
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
 MOST_ONNX_BYTES = 1 << 31  # protobuf's limit for a message
-OLDEST_OPSET = 11
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 MAX_MAP_BYTES = 2**22  # as int8: more than a microcontroller's RAM
 MAX_WEIGHTS = 2**25
@@ -82,6 +83,9 @@ def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
         name_quantisers_plainly(model)
         if input_shape is not None:
             fix_input(model, input_shape)
+        fold_constants(model)
+        write_as_qdq(model)
+        model = in_newer_opset(model)
         fold_constants(model)
         make_map(model)
         put_transpose_first(model)
@@ -208,11 +212,10 @@ def dequantise_weights(model: Any) -> bool:
 
 
 def prepare(model: Any) -> OnnxGraph:
-    """Checks opset, operators and shapes; fixes a dynamic batch to 1.
+    """Checks operators and shapes; fixes a dynamic batch to 1.
 
     Raises UnsupportedError that names the operator and its node, or the dimension at fault.
     """
-    _check_opset(model)
     model, divided = without_divisions(model)
     model, host_ends = without_host_ends(model)
     refused = unsupported_operators(model)
@@ -239,21 +242,11 @@ def prepare(model: Any) -> OnnxGraph:
     return OnnxGraph(fixed, image, shape, ends, last, divided, host_ends)
 
 
-def _check_opset(model: Any) -> None:
-    for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx") and entry.version < OLDEST_OPSET:
-            raise UnsupportedError(
-                f"opset {entry.version}",
-                wanted=f"opset {OLDEST_OPSET} or later",
-                advice="convert it with onnx.version_converter",
-            )
-
-
 def obstacles(model: Any) -> tuple[list[UnsupportedError], list[UnsupportedError]]:
     """What can be seen in the file to stand in the way. First what hides all that comes after it:
-    opset, input, quantisers, operators; then windows that no kernel has."""
+    input, quantisers, operators; then windows that no kernel has."""
     found: list[UnsupportedError] = []
-    for check in (_check_opset, _check_quantisers, _check_input):
+    for check in (_check_quantisers, _check_input):
         try:
             check(model)
         except UnsupportedError as error:

@@ -117,6 +117,13 @@ def op_name(expr: Any) -> str:
     return ""
 
 
+def is_tuple(expr: Any) -> bool:
+    """Whether an expression is a tuple as it stands, as a concatenation reads it."""
+    from tvm import relax  # noqa: PLC0415
+
+    return isinstance(expr, relax.Tuple)
+
+
 def shape_of(expr: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in expr.ty.shape)
 

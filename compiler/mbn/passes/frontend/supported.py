@@ -55,14 +55,15 @@ OPERATORS = f"""\
 layers
   Conv                   any groups, windows to 16 x 16 (dilation counts), 8-bit weights
   ConvTranspose          stride 1 to 8; as a convolution whose channels are then moved
-  Gemm, MatMul           of a vector or a flattened map
-  AveragePool, GlobalAveragePool, ReduceMean (height, width)   without padding
+  Gemm, MatMul           of a vector, a flattened map, or each position of a map
+  AveragePool, GlobalAveragePool, ReduceMean (height, width)   padding that counts
   MaxPool, GlobalMaxPool any window and stride
   Add, Mul               of two maps of one shape; Mul also by one value a channel
   BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
   Relu, Clip             behind a layer
   Resize, linear         2, 4 or 8 times the size; half_pixel or asymmetric
   QuantizeLinear, DequantizeLinear   int8 or uint8, one scale a map; of com.microsoft too
+  QLinearConv, QGemm ... ONNX Runtime's QOperator format is read as QDQ
 tables: one map and constants between two quantisations, in any combination
   {_TABLES}
 moved, not computed
