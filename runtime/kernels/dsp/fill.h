@@ -59,4 +59,59 @@ MBN_INLINE int32_t mbn_dsp_interleave(const int8_t *low, const int8_t *high, int
     return 0;
 }
 
+/* Four columns of a plane from `first` on, of which some may lie beside the map (`edge`, with all
+ * but the pointer constant). Nothing outside of the plane is read; it has four columns at least. */
+MBN_INLINE uint32_t mbn_dsp_columns(const int8_t *plane, const int32_t first, const int32_t width,
+                                    const int32_t edge, const uint32_t zero_points)
+{
+    if (!edge || (first >= 0 && first <= width - 4)) {
+        return mbn_load32(plane + first);
+    }
+    if (first <= -4 || first >= width) {
+        return zero_points;
+    }
+    if (first < 0) {
+        return mbn_load32(plane) << (-8 * first) | zero_points >> (32 + 8 * first);
+    }
+    const int32_t over = first - (width - 4);
+    return mbn_load32(plane + width - 4) >> (8 * over) | zero_points << (32 - 8 * over);
+}
+
+/* One tap of a convolution for four pixels: `count` channels into the low halves of as many pairs,
+ * those `high` bytes behind into the high ones; `alone`: the last pair has no high half. column:
+ * of the first pixel's tap. stride: 1 or 2. */
+MBN_INLINE int32_t mbn_dsp_window(const int8_t *row, int16_t *tile, const int32_t column,
+                                  const int32_t count, const int32_t high,
+                                  const int32_t plane_bytes, const int32_t width,
+                                  const int32_t stride, const int32_t edge,
+                                  const int32_t zero_point, const int32_t alone)
+{
+    const uint32_t zero_points = UINT32_C(0x01010101) * (uint8_t)zero_point;
+    for (int32_t c = 0; c < count; c++) {
+        const int8_t *const other = row + high;
+        const int32_t both = !(alone && c == count - 1);
+        const uint32_t a = mbn_dsp_columns(row, column, width, edge, zero_points);
+        const uint32_t b = both ? mbn_dsp_columns(other, column, width, edge, zero_points) : 0u;
+        const uint32_t a02 = mbn_sxtb16(a), b02 = mbn_sxtb16(b);
+        uint32_t a13, b13;
+        if (stride == 1) {
+            a13 = mbn_sxtb16_ror8(a), b13 = mbn_sxtb16_ror8(b);
+            mbn_dsp_put(tile, (a02 & 0xffffu) | b02 << 16);
+            mbn_dsp_put(tile + 2, (a13 & 0xffffu) | b13 << 16);
+            mbn_dsp_put(tile + 4, a02 >> 16 | (b02 & 0xffff0000u));
+            mbn_dsp_put(tile + 6, a13 >> 16 | (b13 & 0xffff0000u));
+        } else {
+            a13 = mbn_sxtb16(mbn_dsp_columns(row, column + 4, width, edge, zero_points));
+            b13 = both ? mbn_sxtb16(mbn_dsp_columns(other, column + 4, width, edge, zero_points))
+                       : 0u;
+            mbn_dsp_put(tile, (a02 & 0xffffu) | b02 << 16);
+            mbn_dsp_put(tile + 2, a02 >> 16 | (b02 & 0xffff0000u));
+            mbn_dsp_put(tile + 4, (a13 & 0xffffu) | b13 << 16);
+            mbn_dsp_put(tile + 6, a13 >> 16 | (b13 & 0xffff0000u));
+        }
+        row += plane_bytes, tile += 8;
+    }
+    return 0;
+}
+
 #endif

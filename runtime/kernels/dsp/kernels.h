@@ -13,11 +13,13 @@
 
 #include "dsp/couples.h"
 #include "dsp/depthwise.h"
+#include "dsp/elements.h"
 #include "dsp/fill.h"
 #include "dsp/pointwise.h"
 #include "dsp/pool.h"
 #include "dsp/shared.h"
 #include "dsp/strips.h"
 #include "dsp/strips2.h"
+#include "dsp/vector.h"
 
 #endif

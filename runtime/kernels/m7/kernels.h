@@ -13,12 +13,14 @@
 
 #include "m7/couples.h"
 #include "dsp/depthwise.h"
+#include "dsp/elements.h"
 #include "dsp/fill.h"
 #include "dsp/pointwise.h"
 #include "dsp/pool.h"
 #include "dsp/shared.h"
 #include "dsp/strips.h"
 #include "dsp/strips2.h"
+#include "dsp/vector.h"
 #include "m7/strips.h"
 
 #endif

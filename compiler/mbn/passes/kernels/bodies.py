@@ -63,7 +63,17 @@ SOFTMAX_APART = _body("mbn_softmax_apart", "logits out count step apart multipli
 NORMALISE = _body("mbn_normalise", "codes out count zero_point")
 
 # dsp/
+_FACTOR = "first second doubled offset shift low high"
+DSP_ADD = _body("mbn_dsp_add", "a b out count table r low high")
+DSP_GATE = _body("mbn_dsp_gate", f"a gate out count {_FACTOR}")
+DSP_PRODUCT = _body("mbn_dsp_product", f"a b out count {_FACTOR}")
+DSP_TABLE = _body("mbn_dsp_table", "row out count table")
+DSP_WIDEN = _body("mbn_dsp_widen", "row tile count")
+DSP_VECTOR = _body("mbn_dsp_vector", f"tile stream out pairs channels words raw {_END}")
 DSP_PATCH = _body("mbn_dsp_patch", "source tile behind run spill before after zero_point")
+DSP_WINDOW = _body(
+    "mbn_dsp_window", "row tile column count high plane_bytes width stride edge zero_point alone"
+)
 DSP_ANY_PATCH = _body("mbn_dsp_any_patch", "row0 row1 row2 tile")
 DSP_INTERLEAVE = _body("mbn_dsp_interleave", "low high tile both")
 DSP_ROW_SUM = _body("mbn_dsp_row_sum", "sum row width")

@@ -409,9 +409,12 @@ def addition(b: StageBuilder) -> bool:
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
     table = b.const("addition", packed, meaning)
     width, channels = b.out.width, b.out.channels
-    strips = all(layout.strides[1] == 1 for layout in b.in_layouts())  # not of the image
-    extents = (1, width) if strips else (width, 1)
-    with b.loop(channels, "c") as c, b.loop(extents[0], "x") as x:
+    if b.is_planar:  # the planes of all channels are one run
+        turns, extents, count = 1, 1, b.row_values
+    else:
+        strips = all(layout.strides[1] == 1 for layout in b.in_layouts())  # not of the image
+        turns, extents, count = (channels, 1, width) if strips else (channels, width, 1)
+    with b.loop(turns, "c") as c, b.loop(extents, "x") as x:
         reads = [row[0:channels, 0:width] for row in (first, second)]
         with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
@@ -420,7 +423,7 @@ def addition(b: StageBuilder) -> bool:
                 a=b.address(first, channel, at),
                 b=b.address(second, channel, at),
                 out=b.address(out, channel, at),
-                count=extents[1],
+                count=count,
                 table=b.address(table, 0),
                 **numbers,
             )

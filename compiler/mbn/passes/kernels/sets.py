@@ -78,29 +78,35 @@ _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
 }
 
 
-def _before(first: Mapping[StageKind, Builder]) -> Mapping[StageKind, tuple[Builder, ...]]:
-    """A set's own builders, each followed by the portable one."""
-    return {
-        kind: ((first[kind],) if kind in first else ()) + portable
-        for kind, portable in _SCALAR.items()
-    }
+def _before(
+    first: Mapping[StageKind, Builder | tuple[Builder, ...]],
+) -> Mapping[StageKind, tuple[Builder, ...]]:
+    """A set's own builders, best first, followed by the portable one."""
+    own = {kind: one if isinstance(one, tuple) else (one,) for kind, one in first.items()}
+    return {kind: (*own.get(kind, ()), *portable) for kind, portable in _SCALAR.items()}
 
 
 _DSP_CONVOLUTION = Builder(dsp.convolution, dsp.offered, dsp.preferred)
-_DSP = _before(
-    {
-        StageKind.CONV: _DSP_CONVOLUTION,
-        StageKind.BLOCK: Builder(dsp.block, dsp.offered, dsp.preferred, dsp.band_cycles),
-        StageKind.POINTWISE: _DSP_CONVOLUTION,
-        StageKind.POOL: Builder(dsp.pool),
-        StageKind.DENSE: _DSP_CONVOLUTION,
-    }
-)
+_DSP_OWN = {
+    StageKind.CONV: _DSP_CONVOLUTION,
+    StageKind.BLOCK: Builder(dsp.block, dsp.offered, dsp.preferred, dsp.band_cycles),
+    StageKind.POINTWISE: _DSP_CONVOLUTION,
+    StageKind.POOL: Builder(dsp.pool),
+    StageKind.DENSE: _DSP_CONVOLUTION,
+    StageKind.ADD: Builder(dsp.addition),
+    StageKind.PRODUCT: Builder(dsp.product),
+    StageKind.TABLE: Builder(dsp.table),
+}
+# of one pixel; the M7's pointwise is as fast there
+_VECTORS = {
+    kind: (Builder(dsp.vector), _DSP_CONVOLUTION)
+    for kind in (StageKind.CONV, StageKind.POINTWISE, StageKind.DENSE)
+}
 
 SETS: Mapping[str, Mapping[StageKind, tuple[Builder, ...]]] = {
     "scalar": _SCALAR,
-    "dsp": _DSP,
-    "m7": _DSP,  # the same builders, with groups of three pixels and other bodies
+    "dsp": _before({**_DSP_OWN, **_VECTORS}),
+    "m7": _before(_DSP_OWN),  # with groups of three pixels and other bodies
     "mve": _before(
         {
             StageKind.CONV: Builder(mve.convolution),

@@ -93,6 +93,20 @@ class StageBuilder(tir.Builder):
         """Of all maps that it reads."""
         return tuple(self._layout(tensor) for tensor in self.network.stage_inputs(self.stage))
 
+    @property
+    def is_planar(self) -> bool:
+        """Whether rows of all maps are planes of the output's size, or of one pixel."""
+        plane = self.out_plane_bytes()
+        return all(
+            one.plane_bytes == plane or (one.plane_bytes == one.width == 1)
+            for one in self.in_layouts()
+        )
+
+    @property
+    def row_values(self) -> int:
+        """Bytes of an output row's planes."""
+        return self.out.channels * self.out_plane_bytes()
+
     def _layout(self, tensor: Tensor) -> RowLayout:
         return row_layout(tensor, is_input=tensor is self.network.input)
 

@@ -1,6 +1,19 @@
 """The DSP kernel set (M4, M7, M33): SMLAD bodies inside TIR's loops; see stages.py."""
 
+from mbn.passes.kernels.dsp.elements import addition, product, table
 from mbn.passes.kernels.dsp.stages import band_cycles, block, convolution, pool
 from mbn.passes.kernels.dsp.variants import offered, preferred
+from mbn.passes.kernels.dsp.vector import vector
 
-__all__ = ["band_cycles", "block", "convolution", "offered", "pool", "preferred"]
+__all__ = [
+    "addition",
+    "band_cycles",
+    "block",
+    "convolution",
+    "offered",
+    "pool",
+    "preferred",
+    "product",
+    "table",
+    "vector",
+]

@@ -160,3 +160,70 @@ def gather(
                     wide = b.script.cast(value, "int16")
                     where = [0, at + (low - half * pairs), pixel, half]
                     b.script.buffer_store(tile, wide, where)
+
+
+LEAST_WIDTH = 4  # of a planar map: a word is loaded from inside of it
+
+
+def takes_words(b: StageBuilder) -> bool:
+    """Whether windows of a planar map are gathered by words: four pixels of a tap at once."""
+    layer, layout = b.layers[0], b.in_layout()
+    return (
+        layer.op is not Op.DENSE
+        and layout.plane_bytes > 0
+        and b.source.width >= LEAST_WIDTH
+        and b.source.channels > 1
+        and layer.stride[1] in (1, 2)
+    )
+
+
+def word_order(b: StageBuilder) -> NDArray[np.intp]:
+    """The input at each place of the tile, low halves first: of each tap the first half of the
+    channels is low, the other high; -1 where there is none."""
+    channels, pairs = b.source.channels, up(b.source.channels, 2)
+    taps = np.arange(b.layers[0].kernel[0] * b.layers[0].kernel[1])[:, None] * channels
+    low, high = np.arange(pairs)[None], np.arange(pairs, 2 * pairs)[None]
+    highs = np.where(high < channels, taps + high, -1)
+    return np.concatenate([(taps + low).reshape(-1), highs.reshape(-1)]).astype(np.intp)
+
+
+def word_spans(b: StageBuilder) -> list[Span]:
+    """An output row's groups: those whose words lie in the plane form spans, others stand alone."""
+    layer, pixels = b.layers[0], pixels_of(b)
+    reach = layer.kernel[1] - 1 + (3 if layer.stride[1] == 1 else 7)  # columns of the words
+    found: list[Span] = []
+    for group in range(up(b.out.width, pixels)):
+        first = group * pixels * layer.stride[1] - layer.pads[1]
+        last = first + (pixels - 1) * layer.stride[1] + layer.kernel[1]
+        whole = (group + 1) * pixels <= b.out.width and last <= b.source.width
+        inside = whole and first >= 0 and first + reach < b.in_layout().plane_bytes
+        if inside and found and found[-1].interior:
+            found[-1] = Span(found[-1].start, group + 1, True)
+        else:
+            found.append(Span(group, group + 1, inside))
+    return found
+
+
+def words(b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, name: str) -> None:
+    """One group's windows, tap by tap."""
+    layer, channels = b.layers[0], b.source.channels
+    pairs, each = int(tile.ty.shape[1]), up(channels, 2)
+    for ky, row in enumerate(rows):
+        reads = [row[0:channels, 0 : b.source.width]]
+        writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
+        for kx in range(layer.kernel[1]):
+            with b.block(f"{name}_{ky}_{kx}", reads, writes):
+                b.call(
+                    bodies.DSP_WINDOW,
+                    row=b.address(row, 0, 0),
+                    tile=b.address(tile, 0, (ky * layer.kernel[1] + kx) * each, 0, 0),
+                    column=group * (pixels_of(b) * layer.stride[1]) + (kx - layer.pads[1]),
+                    count=each,
+                    high=each * b.in_layout().plane_bytes,
+                    plane_bytes=b.in_layout().plane_bytes,
+                    width=b.source.width,
+                    stride=layer.stride[1],
+                    edge=0 if span.interior else 1,
+                    zero_point=b.source.zero_point,
+                    alone=channels % 2,
+                )

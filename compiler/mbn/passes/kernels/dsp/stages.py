@@ -26,6 +26,10 @@ from mbn.passes.kernels.dsp.im2col import (
     interleave,
     patch_order,
     patches,
+    takes_words,
+    word_order,
+    word_spans,
+    words,
 )
 from mbn.passes.kernels.dsp.pointwise import Pointwise
 from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
@@ -125,33 +129,39 @@ def convolution(b: StageBuilder) -> bool:
     taps = int(np.prod(b.derived[0].weights.shape[1:]))
     image = b.in_layout().plane_bytes == 0 and layer.op is not Op.DENSE
     image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
+    pointwise = b.stage.kind is StageKind.POINTWISE and layer.stride[1] == 1
+    by_words = not (pointwise and pixels_of(b) == SLOTS) and takes_words(b)
     order = patch_order(layer, b.source.channels) if image else None
+    order = word_order(b) if by_words else order
     pairs = up(taps, 2) if order is None else len(order) // 2
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int16", (1, pairs, SLOTS, 2))
-    pointwise = Pointwise(b, 0, tile, out, order)
+    body = Pointwise(b, 0, tile, out, order)
     full = b.out.width // pixels_of(b)
 
     def fill(number: int, span: Span, group: Any, pixels: int) -> None:
         if image:
             patches(b, rows, tile, span, group, pixels, f"patch{number}")
-        elif pixels_of(b) == SLOTS and b.stage.kind is StageKind.POINTWISE and layer.stride[1] == 1:
+        elif by_words:
+            at = group if span.interior else span.start
+            words(b, rows, tile, span, at, f"taps{number}")
+        elif pointwise and pixels_of(b) == SLOTS:
             interleave(b, rows[0], tile, group, pairs, f"interleave{number}")
         else:
             for pixel in range(pixels):
                 gather(b, rows, tile, span, group, pixel, pairs, f"gather{number}_{pixel}")
 
-    spans = group_spans(b, pixels_of(b))
+    spans = word_spans(b) if by_words else group_spans(b, pixels_of(b))
     whole = [span for span in spans if span.stop <= full]
     if whole:
         with b.loop(full, "g") as g:  # groups at edges and inside share the pointwise's code
             for number, span in enumerate(whole):
                 with b.when(*span_test(span, g, full)):
                     fill(number, span, g, pixels_of(b))
-            pointwise.group(g, pixels_of(b))
+            body.group(g, pixels_of(b))
     if full * pixels_of(b) < b.out.width:
         fill(len(whole), spans[-1], full, b.out.width - full * pixels_of(b))
-        pointwise.group(full, b.out.width - full * pixels_of(b))
+        body.group(full, b.out.width - full * pixels_of(b))
     b.decision = (
         f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
         f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"

@@ -1,0 +1,171 @@
+/* One output pixel: a dense layer, or a convolution whose window is the whole map.
+ *
+ * What enters: rows of bytes in the order in which they lie, and streams of two output channels
+ * (pointwise.h). mbn_dsp_widen makes pairs of each four bytes, which the streams' weights follow:
+ * (b0, b2), (b1, b3). Two streams are read side by side, so a pair is loaded once for four
+ * channels.
+ *
+ * `raw`: a word of weights holds the halfwords 256 * w1 + w0 of two channels. It is itself an
+ * operand of SMLAD, which sums H = 256 * S1 + S0 modulo 2^32; SXTB16 in place makes S0's operand.
+ * H - S0 is 256 * S1, exactly, where |S1| < 2^23 (the compiler proves it). That saves one of four
+ * instructions a word.
+ */
+#ifndef MBN_DSP_VECTOR_H
+#define MBN_DSP_VECTOR_H
+
+#include "dsp/pointwise.h"
+#include "dsp/requantise.h"
+
+/* `count` bytes, a multiple of four, as half as many pairs. */
+MBN_INLINE int32_t mbn_dsp_widen(const int8_t *row, int16_t *tile, const int32_t count)
+{
+    for (int32_t k = 0; k < count; k += 4) {
+        const uint32_t word = mbn_load32(row + k);
+        const uint32_t even = mbn_sxtb16(word), odd = mbn_sxtb16_ror8(word);
+        __builtin_memcpy(tile + k, &even, sizeof even);
+        __builtin_memcpy(tile + k + 2, &odd, sizeof odd);
+    }
+    return 0;
+}
+
+#if MBN_DSP
+
+/* Two pairs of inputs by two streams. Loads come in a row: on the M4 only the first of a run costs
+ * two cycles (DDI 0439, 3.3.1). */
+#define MBN_VECTOR_LOAD                                                                           \
+    "ldr.w %[x0], [%[x], #8*mbn_k]\n\t"                                                           \
+    "ldr.w %[x1], [%[x], #8*mbn_k+4]\n\t"                                                         \
+    "ldr.w %[a0], [%[a], #8*mbn_k]\n\t"                                                           \
+    "ldr.w %[a1], [%[a], #8*mbn_k+4]\n\t"                                                         \
+    "ldr.w %[b0], [%[b], #8*mbn_k]\n\t"                                                           \
+    "ldr.w %[b1], [%[b], #8*mbn_k+4]\n\t"
+
+#define MBN_VECTOR_H                                                                              \
+    "smlad %[h0], %[x0], %[a0], %[h0]\n\t"                                                        \
+    "smlad %[h1], %[x0], %[b0], %[h1]\n\t"                                                        \
+    "smlad %[h0], %[x1], %[a1], %[h0]\n\t"                                                        \
+    "smlad %[h1], %[x1], %[b1], %[h1]\n\t"
+
+#define MBN_VECTOR_S                                                                              \
+    "smlad %[s0], %[x0], %[a0], %[s0]\n\t"                                                        \
+    "smlad %[s1], %[x0], %[b0], %[s1]\n\t"                                                        \
+    "smlad %[s0], %[x1], %[a1], %[s0]\n\t"                                                        \
+    "smlad %[s1], %[x1], %[b1], %[s1]\n\t"
+
+#define MBN_VECTOR_RAW                                                                            \
+    MBN_VECTOR_LOAD MBN_VECTOR_H "sxtb16 %[a0], %[a0]\n\t"                                        \
+                                 "sxtb16 %[b0], %[b0]\n\t"                                        \
+                                 "sxtb16 %[a1], %[a1]\n\t"                                        \
+                                 "sxtb16 %[b1], %[b1]\n\t" MBN_VECTOR_S
+
+/* One word of weights, both of whose channels are unpacked. */
+#define MBN_VECTOR_WORD(X, W, H, S)                                                               \
+    "sxtb16 %[t], %[" W "]\n\t"                                                                   \
+    "sxtb16 %[" W "], %[" W "], ror #8\n\t"                                                       \
+    "smlad %[" H "], %[" X "], %[t], %[" H "]\n\t"                                                \
+    "smlad %[" S "], %[" X "], %[" W "], %[" S "]\n\t"
+
+#define MBN_VECTOR_UNPACKED                                                                       \
+    MBN_VECTOR_LOAD MBN_VECTOR_WORD("x0", "a0", "h0", "s0")                                       \
+        MBN_VECTOR_WORD("x0", "b0", "h1", "s1") MBN_VECTOR_WORD("x1", "a1", "h0", "s0")           \
+            MBN_VECTOR_WORD("x1", "b1", "h1", "s1")
+
+#define MBN_VECTOR_RUN 32 /* steps of two pairs without a jump */
+
+/* A first run of %c[n] steps, then `turns` of MBN_VECTOR_RUN; the turns are counted on the stack,
+ * because no register is left. See pointwise.h for the empty lines. */
+#define MBN_VECTOR_ASM(STEP, LOOP)                                                                \
+    __asm__(".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t" MBN_LINES_1024 LOOP  \
+            : [h0] "+r"(h0), [s0] "+r"(s0), [h1] "+r"(h1), [s1] "+r"(s1), [x] "+r"(x),            \
+              [a] "+r"(one), [b] "+r"(two), [x0] "=&r"(x0), [x1] "=&r"(x1), [a0] "=&r"(a0),       \
+              [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1), [t] "=&r"(t), [turns] "+m"(turns)   \
+            : [n] "i"(run)                                                                        \
+            : "memory", "cc")
+
+#define MBN_VECTOR_LOOP(STEP)                                                                     \
+    "addw %[x], %[x], #8*%c[n]\n\taddw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"       \
+    "1:\n\t.set mbn_k, 0\n\t.rept 32\n\t" STEP MBN_PW_NEXT ".endr\n\t"                           \
+    "addw %[x], %[x], #8*32\n\taddw %[a], %[a], #8*32\n\taddw %[b], %[b], #8*32\n\t"             \
+    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"            \
+    MBN_LINES_1024
+
+/* sums: of the first stream's two channels (raw: H, then S0), then the second's. pairs is even. */
+MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, const uint32_t *two,
+                                    int32_t sums[4], const int32_t pairs, const int32_t raw)
+{
+    int32_t h0 = sums[0], s0 = sums[1], h1 = sums[2], s1 = sums[3];
+    uint32_t x0, x1, a0, a1, b0, b1, t;
+    const int32_t run = (pairs / 2 - 1) % MBN_VECTOR_RUN + 1;
+    int32_t turns = (pairs / 2 - 1) / MBN_VECTOR_RUN;
+    if (raw && turns > 0) {
+        MBN_VECTOR_ASM(MBN_VECTOR_RAW, MBN_VECTOR_LOOP(MBN_VECTOR_RAW));
+    } else if (raw) {
+        MBN_VECTOR_ASM(MBN_VECTOR_RAW, "");
+    } else if (turns > 0) {
+        MBN_VECTOR_ASM(MBN_VECTOR_UNPACKED, MBN_VECTOR_LOOP(MBN_VECTOR_UNPACKED));
+    } else {
+        MBN_VECTOR_ASM(MBN_VECTOR_UNPACKED, "");
+    }
+    sums[0] = h0, sums[1] = s0, sums[2] = h1, sums[3] = s1;
+}
+
+#else
+
+MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, const uint32_t *two,
+                                    int32_t sums[4], const int32_t pairs, const int32_t raw)
+{
+    for (int32_t j = 0; j < pairs; j++) {
+        for (int32_t n = 0; n < 2; n++) {
+            const uint32_t word = n ? two[j] : one[j];
+            int32_t *const sum = sums + 2 * n;
+            sum[0] = mbn_smlad(x[j], raw ? word : mbn_sxtb16(word), sum[0]);
+            sum[1] = mbn_smlad(x[j], raw ? mbn_sxtb16(word) : mbn_sxtb16_ror8(word), sum[1]);
+        }
+    }
+}
+
+#endif
+
+/* Stores a stream's two channels. words: what follows its weights. */
+MBN_INLINE void mbn_dsp_vector_store(const int32_t sums[2], const int32_t *words, int8_t *out,
+                                     const int32_t channels, const int32_t raw, const int32_t shift,
+                                     const int32_t low, const int32_t high)
+{
+    int32_t first = sums[0], second = sums[1];
+    if (raw) {
+        first = sums[1];
+        second = (int32_t)((uint32_t)sums[0] - (uint32_t)sums[1]) >> 8;
+    }
+    const mbn_dsp_requantiser one = mbn_dsp_requantiser_of(words, 2, shift);
+    out[0] = (int8_t)mbn_dsp_store_value(first, one, shift, low, high);
+    if (channels > 1) {
+        const mbn_dsp_requantiser two = mbn_dsp_requantiser_of(words + 1, 2, shift);
+        out[1] = (int8_t)mbn_dsp_store_value(second, two, shift, low, high);
+    }
+}
+
+/* All output channels. stream: `words` words for each two of them; pairs is even. Biases of a raw
+ * stream are 256 * b1 + b0, b0. The last stream of an odd number is read twice. */
+MBN_INLINE int32_t mbn_dsp_vector(const int16_t *tile, const int32_t *stream, int8_t *out,
+                                  const int32_t pairs, const int32_t channels, const int32_t words,
+                                  const int32_t raw, const int32_t shift, const int32_t low,
+                                  const int32_t high)
+{
+    const int32_t couples = (channels + 1) / 2;
+    for (int32_t n = 0; n < couples; n += 2) {
+        const int32_t *next = n + 1 < couples ? stream + words : stream;
+        int32_t sums[4] = {stream[0], stream[1], next[0], next[1]};
+        mbn_dsp_vector_sums((const void *)tile, (const void *)(stream + 2),
+                            (const void *)(next + 2), sums, pairs, raw);
+        mbn_dsp_vector_store(sums, stream + 2 + pairs, out, channels - 2 * n, raw, shift, low,
+                             high);
+        if (n + 1 < couples) {
+            mbn_dsp_vector_store(sums + 2, next + 2 + pairs, out + 2, channels - 2 * n - 2, raw,
+                                 shift, low, high);
+        }
+        stream += 2 * words, out += 4;
+    }
+    return 0;
+}
+
+#endif
