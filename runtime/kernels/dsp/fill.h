@@ -60,7 +60,7 @@ MBN_INLINE int32_t mbn_dsp_interleave(const int8_t *low, const int8_t *high, int
 }
 
 /* Four columns of a plane from `first` on, of which some may lie beside the map (`edge`, with all
- * but the pointer constant). Nothing outside of the plane is read; it has four columns at least. */
+ * but the pointer constant). Nothing outside of the plane is read; it has four bytes at least. */
 MBN_INLINE uint32_t mbn_dsp_columns(const int8_t *plane, const int32_t first, const int32_t width,
                                     const int32_t edge, const uint32_t zero_points)
 {
@@ -70,11 +70,22 @@ MBN_INLINE uint32_t mbn_dsp_columns(const int8_t *plane, const int32_t first, co
     if (first <= -4 || first >= width) {
         return zero_points;
     }
-    if (first < 0) {
-        return mbn_load32(plane) << (-8 * first) | zero_points >> (32 + 8 * first);
+    uint32_t word;
+    int32_t from = 0; /* the word's first column */
+    if (width >= 4) {
+        from = first < 0 ? 0 : width - 4;
+        word = mbn_load32(plane + from);
+    } else {
+        const uint32_t inside = (UINT32_C(1) << (8 * width)) - 1u;
+        word = (mbn_load32(plane) & inside) | (zero_points & ~inside);
     }
-    const int32_t over = first - (width - 4);
-    return mbn_load32(plane + width - 4) >> (8 * over) | zero_points << (32 - 8 * over);
+    if (first < from) {
+        return word << (8 * (from - first)) | zero_points >> (32 - 8 * (from - first));
+    }
+    if (first > from) {
+        return word >> (8 * (first - from)) | zero_points << (32 - 8 * (first - from));
+    }
+    return word;
 }
 
 /* One tap of a convolution for four pixels: `count` channels into the low halves of as many pairs,

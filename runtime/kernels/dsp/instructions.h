@@ -28,7 +28,8 @@ MBN_INLINE uint32_t mbn_load32(const void *from)
 
 #define MBN_DSP 1
 
-#if defined(__ARM_FP)
+#if defined(MBN_NEEDS_FPU) /* the Helium set has said so */
+#elif defined(__ARM_FP)
 #define MBN_NEEDS_FPU true /* addresses, weights and sums wait in its registers */
 #else
 #define MBN_NEEDS_FPU false
@@ -107,7 +108,9 @@ MBN_INLINE int32_t mbn_ssat8(int32_t value)
 #else
 
 #define MBN_DSP 0
+#if !defined(MBN_NEEDS_FPU)
 #define MBN_NEEDS_FPU false
+#endif
 
 MBN_INLINE int32_t mbn_half(uint32_t word, unsigned int top)
 {

@@ -15,6 +15,7 @@
 #include "dsp/depthwise.h"
 #include "dsp/elements.h"
 #include "dsp/fill.h"
+#include "dsp/planes.h"
 #include "dsp/pointwise.h"
 #include "dsp/pool.h"
 #include "dsp/shared.h"

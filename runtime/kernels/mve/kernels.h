@@ -14,4 +14,7 @@
 #include "mve/gather.h"
 #include "mve/pointwise.h"
 
+#include "dsp/elements.h"
+#include "dsp/planes.h"
+
 #endif

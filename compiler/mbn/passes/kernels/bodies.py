@@ -71,6 +71,10 @@ DSP_TABLE = _body("mbn_dsp_table", "row out count table")
 DSP_WIDEN = _body("mbn_dsp_widen", "row tile count")
 DSP_VECTOR = _body("mbn_dsp_vector", f"tile stream out pairs channels words raw {_END}")
 DSP_PATCH = _body("mbn_dsp_patch", "source tile behind run spill before after zero_point")
+DSP_PLANE = _body(
+    "mbn_dsp_plane",
+    "row0 row1 row2 row3 row4 words out first width taps stride edge zero_point " + _END,
+)
 DSP_WINDOW = _body(
     "mbn_dsp_window", "row tile column count high plane_bytes width stride edge zero_point alone"
 )

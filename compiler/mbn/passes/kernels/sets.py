@@ -90,6 +90,7 @@ _DSP_CONVOLUTION = Builder(dsp.convolution, dsp.offered, dsp.preferred)
 _DSP_OWN = {
     StageKind.CONV: _DSP_CONVOLUTION,
     StageKind.BLOCK: Builder(dsp.block, dsp.offered, dsp.preferred, dsp.band_cycles),
+    StageKind.DEPTHWISE: Builder(dsp.plane_depthwise),
     StageKind.POINTWISE: _DSP_CONVOLUTION,
     StageKind.POOL: Builder(dsp.pool),
     StageKind.DENSE: _DSP_CONVOLUTION,
@@ -113,6 +114,11 @@ SETS: Mapping[str, Mapping[StageKind, tuple[Builder, ...]]] = {
             StageKind.BLOCK: Builder(mve.block, heights=mve.band_cycles),
             StageKind.POINTWISE: Builder(mve.convolution),
             StageKind.DENSE: Builder(mve.convolution),
+            # Helium cores have the DSP extension too
+            StageKind.DEPTHWISE: Builder(dsp.plane_depthwise),
+            StageKind.ADD: Builder(dsp.addition),
+            StageKind.PRODUCT: Builder(dsp.product),
+            StageKind.TABLE: Builder(dsp.table),
         }
     ),
 }

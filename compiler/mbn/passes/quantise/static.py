@@ -140,6 +140,8 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
         excluded = island_nodes(graph)
         if excluded:
             onnx.save(graph, str(folded))
+            # else a pool right behind an island is not quantised
+            options["ForceQuantizeNoInputCheck"] = True
         _override_moved(graph, reader.name, options)
         usual = [*QLinearOpsRegistry, *QDQRegistry]
         quantize_static(

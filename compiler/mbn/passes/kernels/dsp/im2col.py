@@ -162,7 +162,7 @@ def gather(
                     b.script.buffer_store(tile, wide, where)
 
 
-LEAST_WIDTH = 4  # of a planar map: a word is loaded from inside of it
+LEAST_WIDTH = 2  # of a planar map: its planes have a word at least
 
 
 def takes_words(b: StageBuilder) -> bool:
