@@ -256,11 +256,13 @@ def main() -> int:
     if asked.one:
         print(json.dumps(measured(asked.one, asked.exporter, asked.board)))
         return 0
-    found = [isolated(name, asked.exporter, asked.board) for name in asked.networks]
-    if asked.write:
-        text = json.dumps(found, indent=1) + "\n"
-        (ROOT / "docs" / "coverage.json").write_text(text, encoding="utf-8")
-        (ROOT / "docs" / "coverage.md").write_text(page(found), encoding="utf-8")
+    found: list[dict[str, Any]] = []
+    for name in asked.networks:
+        found.append(isolated(name, asked.exporter, asked.board))
+        if asked.write:  # after each: a run of hours may be cut short
+            text = json.dumps(found, indent=1) + "\n"
+            (ROOT / "docs" / "coverage.json").write_text(text, encoding="utf-8")
+            (ROOT / "docs" / "coverage.md").write_text(page(found), encoding="utf-8")
     return 1 if any(one["outcome"] in ("differs", "crashed") for one in found) else 0
 
 

@@ -7,12 +7,14 @@ every stage's map is compared, on the host's C (which has no asm) and on the boa
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import networks
 import shares
 from mbn.core.kernel_set import DSP
-from mbn.core.network import Network
+from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
 from mbn.core.target import Board, find_board
 from networks import conv, depthwise
@@ -112,3 +114,44 @@ def test_channels_beyond_an_immediate_offset(place: str) -> None:
     network = networks.make_network((10, 16, 3), specs, seed=7)
     board = find_board(place)
     compare(network, board.core.kernels, InputMode.STREAM, board)
+
+
+@pytest.mark.parametrize("place", ["host", "qemu", "qemu-m7"])
+def test_a_stride_that_differs_by_axis(place: str) -> None:
+    """The bodies of strips go by columns; rows are the driver's."""
+    specs = [conv(8, 3), replace(depthwise(), stride=(1, 2)), conv(9)]
+    specs += [replace(depthwise(), stride=(2, 1)), conv(4)]
+    kernels = "m7" if place == "qemu-m7" else "dsp"
+    network = networks.make_network((9, 12, 3), specs, seed=5)
+    compare(network, kernels, InputMode.STREAM, find_board(place))
+
+
+@pytest.mark.parametrize("place", ["host", "qemu", "qemu-m7", "qemu-m55"])
+@pytest.mark.parametrize(("width", "kernel"), [(2, 3), (3, 5), (9, 3), (14, 5)])
+def test_a_depthwise_from_planes_to_planes(width: int, kernel: int, place: str) -> None:
+    """Alone, both strides; maps narrower than a word, and words that reach beside the map."""
+    specs = [conv(5, 3), depthwise(1, kernel=kernel), depthwise(2, kernel=kernel), conv(3)]
+    network = networks.make_network((width + 1, width, 3), specs, seed=width, fused=False)
+    board = find_board(place)
+    compare(network, "dsp" if place == "host" else board.core.kernels, InputMode.STREAM, board)
+
+
+@pytest.mark.parametrize("place", ["host", "qemu", "qemu-m7"])
+@pytest.mark.parametrize(("width", "kernel", "stride"), [(3, 2, 1), (7, 3, 2), (12, 5, 1)])
+def test_windows_by_words(width: int, kernel: int, stride: int, place: str) -> None:
+    """Planar maps of odd channels: the last one has no high half."""
+    specs = [conv(7, 1), conv(6, kernel, stride), conv(3, 3)]
+    network = networks.make_network((width, width, 3), specs, seed=kernel)
+    kernels = "m7" if place == "qemu-m7" else "dsp"
+    compare(network, kernels, InputMode.WHOLE, find_board(place))
+
+
+@pytest.mark.parametrize("place", ["host", "qemu"])
+@pytest.mark.parametrize("weights", ["random", "high", "low"])
+def test_one_pixel(weights: str, place: str) -> None:
+    """By raw words, or unpacked where a sum may be too large for them (all weights 127, -128)."""
+    specs = [conv(9, 3, 2), replace(conv(7), op=Op.DENSE, weights=weights, clamp=(None, None))]
+    specs.append(replace(conv(300), op=Op.DENSE))
+    specs.append(replace(conv(2), op=Op.DENSE, weights=weights))
+    network = networks.make_network((20, 22, 3), specs, seed=3)
+    compare(network, "dsp", InputMode.STREAM, find_board(place))

@@ -117,7 +117,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     addresses = [b.address(row, 0, 0) for row in rows]
     pixels = row_pixels(b, outputs, b.band_rows)
     dsp = pixels_of(b) == SLOTS
-    if stride == 1 and not by_rows(b):
+    if layer.stride == (1, 1) and not by_rows(b):
         addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
         with b.block("depthwise", reads, writes):
             b.call(
@@ -134,7 +134,7 @@ def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) ->
     if not by_rows(b):
         body = bodies.DSP_DEPTHWISE_S2 if dsp else bodies.M7_DEPTHWISE_S2
         shape["left"] = left
-    elif stride == 1:
+    elif layer.stride == (1, 1):
         body = bodies.DSP_ANY_S1
     else:
         body = bodies.DSP_ANY_S2_LEFT1 if left else bodies.DSP_ANY_S2_LEFT0
