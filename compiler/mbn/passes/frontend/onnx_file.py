@@ -34,6 +34,7 @@ from mbn.passes.frontend.supported import (
     node_label,
     unsupported_operators,
     window_obstacle,
+    with_others,
 )
 from mbn.passes.frontend.unit_length import UnitLength, without_divisions
 
@@ -220,7 +221,7 @@ def prepare(model: Any) -> OnnxGraph:
     model, host_ends = without_host_ends(model)
     refused = unsupported_operators(model)
     if refused:
-        raise refused[0]
+        raise with_others(refused)
     _check_quantisers(model)
     image = _only_input(model)
     fixed = onnx.ModelProto()

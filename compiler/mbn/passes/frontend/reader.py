@@ -24,6 +24,7 @@ from mbn.passes.frontend.layers import (
 )
 from mbn.passes.frontend.matcher import MOVES, NoMatch, move_of, scalar_parameters
 from mbn.passes.frontend.movement import is_mover
+from mbn.passes.frontend.supported import with_others
 from mbn.passes.frontend.unit_length import UnitLength
 from mbn.passes.frontend.values import TO_CHANNELS_FIRST, Values
 
@@ -344,7 +345,7 @@ class Reader(Values):
     def _refusal(self, operator: str) -> UnsupportedError:
         found = refusals(self.graph, self.problems)
         if found:
-            return found[0]
+            return with_others(found)
         ends = float_ends.float_ends(self.graph.model)
         if ends:
             return float_ends.refusal(ends)
@@ -353,28 +354,32 @@ class Reader(Values):
 
 
 def refusals(graph: onnx_file.OnnxGraph, problems: Sequence[Problem]) -> list[UnsupportedError]:
-    """One error for each quantised value that no integer layer makes."""
-    found = []
+    """One error for each reason why no integer layer makes a quantised value, with the nodes that
+    have it."""
+    nodes: dict[str, list[str]] = {}
     for problem in problems:
         if problem.reason.startswith("softmax"):
             continue  # stays on the host
         end = graph.ends[problem.end] if problem.end >= 0 else None
         before = end.left_float if end is not None else None
         if before is not None:
-            found.append(
-                _unsupported(before, "no QuantizeLinear comes after it: it stays in float")
-            )
+            nodes.setdefault(UNQUANTISED, []).append(before)
         else:
-            found.append(_unsupported(end.node if end else graph.last_layer, problem.reason))
-    return found
+            nodes.setdefault(problem.reason, []).append(end.node if end else graph.last_layer)
+    return [
+        _unsupported(named[0], reason, count=len(set(named))) for reason, named in nodes.items()
+    ]
 
 
-def _unsupported(node: str, reason: str, *, near: bool = False) -> UnsupportedError:
+UNQUANTISED = "no QuantizeLinear comes after it: it stays in float"
+
+
+def _unsupported(node: str, reason: str, *, near: bool = False, count: int = 1) -> UnsupportedError:
+    found = reason or "it stays in float or is not of a form that has integer kernels"
     return UnsupportedError(
-        reason or "it stays in float or is not of a form that has integer kernels",
+        found + (f" ({count} nodes; this is the first)" if count > 1 else ""),
         node=f"{'near ' if near else ''}node {node}",
-        wanted="QDQ in int8 or uint8 around convolutions (groups 1 or depthwise, dilation 1), "
-        "average pools without padding, additions and dense layers, with weights of zero point 0",
+        wanted="operators that mbn-inspect --operators lists, each between quantised maps",
     )
 
 

@@ -5,6 +5,7 @@ The list is what `mbn-inspect --operators` prints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mbn.core.errors import UnsupportedError
@@ -79,6 +80,7 @@ INSTEAD = {
     "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
 }
 LARGEST_KERNEL = 16
+MOST_NAMED = 4  # of what is refused besides
 
 
 def node_label(node: Any) -> str:
@@ -108,6 +110,21 @@ def unsupported_operators(model: Any) -> list[UnsupportedError]:
         )
         for name, found in nodes.items()
     ]
+
+
+def with_others(found: Sequence[UnsupportedError]) -> UnsupportedError:
+    """The first of several refusals, which names what else is refused."""
+    first, *others = found
+    if not others:
+        return first
+    named = [f"{one.node}: {one.found}" for one in others[:MOST_NAMED]]
+    named += [f"{len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
+    return UnsupportedError(
+        first.found,
+        node=first.node,
+        wanted=first.wanted,
+        advice=f"{first.advice or 'mbn-inspect tells all'}. Besides: {'; '.join(named)}",
+    )
 
 
 def _instead(operator: str) -> str:
