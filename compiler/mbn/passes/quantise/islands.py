@@ -19,6 +19,8 @@ OVERLOOKED = (
     "ReduceMean",
     "SpaceToDepth",
 )
+POOLS = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean", "Resize")
+MOVES = ("Flatten", "Identity", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 CLAMPS = ("Relu", "Clip")  # ONNX Runtime puts them into what is before them
 
 
@@ -47,6 +49,21 @@ def island_nodes(model: Any) -> list[str]:
         if any(node.op_type not in CLAMPS for node in nodes)
         for node in nodes
     ]
+
+
+def begins_with_pool(model: Any) -> bool:
+    """Whether a pool or a resize reads the input, perhaps moved or padded: ONNX Runtime leaves such
+    a one in float, unless it is told not to look at what comes before."""
+    constants = {one.name for one in model.graph.initializer}
+    raw = {value.name for value in model.graph.input} - constants
+    for node in model.graph.node:
+        if not node.input or node.input[0] not in raw:
+            continue
+        if node.op_type in POOLS:
+            return True
+        if node.op_type in MOVES:
+            raw.update(node.output)
+    return False
 
 
 def quantised_types(model: Any, usual: list[str]) -> list[str] | None:

@@ -38,7 +38,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 )
 
 from mbn.core.errors import ModelError, QuantiseError, UnsupportedError
-from mbn.passes.quantise.islands import island_nodes, quantised_types
+from mbn.passes.quantise.islands import begins_with_pool, island_nodes, quantised_types
 
 Float32 = NDArray[np.float32]
 Progress = Callable[[int], None]  # samples calibrated so far
@@ -140,7 +140,8 @@ def _run_ort(path: Path, reader: _Reader, options: dict[str, Any]) -> onnx.Model
         excluded = island_nodes(graph)
         if excluded:
             onnx.save(graph, str(folded))
-            # else a pool right behind an island is not quantised
+        if excluded or begins_with_pool(graph):
+            # else a pool in front, or right behind an island, is not quantised
             options["ForceQuantizeNoInputCheck"] = True
         _override_moved(graph, reader.name, options)
         usual = [*QLinearOpsRegistry, *QDQRegistry]
