@@ -51,6 +51,7 @@ class Verdict:
 @lru_cache
 def bases() -> dict[str, bytes]:
     """The bundled network, float and quantised, and hand-made ones in several spellings."""
+    import mutant_bases  # noqa: PLC0415
     import qdq  # noqa: PLC0415
     from mbn.passes.quantise.static import quantise  # noqa: PLC0415
     from mbn.train import bundled  # noqa: PLC0415
@@ -71,18 +72,27 @@ def bases() -> dict[str, bytes]:
         batch = [normalise(image[None]) for image in images[:4]]
         quantise(bundled.find(0.25), batch, path, input_range=INPUT_RANGE)
         found["bundled, int8"] = onnx.load(str(path))
-    return {name: model.SerializeToString(deterministic=True) for name, model in found.items()}
+    files = {name: model.SerializeToString(deterministic=True) for name, model in found.items()}
+    made = (mutant_bases.tables, mutant_bases.moves, mutant_bases.windows, mutant_bases.qoperator)
+    files.update((base.__name__, base()) for base in made)
+    return {**files, TFLITE: mutant_bases.tflite()}
 
 
+TFLITE = "tflite"
 WEIGHTS = {  # of 100 mutants; the bundled network takes seconds each
-    "qdq": 18,
-    "qdq, nchw": 18,
-    "qdq, whole": 16,
-    "residual": 18,
-    "unsigned": 14,
+    "qdq": 9,
+    "qdq, nchw": 9,
+    "qdq, whole": 8,
+    "residual": 9,
+    "unsigned": 7,
     "float": 8,
-    "bundled, int8": 6,
-    "bundled, float": 2,
+    "bundled, int8": 4,
+    "bundled, float": 1,
+    "tables": 11,
+    "moves": 11,
+    "windows": 11,
+    "qoperator": 7,
+    "tflite": 5,
 }
 
 
@@ -281,7 +291,7 @@ def mutant(seed: int) -> tuple[str, bytes]:
     shares = np.array([WEIGHTS[name] for name in names], float)
     name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
     data = bases()[name]
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 or name == TFLITE:
         how, data = _bits(data, rng)
         return f"{name}: {how}", data
     model = onnx.load_from_string(data)
