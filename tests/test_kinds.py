@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
@@ -187,8 +188,6 @@ def test_weights_of_4_bits(tmp_path: Path) -> None:
 
 
 def _in_opset(path: Path, opset: int) -> None:
-    import onnx  # noqa: PLC0415
-
     model = onnx.load(path)
     model.opset_import[0].version = opset
     onnx.save(model, path)
@@ -222,3 +221,26 @@ def test_a_softmax_of_each_cell(tmp_path: Path) -> None:
         found = mbn.inspect(path, rounding=rounding)
         assert found.network is not None, found.refused
         assert (found.network.host_ops == ("softmax",)) == (rounding == "single")
+
+
+@pytest.mark.parametrize("channels", [-3, 2**40])
+def test_impossible_channels_are_refused(channels: int, tmp_path: Path) -> None:
+    g = Graph((1, channels, 16, 16))
+    value = g.op("Relu", g.conv("input", 8, 3, 3))
+    with pytest.raises(mbn.MbnError):
+        mbn.compile(
+            g.save(g.head(value, 8), tmp_path / "g.onnx"),
+            board="host",
+            calibrate=pictures(tmp_path / "pictures"),
+            output=tmp_path / "out",
+        )
+
+
+def test_a_constant_with_a_byte_too_many_is_refused(tmp_path: Path) -> None:
+    g = Graph((1, 3, 16, 16))
+    path = g.save(g.head(g.conv("input", 8, 3, 3), 8), tmp_path / "g.onnx")
+    model = onnx.load(path)
+    model.graph.initializer[1].raw_data += b"\0"
+    onnx.save(model, path)
+    with pytest.raises(mbn.MbnError, match=r"the values of constant c1 don't fit"):
+        mbn.inspect(path)

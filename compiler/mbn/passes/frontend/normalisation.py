@@ -20,6 +20,7 @@ from mbn.passes.frontend.input_form import input_sizes, input_value
 from mbn.passes.frontend.input_layout import TO_CHANNELS_FIRST, permutation
 
 Real = NDArray[np.float64]
+MAX_CHANNELS = 65535
 _GAINS = ("Mul", "Div")
 _OFFSETS = ("Add", "Sub")
 
@@ -66,7 +67,7 @@ def take_normalisation(model: Any) -> Normalisation | None:
     stored = {one.name: one for one in graph.initializer}
     chain, turned = _chain(graph, value.name, stored)
     channels = sizes[3] if any(turned) else sizes[1]
-    if not isinstance(channels, int):
+    if not isinstance(channels, int) or not 0 < channels <= MAX_CHANNELS:
         return None
     gain, offset, name = np.ones(channels), np.zeros(channels), value.name
     taken = []

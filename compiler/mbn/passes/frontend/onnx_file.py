@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto, numpy_helper, shape_inference
 
 from mbn.core.errors import MbnError, ModelError, UnsupportedError
 from mbn.core.files import open_regular
@@ -81,6 +81,7 @@ def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
     try:
         model = stored(path)
         onnx.checker.check_model(model)
+        _check_constants(model)
         name_quantisers_plainly(model)
         if input_shape is not None:
             fix_input(model, input_shape)
@@ -126,6 +127,19 @@ def name_quantisers_plainly(model: Any) -> None:
     for node in model.graph.node:
         if node.domain == "com.microsoft" and node.op_type in QUANTISERS:
             node.domain = ""
+
+
+def _check_constants(model: Any) -> None:
+    """Refuses a constant whose bytes don't fit its type or shape: ONNX's checker lets it pass."""
+    for constant in model.graph.initializer:
+        try:
+            numpy_helper.to_array(constant)
+        except Exception as error:  # NumPy's and onnx's have no common base
+            raise ModelError(
+                f"the values of constant {constant.name} don't fit its type and shape ({error})",
+                wanted="a whole file that onnx.checker accepts",
+                advice="export or copy it again",
+            ) from error
 
 
 def _check_sizes(model: Any) -> None:
