@@ -56,6 +56,18 @@ def prelu(slopes: NDArray[np.float32], scale: float) -> Expression:
     return Expression(constants, (Step(Element.PRELU, (0, 1)),), Kind.PRELU)
 
 
+def relu6() -> Expression:
+    constants = tuple(np.array([one], np.float32) for one in (0, 6))
+    return Expression(constants, (Step(Element.MAX, (0, 1)), Step(Element.MIN, (3, 2))), Kind.RELU)
+
+
+def with_constant(element: Element, values: NDArray[np.float32], scale: float) -> Expression:
+    """A sum, difference or product with codes of `scale`, and a clamp at 0."""
+    constants = (values, np.zeros(1, np.float32), np.array([scale], np.float32))
+    steps = (Step(element, (0, 1)), Step(Element.MAX, (4, 2)))
+    return Expression(constants, steps, Kind(element.value))
+
+
 def affine(gain: NDArray[np.float32], shift: NDArray[np.float32]) -> Expression:
     steps = (Step(Element.MUL, (0, 1)), Step(Element.ADD, (3, 2)))
     return Expression((gain, shift), steps, Kind.OTHER)
@@ -140,8 +152,13 @@ class Draw:
         if not self.tflite:
             gain = self.rng.uniform(-2, 2, count).astype(np.float32)
             expressions.append(affine(gain, self.rng.uniform(-1, 1, count).astype(np.float32)))
+        element = (Element.ADD, Element.SUB, Element.MUL)[self.rng.integers(3)]
+        expressions += [relu6(), with_constant(element, slopes, 0.01)]
         expression = expressions[self.rng.integers(len(expressions))]
         out = replace(self.last, scale=self.scale(), zero_point=self.zero())
+        too_fine = self.last.scale >= 100 * out.scale  # of results, for these two
+        if self.tflite and too_fine and expression.kind not in (Kind.LOGISTIC, Kind.QUANTIZE):
+            expression = sigmoid()
         self.add(replace(self.bare(Op.TABLE, self.last), expression=expression), out)
 
     def product(self) -> None:
@@ -286,7 +303,11 @@ def draw_between(seed: int, *, tflite: bool = False) -> Network:
         d.convolution()
     for _ in range(int(rng.integers(8, 13))):
         every[rng.integers(len(every))]()
-    d.layer(replace(networks.conv(5), op=Op.DENSE))
+    if tflite and rng.random() < 0.3:
+        d.layer(replace(networks.conv(3), clamp=(None, None), zero_point=-20))
+        d.add(d.bare(Op.SOFTMAX, d.last), replace(d.last, scale=1 / 256, zero_point=-128))
+    else:
+        d.layer(replace(networks.conv(5), op=Op.DENSE))
     rounding = Rounding.TFLITE if tflite else Rounding.SINGLE
     network = Network(f"between{seed}", tuple(d.tensors), tuple(d.layers), (), rounding=rounding)
     return group_stages(_without_unread(network))
