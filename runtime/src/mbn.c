@@ -33,9 +33,10 @@ static uint32_t steps(const mbn_stage *stage, uint32_t rows)
     return stage->up_rows > 1u ? rows / stage->up_rows : rows;
 }
 
+/* Of a stage that reads other maps besides its input. */
 static uint32_t other_count(const mbn_stage *stage)
 {
-    return stage->other_count > 1u ? stage->other_count : stage->second != MBN_NO_TENSOR ? 1u : 0u;
+    return stage->other_count > 1u ? stage->other_count : 1u;
 }
 
 /* The tensor that the stage reads besides its input; `at` is below other_count. */
@@ -64,6 +65,9 @@ static bool stage_ready(const mbn_state *state, const mbn_stage *stage)
     need = need > stage->pad_top ? need - stage->pad_top : 0u;
     if (state->rows_done[stage->input] < least(need, in->height)) {
         return false;
+    }
+    if (stage->second == MBN_NO_TENSOR) {
+        return true;
     }
     for (uint32_t at = 0; at < other_count(stage); at++) {
         uint16_t tensor = other(network, stage, at);
@@ -100,10 +104,12 @@ static void stage_run(mbn_state *state, uint16_t index)
     for (uint32_t k = 0; k < stage->band_rows; k++) {
         state->band[k] = row_slot(state, out, y + k);
     }
-    for (uint32_t at = 0; at < other_count(stage); at++) {
-        const mbn_tensor *read = &network->tensors[other(network, stage, at)];
-        for (uint32_t k = 0; k < stage->band_rows; k++) {
-            state->window[window++] = row_slot(state, read, least(y + k, read->height - 1u));
+    if (stage->second != MBN_NO_TENSOR) {
+        for (uint32_t at = 0; at < other_count(stage); at++) {
+            const mbn_tensor *read = &network->tensors[other(network, stage, at)];
+            for (uint32_t k = 0; k < stage->band_rows; k++) {
+                state->window[window++] = row_slot(state, read, least(y + k, read->height - 1u));
+            }
         }
     }
     const mbn_observer *observer = state->observer;

@@ -28,13 +28,20 @@ MBN_INLINE int32_t mbn_dsp_widen(const int8_t *row, int16_t *tile, const int32_t
     return 0;
 }
 
+/* One pair of inputs by one stream. */
+MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], const int32_t raw)
+{
+    sums[0] = mbn_smlad(x, raw ? word : mbn_sxtb16(word), sums[0]);
+    sums[1] = mbn_smlad(x, raw ? mbn_sxtb16(word) : mbn_sxtb16_ror8(word), sums[1]);
+}
+
 #if MBN_DSP
 
 /* Two pairs of inputs by two streams. Loads come in a row: on the M4 only the first of a run costs
  * two cycles (DDI 0439, 3.3.1). */
 #define MBN_VECTOR_LOAD                                                                           \
-    "ldr.w %[x0], [%[x], #8*mbn_k]\n\t"                                                           \
-    "ldr.w %[x1], [%[x], #8*mbn_k+4]\n\t"                                                         \
+    "ldr.w %[x0], [%[x], #%c[step]*2*mbn_k]\n\t"                                                           \
+    "ldr.w %[x1], [%[x], #%c[step]*(2*mbn_k+1)]\n\t"                                                         \
     "ldr.w %[a0], [%[a], #8*mbn_k]\n\t"                                                           \
     "ldr.w %[a1], [%[a], #8*mbn_k+4]\n\t"                                                         \
     "ldr.w %[b0], [%[b], #8*mbn_k]\n\t"                                                           \
@@ -79,20 +86,26 @@ MBN_INLINE int32_t mbn_dsp_widen(const int8_t *row, int16_t *tile, const int32_t
             : [h0] "+r"(h0), [s0] "+r"(s0), [h1] "+r"(h1), [s1] "+r"(s1), [x] "+r"(x),            \
               [a] "+r"(one), [b] "+r"(two), [x0] "=&r"(x0), [x1] "=&r"(x1), [a0] "=&r"(a0),       \
               [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1), [t] "=&r"(t), [turns] "+m"(turns)   \
-            : [n] "i"(run)                                                                        \
+            : [n] "i"(run), [step] "i"(4 * step)                                                                        \
             : "memory", "cc")
 
 #define MBN_VECTOR_LOOP(STEP)                                                                     \
-    "addw %[x], %[x], #8*%c[n]\n\taddw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"       \
+    "addw %[x], %[x], #%c[step]*2*%c[n]\n\taddw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"       \
     "1:\n\t.set mbn_k, 0\n\t.rept 32\n\t" STEP MBN_PW_NEXT ".endr\n\t"                           \
-    "addw %[x], %[x], #8*32\n\taddw %[a], %[a], #8*32\n\taddw %[b], %[b], #8*32\n\t"             \
+    "addw %[x], %[x], #%c[step]*2*32\n\taddw %[a], %[a], #8*32\n\taddw %[b], %[b], #8*32\n\t"             \
     "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"            \
     MBN_LINES_1024
 
-/* sums: of the first stream's two channels (raw: H, then S0), then the second's. pairs is even. */
+/* sums: of the first stream's two channels (raw: H, then S0), then the second's. step: words from
+ * one pair of inputs to the next. */
 MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, const uint32_t *two,
-                                    int32_t sums[4], const int32_t pairs, const int32_t raw)
+                                    int32_t sums[4], const int32_t pairs, const int32_t step,
+                                    const int32_t raw)
 {
+    if (pairs % 2) {
+        mbn_dsp_vector_pair(x[(pairs - 1) * step], one[pairs - 1], sums, raw);
+        mbn_dsp_vector_pair(x[(pairs - 1) * step], two[pairs - 1], sums + 2, raw);
+    }
     int32_t h0 = sums[0], s0 = sums[1], h1 = sums[2], s1 = sums[3];
     uint32_t x0, x1, a0, a1, b0, b1, t;
     const int32_t run = (pairs / 2 - 1) % MBN_VECTOR_RUN + 1;
@@ -112,15 +125,12 @@ MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, cons
 #else
 
 MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, const uint32_t *two,
-                                    int32_t sums[4], const int32_t pairs, const int32_t raw)
+                                    int32_t sums[4], const int32_t pairs, const int32_t step,
+                                    const int32_t raw)
 {
     for (int32_t j = 0; j < pairs; j++) {
-        for (int32_t n = 0; n < 2; n++) {
-            const uint32_t word = n ? two[j] : one[j];
-            int32_t *const sum = sums + 2 * n;
-            sum[0] = mbn_smlad(x[j], raw ? word : mbn_sxtb16(word), sum[0]);
-            sum[1] = mbn_smlad(x[j], raw ? mbn_sxtb16(word) : mbn_sxtb16_ror8(word), sum[1]);
-        }
+        mbn_dsp_vector_pair(x[j * step], one[j], sums, raw);
+        mbn_dsp_vector_pair(x[j * step], two[j], sums + 2, raw);
     }
 }
 
@@ -128,8 +138,9 @@ MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, cons
 
 /* Stores a stream's two channels. words: what follows its weights. */
 MBN_INLINE void mbn_dsp_vector_store(const int32_t sums[2], const int32_t *words, int8_t *out,
-                                     const int32_t channels, const int32_t raw, const int32_t shift,
-                                     const int32_t low, const int32_t high)
+                                     const int32_t plane_bytes, const int32_t channels,
+                                     const int32_t raw, const int32_t shift, const int32_t low,
+                                     const int32_t high)
 {
     int32_t first = sums[0], second = sums[1];
     if (raw) {
@@ -140,14 +151,15 @@ MBN_INLINE void mbn_dsp_vector_store(const int32_t sums[2], const int32_t *words
     out[0] = (int8_t)mbn_dsp_store_value(first, one, shift, low, high);
     if (channels > 1) {
         const mbn_dsp_requantiser two = mbn_dsp_requantiser_of(words + 1, 2, shift);
-        out[1] = (int8_t)mbn_dsp_store_value(second, two, shift, low, high);
+        out[plane_bytes] = (int8_t)mbn_dsp_store_value(second, two, shift, low, high);
     }
 }
 
-/* All output channels. stream: `words` words for each two of them; pairs is even. Biases of a raw
+/* All output channels of a pixel. stream: `words` words for each two of them. Biases of a raw
  * stream are 256 * b1 + b0, b0. The last stream of an odd number is read twice. */
 MBN_INLINE int32_t mbn_dsp_vector(const int16_t *tile, const int32_t *stream, int8_t *out,
-                                  const int32_t pairs, const int32_t channels, const int32_t words,
+                                  const int32_t plane_bytes, const int32_t pairs,
+                                  const int32_t step, const int32_t channels, const int32_t words,
                                   const int32_t raw, const int32_t shift, const int32_t low,
                                   const int32_t high)
 {
@@ -156,14 +168,14 @@ MBN_INLINE int32_t mbn_dsp_vector(const int16_t *tile, const int32_t *stream, in
         const int32_t *next = n + 1 < couples ? stream + words : stream;
         int32_t sums[4] = {stream[0], stream[1], next[0], next[1]};
         mbn_dsp_vector_sums((const void *)tile, (const void *)(stream + 2),
-                            (const void *)(next + 2), sums, pairs, raw);
-        mbn_dsp_vector_store(sums, stream + 2 + pairs, out, channels - 2 * n, raw, shift, low,
-                             high);
+                            (const void *)(next + 2), sums, pairs, step, raw);
+        mbn_dsp_vector_store(sums, stream + 2 + pairs, out, plane_bytes, channels - 2 * n, raw,
+                             shift, low, high);
         if (n + 1 < couples) {
-            mbn_dsp_vector_store(sums + 2, next + 2 + pairs, out + 2, channels - 2 * n - 2, raw,
-                                 shift, low, high);
+            mbn_dsp_vector_store(sums + 2, next + 2 + pairs, out + 2 * plane_bytes, plane_bytes,
+                                 channels - 2 * n - 2, raw, shift, low, high);
         }
-        stream += 2 * words, out += 4;
+        stream += 2 * words, out += 4 * plane_bytes;
     }
     return 0;
 }

@@ -69,7 +69,9 @@ DSP_GATE = _body("mbn_dsp_gate", f"a gate out count {_FACTOR}")
 DSP_PRODUCT = _body("mbn_dsp_product", f"a b out count {_FACTOR}")
 DSP_TABLE = _body("mbn_dsp_table", "row out count table")
 DSP_WIDEN = _body("mbn_dsp_widen", "row tile count")
-DSP_VECTOR = _body("mbn_dsp_vector", f"tile stream out pairs channels words raw {_END}")
+DSP_VECTOR = _body(
+    "mbn_dsp_vector", f"tile stream out plane_bytes pairs step channels words raw {_END}"
+)
 DSP_PATCH = _body("mbn_dsp_patch", "source tile behind run spill before after zero_point")
 DSP_PLANE = _body(
     "mbn_dsp_plane",

@@ -129,6 +129,9 @@ class Pointwise:
     def group(self, number: Any, pixels: int) -> None:
         """Computes group `number` of the band, which has `pixels` pixels."""
         count = self.b.out.channels
+        if pixels == 1 and pixels_of(self.b) == SLOTS and not shared(self.b, 1):
+            self._alone(number)
+            return
         alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
         first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0
         if first:
@@ -183,6 +186,26 @@ class Pointwise:
                 b.call(bodies.DSP_COUPLES4, **arguments)
             else:
                 b.call(bodies.DSP_COUPLES3, **arguments, wide=int(self.wide))
+
+    def _alone(self, number: Any) -> None:
+        """A group of one pixel: four channels at a time (vector.h)."""
+        b = self.b
+        with b.block("alone", self.reads, self.writes) as axis:
+            at, group = self._bound(axis, number)
+            row, x, _ = self._place(at)
+            b.call(
+                bodies.DSP_VECTOR,
+                tile=b.address(self.tile, group, 0, 0, 0),
+                stream=b.address(self.stream, 0, 0),
+                out=b.address(self.out, row, 0, x),
+                plane_bytes=b.out_plane_bytes(),
+                pairs=self.pairs,
+                step=SLOTS,
+                channels=b.out.channels,
+                words=int(self.stream.ty.shape[1]),
+                raw=0,
+                **bodies.ends(self.derived),
+            )
 
     def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
         b, width = self.b, self.b.out.width

@@ -85,9 +85,11 @@ def _heights(b: StageBuilder) -> list[int]:
     fills = width % SLOTS == 2
     if pixels_of(b) != SLOTS:
         fills = False  # every row begins a group, so any number of rows fits
-    elif not fast_depthwise(b) or width % SLOTS == 1:
+    elif not fast_depthwise(b):
         return [1]
     tall = {2, height} if rolls else {2} if fills else set()
+    if rolls and height % 2 and height > MOST_LINES:
+        tall = {max(rows for rows in range(1, MOST_LINES + 1) if height % rows == 0)}
     return [
         1,
         *(
@@ -110,7 +112,7 @@ def _cycles(b: StageBuilder, rows: int) -> int:
     pairs, couples = up(len(b.derived[0].weights), 2), up(b.out.channels, 2)
     at_once = rows * width if row_pixels(b, width, rows) == width else width
     full, rest = divmod(at_once, pixels_of(b))
-    left = {0: 0, 1: 7 * pairs + 60, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
+    left = {0: 0, 1: 6 * pairs + 25, 2: 11 * pairs + 70, 3: 13 * pairs + 34}[rest]
     groups = height * width // at_once * (full * (17 * pairs + 40) + left)
     return int(height * width * len(b.derived[0].weights) * depthwise) + couples * groups
 
