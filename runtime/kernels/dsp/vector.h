@@ -77,7 +77,7 @@ MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], 
         MBN_VECTOR_WORD("x0", "b0", "h1", "s1") MBN_VECTOR_WORD("x1", "a1", "h0", "s0")           \
             MBN_VECTOR_WORD("x1", "b1", "h1", "s1")
 
-#define MBN_VECTOR_RUN 32 /* steps of two pairs without a jump */
+#define MBN_VECTOR_RUN 16 /* steps of two pairs without a jump */
 
 /* A first run of %c[n] steps, then `turns` of MBN_VECTOR_RUN; the turns are counted on the stack,
  * because no register is left. See pointwise.h for the empty lines. */
@@ -91,8 +91,8 @@ MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], 
 
 #define MBN_VECTOR_LOOP(STEP)                                                                     \
     "addw %[x], %[x], #%c[step]*2*%c[n]\n\taddw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"       \
-    "1:\n\t.set mbn_k, 0\n\t.rept 32\n\t" STEP MBN_PW_NEXT ".endr\n\t"                           \
-    "addw %[x], %[x], #%c[step]*2*32\n\taddw %[a], %[a], #8*32\n\taddw %[b], %[b], #8*32\n\t"             \
+    "1:\n\t.set mbn_k, 0\n\t.rept 16\n\t" STEP MBN_PW_NEXT ".endr\n\t"                           \
+    "addw %[x], %[x], #%c[step]*2*16\n\taddw %[a], %[a], #8*16\n\taddw %[b], %[b], #8*16\n\t"             \
     "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"            \
     MBN_LINES_1024
 

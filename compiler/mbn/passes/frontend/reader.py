@@ -233,16 +233,10 @@ class Reader(Values):
 
     def _quantize_image(self, call: Any, var: Any) -> None:
         assert self.image is not None
-        scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
-        if scale is None or zero is None:
-            raise self._refusal("relax.quantize")
-        try:
-            value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
-        except NoMatch as error:
-            raise UnsupportedError(str(error), node="the input") from error
+        found = self._parameters(call, var, "the input")
         if self.image.quant is not None:
             raise self._refusal("relax.quantize")
-        self.image.quant, self.image.is_float = (float(value), point), False
+        self.image.quant, self.image.is_float = found, False
         if self.image.is_moved(call.args[0]):
             self.image.moved.append((var, call.args[0], None))
         else:
@@ -327,19 +321,20 @@ class Reader(Values):
         if operator in HOST_OPERATORS:
             before = replace(before, ops=(*before.ops, HOST_OPERATORS[operator]))
         elif operator == "relax.quantize" and before.ops[-1:] == ("softmax",):
-            self.softmax_result = self._quantised_softmax(call, var)
+            self.softmax_result = self._parameters(call, var, "the softmax")
         elif operator == "relax.quantize" and before.ops[-1:] != ("sigmoid",):
             raise self._refusal(operator)
         self.host_vars[var] = before
 
-    def _quantised_softmax(self, call: Any, var: Any) -> tuple[float, int]:
+    def _parameters(self, call: Any, var: Any, node: str) -> tuple[float, int]:
+        """Scale and zero point of what a quantize makes."""
         scale, zero = (relax_module.constant(call.args[index]) for index in (1, 2))
         if scale is None or zero is None:
             raise self._refusal("relax.quantize")
         try:
             value, point = scalar_parameters(scale, zero, relax_module.dtype_of(var))
         except NoMatch as error:
-            raise UnsupportedError(str(error), node="the softmax") from error
+            raise UnsupportedError(str(error), node=node) from error
         return float(value), point
 
     def _refusal(self, operator: str) -> UnsupportedError:

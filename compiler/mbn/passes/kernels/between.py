@@ -1,4 +1,5 @@
-"""What lies between convolutions, for any core: tables, products, max pools, moves, resizes.
+"""What lies between convolutions, for any core: tables, sums, products, max pools, moves, resizes,
+softmax and unit length.
 
 All are loops over channels and pixels that TVM prints; rows are (channel, pixel) buffers.
 """
@@ -13,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import PlainConstants, ProductConstants, TableConstants, TfliteProduct
+from mbn.core.constants import (
+    PlainConstants,
+    ProductConstants,
+    TableConstants,
+    TfliteAddition,
+    TfliteProduct,
+    TfliteSoftmax,
+)
 from mbn.core.network import Sampling
 from mbn.core.options import Rounding
 from mbn.passes.kernels import bodies
@@ -37,6 +45,45 @@ def table(b: StageBuilder) -> bool:
             code = b.script.cast(row[channel, at], "int32") + (channel * each + 128)
             b.script.buffer_store(out, codes[code], [channel, at])
     b.decision = "portable: looked up, " + ("a table a channel" if each else "one table")
+    return True
+
+
+def addition(b: StageBuilder) -> bool:
+    """Two maps of the same shape, added value by value."""
+    derived = b.addition()
+    if isinstance(derived, TfliteAddition):
+        body, meaning = bodies.ADD_TFLITE, "zero points, multipliers, shifts, clamp"
+        words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
+        words += [derived.low, derived.high]
+        numbers: dict[str, int] = {}
+    else:
+        body, meaning = bodies.ADD, "m_a, m_b, C + half (low, high word)"
+        words = [derived.first, derived.second]
+        words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
+        numbers = {"r": derived.shift, "low": derived.low, "high": derived.high}
+    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
+    (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
+    table = b.const("addition", packed, meaning)
+    width, channels = b.out.width, b.out.channels
+    if b.is_planar:  # the planes of all channels are one run
+        turns, extents, count = 1, 1, b.row_values
+    else:
+        strips = all(layout.strides[1] == 1 for layout in b.in_layouts())  # not of the image
+        turns, extents, count = (channels, 1, width) if strips else (channels, width, 1)
+    with b.loop(turns, "c") as c, b.loop(extents, "x") as x:
+        reads = [row[0:channels, 0:width] for row in (first, second)]
+        with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
+            channel, at = axis.spatial(channels, c), axis.spatial(width, x)
+            b.call(
+                body,
+                a=b.address(first, channel, at),
+                b=b.address(second, channel, at),
+                out=b.address(out, channel, at),
+                count=count,
+                table=b.address(table, 0),
+                **numbers,
+            )
+    b.decision = "scalar: sums in 64 bits, channel by channel"
     return True
 
 
@@ -278,3 +325,40 @@ def places(factor: int, sampling: Sampling) -> list[tuple[int, tuple[int, int]]]
         place = at if sampling is Sampling.ASYMMETRIC else 2 * at + 1 - factor
         found.append((place // steps, (steps - place % steps, place % steps)))
     return found
+
+
+def softmax(b: StageBuilder) -> bool:
+    """The softmax of rounding `tflite`, over the channels of each pixel."""
+    found, count, width = b.special, b.out.channels, b.out.width
+    (row,), out = b.in_rows(), b.out_row()
+    assert isinstance(found, TfliteSoftmax)
+    scale = {"multiplier": found.multiplier, "left": found.exponent, "least": found.least}
+    if width == 1:
+        with b.block("softmax", [row[0:count, 0]], [out[0:count, 0]]):
+            ends = {"logits": b.address(row, 0, 0), "out": b.address(out, 0, 0)}
+            b.call(bodies.SOFTMAX, **ends, count=count, **scale)
+    else:
+        reads, writes = [whole(row)], [whole(out)]
+        with b.loop(width, "x") as x, b.block("softmax", reads, writes) as axis:
+            at = axis.spatial(width, x)
+            ends = {"logits": b.address(row, 0, at), "out": b.address(out, 0, at)}
+            steps = {"step": b.in_layout().strides[0], "apart": b.out_plane_bytes()}
+            b.call(bodies.SOFTMAX_APART, **ends, count=count, **steps, **scale)
+    b.decision = "scalar: TensorFlow Lite's softmax in fixed point"
+    return True
+
+
+def normalise(b: StageBuilder) -> bool:
+    """One pixel's channels divided by their length."""
+    count = b.out.channels
+    (row,), out = b.in_rows(), b.out_row()
+    with b.block("normalise", [row[0:count, 0]], [out[0:count, 0]]):
+        b.call(
+            bodies.NORMALISE,
+            codes=b.address(row, 0, 0),
+            out=b.address(out, 0, 0),
+            count=count,
+            zero_point=b.source.zero_point,
+        )
+    b.decision = "scalar: a division and a square root a value, in 32 bits"
+    return True
