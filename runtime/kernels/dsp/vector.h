@@ -39,61 +39,63 @@ MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], 
 
 /* Two pairs of inputs by two streams. Loads come in a row: on the M4 only the first of a run costs
  * two cycles (DDI 0439, 3.3.1). */
-#define MBN_VECTOR_LOAD                                                                           \
-    "ldr.w %[x0], [%[x], #%c[step]*2*mbn_k]\n\t"                                                           \
-    "ldr.w %[x1], [%[x], #%c[step]*(2*mbn_k+1)]\n\t"                                                         \
-    "ldr.w %[a0], [%[a], #8*mbn_k]\n\t"                                                           \
-    "ldr.w %[a1], [%[a], #8*mbn_k+4]\n\t"                                                         \
-    "ldr.w %[b0], [%[b], #8*mbn_k]\n\t"                                                           \
+#define MBN_VECTOR_LOAD                                                                            \
+    "ldr.w %[x0], [%[x], #%c[step]*2*mbn_k]\n\t"                                                   \
+    "ldr.w %[x1], [%[x], #%c[step]*(2*mbn_k+1)]\n\t"                                               \
+    "ldr.w %[a0], [%[a], #8*mbn_k]\n\t"                                                            \
+    "ldr.w %[a1], [%[a], #8*mbn_k+4]\n\t"                                                          \
+    "ldr.w %[b0], [%[b], #8*mbn_k]\n\t"                                                            \
     "ldr.w %[b1], [%[b], #8*mbn_k+4]\n\t"
 
-#define MBN_VECTOR_H                                                                              \
-    "smlad %[h0], %[x0], %[a0], %[h0]\n\t"                                                        \
-    "smlad %[h1], %[x0], %[b0], %[h1]\n\t"                                                        \
-    "smlad %[h0], %[x1], %[a1], %[h0]\n\t"                                                        \
+#define MBN_VECTOR_H                                                                               \
+    "smlad %[h0], %[x0], %[a0], %[h0]\n\t"                                                         \
+    "smlad %[h1], %[x0], %[b0], %[h1]\n\t"                                                         \
+    "smlad %[h0], %[x1], %[a1], %[h0]\n\t"                                                         \
     "smlad %[h1], %[x1], %[b1], %[h1]\n\t"
 
-#define MBN_VECTOR_S                                                                              \
-    "smlad %[s0], %[x0], %[a0], %[s0]\n\t"                                                        \
-    "smlad %[s1], %[x0], %[b0], %[s1]\n\t"                                                        \
-    "smlad %[s0], %[x1], %[a1], %[s0]\n\t"                                                        \
+#define MBN_VECTOR_S                                                                               \
+    "smlad %[s0], %[x0], %[a0], %[s0]\n\t"                                                         \
+    "smlad %[s1], %[x0], %[b0], %[s1]\n\t"                                                         \
+    "smlad %[s0], %[x1], %[a1], %[s0]\n\t"                                                         \
     "smlad %[s1], %[x1], %[b1], %[s1]\n\t"
 
-#define MBN_VECTOR_RAW                                                                            \
-    MBN_VECTOR_LOAD MBN_VECTOR_H "sxtb16 %[a0], %[a0]\n\t"                                        \
-                                 "sxtb16 %[b0], %[b0]\n\t"                                        \
-                                 "sxtb16 %[a1], %[a1]\n\t"                                        \
+#define MBN_VECTOR_RAW                                                                             \
+    MBN_VECTOR_LOAD MBN_VECTOR_H "sxtb16 %[a0], %[a0]\n\t"                                         \
+                                 "sxtb16 %[b0], %[b0]\n\t"                                         \
+                                 "sxtb16 %[a1], %[a1]\n\t"                                         \
                                  "sxtb16 %[b1], %[b1]\n\t" MBN_VECTOR_S
 
 /* One word of weights, both of whose channels are unpacked. */
-#define MBN_VECTOR_WORD(X, W, H, S)                                                               \
-    "sxtb16 %[t], %[" W "]\n\t"                                                                   \
-    "sxtb16 %[" W "], %[" W "], ror #8\n\t"                                                       \
-    "smlad %[" H "], %[" X "], %[t], %[" H "]\n\t"                                                \
+#define MBN_VECTOR_WORD(X, W, H, S)                                                                \
+    "sxtb16 %[t], %[" W "]\n\t"                                                                    \
+    "sxtb16 %[" W "], %[" W "], ror #8\n\t"                                                        \
+    "smlad %[" H "], %[" X "], %[t], %[" H "]\n\t"                                                 \
     "smlad %[" S "], %[" X "], %[" W "], %[" S "]\n\t"
 
-#define MBN_VECTOR_UNPACKED                                                                       \
-    MBN_VECTOR_LOAD MBN_VECTOR_WORD("x0", "a0", "h0", "s0")                                       \
-        MBN_VECTOR_WORD("x0", "b0", "h1", "s1") MBN_VECTOR_WORD("x1", "a1", "h0", "s0")           \
+#define MBN_VECTOR_UNPACKED                                                                        \
+    MBN_VECTOR_LOAD MBN_VECTOR_WORD("x0", "a0", "h0", "s0")                                        \
+        MBN_VECTOR_WORD("x0", "b0", "h1", "s1") MBN_VECTOR_WORD("x1", "a1", "h0", "s0")            \
             MBN_VECTOR_WORD("x1", "b1", "h1", "s1")
 
 #define MBN_VECTOR_RUN 16 /* steps of two pairs without a jump */
 
 /* A first run of %c[n] steps, then `turns` of MBN_VECTOR_RUN; the turns are counted on the stack,
  * because no register is left. See pointwise.h for the empty lines. */
-#define MBN_VECTOR_ASM(STEP, LOOP)                                                                \
-    __asm__(".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t" MBN_LINES_1024 LOOP  \
-            : [h0] "+r"(h0), [s0] "+r"(s0), [h1] "+r"(h1), [s1] "+r"(s1), [x] "+r"(x),            \
-              [a] "+r"(one), [b] "+r"(two), [x0] "=&r"(x0), [x1] "=&r"(x1), [a0] "=&r"(a0),       \
-              [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1), [t] "=&r"(t), [turns] "+m"(turns)   \
-            : [n] "i"(run), [step] "i"(4 * step)                                                                        \
+#define MBN_VECTOR_ASM(STEP, LOOP)                                                                 \
+    __asm__(".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t" MBN_LINES_1024 LOOP    \
+            : [h0] "+r"(h0), [s0] "+r"(s0), [h1] "+r"(h1), [s1] "+r"(s1), [x] "+r"(x),             \
+              [a] "+r"(one), [b] "+r"(two), [x0] "=&r"(x0), [x1] "=&r"(x1), [a0] "=&r"(a0),        \
+              [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1), [t] "=&r"(t), [turns] "+m"(turns)    \
+            : [n] "i"(run), [step] "i"(4 * step)                                                   \
             : "memory", "cc")
 
-#define MBN_VECTOR_LOOP(STEP)                                                                     \
-    "addw %[x], %[x], #%c[step]*2*%c[n]\n\taddw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"       \
-    "1:\n\t.set mbn_k, 0\n\t.rept 16\n\t" STEP MBN_PW_NEXT ".endr\n\t"                           \
-    "addw %[x], %[x], #%c[step]*2*16\n\taddw %[a], %[a], #8*16\n\taddw %[b], %[b], #8*16\n\t"             \
-    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"            \
+#define MBN_VECTOR_LOOP(STEP)                                                                      \
+    "addw %[x], %[x], #%c[step]*2*%c[n]\n\t"                                                       \
+    "addw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"                                     \
+    "1:\n\t.set mbn_k, 0\n\t.rept 16\n\t" STEP MBN_PW_NEXT ".endr\n\t"                             \
+    "addw %[x], %[x], #%c[step]*2*16\n\t"                                                          \
+    "addw %[a], %[a], #8*16\n\taddw %[b], %[b], #8*16\n\t"                                         \
+    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"              \
     MBN_LINES_1024
 
 /* sums: of the first stream's two channels (raw: H, then S0), then the second's. step: words from

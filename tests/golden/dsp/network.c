@@ -4,7 +4,7 @@
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,
- *         352 bytes of arena, 400 bytes of weights and tables
+ *         352 bytes of arena, 392 bytes of weights and tables
  */
 #include "network.h"
 
@@ -16,7 +16,7 @@ extern const alignas(4) int32_t mbn_model_01_depthwise[28];
 extern const alignas(4) int32_t mbn_model_01_pointwise[18];
 extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
 extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
-extern const alignas(4) int32_t mbn_model_03_pointwise[16];
+extern const alignas(4) int32_t mbn_model_03_pointwise[14];
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_m128[16] = {
@@ -79,11 +79,17 @@ static void mbn_pool_4x3x5_to_1x1x5(const int8_t *in0, const int8_t *in1, const 
     }
 }
 
-/* Stage 3: dsp: one pixel, 8 inputs as they lie; 4 channels, raw words. */
+/* Stage 3: dsp: im2col of 4 pixels, 5 taps in 3 pairs; 4 pixels x 2 channels. */
 static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *tile, const int32_t *pointwise)
 {
-    mbn_dsp_widen((&(in0[0])), (&(tile[0])), 8);
-    mbn_dsp_vector((&(tile[0])), (&(pointwise[0])), (&(out[0])), 1, 4, 1, 3, 8, 1, 0, -128, 127);
+    for (int32_t c = 0; c < 3; ++c) {
+        tile[(c * 8)] = ((int16_t)in0[c]);
+    }
+    for (int32_t c_1 = 0; c_1 < 2; ++c_1) {
+        tile[((c_1 * 8) + 1)] = ((int16_t)in0[(c_1 + 3)]);
+    }
+    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[0])), (&(out[0])), 1, 3, 1, 2, 1, 3, 0, -128, 127);
+    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[7])), (&(out[2])), 1, 3, 1, 1, 1, 3, 0, -128, 127);
 }
 
 /* Stage 0: conv stem
@@ -106,7 +112,7 @@ static void stage_01_pw(
 
 /* Stage 2: pool pool
  * 4x3x5 -> 1x1x5, 0 multiply-accumulates
- * scratch 0 bytes at 80; output at 112, whole map, 8 bytes a row */
+ * scratch 0 bytes at 80; output at 128, whole map, 8 bytes a row */
 static void stage_02_pool(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -116,7 +122,7 @@ static void stage_02_pool(
 
 /* Stage 3: dense dense
  * 1x1x5 -> 1x1x3, 15 multiply-accumulates
- * scratch 16 bytes at 80; output at 344, whole map, 4 bytes a row */
+ * scratch 48 bytes at 80; output at 344, whole map, 4 bytes a row */
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -136,7 +142,7 @@ static const mbn_tensor tensors[5] = {
      .height = 4, .width = 3, .channels = 5,
      .depth = 4, .plane_bytes = 4, .reader = 2,
      .zero_point = -128, .scale = 0.03125f},
-    {.offset_bytes = 112, .row_bytes = 8,
+    {.offset_bytes = 128, .row_bytes = 8,
      .height = 1, .width = 1, .channels = 5,
      .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = -128, .scale = 0.015625f},
@@ -188,7 +194,7 @@ const mbn_network mbn_model = {
     .pixels = NULL,
     .arena_bytes = MBN_MODEL_ARENA_BYTES,
     .near_bytes = 0,
-    .weights_bytes = 400,
+    .weights_bytes = 392,
     .macs = 1983,
     .needs_fpu = MBN_NEEDS_FPU,
 };

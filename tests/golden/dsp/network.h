@@ -4,7 +4,7 @@
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,
- *         352 bytes of arena, 400 bytes of weights and tables
+ *         352 bytes of arena, 392 bytes of weights and tables
  */
 #ifndef MBN_MODEL_NETWORK_H
 #define MBN_MODEL_NETWORK_H

@@ -25,7 +25,7 @@ from mbn.core.expression import Expression
 from mbn.passes.frontend import relax_module as rx
 from mbn.passes.frontend.elementwise import packed
 from mbn.passes.frontend.found import FIELDS, Found, fields_of
-from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, scalar_parameters
+from mbn.passes.frontend.matcher import MOVES, Matcher, Move, NoMatch, scalar_parameters
 from mbn.passes.frontend.movement import leaves, rebuilt
 from mbn.passes.frontend.operators import match_quantize
 
@@ -41,8 +41,10 @@ class Problem:
 class _Rewriter:
     """Emits the new function binding by binding."""
 
-    def __init__(self, module: Any, count: int) -> None:
+    def __init__(self, module: Any, count: int, *, host_sigmoid: bool) -> None:
         from tvm import relax  # noqa: PLC0415
+
+        self.host_sigmoid = host_sigmoid
 
         self.relax = relax
         self.function = module["main"]
@@ -71,6 +73,8 @@ class _Rewriter:
         if rx.op_name(call) == "relax.quantize":
             end = self.seen if self.known else -1
             self.seen += 1
+            if self.host_sigmoid and self._is_last_sigmoid(binding):
+                return self.builder.emit(_renamed(call, self.renamed))
             try:
                 return self._only_moved(call, end)
             except NoMatch:
@@ -82,6 +86,22 @@ class _Rewriter:
                 if below not in list(self.function.params):  # else it is the image's own
                     self.problems.append(Problem(end, str(error)))
         return self.builder.emit(_renamed(binding.value, self.renamed))
+
+    def _is_last_sigmoid(self, binding: Any) -> bool:
+        """A quantised sigmoid behind which nothing is computed."""
+        below, _ = self.matcher.unwrap_moves(binding.value.args[0])
+        return self.matcher.name(below) == "relax.sigmoid" and self._is_last(binding.var)
+
+    def _is_last(self, var: Any) -> bool:
+        readers = [
+            (reader, rx.op_name(value))
+            for reader, value in self.matcher.bound.items()
+            if any(var.same_as(argument) for argument in getattr(value, "args", []))
+        ]
+        return all(
+            name in ("relax.dequantize", *MOVES) and self._is_last(reader)
+            for reader, name in readers
+        )
 
     def _only_moved(self, call: Any, end: int) -> Any:
         """A quantize of maps that are only moved: the same on their codes. Where one has another
@@ -190,16 +210,18 @@ class _Rewriter:
         return value
 
 
-def find_integer_stages(module: Any, count: int) -> tuple[Any, list[Problem]]:
+def find_integer_stages(
+    module: Any, count: int, *, host_sigmoid: bool = True
+) -> tuple[Any, list[Problem]]:
     """Runs the pass on `main`; see the head of this file. `count`: the graph's QuantizeLinear
-    nodes."""
+    nodes. `host_sigmoid`: one at the end is left to the host, else it is a table."""
     import tvm  # noqa: PLC0415
 
     problems: list[Problem] = []
 
     @tvm.transform.module_pass(opt_level=0, name="FindIntegerStages")  # type: ignore[untyped-decorator]
     def run(mod: Any, _context: Any) -> Any:
-        rewriter = _Rewriter(mod, count)
+        rewriter = _Rewriter(mod, count, host_sigmoid=host_sigmoid)
         result = rewriter.run()
         problems.extend(rewriter.problems)
         return result

@@ -69,7 +69,11 @@ def lower_graph(
             wanted="QDQ int8",
             advice="give calibration images with --calibrate DIR",
         )
-    module, problems = find_integer_stages(relax_module.import_graph(graph), len(graph.ends))
+    module, problems = find_integer_stages(
+        relax_module.import_graph(graph),
+        len(graph.ends),
+        host_sigmoid=rounding is Rounding.SINGLE,
+    )
     reader = Reader(module["main"], graph, problems)
     network = reader.read(name)
     if rounding is Rounding.TFLITE:

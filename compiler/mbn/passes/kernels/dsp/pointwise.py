@@ -16,6 +16,7 @@ from mbn.passes.kernels import bodies
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
+LEAST_PRODUCTS = 8192  # by single pixels of a map: fewer are not worth vector.h's two kilobytes
 MOST_PLANE_BYTES = 2044  # an immediate offset in the straight bodies must reach two planes
 
 
@@ -129,7 +130,8 @@ class Pointwise:
     def group(self, number: Any, pixels: int) -> None:
         """Computes group `number` of the band, which has `pixels` pixels."""
         count = self.b.out.channels
-        if pixels == 1 and pixels_of(self.b) == SLOTS and not shared(self.b, 1):
+        worth = self.derived.weights.size * self.b.out.height >= LEAST_PRODUCTS
+        if pixels == 1 and worth and pixels_of(self.b) == SLOTS and not shared(self.b, 1):
             self._alone(number)
             return
         alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any

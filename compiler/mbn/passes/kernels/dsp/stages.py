@@ -85,7 +85,7 @@ def _heights(b: StageBuilder) -> list[int]:
     fills = width % SLOTS == 2
     if pixels_of(b) != SLOTS:
         fills = False  # every row begins a group, so any number of rows fits
-    elif not fast_depthwise(b):
+    elif not fast_depthwise(b) or (width % SLOTS == 1 and height <= MOST_LINES):
         return [1]
     tall = {2, height} if rolls else {2} if fills else set()
     if rolls and height % 2 and height > MOST_LINES:

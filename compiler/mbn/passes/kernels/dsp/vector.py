@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mbn.core.constants import SingleConstants, WeightedConstants
 from mbn.core.network import Op
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.dsp.pointwise import pointwise_stream
+from mbn.passes.kernels.dsp.pointwise import LEAST_PRODUCTS, pointwise_stream
 from mbn.passes.kernels.layout import RowLayout
 from mbn.passes.kernels.scalar import whole
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -26,8 +26,9 @@ def serves(b: StageBuilder) -> bool:
     covers = layer.op is Op.DENSE or (
         layer.kernel == (source.height, source.width) and not any(layer.pads)
     )
-    one = (b.out.height, b.out.width) == (1, 1)
-    return b.short_rounding and one and covers and layer.groups == 1
+    one = (b.out.height, b.out.width) == (1, 1) and layer.groups == 1
+    worth = b.derived[0].weights.size >= LEAST_PRODUCTS
+    return b.short_rounding and one and covers and worth
 
 
 def vector(b: StageBuilder) -> bool:
