@@ -151,7 +151,15 @@ def _check_sizes(model: Any) -> None:
                 f"constant {constant.name} has shape {list(constant.dims)}",
                 wanted=f"at most {MAX_WEIGHTS:,} elements",
             )
+    stored = {constant.name for constant in model.graph.initializer}
+    stored |= {  # weights behind their DequantizeLinear are no maps
+        node.output[0]
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in stored
+    }
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        if value.name in stored:
+            continue
         sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if any(size < 0 for size in sizes) or math.prod(sizes) > MAX_MAP_BYTES:
             raise UnsupportedError(
