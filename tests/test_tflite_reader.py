@@ -10,7 +10,6 @@ same.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,312 +31,17 @@ from mbn.jobs import agreement
 from mbn.passes.frontend import lower, onnx_file, tflite_reader
 from mbn.passes.frontend.supported import unsupported_operators
 from test_network import SHARED
+from tflite_cases import CASES, MAP, MOST_APART, drawn, mean, written
 from tflite_drawn import Drawn, litert
 
 MODELS = SHARED / "models"
-RELU, RELU_N1, RELU6 = 1, 2, 3
-SAME, VALID = 0, 1
-MAP = (1, 7, 6, 4)
-
-
-def _conv(d: Drawn, **fields: Any) -> int:
-    x, w = d.input(MAP), d.weights((5, 3, 3, 4))
-    options = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, **fields}
-    rows, columns = _size(7, 6, 3, options)
-    out = d.tensor((1, rows, columns, 5), scale=0.2, zero=-5)
-    d.operator("CONV_2D", [x, w, d.bias(x, w)], out, "Conv2DOptions", **options)
-    return out
-
-
-def _size(rows: int, columns: int, taps: int, options: dict[str, Any]) -> tuple[int, int]:
-    made = []
-    for length, way in ((rows, "H"), (columns, "W")):
-        reach = (taps - 1) * options.get(f"dilation{way}Factor", 1) + 1
-        stride = options[f"stride{way}"]
-        made.append(
-            -(-length // stride) if options["padding"] == SAME else (length - reach) // stride + 1
-        )
-    return made[0], made[1]
-
-
-def _depthwise(d: Drawn, multiplier: int, padding: int) -> int:
-    x, w = d.input(MAP), d.weights((1, 3, 3, 4 * multiplier), axis=3)
-    fields = {"strideH": 2, "strideW": 2, "padding": padding, "depthMultiplier": multiplier}
-    fields |= {"dilationHFactor": 1, "dilationWFactor": 1, "fusedActivationFunction": RELU6}
-    rows, columns = _size(7, 6, 3, fields)
-    out = d.tensor((1, rows, columns, 4 * multiplier), scale=0.04, zero=-128)
-    d.operator("DEPTHWISE_CONV_2D", [x, w, d.bias(x, w)], out, "DepthwiseConv2DOptions", **fields)
-    return out
-
-
-def _transposed(d: Drawn, padding: int, biased: bool) -> int:
-    x, w = d.input(MAP), d.weights((5, 3, 3, 4))
-    rows, columns = (14, 12) if padding == SAME else (15, 13)
-    size = d.ints([1, rows, columns, 5])
-    out = d.tensor((1, rows, columns, 5), scale=0.2, zero=4)
-    inputs = [size, w, x, *([d.bias(x, w)] if biased else [])]
-    fields = {"strideH": 2, "strideW": 2, "padding": padding}
-    d.operator("TRANSPOSE_CONV", inputs, out, "TransposeConvOptions", **fields)
-    return out
-
-
-def _dense(d: Drawn, shape: tuple[int, ...], biased: bool, keep: bool) -> int:
-    x, w = d.input(shape), d.weights((6, shape[-1]), axis=None)
-    made = (*shape[:-1], 6) if keep else (int(np.prod(shape[:-1])), 6)
-    out = d.tensor(made, scale=0.1, zero=7)
-    fields = {"keepNumDims": keep, "fusedActivationFunction": RELU}
-    bias = d.bias(x, w) if biased else -1
-    if biased:
-        count = d.rng.integers(-2000, 2000, 6)
-        bias = d.tensor((6,), "INT32", d.graph.tensors[bias].quantization.scale, 0, count)
-    d.operator("FULLY_CONNECTED", [x, w, bias], out, "FullyConnectedOptions", **fields)
-    return out
-
-
-def _pool(d: Drawn, name: str, padding: int) -> int:
-    x = d.input(MAP)
-    fields = {"filterHeight": 3, "filterWidth": 2, "strideH": 2, "strideW": 1, "padding": padding}
-    rows, columns = (4, 6) if padding == SAME else (3, 5)
-    out = d.tensor((1, rows, columns, 4), zero=3)
-    fields["fusedActivationFunction"] = RELU_N1
-    d.operator(name, [x], out, "Pool2DOptions", **fields)
-    return out
-
-
-def _mean(d: Drawn, axes: list[int], keep: bool) -> int:
-    x = d.input(MAP)
-    shape = [1 if at in axes else size for at, size in enumerate(MAP) if keep or at not in axes]
-    out = d.tensor(shape, scale=0.04, zero=-3)
-    d.operator("MEAN", [x, d.ints(axes)], out, "ReducerOptions", keepDims=keep)
-    return out
-
-
-def _two(d: Drawn, name: str, second: tuple[int, ...], *, stored: bool) -> int:
-    x = d.input(MAP)
-    if stored:
-        y = d.tensor(second, "INT8", 0.03, 5, d.rng.integers(-128, 128, second))
-    else:
-        y = d.tensor(second, scale=0.02, zero=9)
-        window = {"filterHeight": 7, "filterWidth": 6, "strideH": 1, "strideW": 1}
-        first = d.tensor((1, 1, 1, 4), zero=3) if second != MAP else x
-        if second != MAP:
-            d.operator("AVERAGE_POOL_2D", [x], first, "Pool2DOptions", padding=VALID, **window)
-        d.operator("QUANTIZE", [first], y, "QuantizeOptions")
-    out = d.tensor(MAP, scale=0.07, zero=2)
-    options = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}[name]
-    d.operator(name, [x, y], out, options, fusedActivationFunction=RELU)
-    return out
-
-
-def _one(d: Drawn, name: str, scale: float, zero: int, options: str | None = None, **f: Any) -> int:
-    x = d.input(MAP)
-    out = d.tensor(MAP, scale=scale, zero=zero)
-    d.operator(name, [x], out, options, **f)
-    return out
-
-
-def _prelu(d: Drawn) -> int:
-    x = d.input(MAP)
-    slope = d.tensor((1, 1, 4), "INT8", 0.01, 1, d.rng.integers(-100, 100, (1, 1, 4)))
-    out = d.tensor(MAP, zero=-20)
-    d.operator("PRELU", [x, slope], out)
-    return out
-
-
-def _softmax(d: Drawn, name: str, shape: tuple[int, ...]) -> int:
-    x = d.input(shape)
-    if name == "SOFTMAX":
-        out = d.tensor(shape, scale=1 / 256, zero=-128)
-        d.operator(name, [x], out, "SoftmaxOptions", beta=1.0)
-    else:
-        out = d.tensor(shape, scale=16 / 256, zero=127)
-        d.operator(name, [x], out, "LogSoftmaxOptions")
-    return out
-
-
-def _concat(d: Drawn, axis: int) -> int:
-    x = d.input(MAP)
-    y = d.tensor(MAP, zero=3)
-    d.operator("RELU", [x], y)
-    shape = list(MAP)
-    shape[axis] *= 2
-    out = d.tensor(shape, zero=3)
-    d.operator("CONCATENATION", [x, y], out, "ConcatenationOptions", axis=axis)
-    return out
-
-
-def _split(d: Drawn, name: str) -> list[int]:
-    x = d.input(MAP)
-    sizes = [2, 2] if name == "SPLIT" else [1, 3]
-    outs = [d.tensor((*MAP[:3], size), zero=3) for size in sizes]
-    if name == "SPLIT":
-        d.operator(name, [d.ints(3), x], outs, "SplitOptions", numSplits=2)
-    else:
-        d.operator(name, [x, d.ints(sizes), d.ints(3)], outs, "SplitVOptions", numSplits=2)
-    return outs
-
-
-def _pad(d: Drawn) -> int:
-    x = d.input(MAP)
-    out = d.tensor((1, 10, 9, 5), zero=3)
-    d.operator("PAD", [x, d.ints([[0, 0], [1, 2], [0, 3], [1, 0]])], out, "PadOptions")
-    return out
-
-
-def _slice(d: Drawn) -> int:
-    x = d.input(MAP)
-    out = d.tensor((1, 3, 5, 2), zero=3)
-    d.operator("SLICE", [x, d.ints([0, 2, 1, 1]), d.ints([1, 3, -1, 2])], out, "SliceOptions")
-    return out
-
-
-def _strided(d: Drawn, shrink: int) -> int:
-    x = d.input(MAP)
-    shape = (1, 3, 3, 4) if not shrink else (1, 3, 4)
-    out = d.tensor(shape, zero=3)
-    begins, ends, steps = [0, 1, -1, 0], [0, 7, -7, 4], [1, 2, -2, 1]
-    if shrink:
-        begins, ends, steps = [0, 1, -1, 0], [0, 7, 0, 4], [1, 2, 1, 1]
-    given = [d.ints(one) for one in (begins, ends, steps)]
-    masks = {"beginMask": 1, "endMask": 1, "shrinkAxisMask": shrink}
-    d.operator("STRIDED_SLICE", [x, *given], out, "StridedSliceOptions", **masks)
-    return out
-
-
-def _resize(d: Drawn, name: str, size: tuple[int, int], **fields: Any) -> int:
-    x = d.input(MAP)
-    out = d.tensor((1, *size, 4), zero=3)
-    options = "ResizeBilinearOptions" if "BILINEAR" in name else "ResizeNearestNeighborOptions"
-    d.operator(name, [x, d.ints(size)], out, options, **fields)
-    return out
-
-
-def _shaped(d: Drawn) -> int:
-    """A map that is flattened, and one that loses and gains an axis, as one-dimensional nets do."""
-    x = d.input((1, 1, 8, 4))
-    y = d.tensor((1, 8, 4), zero=3)
-    d.operator("SQUEEZE", [x], y, "SqueezeOptions", squeezeDims=[1])
-    z = d.tensor((1, 1, 8, 4), zero=3)
-    d.operator("EXPAND_DIMS", [y, d.ints(1)], z, "ExpandDimsOptions")
-    w = d.weights((5, 1, 3, 4))
-    out = d.tensor((1, 1, 8, 5), scale=0.2)
-    fields = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-    d.operator("CONV_2D", [z, w, d.bias(z, w)], out, "Conv2DOptions", padding=SAME, **fields)
-    flat = d.tensor((1, 40), scale=0.2)
-    d.operator("RESHAPE", [out, d.ints([1, 40])], flat, "ReshapeOptions", newShape=[1, 40])
-    return flat
-
-
-def _transpose(d: Drawn) -> int:
-    x = d.input(MAP)
-    out = d.tensor((1, 4, 7, 6), zero=3)
-    d.operator("TRANSPOSE", [x, d.ints([0, 3, 1, 2])], out, "TransposeOptions")
-    return out
-
-
-def _arg_max(d: Drawn, axis: int) -> int:
-    x = d.input(MAP)
-    shape = [size for at, size in enumerate(MAP) if at != axis]
-    out = d.tensor(shape, "INT32", None)
-    fields = {"outputType": 2}
-    d.operator("ARG_MAX", [x, d.ints(axis)], out, "ArgMaxOptions", **fields)
-    return out
-
-
-def _ends(d: Drawn) -> int:
-    """uint8 in, a real result."""
-    x = d.input(MAP, "UINT8", zero=131)
-    y = d.tensor(MAP, zero=3)
-    d.operator("QUANTIZE", [x], y, "QuantizeOptions")
-    out = d.tensor(MAP, "FLOAT32", None)
-    d.operator("DEQUANTIZE", [y], out, "DequantizeOptions")
-    return out
-
-
-CASES: dict[str, Callable[[Drawn], int | list[int]]] = {
-    "conv same": lambda d: _conv(d, padding=SAME, fusedActivationFunction=RELU6),
-    "conv stride": lambda d: _conv(d, padding=SAME, strideH=2, strideW=2),
-    "conv valid": lambda d: _conv(d, padding=VALID, fusedActivationFunction=RELU),
-    "conv dilated": lambda d: _conv(d, padding=SAME, dilationHFactor=2, dilationWFactor=2),
-    "depthwise": lambda d: _depthwise(d, 1, SAME),
-    "depthwise by 2": lambda d: _depthwise(d, 2, VALID),
-    "transposed same": lambda d: _transposed(d, SAME, biased=True),
-    "transposed valid": lambda d: _transposed(d, VALID, biased=False),
-    "dense": lambda d: _dense(d, (1, 24), biased=True, keep=False),
-    "dense without bias": lambda d: _dense(d, (1, 24), biased=False, keep=False),
-    "dense keeps": lambda d: _dense(d, (1, 3, 2, 8), biased=True, keep=True),
-    "average same": lambda d: _pool(d, "AVERAGE_POOL_2D", SAME),
-    "average valid": lambda d: _pool(d, "AVERAGE_POOL_2D", VALID),
-    "largest same": lambda d: _pool(d, "MAX_POOL_2D", SAME),
-    "largest valid": lambda d: _pool(d, "MAX_POOL_2D", VALID),
-    "mean": lambda d: _mean(d, [1, 2], keep=False),
-    "mean kept": lambda d: _mean(d, [1, 2], keep=True),
-    "mean of rows": lambda d: _mean(d, [1], keep=False),
-    "mean of channels": lambda d: _mean(d, [3], keep=True),
-    "add": lambda d: _two(d, "ADD", MAP, stored=False),
-    "add a constant": lambda d: _two(d, "ADD", (4,), stored=True),
-    "sub": lambda d: _two(d, "SUB", MAP, stored=False),
-    "mul": lambda d: _two(d, "MUL", MAP, stored=False),
-    "mul by channel": lambda d: _two(d, "MUL", (1, 1, 1, 4), stored=False),
-    "relu": lambda d: _one(d, "RELU", 0.05, 3),
-    "relu6": lambda d: _one(d, "RELU6", 6 / 255, -128),
-    "relu n1": lambda d: _one(d, "RELU_N1_TO_1", 0.02, 0),
-    "relu 0 to 1": lambda d: _one(d, "RELU_0_TO_1", 1 / 255, -128),
-    "leaky": lambda d: _one(d, "LEAKY_RELU", 0.05, -20, "LeakyReluOptions", alpha=0.1),
-    "logistic": lambda d: _one(d, "LOGISTIC", 1 / 256, -128),
-    "tanh": lambda d: _one(d, "TANH", 1 / 128, 0),
-    "hard swish": lambda d: _one(d, "HARD_SWISH", 0.05, -100, "HardSwishOptions"),
-    "requantised": lambda d: _one(d, "QUANTIZE", 0.07, -9, "QuantizeOptions"),
-    "prelu": _prelu,
-    "softmax": lambda d: _softmax(d, "SOFTMAX", (1, 12)),
-    "softmax of a map": lambda d: _softmax(d, "SOFTMAX", MAP),
-    "log softmax": lambda d: _softmax(d, "LOG_SOFTMAX", (1, 12)),
-    "concat channels": lambda d: _concat(d, 3),
-    "concat rows": lambda d: _concat(d, 1),
-    "split": lambda d: _split(d, "SPLIT"),
-    "split by sizes": lambda d: _split(d, "SPLIT_V"),
-    "pad": _pad,
-    "slice": _slice,
-    "strided": lambda d: _strided(d, 0),
-    "strided, shrunk": lambda d: _strided(d, 4),
-    "nearest": lambda d: _resize(d, "RESIZE_NEAREST_NEIGHBOR", (14, 12)),
-    "nearest centres": lambda d: _resize(
-        d, "RESIZE_NEAREST_NEIGHBOR", (14, 12), halfPixelCenters=True
-    ),
-    "nearest corners": lambda d: _resize(d, "RESIZE_NEAREST_NEIGHBOR", (10, 9), alignCorners=True),
-    "nearest odd": lambda d: _resize(d, "RESIZE_NEAREST_NEIGHBOR", (9, 4), halfPixelCenters=True),
-    "bilinear": lambda d: _resize(d, "RESIZE_BILINEAR", (14, 12)),
-    "bilinear centres": lambda d: _resize(d, "RESIZE_BILINEAR", (14, 12), halfPixelCenters=True),
-    "bilinear corners": lambda d: _resize(d, "RESIZE_BILINEAR", (13, 11), alignCorners=True),
-    "shapes": _shaped,
-    "transpose": _transpose,
-    "largest's place": lambda d: _arg_max(d, 3),
-    "largest's place, by row": lambda d: _arg_max(d, 1),
-    "ends": _ends,
-}
-# In codes: the reference kernels of these round in few bits, or a case rounds twice
-MOST_APART = dict.fromkeys(
-    ("mul by channel", "softmax", "softmax of a map", "log softmax", "tanh", "logistic"), 2
-)
-
-
-def _written(folder: Path, content: bytes) -> Path:
-    path = folder / "drawn.tflite"
-    path.write_bytes(content)
-    return path
-
-
-def _drawn(name: str) -> bytes:
-    d = Drawn(sum(map(ord, name)))
-    made = CASES[name](d)
-    return d.bytes(*([made] if isinstance(made, int) else made))
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", CASES)
 def test_onnx_runtime_and_litert_agree(name: str, tmp_path: Path) -> None:
-    content = _drawn(name)
-    model = tflite_reader.read(_written(tmp_path, content))
+    content = drawn(name)
+    model = tflite_reader.read(written(tmp_path, content))
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options)
@@ -356,7 +60,7 @@ def test_onnx_runtime_and_litert_agree(name: str, tmp_path: Path) -> None:
 
 def test_operators_of_one_dimensional_networks_leave_no_trace(tmp_path: Path) -> None:
     """SQUEEZE and EXPAND_DIMS around a convolution cancel each other."""
-    model = tflite_reader.read(_written(tmp_path, _drawn("shapes")))
+    model = tflite_reader.read(written(tmp_path, drawn("shapes")))
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("Reshape") == 1
     assert kinds.count("Transpose") <= 2
@@ -366,7 +70,7 @@ def test_operators_of_one_dimensional_networks_leave_no_trace(tmp_path: Path) ->
 
 
 def _refusal(folder: Path, d: Drawn, *outputs: int) -> str:
-    path = _written(folder, d.bytes(*outputs))
+    path = written(folder, d.bytes(*outputs))
     with pytest.raises(UnsupportedError) as caught:
         onnx_file.prepare(onnx_file.load(path))
     return str(caught.value)
@@ -408,7 +112,7 @@ def test_operators_that_onnx_lacks_are_grouped(tmp_path: Path) -> None:
     d.operator("CUSTOM", [x], first, custom="Frobnicate")
     d.operator("L2_NORMALIZATION", [first], second, "L2NormOptions")
     d.operator("L2_NORMALIZATION", [second], third, "L2NormOptions")
-    model = onnx_file.load(_written(tmp_path, d.bytes(third)))
+    model = onnx_file.load(written(tmp_path, d.bytes(third)))
     said = [str(one) for one in unsupported_operators(model)]
     assert len(said) == 2
     assert "operator custom operator Frobnicate of tflite" in said[0]
@@ -424,14 +128,14 @@ def test_several_inputs_are_refused(tmp_path: Path) -> None:
 
 def test_several_subgraphs_are_refused(tmp_path: Path) -> None:
     d = Drawn()
-    out = _mean(d, [1, 2], True)
+    out = mean(d, [1, 2], True)
     d.model.subgraphs = [d.graph, d.graph]
     assert "2 subgraphs" in _refusal(tmp_path, d, out)
 
 
 def test_state_is_refused(tmp_path: Path) -> None:
     d = Drawn()
-    out = _mean(d, [1, 2], True)
+    out = mean(d, [1, 2], True)
     d.graph.tensors[0].isVariable = True
     assert "state in tensor" in _refusal(tmp_path, d, out)
 
@@ -441,17 +145,17 @@ def test_state_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.smoke
 def test_a_cut_or_wrong_file_is_refused(tmp_path: Path) -> None:
-    content = _drawn("conv same")
+    content = drawn("conv same")
     for part in (content[:4], content[: len(content) // 2], content[:-40], b"", b"no flatbuffer"):
         with pytest.raises(ModelError):
-            onnx_file.load(_written(tmp_path, part))
+            onnx_file.load(written(tmp_path, part))
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", ["depthwise", "dense keeps", "strided", "shapes"])
 def test_damaged_files_give_errors_of_ours(name: str, tmp_path: Path) -> None:
     """Bytes are changed at drawn places; 0 and 255 make sizes and offsets that are far off."""
-    content = _drawn(name)
+    content = drawn(name)
     rng = np.random.default_rng(5)
     read = 0
     for _ in range(150):
@@ -459,7 +163,7 @@ def test_damaged_files_give_errors_of_ours(name: str, tmp_path: Path) -> None:
         for place in rng.integers(0, len(content), rng.integers(1, 4)):
             damaged[place] = rng.choice([0, 1, 127, 128, 255, rng.integers(256)])
         try:
-            onnx_file.load(_written(tmp_path, bytes(damaged)))
+            onnx_file.load(written(tmp_path, bytes(damaged)))
             read += 1
         except MbnError:
             pass
@@ -478,7 +182,7 @@ def test_a_constant_that_is_named_often_takes_no_memory(tmp_path: Path) -> None:
         out = d.tensor((1, 2**12))
         d.operator("FULLY_CONNECTED", [x, again, -1], out, "FullyConnectedOptions")
     with pytest.raises(UnsupportedError, match="too large in all"):
-        onnx_file.load(_written(tmp_path, d.bytes(out)))
+        onnx_file.load(written(tmp_path, d.bytes(out)))
 
 
 # -- real files ---------------------------------------------------------------------------------
@@ -563,7 +267,7 @@ def _residual(folder: Path) -> Path:
         d.operator("CONV_2D", [x, w, d.bias(x, w)], made[-1], "Conv2DOptions", **fields)
     out = d.tensor((1, 6, 6, 4), scale=0.4, name="sum")
     d.operator("ADD", made[::-1], out, "AddOptions")
-    return _written(folder, d.bytes(out))
+    return written(folder, d.bytes(out))
 
 
 @pytest.mark.smoke
@@ -600,7 +304,7 @@ def test_what_the_rounding_lacks_is_refused_by_name(tmp_path: Path) -> None:
     x = d.input(MAP, scale=0.5)
     out = d.tensor(MAP, scale=0.5 / 130)  # TensorFlow Lite's kernel has no integers for it
     d.operator("HARD_SWISH", [x], out, "HardSwishOptions")
-    path = _written(tmp_path, d.bytes(out))
+    path = written(tmp_path, d.bytes(out))
     with pytest.raises(UnsupportedError, match=r"node t1.*times as large"):
         mbn.compare(path, samples=1, against="litert")
 
@@ -646,7 +350,7 @@ def _averaged(folder: Path, size: tuple[int, int], scale: float, *, keep: bool) 
     x = d.input((1, *size, 8), scale=0.05, zero=-7)
     out = d.tensor((1, 1, 1, 8) if keep else (1, 8), scale=scale, zero=11)
     d.operator("MEAN", [x, d.ints([1, 2])], out, "ReducerOptions", keepDims=keep)
-    return _written(folder, d.bytes(out))
+    return written(folder, d.bytes(out))
 
 
 @pytest.mark.smoke
@@ -681,7 +385,7 @@ def test_a_mean_of_a_map_is_exact_on_the_device(tmp_path: Path) -> None:
     d.operator("CONV_2D", [x, w, d.bias(x, w)], made, "Conv2DOptions", **fields)
     out = d.tensor((1, 8), scale=0.07, zero=11)
     d.operator("MEAN", [made, d.ints([1, 2])], out, "ReducerOptions")
-    path = _written(tmp_path, d.bytes(out))
+    path = written(tmp_path, d.bytes(out))
     compiled = mbn.compile(path, board="qemu", rounding="tflite", output=tmp_path / "out")
     check = compiled.check().check
     assert check is not None and check.exact_samples == check.samples > 0
@@ -696,11 +400,11 @@ def test_a_mean_of_scales_far_apart_is_refused(scale: float, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky", "hard swish"])
 def test_an_operator_alone_is_called_as_its_result(name: str, tmp_path: Path) -> None:
-    network = lower(_written(tmp_path, _drawn(name)), "alone")
+    network = lower(written(tmp_path, drawn(name)), "alone")
     assert [layer.name for layer in network.layers] == ["t1"]
 
 
 @pytest.mark.parametrize("name", ["concat channels", "mul by channel", "largest same"])
 def test_results_that_lie_in_the_file_s_order_are_compared_in_it(name: str, tmp_path: Path) -> None:
-    found = mbn.compare(_written(tmp_path, _drawn(name)), samples=3).agreement
+    found = mbn.compare(written(tmp_path, drawn(name)), samples=3).agreement
     assert found.layers_hold, found.judgement

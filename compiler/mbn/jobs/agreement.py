@@ -157,9 +157,13 @@ class OrtMaps:
     moved values) is computed by the reference: it has no counterpart."""
 
     def __init__(
-        self, path: Path, lowered: Lowered, input_shape: tuple[int, ...] | None = None
+        self,
+        path: Path,
+        lowered: Lowered,
+        reference: Reference,
+        input_shape: tuple[int, ...] | None = None,
     ) -> None:
-        self.lowered = lowered
+        self.lowered, self.reference = lowered, reference
         self.form = form_of(path, lowered.graph, lowered.normalisation, input_shape)
         model = onnx_file.stored(path)
         codes = [one.codes for one in lowered.ends.values()]
@@ -168,7 +172,6 @@ class OrtMaps:
                 "which QuantizeLinear ends a layer is not known",
                 wanted="one for each layer",
             )
-        self.reference = Reference(lowered.network)
         self.session = session_of(model, codes, path, optimised=False)
         self.input = self.session.get_inputs()[0].name
 
@@ -234,8 +237,8 @@ def compare(
     lowered = lower_graph(path, path.stem, rounding=rounding, input_shape=input_shape)
     network = lowered.network
     arithmetic.derive_all(network)  # refuses what the rounding has no integers for, by name
-    runtime = LitertMaps(path, lowered) if bits else OrtMaps(path, lowered, input_shape)
     reference = Reference(network)
+    runtime = LitertMaps(path, lowered) if bits else OrtMaps(path, lowered, reference, input_shape)
     layers = [
         LayerAgreement(one, largest_factor(network, one))
         for one in network.layers

@@ -60,10 +60,6 @@ OPERATORS = frozenset((*_BINARY, *_UNARY, *_OTHERS))
 LAYERS = ("relax.nn.conv2d", "relax.nn.conv2d_transpose", "relax.matmul")
 
 
-class _Many(NoMatch):
-    """More than one map enters."""
-
-
 @dataclass
 class _Island:
     """Walks back from an expression to the one map that enters it."""
@@ -134,7 +130,7 @@ class _Island:
         if self.leaf is None:
             self.leaf = expr
         elif not self.leaf.same_as(expr) and not self.matcher.same(self.leaf, expr):
-            raise _Many("more than one map enters it")
+            raise NoMatch("more than one map enters it")
         return ("x", 0)
 
     def _literal(self, expr: Any) -> NDArray[Any] | None:

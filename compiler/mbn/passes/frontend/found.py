@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.passes.frontend import relax_module as rx
-from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, move_of, scalar_parameters
+from mbn.passes.frontend.matcher import Matcher, Move, NoMatch, move_of
 from mbn.passes.frontend.movement import leaves
 
 # Arguments of every packed call after the int8 inputs, all Relax constants.
@@ -76,17 +76,16 @@ def data_of(matcher: Matcher, expr: Any) -> Data:
     constants: list[Any] = []
     for leaf in leaves(matcher, expr):
         try:
-            found = matcher.dequantised(leaf)
+            found = matcher.parameters(leaf)
         except NoMatch as error:
             if matcher.constant(leaf) is not None:
                 constants.append(leaf)
                 continue
             raise NoMatch(str(error) or "its input stays in float") from None
-        if isinstance(found.value, np.ndarray):
+        if found is None:
             constants.append(leaf)
             continue
-        kind = rx.dtype_of(found.value)
-        parameters.add(scalar_parameters(found.scale, np.asarray(found.zero_point), kind))
+        parameters.add(found)
     if not parameters:
         raise NoMatch("its input is a constant")
     if len(parameters) > 1:

@@ -112,7 +112,7 @@ class _Rewriter:
         wanted = scalar_parameters(params[0], params[1], rx.dtype_of(call))
         below = list(leaves(self.matcher, call.args[0]))
         maps = [one for one in below if self.matcher.constant(one) is None]
-        given = [self._parameters(one) for one in maps]
+        given = [self.matcher.parameters(one) for one in maps]
         if all(one is None for one in given):
             raise NoMatch
         if len(below) == 1 and given[0] != wanted:  # a table alone, perhaps moved
@@ -130,14 +130,6 @@ class _Rewriter:
             self.relax.op.call_pure_packed("mbn.moved", moved, *mark, ty_args=kind)
         )
 
-    def _parameters(self, leaf: Any) -> tuple[np.float32, int] | None:
-        """Scale and zero point of a dequantised map; None for a constant."""
-        found = self.matcher.dequantised(leaf)
-        if isinstance(found.value, np.ndarray):
-            return None
-        kind = rx.dtype_of(found.value)
-        return scalar_parameters(found.scale, np.asarray(found.zero_point), kind)
-
     def _on_codes(self, expr: Any, wanted: tuple[np.float32, int]) -> Any:
         """An expression that moves dequantised maps, on codes of the wanted parameters."""
 
@@ -147,7 +139,7 @@ class _Rewriter:
                 found = self.matcher.dequantised(below)
                 if not isinstance(found.value, np.ndarray):
                     value = self.renamed.get(found.value, found.value)
-                    own = self._parameters(below)
+                    own = self.matcher.parameters(below)
                     assert own is not None
                     return value if own == wanted else self._rescaled(value, own, wanted)
                 literal = self.matcher.reals(below).reshape(rx.shape_of(below))

@@ -124,6 +124,15 @@ class Matcher:
         value = call.args[0] if found is None else found
         return Quantised(value, scale.astype(np.float32), zero, int(call.attrs.axis))
 
+    def parameters(self, expr: Any) -> tuple[np.float32, int] | None:
+        """Scale and zero point of a dequantised map, as int8; None for a constant. NoMatch for
+        anything else."""
+        found = self.dequantised(expr)
+        if isinstance(found.value, np.ndarray):
+            return None
+        kind = rx.dtype_of(found.value)
+        return scalar_parameters(found.scale, np.asarray(found.zero_point), kind)
+
     def same(self, one: Any, other: Any) -> bool:
         """Whether both dequantise one map, with the same parameters."""
         try:

@@ -115,13 +115,11 @@ class Values:
 
     def _settled(self, value: Moved) -> Value | Moved:
         """A whole map again, where that is what was moved."""
-        if len(value.sources) == 1 and value.ids.size == value.first.size_bytes:
-            for form in ("nchw", "nhwc"):
-                whole = self.as_moved(Value(value.first, form), value.ids.shape)
-                if value.ids.ndim == 4 and np.array_equal(whole.ids, value.ids):
-                    return Value(value.first, form)
+        if len(value.sources) == 1:
+            form = self._whole_form(value) if value.ids.ndim == 4 else None
+            return value if form is None else Value(value.first, form)
         used = np.unique(np.where(value.ids >= 0, value.ids // MOST_VALUES, -1))
-        if len(value.sources) > 1 and len(used[used >= 0]) < len(value.sources):
+        if len(used[used >= 0]) < len(value.sources):
             kept = [value.sources[number] for number in used[used >= 0]]
             numbers = np.zeros(len(value.sources), np.int64)
             numbers[used[used >= 0]] = np.arange(len(kept))
@@ -174,13 +172,18 @@ class Values:
 
     def _whole(self, value: Moved) -> Value | None:
         """A whole map that is only seen in another shape, good for a result alone."""
-        whole = (
-            self.tensors and len(value.sources) == 1 and value.ids.size == value.first.size_bytes
-        )
-        for form in ("nchw", "nhwc") if whole else ():
-            plain = self.as_moved(Value(value.first, form), value.ids.shape)
-            if np.array_equal(plain.ids, value.ids):
-                return Value(value.first, str(value.ids.shape))
+        if not self.tensors or self._whole_form(value) is None:
+            return None
+        return Value(value.first, str(value.ids.shape))
+
+    def _whole_form(self, value: Moved) -> str | None:
+        """The form of a whole map whose values these are, in its order; None for anything else."""
+        if len(value.sources) != 1 or value.ids.size != value.first.size_bytes:
+            return None
+        for form in ("nchw", "nhwc"):
+            whole = self.as_moved(Value(value.first, form), value.ids.shape)
+            if np.array_equal(whole.ids, value.ids):
+                return form
         return None
 
     def _made(self, node: str, value: Moved) -> tuple[tuple[Layer, Tensor] | None, bool]:

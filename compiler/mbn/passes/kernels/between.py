@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.constants import (
+    AdditionConstants,
     PlainConstants,
     ProductConstants,
     TableConstants,
@@ -51,19 +52,9 @@ def table(b: StageBuilder) -> bool:
 def addition(b: StageBuilder) -> bool:
     """Two maps of the same shape, added value by value."""
     derived = b.addition()
-    if isinstance(derived, TfliteAddition):
-        body, meaning = bodies.ADD_TFLITE, "zero points, multipliers, shifts, clamp"
-        words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
-        words += [derived.low, derived.high]
-        numbers: dict[str, int] = {}
-    else:
-        body, meaning = bodies.ADD, "m_a, m_b, C + half (low, high word)"
-        words = [derived.first, derived.second]
-        words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
-        numbers = {"r": derived.shift, "low": derived.low, "high": derived.high}
-    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
+    body = bodies.ADD_TFLITE if isinstance(derived, TfliteAddition) else bodies.ADD
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
-    table = b.const("addition", packed, meaning)
+    table, numbers = addition_table(b, derived)
     width, channels = b.out.width, b.out.channels
     if b.is_planar:  # the planes of all channels are one run
         turns, extents, count = 1, 1, b.row_values
@@ -85,6 +76,24 @@ def addition(b: StageBuilder) -> bool:
             )
     b.decision = "scalar: sums in 64 bits, channel by channel"
     return True
+
+
+def addition_table(
+    b: StageBuilder, derived: AdditionConstants | TfliteAddition
+) -> tuple[Any, dict[str, int]]:
+    """The words that an addition's body reads, and what it takes besides as constants."""
+    if isinstance(derived, TfliteAddition):
+        meaning = "zero points, multipliers, shifts, clamp"
+        words = [*derived.zero_points, *derived.multipliers, *derived.shifts]
+        words += [derived.low, derived.high]
+        numbers: dict[str, int] = {}
+    else:
+        meaning = "m_a, m_b, C + half (low, high word)"
+        words = [derived.first, derived.second]
+        words += [derived.offset & 0xFFFFFFFF, derived.offset >> 32]
+        numbers = {"r": derived.shift, "low": derived.low, "high": derived.high}
+    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
+    return b.const("addition", packed, meaning), numbers
 
 
 def product(b: StageBuilder) -> bool:

@@ -260,6 +260,18 @@ class Span:
     interior: bool
 
 
+def joined_spans(count: int, inside: Callable[[int], bool]) -> list[Span]:
+    """Places 0 .. count - 1: neighbours that are inside form a span, each other is one alone."""
+    found: list[Span] = []
+    for at in range(count):
+        within = inside(at)
+        if within and found and found[-1].interior:
+            found[-1] = Span(found[-1].start, at + 1, True)
+        else:
+            found.append(Span(at, at + 1, within))
+    return found
+
+
 def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int) -> list[Span]:
     """Splits a row into single pixels at the edges and one span whose windows lie in the map."""
 
@@ -267,16 +279,7 @@ def spans(out_width: int, in_width: int, kernel: int, stride: int, pad_left: int
         first = x * stride - pad_left
         return first >= 0 and first + kernel <= in_width
 
-    result: list[Span] = []
-    x = 0
-    while x < out_width:
-        stop = x + 1
-        if inside(x):
-            while stop < out_width and inside(stop):
-                stop += 1
-        result.append(Span(x, stop, inside(x)))
-        x = stop
-    return result
+    return joined_spans(out_width, inside)
 
 
 def group_spans(b: StageBuilder, pixels: int) -> list[Span]:
@@ -291,12 +294,4 @@ def group_spans(b: StageBuilder, pixels: int) -> list[Span]:
         last = first + (pixels - 1) * layer.stride[1] + layer.kernel[1]
         return first >= 0 and last <= b.source.width and (group + 1) * pixels <= b.out.width
 
-    result: list[Span] = []
-    group = 0
-    while group < count:
-        stop = group + 1
-        while inside(group) and stop < count and inside(stop):
-            stop += 1
-        result.append(Span(group, stop, inside(group)))
-        group = stop
-    return result
+    return joined_spans(count, inside)

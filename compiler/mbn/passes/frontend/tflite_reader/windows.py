@@ -78,37 +78,30 @@ def _activation(operator: FlatOperator, kind: type) -> int:
 
 def convolution(graph: Builder, operator: FlatOperator) -> None:
     """CONV_2D, of groups too."""
-    kind = tflite.Conv2DOptions
-    source, weights = operator.inputs[:2]
     stored = graph.constant(operator, 1, "weights")
-    inputs = [graph.real(source), graph.weights(operator, 1, OIHW, 0)]
-    bias = graph.bias(operator, 2, source, weights)
-    dilation = _pair(operator, kind, "DilationHFactor", "DilationWFactor")
-    window = _window(graph, operator, kind, (stored.shape[1], stored.shape[2]), dilation)
-    channels = graph.tensor(source).shape[3]
+    channels = graph.tensor(operator.inputs[0]).shape[3]
     if channels % stored.shape[3]:
         raise ModelError(
             f"CONV_2D: weights for {stored.shape[3]} channels on a map of {channels}",
             node=f"node {graph.label(operator)}",
             wanted="a divisor of the map's",
         )
-    graph.emit(
-        operator,
-        "Conv",
-        inputs if bias is None else [*inputs, bias],
-        activation=_activation(operator, kind),
-        group=channels // stored.shape[3],
-        dilations=list(dilation),
-        **window,
-    )
+    _convolve(graph, operator, tflite.Conv2DOptions, OIHW, channels // stored.shape[3])
 
 
 def depthwise(graph: Builder, operator: FlatOperator) -> None:
     """DEPTHWISE_CONV_2D, of a depth multiplier too."""
-    kind = tflite.DepthwiseConv2DOptions
+    channels = graph.tensor(operator.inputs[0]).shape[3]
+    _convolve(graph, operator, tflite.DepthwiseConv2DOptions, DEPTHWISE_OIHW, channels)
+
+
+def _convolve(
+    graph: Builder, operator: FlatOperator, kind: type, layout: tuple[int, ...], groups: int
+) -> None:
+    """A Conv of `groups`; layout: the axes of the file's weights that make ONNX's."""
     source, weights = operator.inputs[:2]
     stored = graph.constant(operator, 1, "weights")
-    inputs = [graph.real(source), graph.weights(operator, 1, DEPTHWISE_OIHW, 0)]
+    inputs = [graph.real(source), graph.weights(operator, 1, layout, 0)]
     bias = graph.bias(operator, 2, source, weights)
     dilation = _pair(operator, kind, "DilationHFactor", "DilationWFactor")
     window = _window(graph, operator, kind, (stored.shape[1], stored.shape[2]), dilation)
@@ -117,7 +110,7 @@ def depthwise(graph: Builder, operator: FlatOperator) -> None:
         "Conv",
         inputs if bias is None else [*inputs, bias],
         activation=_activation(operator, kind),
-        group=graph.tensor(source).shape[3],
+        group=groups,
         dilations=list(dilation),
         **window,
     )

@@ -5,12 +5,11 @@ Planar rows are runs of bytes, so the planes of all channels are taken as one.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from dataclasses import asdict
 
 from mbn.core.constants import AdditionConstants, ProductConstants, TableConstants
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.between import addition_table
 from mbn.passes.kernels.scalar import whole
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -22,10 +21,8 @@ def addition(b: StageBuilder) -> bool:
     derived = b.addition()
     if not isinstance(derived, AdditionConstants) or derived.shift < LEAST_SHIFT or not b.is_planar:
         return False
-    words = [derived.first, derived.second, derived.offset & 0xFFFFFFFF, derived.offset >> 32]
-    packed = np.array(words, np.int64).astype(np.uint32, casting="unsafe").view(np.int32)
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
-    table = b.const("addition", packed, "m_a, m_b, C + half (low, high word)")
+    table, numbers = addition_table(b, derived)
     reads = [whole(first), whole(second), whole(table)]
     with b.block("add", reads, [whole(out)]):
         b.call(
@@ -35,9 +32,7 @@ def addition(b: StageBuilder) -> bool:
             out=b.address(out, 0, 0),
             count=b.row_values,
             table=b.address(table, 0),
-            r=derived.shift,
-            low=derived.low,
-            high=derived.high,
+            **numbers,
         )
     b.decision = "dsp: sums in 64 bits, a row at a time"
     return True
@@ -50,15 +45,7 @@ def product(b: StageBuilder) -> bool:
         return False
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
     reads, writes = [whole(first), whole(second)], [whole(out)]
-    numbers: dict[str, Any] = {
-        "first": derived.first,
-        "second": derived.second,
-        "doubled": derived.doubled,
-        "offset": derived.offset,
-        "shift": derived.shift,
-        "low": derived.low,
-        "high": derived.high,
-    }
+    numbers = asdict(derived)  # the bodies take what the constants name
     gate = b.network.stage_inputs(b.stage)[1].width == 1 < b.out.width
     if gate:
         channels = b.out.channels

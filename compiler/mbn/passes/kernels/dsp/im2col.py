@@ -18,7 +18,7 @@ from mbn.passes.kernels import bodies
 from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.passes.kernels.layout import WORD
-from mbn.passes.kernels.stage_builder import Span, StageBuilder
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, joined_spans
 
 MOST_RUN = 28  # bytes of a kernel row that the patch body takes: MBN_DSP_MOST_RUN
 SHARED_WINDOW = (3, 9)  # rows, and bytes of one: three pixels of a colour image
@@ -191,17 +191,14 @@ def word_spans(b: StageBuilder) -> list[Span]:
     """An output row's groups: those whose words lie in the plane form spans, others stand alone."""
     layer, pixels = b.layers[0], pixels_of(b)
     reach = layer.kernel[1] - 1 + (3 if layer.stride[1] == 1 else 7)  # columns of the words
-    found: list[Span] = []
-    for group in range(up(b.out.width, pixels)):
+
+    def inside(group: int) -> bool:
         first = group * pixels * layer.stride[1] - layer.pads[1]
         last = first + (pixels - 1) * layer.stride[1] + layer.kernel[1]
         whole = (group + 1) * pixels <= b.out.width and last <= b.source.width
-        inside = whole and first >= 0 and first + reach < b.in_layout().plane_bytes
-        if inside and found and found[-1].interior:
-            found[-1] = Span(found[-1].start, group + 1, True)
-        else:
-            found.append(Span(group, group + 1, inside))
-    return found
+        return whole and first >= 0 and first + reach < b.in_layout().plane_bytes
+
+    return joined_spans(up(b.out.width, pixels), inside)
 
 
 def words(b: StageBuilder, rows: list[Any], tile: Any, span: Span, group: Any, name: str) -> None:

@@ -15,7 +15,7 @@ from mbn.passes.kernels import bodies
 from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import up
 from mbn.passes.kernels.scalar import whole
-from mbn.passes.kernels.stage_builder import Span, StageBuilder
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, joined_spans
 
 OUTPUTS = 4  # of one call
 ROWS = 5  # that the body takes
@@ -76,14 +76,11 @@ def _spans(b: StageBuilder) -> list[Span]:
     """Groups of four outputs: those whose words lie in the map form spans."""
     layer = b.layers[0]
     reach = 8 if layer.stride[1] == 1 else 12  # columns of the words
-    found: list[Span] = []
-    for group in range(up(b.out.width, OUTPUTS)):
+
+    def inside(group: int) -> bool:
         first = group * OUTPUTS * layer.stride[1] - layer.pads[1]
         last = first + (OUTPUTS - 1) * layer.stride[1] + layer.kernel[1]
-        inside = first >= 0 and last <= b.source.width
-        inside = inside and first + reach <= b.in_layout().plane_bytes
-        if inside and found and found[-1].interior:
-            found[-1] = Span(found[-1].start, group + 1, True)
-        else:
-            found.append(Span(group, group + 1, inside))
-    return found
+        within = first >= 0 and last <= b.source.width
+        return within and first + reach <= b.in_layout().plane_bytes
+
+    return joined_spans(up(b.out.width, OUTPUTS), inside)
