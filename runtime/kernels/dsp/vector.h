@@ -79,24 +79,28 @@ MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], 
 
 #define MBN_VECTOR_RUN 16 /* steps of two pairs without a jump */
 
-/* A first run of %c[n] steps, then `turns` of MBN_VECTOR_RUN; the turns are counted on the stack,
- * because no register is left. See pointwise.h for the empty lines. */
-#define MBN_VECTOR_ASM(STEP, LOOP)                                                                 \
-    __asm__(".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t" MBN_LINES_1024 LOOP    \
+/* %c[n] steps: see pointwise.h for the empty lines. `turns` turns of MBN_VECTOR_RUN steps follow
+ * each other where there is more than one; the first is entered where n steps of it are left. The
+ * turns are counted on the stack, because no register is left. */
+#define MBN_VECTOR_ASM(...)                                                                        \
+    __asm__(__VA_ARGS__ MBN_LINES_1024                                                             \
             : [h0] "+r"(h0), [s0] "+r"(s0), [h1] "+r"(h1), [s1] "+r"(s1), [x] "+r"(x),             \
               [a] "+r"(one), [b] "+r"(two), [x0] "=&r"(x0), [x1] "=&r"(x1), [a0] "=&r"(a0),        \
               [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1), [t] "=&r"(t), [turns] "+m"(turns)    \
             : [n] "i"(run), [step] "i"(4 * step)                                                   \
             : "memory", "cc")
 
-#define MBN_VECTOR_LOOP(STEP)                                                                      \
-    "addw %[x], %[x], #%c[step]*2*%c[n]\n\t"                                                       \
-    "addw %[a], %[a], #8*%c[n]\n\taddw %[b], %[b], #8*%c[n]\n"                                     \
-    "1:\n\t.set mbn_k, 0\n\t.rept 16\n\t" STEP MBN_PW_NEXT ".endr\n\t"                             \
-    "addw %[x], %[x], #%c[step]*2*16\n\t"                                                          \
-    "addw %[a], %[a], #8*16\n\taddw %[b], %[b], #8*16\n\t"                                         \
-    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"              \
-    MBN_LINES_1024
+#define MBN_VECTOR_ONCE(STEP) ".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t"
+
+#define MBN_VECTOR_BY(ADD, STEPS)                                                                  \
+    ADD " %[x], %[x], #%c[step]*2*" STEPS "\n\t" ADD " %[a], %[a], #8*" STEPS "\n\t" ADD             \
+        " %[b], %[b], #8*" STEPS "\n\t"
+
+#define MBN_VECTOR_TURNS(STEP)                                                                     \
+    MBN_VECTOR_BY("subw", "(16-%c[n])")                                                            \
+    "b.w 2f\n1:\n\t.set mbn_k, 0\n\t.rept 16\n\t.if mbn_k == 16-%c[n]\n2:\n\t.endif\n\t" STEP        \
+        MBN_PW_NEXT ".endr\n\t" MBN_VECTOR_BY("addw", "16")                                        \
+    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"
 
 /* sums: of the first stream's two channels (raw: H, then S0), then the second's. step: words from
  * one pair of inputs to the next. */
@@ -111,15 +115,15 @@ MBN_INLINE void mbn_dsp_vector_sums(const uint32_t *x, const uint32_t *one, cons
     int32_t h0 = sums[0], s0 = sums[1], h1 = sums[2], s1 = sums[3];
     uint32_t x0, x1, a0, a1, b0, b1, t;
     const int32_t run = (pairs / 2 - 1) % MBN_VECTOR_RUN + 1;
-    int32_t turns = (pairs / 2 - 1) / MBN_VECTOR_RUN;
-    if (raw && turns > 0) {
-        MBN_VECTOR_ASM(MBN_VECTOR_RAW, MBN_VECTOR_LOOP(MBN_VECTOR_RAW));
+    int32_t turns = (pairs / 2 - 1) / MBN_VECTOR_RUN + 1;
+    if (raw && turns > 1) {
+        MBN_VECTOR_ASM(MBN_VECTOR_TURNS(MBN_VECTOR_RAW));
     } else if (raw) {
-        MBN_VECTOR_ASM(MBN_VECTOR_RAW, "");
-    } else if (turns > 0) {
-        MBN_VECTOR_ASM(MBN_VECTOR_UNPACKED, MBN_VECTOR_LOOP(MBN_VECTOR_UNPACKED));
+        MBN_VECTOR_ASM(MBN_VECTOR_ONCE(MBN_VECTOR_RAW));
+    } else if (turns > 1) {
+        MBN_VECTOR_ASM(MBN_VECTOR_TURNS(MBN_VECTOR_UNPACKED));
     } else {
-        MBN_VECTOR_ASM(MBN_VECTOR_UNPACKED, "");
+        MBN_VECTOR_ASM(MBN_VECTOR_ONCE(MBN_VECTOR_UNPACKED));
     }
     sums[0] = h0, sums[1] = s0, sums[2] = h1, sums[3] = s1;
 }
