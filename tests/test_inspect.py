@@ -18,6 +18,7 @@ import onnx
 import pytest
 
 import lowered
+import mbn
 import networks
 import qdq
 from mbn import arithmetic
@@ -28,7 +29,8 @@ from mbn.core import network_file
 from mbn.core.options import InputMode
 from mbn.exact import Reference
 from mbn.jobs.lower import sources
-from mbn.passes.frontend import lower
+from mbn.passes.frontend import closest, lower
+from mbn.passes.frontend.supported import SUPPORTED_OPERATORS
 
 ROOT = Path(__file__).parents[1]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,11 +71,38 @@ def test_every_refusal_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().err
     assert "2 things refused" in text
     assert "wide" in text and "padded" in text and "good" not in text
+    *_, windows, pools = text.splitlines()
+    assert windows.startswith("closest that works: windows to 16 x 16")
+    assert pools == "closest that works: AveragePool without padding, or with count_include_pad 1"
     graph.then("Cos", name="first_strange")
     graph.then("Sin", name="second_strange")
     assert inspect_command.main([str(graph.save(tmp_path / "g.onnx"))]) == 2
     text = capsys.readouterr().err
     assert "first_strange" in text and "second_strange" in text
+    assert text.count("closest that works: convolutional networks") == 1
+
+
+def test_compiling_says_what_is_closest(tmp_path: Path) -> None:
+    graph = qdq.Graph((1, 4, 8, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.then("LpPool", kernel_shape=[2, 2], name="length")
+    graph.quantise(0.05, 0)
+    graph.then("Sin", name="wave")
+    path = graph.save(tmp_path / "g.onnx")
+    with pytest.raises(
+        mbn.MbnError, match=r"Besides: node wave: .* Closest that works: AveragePool"
+    ):
+        mbn.compile(path, board="qemu", output=tmp_path / "out")
+
+
+def test_what_is_closest_answers_what_is_said() -> None:
+    """No line of the table is left behind by the words that it answers."""
+    folder = Path(closest.__file__).parent
+    said = "".join(one.read_text() for one in folder.rglob("*.py") if one != Path(closest.__file__))
+    for line in closest.CLOSEST:
+        assert all(words in said for words in line.said), line
+        assert not SUPPORTED_OPERATORS.intersection(line.operators), line
 
 
 def test_help_and_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

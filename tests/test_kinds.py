@@ -184,7 +184,7 @@ def test_weights_of_4_bits(tmp_path: Path) -> None:
     value = both(g, g.op("Conv", value, kernel), 0.03, np.int8(0))
     path = g.save(value, tmp_path / "g.onnx", rank=4)
     _in_opset(path, 21)
-    assert "weights of INT4. wanted: INT8 or UINT8" in refused(path)
+    assert "weights of type INT4. wanted: INT8 or UINT8" in refused(path)
 
 
 def _in_opset(path: Path, opset: int) -> None:

@@ -87,14 +87,15 @@ def plan(asked: Job, chosen: Sequence[Board], *, progress: Progress = None) -> P
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """What an ONNX file holds. `network` is None where something in it is refused: `refused` says
-    all of it, with the node. `is_float`: it was quantised with drawn images, so that its scales
-    mean nothing."""
+    all of it, with the node, and `closest` what is closest to each kind of it and works.
+    `is_float`: it was quantised with drawn images, so that its scales mean nothing."""
 
     path: Path
     network: Network | None
     refused: tuple[MbnError, ...]
     is_float: bool
     normalisation: Normalisation | None = None  # which the graph does to its input, if it does
+    closest: tuple[str, ...] = ()
 
     def fits(self, input_mode: str = "stream") -> list[Fit]:
         """Bytes needed and available on every board. Raises what was refused."""
@@ -113,7 +114,11 @@ class Inspection:
 
     def _repr_html_(self) -> str:
         if self.network is None:
-            return table(repr(self)[1:-1], ("refused",), [(str(one),) for one in self.refused])
+            said = [
+                *map(str, self.refused),
+                *(f"closest that works: {one}" for one in self.closest),
+            ]
+            return table(repr(self)[1:-1], ("refused",), [(one,) for one in said])
         network = self.network
         rows = [
             (
@@ -145,7 +150,12 @@ def inspect(
             input_shape=None if input_shape is None else tuple(input_shape),
         )
     return Inspection(
-        Path(model), found.network, found.refused, found.is_float, found.normalisation
+        Path(model),
+        found.network,
+        found.refused,
+        found.is_float,
+        found.normalisation,
+        found.closest,
     )
 
 

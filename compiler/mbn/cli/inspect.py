@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"mbn-inspect: {count} thing{'s' if count > 1 else ''} refused:", file=sys.stderr)
         for error in found.refused:
             print(f"  {error}", file=sys.stderr)
+        for works in found.closest:
+            print(f"closest that works: {works}", file=sys.stderr)
         return MbnError.exit_code
     return _print(found, found.network, arguments.input, console)
 

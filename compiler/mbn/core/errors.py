@@ -62,7 +62,12 @@ class ModelError(MbnError):
 
 
 class UnsupportedError(MbnError):
-    """A network that is well-formed but says something the integer stages can't express."""
+    """A network that is well-formed but says something the integer stages can't express.
+
+    `others`: what of it is refused besides.
+    """
+
+    others: tuple[UnsupportedError, ...] = ()
 
 
 class QuantiseError(MbnError):

@@ -32,7 +32,7 @@ from mbn.jobs.lower import fidelity, fit, labelled, lowering, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
 from mbn.passes import tuning
-from mbn.passes.frontend import lower
+from mbn.passes.frontend import closest, lower
 from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
 from mbn.passes.predict import Prediction, predict
 from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
@@ -91,10 +91,11 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
     """The same for each of some boards instead of the job's: a plan of its own for each, as each
     has memories of its own; what a stage is lowered to is shared."""
     work = job.output or Path("out") / job.board.name
-    source = sources.find_network(job.request, work / "onnx", tell)
-    network = lower(
-        source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
-    )
+    with closest.told():
+        source = sources.find_network(job.request, work / "onnx", tell)
+        network = lower(
+            source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
+        )
     mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
     network = replace(network, classes=source.classes, mean=mean, std=std)
     built: Built = {}

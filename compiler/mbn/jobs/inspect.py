@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from mbn.core.errors import MbnError, UnsupportedError
+from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options, Rounding
 from mbn.core.target import Board, boards
 from mbn.jobs.lower import fit, lowering, sources
 from mbn.passes.frontend import lower_graph, onnx_file
+from mbn.passes.frontend.closest import closest
 from mbn.passes.frontend.lower import all_refusals
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
@@ -33,9 +34,14 @@ class Inspected:
     """A network, or why it is none. `refused` is empty where `network` is not None."""
 
     network: Network | None
-    refused: tuple[MbnError, ...]
+    refused: tuple[UnsupportedError, ...]
     is_float: bool
     normalisation: Normalisation | None = None  # of the input, in the graph
+
+    @property
+    def closest(self) -> tuple[str, ...]:
+        """What is closest to each kind of thing refused, and works."""
+        return closest(self.refused) if self.refused else ()
 
 
 def inspect(

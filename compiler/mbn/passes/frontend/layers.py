@@ -214,7 +214,11 @@ def _check_window(layer: Layer, source: Tensor, out: Tensor, limit: int) -> None
             f"padding {pads} with kernel {kernel}",
             "padding from 0 to kernel - 1",
         ),
-        (max(kernel) > limit or min(kernel) < 1, f"kernel {kernel}", f"at most {limit} x {limit}"),
+        (
+            max(kernel) > limit or min(kernel) < 1,
+            f"a kernel of {kernel}",
+            f"at most {limit} x {limit}",
+        ),
         (
             max(layer.stride) > LARGEST_POOL or min(layer.stride) < 1,
             f"stride {layer.stride}",

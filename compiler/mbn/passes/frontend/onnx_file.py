@@ -209,9 +209,9 @@ def _check_bits(node: Any, kinds: Mapping[str, int]) -> None:
     taken = (TensorProto.INT8, TensorProto.UINT8, *((TensorProto.INT32,) if stored else ()))
     kind = kinds.get(says, TensorProto.UINT8)
     if kind not in taken:
-        word = "weights" if stored else "activations"
+        word = "weights of type" if stored else "activations of type"
         raise UnsupportedError(
-            f"{word} of {TensorProto.DataType.Name(kind)}",
+            f"{word} {TensorProto.DataType.Name(kind)}",
             node=f"node {node_label(node)}",
             wanted="INT8 or UINT8",
             advice="Quantise to 8 bits, or give the float network and --calibrate",

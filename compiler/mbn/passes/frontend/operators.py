@@ -135,8 +135,8 @@ def _pair(matcher: Matcher, call: Any, packed: str) -> Found:
         if len(first.shape) == 4 and second.shape == (1, first.shape[1], 1, 1):
             return Found(packed, (first, second), fields_of(), first.shape)
     if first.shape != second.shape:
-        what = "an addition" if packed == "mbn.add" else "a product"
-        raise NoMatch(f"{what} of maps of {first.shape} and {second.shape}")
+        what = "an addition of" if packed == "mbn.add" else "a product of"
+        raise NoMatch(f"{what} maps of {first.shape} and {second.shape}")
     return Found(packed, (first, second), fields_of(), rx.shape_of(call))
 
 

@@ -74,11 +74,6 @@ at the end, left to the host
   Softmax, Sigmoid, {", ".join(HOST_ENDS)}; a division by the vector's length
 of constants
   whatever ONNX's own evaluator folds: {", ".join(sorted(FOLDED - SUPPORTED_OPERATORS))[:400]}"""
-# What helps where an operator is not supported
-INSTEAD = {
-    "LayerNormalization": "Use batch normalisation, which folds into a convolution",
-    "InstanceNormalization": "Use batch normalisation, which folds into a convolution",
-}
 LARGEST_KERNEL = 16
 MOST_NAMED = 4  # of what is refused besides
 
@@ -106,7 +101,7 @@ def unsupported_operators(model: Any) -> list[UnsupportedError]:
             + (f" ({len(found)} nodes; this is the first)" if len(found) > 1 else ""),
             node=f"node {node_label(found[0])}",
             wanted="an operator that mbn-inspect --operators lists",
-            advice=_instead(found[0].op_type),
+            advice="Remove it from the graph, or keep it on the host",
         )
         for name, found in nodes.items()
     ]
@@ -119,17 +114,14 @@ def with_others(found: Sequence[UnsupportedError]) -> UnsupportedError:
         return first
     named = [f"{one.node}: {one.found}" for one in others[:MOST_NAMED]]
     named += [f"{len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
-    return UnsupportedError(
+    made = UnsupportedError(
         first.found,
         node=first.node,
         wanted=first.wanted,
         advice=f"{first.advice or 'mbn-inspect tells all'}. Besides: {'; '.join(named)}",
     )
-
-
-def _instead(operator: str) -> str:
-    """What would help for an operator that is not supported."""
-    return INSTEAD.get(operator, "Remove it from the graph, or keep it on the host")
+    made.others = tuple(others)
+    return made
 
 
 def window_obstacle(node: Any) -> UnsupportedError | None:
