@@ -15,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import lowered
+import mbn
 import networks
 import qdq
 from mbn.core.errors import UnsupportedError
@@ -28,6 +29,7 @@ from mbn.jobs import agreement
 from mbn.passes.frontend import lower
 from mbn.passes.quantise.static import quantise
 from test_frontend import agree
+from test_plumbing import Graph
 
 
 def start(channels: int = 4, height: int = 6, width: int = 5) -> qdq.Graph:
@@ -217,6 +219,23 @@ def test_average_pools_that_differ_at_the_edges_are_refused(
         lower(pooled(**given).save(tmp_path / "g.onnx"), "g")
 
 
+@pytest.mark.parametrize("kernels", ["scalar", "dsp", "mve"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_map_and_one_pixel_are_added(first: bool, kernels: str, tmp_path: Path) -> None:
+    graph = start()
+    whole = graph.value
+    graph.then("GlobalAveragePool", name="mean")
+    graph.quantise(0.07, 3)
+    pixel, graph.value = graph.value, whole
+    pair = (pixel, whole) if first else (whole, pixel)
+    graph.node("Add", *pair, name="sum")
+    graph.quantise(0.09, -4)
+    network = agree(graph, tmp_path)
+    assert network.layers[-1].op is Op.ADD
+    assert network.output.shape == (6, 5, 4)
+    exact_on_host(network, tmp_path, kernels)
+
+
 @pytest.mark.parametrize("keep", [0, 1])
 @pytest.mark.parametrize("over", ["height", "width", "both"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
@@ -232,6 +251,38 @@ def test_means_over_any_image_axes(layout: str, over: str, keep: int, tmp_path: 
     assert [layer.name for layer in network.layers] == ["first", "mean"]
     wanted = {"height": (1, 5, 4), "width": (6, 1, 4), "both": (1, 1, 4)}
     assert network.output.shape == wanted[over]
+
+
+@pytest.mark.parametrize("axes", [[2], [-1], [2, 3]])
+def test_sums_over_image_axes(axes: list[int], tmp_path: Path) -> None:
+    graph = start()
+    count = np.prod([(6, 5)[axis % 4 - 2] for axis in axes])
+    over = graph.constant("axes", np.array(axes, np.int64))
+    graph.node("ReduceSum", graph.value, over, name="sum", keepdims=1)
+    graph.quantise(float(0.03 * count), 2)
+    path = graph.save(tmp_path / "g.onnx")
+    network = lower(path, "g")
+    drawn = networks.images(network, 2)
+    made = [values for _, values in Reference(network).layers(drawn)]
+    source, found = network.tensor(network.layers[0].output), network.output
+    real = (made[0].astype(np.int64) - source.zero_point) * np.float64(source.scale)
+    wanted = real.sum(axis=tuple(axis - 1 if axis > 0 else 2 for axis in axes), keepdims=True)
+    codes = np.clip(wanted / found.scale + found.zero_point, -128, 127)
+    assert np.abs(made[-1] - codes).max() <= 0.51
+    assert agreement.compare(path, drawn).layers_hold
+    exact_on_host(network, tmp_path)
+
+
+def test_a_float_sum_is_quantised_and_one_over_channels_refused(tmp_path: Path) -> None:
+    for axes, is_taken in (([2, 3], True), ([1], False)):
+        g = Graph((1, 3, 12, 12))
+        value = g.op("Relu", g.conv("input", 8, 3, 3))
+        value = g.op("ReduceSum", value, g.const(np.array(axes, np.int64)), keepdims=1)
+        found = mbn.inspect(g.save(g.head(value, 8 if is_taken else 1), tmp_path / "g.onnx"))
+        assert (found.network is not None) == is_taken
+        if not is_taken:
+            assert "over axes [1]" in str(found.refused[0])
+            assert found.closest == ("means over height, width or both; a maximum over both",)
 
 
 @pytest.mark.parametrize("goes_on", [False, True])

@@ -254,6 +254,7 @@ CASES: dict[str, Callable[[Drawn], int | list[int]]] = {
     "mean of rows": lambda d: mean(d, [1], keep=False),
     "mean of channels": lambda d: mean(d, [3], keep=True),
     "add": lambda d: _two(d, "ADD", MAP, stored=False),
+    "add by channel": lambda d: _two(d, "ADD", (1, 1, 1, 4), stored=False),
     "add a constant": lambda d: _two(d, "ADD", (4,), stored=True),
     "sub": lambda d: _two(d, "SUB", MAP, stored=False),
     "mul": lambda d: _two(d, "MUL", MAP, stored=False),

@@ -33,7 +33,7 @@ class Op(StrEnum):
     DEPTHWISE = "depthwise"
     POOL = "pool"  # average over the window; no weights
     DENSE = "dense"  # weights N x 1 x 1 x (H*W*C), the input flattened height, width, channel
-    ADD = "add"  # of two maps of one shape, value by value; no weights
+    ADD = "add"  # of two maps of one shape, or the second 1 x 1 x C; no weights
     SOFTMAX = "softmax"  # over the channels of each pixel; in rounding `tflite` only
     NORMALISE = "normalise"  # the channels of one pixel by their length; in rounding `single` only
     TABLE = "table"  # each value looked up, one table or one a channel; no weights

@@ -100,11 +100,9 @@ class _Verifier:
             raise self.fail(where, f"{out.channels} channels", f"{source.channels}, as it reads")
 
     def _pair(self, layer: Layer, source: Tensor, out: Tensor) -> None:
-        """Two maps of the output's shape; a product's second may be one pixel."""
+        """Two maps of the output's shape; the second may be one pixel."""
         shapes = [self.network.tensor(name).shape for name in layer.others]
-        wanted = {out.shape}
-        if layer.op is Op.PRODUCT:
-            wanted.add((1, 1, out.channels))
+        wanted = {out.shape, (1, 1, out.channels)}
         if len(shapes) != 1 or source.shape != out.shape or shapes[0] not in wanted:
             found = f"shapes {sorted({source.shape, *shapes, out.shape})}"
             raise self.fail(f"layer {layer.name}", found, "two inputs, all of one shape")

@@ -153,8 +153,8 @@ def at_most(count: int, trials: int, share: float) -> float:
 class OrtMaps:
     """ONNX Runtime on a QDQ graph, with every layer's quantised result as an output.
 
-    A layer that the graph has no QuantizeLinear for (a change of scale in front of a concatenation,
-    moved values) is computed by the reference: it has no counterpart."""
+    A layer that the file has no QuantizeLinear for (a change of scale in front of a concatenation,
+    moved values, the mean of a sum) is computed by the reference: it has no counterpart."""
 
     def __init__(
         self,
@@ -166,7 +166,9 @@ class OrtMaps:
         self.lowered, self.reference = lowered, reference
         self.form = form_of(path, lowered.graph, lowered.normalisation, input_shape)
         model = onnx_file.stored(path)
-        codes = [one.codes for one in lowered.ends.values()]
+        stored = {name for node in model.graph.node for name in node.output}
+        self.ends = {name: one for name, one in lowered.ends.items() if one.codes in stored}
+        codes = [one.codes for one in self.ends.values()]
         if not codes:
             raise ModelError(
                 "which QuantizeLinear ends a layer is not known",
@@ -188,7 +190,7 @@ class OrtMaps:
         )
         maps = {network.input.name: image}
         for layer in network.layers:
-            tensor, end = network.tensor(layer.output), self.lowered.ends.get(layer.name)
+            tensor, end = network.tensor(layer.output), self.ends.get(layer.name)
             if end is None:
                 read = {name: maps[name][None] for name in layer.inputs}
                 maps[tensor.name] = self.reference.made(layer, read)[0]

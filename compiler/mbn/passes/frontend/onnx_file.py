@@ -29,6 +29,7 @@ from mbn.passes.frontend.opset import in_newer_opset
 from mbn.passes.frontend.padding import make_padding_explicit
 from mbn.passes.frontend.qoperator import write_as_qdq
 from mbn.passes.frontend.reading_order import put_in_reading_order
+from mbn.passes.frontend.sums import write_sums_as_means
 from mbn.passes.frontend.supported import (
     LAYER_OPERATORS,
     node_label,
@@ -91,6 +92,7 @@ def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
         fold_constants(model)
         make_map(model)
         put_transpose_first(model)
+        write_sums_as_means(model)
         join_affine(model)
         make_padding_explicit(model)
     except MbnError:

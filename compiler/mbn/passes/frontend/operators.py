@@ -127,14 +127,13 @@ def _island(matcher: Matcher, expr: Any) -> Found:
 
 
 def _pair(matcher: Matcher, call: Any, packed: str) -> Found:
-    """An addition or a product of two maps; a product's second may be one pixel."""
+    """An addition or a product of two maps; the second may be one pixel."""
     first, second = (data_of(matcher, argument) for argument in call.args)
-    if packed == "mbn.product" and first.shape != second.shape:
+    if first.shape != second.shape:
         if first.shape[2:] == (1, 1):
             first, second = second, first
         if len(first.shape) == 4 and second.shape == (1, first.shape[1], 1, 1):
             return Found(packed, (first, second), fields_of(), first.shape)
-    if first.shape != second.shape:
         what = "an addition of" if packed == "mbn.add" else "a product of"
         raise NoMatch(f"{what} maps of {first.shape} and {second.shape}")
     return Found(packed, (first, second), fields_of(), rx.shape_of(call))

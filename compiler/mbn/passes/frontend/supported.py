@@ -58,8 +58,9 @@ layers
   ConvTranspose          stride 1 to 8; as a convolution whose channels are then moved
   Gemm, MatMul           of a vector, a flattened map, or each position of a map
   AveragePool, GlobalAveragePool, ReduceMean (height, width)   padding that counts
+  ReduceSum              over height, width or both: a mean times the number of values
   MaxPool, GlobalMaxPool any window and stride
-  Add, Mul               of two maps of one shape; Mul also by one value a channel
+  Add, Mul               of two maps of one shape, or one value a channel of the second
   BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
   Relu, Clip             behind a layer
   Resize, linear         2, 4 or 8 times the size; half_pixel or asymmetric

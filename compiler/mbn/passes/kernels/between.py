@@ -50,31 +50,34 @@ def table(b: StageBuilder) -> bool:
 
 
 def addition(b: StageBuilder) -> bool:
-    """Two maps of the same shape, added value by value."""
+    """Two maps added value by value, or one value to each channel."""
     derived = b.addition()
     body = bodies.ADD_TFLITE if isinstance(derived, TfliteAddition) else bodies.ADD
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
     table, numbers = addition_table(b, derived)
     width, channels = b.out.width, b.out.channels
-    if b.is_planar:  # the planes of all channels are one run
+    pixel = b.network.stage_inputs(b.stage)[1].width == 1 < width
+    if pixel:
+        turns, extents, count = channels, width, 1
+    elif b.is_planar:  # the planes of all channels are one run
         turns, extents, count = 1, 1, b.row_values
     else:
         strips = all(layout.strides[1] == 1 for layout in b.in_layouts())  # not of the image
         turns, extents, count = (channels, 1, width) if strips else (channels, width, 1)
     with b.loop(turns, "c") as c, b.loop(extents, "x") as x:
-        reads = [row[0:channels, 0:width] for row in (first, second)]
+        reads = [first[0:channels, 0:width], second[0:channels, 0 : 1 if pixel else width]]
         with b.block("add", reads, [out[0:channels, 0:width]]) as axis:
             channel, at = axis.spatial(channels, c), axis.spatial(width, x)
             b.call(
                 body,
                 a=b.address(first, channel, at),
-                b=b.address(second, channel, at),
+                b=b.address(second, channel, 0 if pixel else at),
                 out=b.address(out, channel, at),
                 count=count,
                 table=b.address(table, 0),
                 **numbers,
             )
-    b.decision = "scalar: sums in 64 bits, channel by channel"
+    b.decision = "scalar: sums in 64 bits, " + ("value by value" if pixel else "channel by channel")
     return True
 
 

@@ -21,6 +21,8 @@ def addition(b: StageBuilder) -> bool:
     derived = b.addition()
     if not isinstance(derived, AdditionConstants) or derived.shift < LEAST_SHIFT or not b.is_planar:
         return False
+    if b.network.stage_inputs(b.stage)[1].width < b.out.width:
+        return False
     (first,), second, out = b.in_rows(), b.other_row(), b.out_row()
     table, numbers = addition_table(b, derived)
     reads = [whole(first), whole(second), whole(table)]
