@@ -57,7 +57,7 @@ FIT = (
     f"--alpha 0.66 --resolution 80 {RANDOM} 4 {SHIFTED}",
 )
 HELD_OUT = (
-    "--alpha 0.25",  # the bundled one, without its constant channels
+    "--alpha 0.25 --data digits",  # the bundled one, without its constant channels
     f"--alpha 0.25 --resolution 128 {RANDOM} 2",
     f"--alpha 0.25 --resolution 160 {RANDOM} 10",
     f"--alpha 0.2 --resolution 96 {RANDOM} 2",

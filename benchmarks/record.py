@@ -31,7 +31,7 @@ from mbn.jobs import compile as compile_job
 RECORD = Path(__file__).with_name("record.json")
 NETWORKS = {
     "a": "--alpha 0.25 --classes 2 --weights random:1 --keep-constant",
-    "bundled": "--alpha 0.25",
+    "bundled": "--alpha 0.25 --data digits",
     "128": "--alpha 0.25 --resolution 128 --classes 2 --weights random:1",
 }
 BOARDS = ("qemu", "qemu-m7", "qemu-m55")

@@ -216,7 +216,8 @@ def bundled(
 
 def _made(folder: Path, board: Board, transport: str | None, flash: Flash) -> Compiled:
     """Compiled and checked here."""
-    arguments = ["--board", board.name, "--alpha", "0.25", "--output", str(folder)]
+    arguments = ["--board", board.name, "--alpha", "0.25", "--data", "digits"]
+    arguments += ["--output", str(folder)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         if transport is None:

@@ -64,13 +64,13 @@ def bases() -> dict[str, bytes]:
         "residual": qdq.residual().model(),
         "unsigned": qdq.residual(unsigned=True).model(),
         "float": qdq.float_network(),
-        "bundled, float": onnx.load(str(bundled.find(0.25))),
+        "bundled, float": onnx.load(str(bundled.find(0.25, data="digits"))),
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         images, _ = bundled.calibration_samples()
         batch = [normalise(image[None]) for image in images[:4]]
-        quantise(bundled.find(0.25), batch, path, input_range=INPUT_RANGE)
+        quantise(bundled.find(0.25, data="digits"), batch, path, input_range=INPUT_RANGE)
         found["bundled, int8"] = onnx.load(str(path))
     files = {name: model.SerializeToString(deterministic=True) for name, model in found.items()}
     made = (mutant_bases.tables, mutant_bases.moves, mutant_bases.windows, mutant_bases.qoperator)

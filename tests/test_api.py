@@ -22,7 +22,11 @@ HEAVY = ("tvm", "torch", "onnx", "onnxruntime", "matplotlib")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> mbn.Compiled:
     return mbn.compile(
-        board="qemu", alpha=0.25, samples=2, output=tmp_path_factory.mktemp("api") / "made"
+        board="qemu",
+        alpha=0.25,
+        data="digits",
+        samples=2,
+        output=tmp_path_factory.mktemp("api") / "made",
     )
 
 

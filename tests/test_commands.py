@@ -95,7 +95,7 @@ def test_missing_onnx(refused: Refused) -> None:
 
 @pytest.mark.parametrize("size", [0, 10, 2000, -100])
 def test_truncated_onnx(refused: Refused, size: int) -> None:
-    data = bundled_model.find(0.25).read_bytes()
+    data = bundled_model.find(0.25, data="digits").read_bytes()
     Path("cut.onnx").write_bytes(data[:size])
     text = compiling(refused, "--onnx", "cut.onnx", "--calibrate", ".")
     assert "cut.onnx" in text
@@ -130,7 +130,7 @@ def test_dynamic_shape(refused: Refused) -> None:
 
 
 def test_float_network_without_calibration(refused: Refused) -> None:
-    text = compiling(refused, "--onnx", bundled_model.find(0.25))
+    text = compiling(refused, "--onnx", bundled_model.find(0.25, data="digits"))
     assert "no calibration data" in text
     assert "--calibrate" in text
 
@@ -142,7 +142,7 @@ def test_folders_without_images(refused: Refused, option: str, kind: str) -> Non
         Path("photos").mkdir()
     if kind == "text":
         Path("photos/one.jpg").write_text("no image", encoding="utf-8")
-    path: Path = bundled_model.find(0.25)
+    path: Path = bundled_model.find(0.25, data="digits")
     if option == "--images":
         path = qdq.mobile().save(Path("net.onnx"))
     text = compiling(refused, "--onnx", path, option, "photos")
@@ -191,6 +191,26 @@ def test_arguments_that_make_no_sense(refused: Refused, arguments: list[str], wo
 def test_size_that_is_not_bundled_names_the_command(refused: Refused) -> None:
     text = compiling(refused, "--alpha", "0.5", "--resolution", "128")
     assert "mbn-train --alpha 0.5 --resolution 128" in text
+
+
+def test_a_label_file_of_another_length_is_refused(refused: Refused, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cat\ndog\n")
+    text = compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
+    assert "2 labels" in text and "3 classes" in text
+    labels.write_text("cat\n\ndog\n")
+    assert "line 2 is empty" in compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
+    assert "no such file" in compiling(refused, *SMALL, "--labels", tmp_path / "none.txt").lower()
+
+
+def test_photographs_are_compiled_with_names_and_recorded_accuracy(tmp_path: Path) -> None:
+    arguments = ["--board", "qemu", "--alpha", "0.25", "--samples", "1", "--output", str(tmp_path)]
+    assert compile_command.main(arguments) == 0
+    data = _report(tmp_path)
+    assert data["network"]["name"] == "mobilenet_0.25_96_photographs"  # type: ignore[index]
+    assert data["accuracy"]["samples"] == 10_000  # type: ignore[index]
+    names = network_file.load(tmp_path / "network.npz").classes
+    assert names[0] == "airplane" and len(names) == 10
 
 
 @pytest.mark.parametrize("main", [compile_command.main, check_command.main])
@@ -330,7 +350,7 @@ def _report(folder: Path) -> dict[str, object]:
 def test_main_command_prints_what_matters(bundled: Compiled, board: Board) -> None:
     assert bundled.exit_code == 0
     assert "100 of 100 samples exact" in bundled.printed
-    assert "% on 359 held-out samples" in bundled.printed
+    assert "% on 359 labelled samples" in bundled.printed
     assert "flash" in bundled.printed
     data = _report(bundled.folder)
     assert data["board"] == board.name

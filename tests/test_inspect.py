@@ -28,7 +28,7 @@ from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.options import InputMode
 from mbn.exact import Reference
-from mbn.jobs.lower import sources
+from mbn.jobs.lower import inputs, sources
 from mbn.passes.frontend import closest, lower
 from mbn.passes.frontend.supported import SUPPORTED_OPERATORS
 
@@ -128,8 +128,8 @@ def test_check_against_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_codes_of_pixels(tmp_path: Path) -> None:
     network = networks.make_network((4, 5, 3), [networks.conv(4, 3)])
-    drawn = sources.random_images(2, (4, 5, 3))
-    assert np.array_equal(sources.as_codes(network, drawn), sources.to_int8(drawn))
+    drawn = inputs.random_images(2, (4, 5, 3))
+    assert np.array_equal(sources.as_codes(network, drawn), inputs.to_int8(drawn))
     network = replace(network, mean=MEAN, std=STD)
     real = (drawn / 255 - np.array(MEAN)) / np.array(STD)
     wanted = np.clip(np.rint(real / network.input.scale) + network.input.zero_point, -128, 127)
@@ -189,7 +189,7 @@ def test_device_takes_pixels(mean: tuple[float, ...], mode: InputMode, tmp_path:
     program = tmp_path / "program"
     built = [*command, *map(str, files), str(runtime / "src" / "mbn.c"), "-o", str(program)]
     subprocess.run(built, check=True, timeout=120)
-    drawn = sources.random_images(1, network.input.shape)
+    drawn = inputs.random_images(1, network.input.shape)
     ran = subprocess.run(
         [str(program)], input=drawn.tobytes(), capture_output=True, check=True, timeout=120
     )

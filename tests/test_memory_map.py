@@ -111,7 +111,7 @@ def test_plan_only_says_no_with_exit_code_3(
 def test_flash_is_known_before_it_is_built(name: str, tmp_path: Path) -> None:
     """Never below what is linked, and at most 2 % above."""
     board, quiet = find_board(name), SILENT
-    job = compile_job.Job(Request(alpha=0.25, samples=1), board, output=tmp_path)
+    job = compile_job.Job(Request(alpha=0.25, data="digits", samples=1), board, output=tmp_path)
     (planned,) = compile_job.plan_boards(job, [board], quiet)
     (demand,) = compile_job.demands([planned], [board])
     built = compile_job.compile_image(job, quiet).report.memory.flash_bytes

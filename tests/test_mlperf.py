@@ -36,7 +36,7 @@ from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
 from mbn.jobs import check as check_job
 from mbn.jobs import mlperf
-from mbn.jobs.lower import sources
+from mbn.jobs.lower import inputs
 from test_network import MODEL, need
 
 BOARDS = ("host", "board", "stm32")
@@ -119,11 +119,11 @@ def test_pixels_go_through_the_networks_own_table(place: Board, tmp_path: Path) 
     network = replace(plain, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     app = build_app(network, place, tmp_path)
     pixels = np.random.default_rng(3).integers(0, 256, (4, *SHAPE), np.uint8)
-    codes = sources.as_codes(network, pixels)
+    codes = inputs.as_codes(network, pixels)
     wanted = [mlperf.expected_results(network, one) for one in mlperf.Reference(network).run(codes)]
     as_before = [
         mlperf.expected_results(network, one)
-        for one in mlperf.Reference(network).run(sources.to_int8(pixels))
+        for one in mlperf.Reference(network).run(inputs.to_int8(pixels))
     ]
     with app.runner() as runner:
         found = []

@@ -15,6 +15,8 @@ from PIL import Image
 
 from mbn.core.errors import ModelError, QuantiseError, UsageError
 from mbn.core.family import Kind, shape
+from mbn.jobs.lower import naming
+from mbn.passes.quantise.static import is_quantised
 from mbn.train import accuracy, bundled, data
 from mbn.train.digits import draw, split
 from mbn.train.images import normalise
@@ -102,7 +104,7 @@ def test_split_holds_out_a_fifth() -> None:
 
 
 def test_bundled_network_is_small_and_accurate() -> None:
-    path = bundled.find(0.25)
+    path = bundled.find(0.25, data="digits")
     assert path.stat().st_size < 1_000_000
     model = onnx.load(str(path))
     onnx.checker.check_model(model, full_check=True)
@@ -134,9 +136,38 @@ def test_bundled_digits_are_those_of_the_training() -> None:
     assert np.array_equal(np.concatenate([batch[1] for batch in batches]), labels)
 
 
+@pytest.mark.parametrize("alpha", [0.25, 0.5])
+def test_bundled_networks_of_photographs_say_what_they_know(alpha: float) -> None:
+    path = bundled.find(alpha)
+    model = onnx.load(str(path))
+    onnx.checker.check_model(model, full_check=True)
+    assert is_quantised(model)
+    names = naming.of_file(model)
+    assert len(names) == 10 and {"cat", "ship"} < set(names)
+    scores = naming.accuracy_of(model)
+    assert scores is not None and scores.float_percent is not None
+    assert scores.samples == 10_000 and scores.int8_percent > 80
+    assert scores.float_percent - scores.int8_percent <= 0.6
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    for said in (*names, f"{scores.float_percent:.2f} %", f"{scores.int8_percent:.2f} %", "32x32"):
+        assert said in card
+    assert f"{path.stat().st_size:,} bytes" in card
+
+
+def test_the_bundle_is_small_and_holds_no_photographs() -> None:
+    files = [path for path in bundled.FOLDER.iterdir() if path.is_file()]
+    assert {path.suffix for path in files} <= {".py", ".onnx", ".npz", ".md"}
+    assert sum(path.stat().st_size for path in files) < 8_000_000
+
+
 def test_a_size_that_is_not_bundled_names_the_command() -> None:
     with pytest.raises(ModelError, match=r"mbn-train --alpha 0.5 --resolution 96 --data digits"):
-        bundled.find(0.5)
+        bundled.find(0.5, data="digits")
+    with pytest.raises(ModelError, match=r"mbn-train --alpha 0.3 .*folder:photos/") as caught:
+        bundled.find(0.3)
+    assert "at 96x96; digits: alpha 0.25 at 96x96" in str(caught.value)
+    with pytest.raises(UsageError, match="photographs or digits"):
+        bundled.find(0.25, data="faces")
     with pytest.raises(UsageError):
         bundled.find(-0.5)
 

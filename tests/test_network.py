@@ -31,7 +31,7 @@ from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import sources
+from mbn.jobs.lower import inputs
 from mbn.passes.frontend import lower
 from mbn.train import accuracy
 from mbn.train import bundled as bundled_model
@@ -61,10 +61,11 @@ def test_accuracy_by_the_reference(bundled: Compiled) -> None:
     images, labels = bundled_model.heldout_samples()
     reference = Reference(network_file.load(bundled.folder / "network.npz"))
     outputs = np.concatenate(
-        [reference.run(sources.to_int8(images[i : i + 16])) for i in range(0, len(images), 16)]
+        [reference.run(inputs.to_int8(images[i : i + 16])) for i in range(0, len(images), 16)]
     )
     int8_percent = 100 * float(np.mean(outputs.argmax(axis=1) == labels))
-    float_percent = accuracy.measure(bundled_model.find(0.25), [(images, labels)]).percent
+    path = bundled_model.find(0.25, data="digits")
+    float_percent = accuracy.measure(path, [(images, labels)]).percent
     assert int8_percent >= 98
     assert abs(float_percent - int8_percent) <= 0.5
     report = json.loads((bundled.folder / "report.json").read_text(encoding="utf-8"))
@@ -93,7 +94,7 @@ def load_photographs(count: int) -> Int8:
             with Photograph.open(io.BytesIO(archive.read(name))) as photograph:
                 small = photograph.convert("RGB").resize((96, 96), Photograph.Resampling.BILINEAR)
                 images.append(np.asarray(small, np.uint8))
-    return sources.to_int8(np.stack(images))
+    return inputs.to_int8(np.stack(images))
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,9 @@ def test_bundled_network_is_predicted(bundled: Compiled, board: Board) -> None:
     counted = json.loads((bundled.folder / "report.json").read_text())["check"]["modelled_cycles"]
     if counted is None or board.core.name not in load():
         pytest.skip(f"{board.name} has no modelled cycles or no fit")
-    arguments = compile_command.parser().parse_args(["--board", board.name, "--alpha", "0.25"])
+    arguments = compile_command.parser().parse_args(
+        ["--board", board.name, "--alpha", "0.25", "--data", "digits"]
+    )
     job = compile_command.job_of(arguments, board)
     generated = compile_job.plan_network(job, SILENT).generated
     guess = compile_job.predicted(generated, board)

@@ -24,7 +24,7 @@ def samples() -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def int8_path(samples: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("int8") / "made" / "int8.onnx"
-    report = quantise(bundled.find(0.25), samples, path, input_range=INPUT_RANGE)
+    report = quantise(bundled.find(0.25, data="digits"), samples, path, input_range=INPUT_RANGE)
     assert report.quantised_nodes == 28
     assert report.samples == len(samples[0])
     assert report.int8_size_bytes == path.stat().st_size < report.float_size_bytes / 2
@@ -38,7 +38,7 @@ def stored(path: Path) -> dict[str, np.ndarray]:
 
 def test_int8_is_within_half_a_point_of_float(int8_path: Path) -> None:
     images, labels = bundled.heldout_samples()
-    float_accuracy = accuracy.measure(bundled.find(0.25), [(images, labels)])
+    float_accuracy = accuracy.measure(bundled.find(0.25, data="digits"), [(images, labels)])
     int8_accuracy = accuracy.measure(int8_path, [(images, labels)])
     assert abs(float_accuracy.percent - int8_accuracy.percent) <= 0.5
 
@@ -56,13 +56,13 @@ def test_what_the_file_holds(int8_path: Path) -> None:
     assert values["stem.out_zero_point"] == -128
     model = onnx.load(str(int8_path))
     assert is_quantised(model)
-    assert not is_quantised(onnx.load(str(bundled.find(0.25))))
+    assert not is_quantised(onnx.load(str(bundled.find(0.25, data="digits"))))
     assert {prop.key for prop in model.metadata_props} >= {"mbn.classes", "mbn.data"}
 
 
 def test_the_same_bytes_again(int8_path: Path, samples: list[np.ndarray], tmp_path: Path) -> None:
     again = tmp_path / "elsewhere.onnx"
-    quantise(bundled.find(0.25), iter(samples), again, input_range=INPUT_RANGE)
+    quantise(bundled.find(0.25, data="digits"), iter(samples), again, input_range=INPUT_RANGE)
     assert again.read_bytes() == int8_path.read_bytes()
 
 
@@ -97,7 +97,7 @@ def test_batch_norm_folds_before_calibration(tmp_path: Path) -> None:
 
 
 def test_refuses(samples: list[np.ndarray], tmp_path: Path) -> None:
-    source, out = bundled.find(0.25), tmp_path / "out.onnx"
+    source, out = bundled.find(0.25, data="digits"), tmp_path / "out.onnx"
     with pytest.raises(QuantiseError, match="no calibration data"):
         quantise(source, [], out)
     with pytest.raises(QuantiseError, match="no calibration data"):

@@ -42,6 +42,8 @@ class NetworkOptions(TypedDict, total=False):
     resolution: int
     classes: int | None
     weights: str
+    data: str | None
+    labels: Place | None
     input_range: Sequence[float] | None
     mean: Sequence[float]
     std: Sequence[float]
@@ -79,6 +81,8 @@ def job(
     resolution: int = 96,
     classes: int | None = None,
     weights: str = "trained",
+    data: str | None = None,
+    labels: Place | None = None,
     input_range: Sequence[float] | None = None,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
@@ -98,6 +102,8 @@ def job(
             resolution=resolution,
             classes=classes,
             weights=weights,
+            data=data,
+            labels=None if labels is None else Path(labels),
             onnx=None if model is None else Path(model),
             calibrate=None if calibrate is None else Path(calibrate),
             images=None if images is None else Path(images),
@@ -132,8 +138,9 @@ def compile(
     """Compiles a network for a board: plain C, a firmware image that checks it, report.json.
 
     model: an ONNX file, float or quantised (QDQ), or an int8 .tflite file; None: the bundled
-        network of `alpha` (0.25), or one with drawn weights (`weights="random:SEED"`, with
-        `resolution` in pixels, `classes`).
+        network of `alpha` (0.25) that knows `data` ("photographs", or "digits"), or one with drawn
+        weights (`weights="random:SEED"`, with `resolution` in pixels, `classes`).
+    labels: a text file with the names of the classes, one a line; None: those in the model's file.
     board: a name, as `boards()` lists them.
     calibrate: of a float network, a folder of images such as it will see. `input_range`: what
         pixels 0 and 255 mean to it; or `mean` and `std` of pixels / 255. `accept_loss`: compile

@@ -204,9 +204,8 @@ def print_made(compiled: mbn.Compiled, console: Console) -> None:
     if compiled.report.accuracy:
         accuracy = compiled.report.accuracy
         was = "" if accuracy.float_percent is None else f" (float {accuracy.float_percent:.2f} %)"
-        kind = "held-out" if compiled.network.classes else "labelled"
         console.print(
-            f"top-1  {accuracy.int8_percent:.2f} % on {accuracy.samples} {kind} samples, "
+            f"top-1  {accuracy.int8_percent:.2f} % on {accuracy.samples:,} labelled samples, "
             f"int8 by the exact reference{was}"
         )
     if compiled.app is not None:

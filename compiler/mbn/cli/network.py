@@ -66,12 +66,20 @@ def add_network(made: argparse.ArgumentParser) -> None:
     network = made.add_argument_group("the network")
     network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
     network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    network.add_argument(
+        "--data",
+        choices=["photographs", "digits"],
+        help="what the bundled network knows (default photographs; digits: alpha 0.25 alone)",
+    )
     network.add_argument("--classes", type=int, help="with --weights random: outputs (default 2)")
     network.add_argument(
         "--weights",
         default="trained",
         metavar="trained|random:SEED",
         help="the bundled network, or drawn weights to measure any size (default trained)",
+    )
+    network.add_argument(
+        "--labels", type=Path, metavar="FILE", help="names of the classes, one a line"
     )
     add_model(network, "your own network: .onnx, QDQ or float; or .tflite, int8")
     network.add_argument(
@@ -114,6 +122,8 @@ def network_options(arguments: argparse.Namespace) -> NetworkOptions:
         "resolution": arguments.resolution,
         "classes": arguments.classes,
         "weights": arguments.weights,
+        "data": arguments.data,
+        "labels": arguments.labels,
         "input_range": arguments.input_range,
         "mean": arguments.mean or (),
         "std": arguments.std or (),

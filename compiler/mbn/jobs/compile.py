@@ -28,7 +28,7 @@ from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import fidelity, fit, labelled, lowering, sources
+from mbn.jobs.lower import fidelity, fit, labelled, lowering, naming, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
 from mbn.passes import tuning
@@ -97,7 +97,8 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
             source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
         )
     mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
-    network = replace(network, classes=source.classes, mean=mean, std=std)
+    classes = naming.of_network(network, source.classes, job.request.labels)
+    network = replace(network, classes=classes, mean=mean, std=std)
     built: Built = {}
     offered: Offered = {}
     tuned: dict[str, tuning.Tuned | None] = {}
@@ -303,10 +304,11 @@ def _accuracy(
     request: sources.Request, source: sources.Source, network: Network, tell: Teller
 ) -> Accuracy | None:
     """int8 accuracy by the reference, float accuracy by ONNX Runtime, on all labelled samples; of
-    the five largest too where there are more than ten classes."""
+    the five largest too where there are more than ten classes. Without samples, what a bundled
+    network scored when it was made; recorded are the bits of rounding `single`."""
     found = sources.labelled_images(request, source, network)
     if found is None:
-        return None
+        return source.recorded if network.rounding is Rounding.SINGLE else None
     codes = as_codes(network, found.maps, source.form)
     ours = check_job.reference_outputs(Reference(network), codes, tell)
     with tell.task("the float network"):

@@ -19,7 +19,7 @@ from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options, Rounding
 from mbn.core.target import Board, boards
-from mbn.jobs.lower import fit, lowering, sources
+from mbn.jobs.lower import fit, inputs, lowering
 from mbn.passes.frontend import lower_graph, onnx_file
 from mbn.passes.frontend.closest import closest
 from mbn.passes.frontend.lower import all_refusals
@@ -82,7 +82,7 @@ def _once(found: Sequence[UnsupportedError]) -> tuple[UnsupportedError, ...]:
 
 def _quantised(path: Path, model: Any, work: Path) -> Path:
     graph = onnx_file.prepare(model)
-    drawn = sources.random_images(CALIBRATION_IMAGES, graph.image_shape)
+    drawn = inputs.random_images(CALIBRATION_IMAGES, graph.image_shape)
     samples = drawn.astype(np.float32) / 127.5 - 1
     if not graph.channels_last:
         samples = samples.transpose(0, 3, 1, 2)

@@ -24,7 +24,7 @@ from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.jobs import check as check_job
 from mbn.jobs import compile as compile_job
-from mbn.jobs.lower import sources
+from mbn.jobs.lower import inputs, sources
 from mbn.passes.quantise.static import quantise
 from mbn.train.images import INPUT_RANGE, normalise
 from mbn_paper.heads import measure
@@ -80,7 +80,7 @@ def run_head(
     )
     compiled = compile_job.compile_image(job, tell)
     pictures = scenes.held_out()
-    codes = sources.to_int8(pictures.images)
+    codes = inputs.to_int8(pictures.images)
     chosen = codes[np.arange(samples) * len(codes) // samples]
     check_job.save_samples(compiled.folder, chosen, None, f"{samples} held-out pictures")
     report = compile_job.check_image(compiled, tell)

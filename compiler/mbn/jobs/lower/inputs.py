@@ -23,7 +23,11 @@ from mbn.passes.frontend.onnx_file import OnnxGraph
 
 Array = NDArray[Any]
 Int8 = NDArray[np.int8]
+UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
+
+
+RANDOM_IMAGES_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -163,3 +167,22 @@ def as_codes(network: Network, images: Array, form: InputForm | None = None) -> 
     real = images if form is None else form.normalised(images)
     steps = np.rint(real / np.float32(network.input.scale))  # as QuantizeLinear does, in float32
     return np.asarray(np.clip(steps + network.input.zero_point, -128, 127), np.int8)
+
+
+def to_int8(images: UInt8) -> Int8:
+    return (images.astype(np.int16) - 128).astype(np.int8)
+
+
+def random_images(count: int, shape: tuple[int, int, int]) -> UInt8:
+    """Drawn images for networks that bring none: smooth blobs and noise, from PCG64, so that
+    both flat and busy places occur. uint8 count x H x W x C."""
+    height, width, channels = shape
+    bits = np.random.Generator(np.random.PCG64(RANDOM_IMAGES_SEED))
+    made = np.empty((count, height, width, channels), np.uint8)
+    rows = np.arange(height) * 7 // height
+    columns = np.arange(width) * 7 // width
+    for index in range(count):
+        coarse = bits.integers(0, 256, (7, 7, channels), np.int64)
+        noise = bits.integers(-40, 41, (height, width, channels), np.int64)
+        made[index] = np.clip(coarse[rows][:, columns] + noise, 0, 255)
+    return made

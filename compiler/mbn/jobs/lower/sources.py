@@ -21,8 +21,16 @@ from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
-from mbn.jobs.lower import arrays, fidelity, float_end, labelled
-from mbn.jobs.lower.inputs import InputForm, as_codes, form_of, outside, plain_form
+from mbn.jobs.lower import arrays, fidelity, float_end, labelled, naming
+from mbn.jobs.lower.inputs import (
+    InputForm,
+    as_codes,
+    form_of,
+    outside,
+    plain_form,
+    random_images,
+    to_int8,
+)
 from mbn.jobs.lower.runtime import session_of
 from mbn.passes.emit.names import ascii_name
 from mbn.passes.frontend import lower, onnx_file
@@ -30,6 +38,7 @@ from mbn.passes.frontend.float_ends import float_ends
 from mbn.passes.frontend.input_form import input_sizes
 from mbn.passes.frontend.normalisation import Normalisation, take_normalisation
 from mbn.passes.quantise.static import quantise
+from mbn.report.record import Accuracy
 from mbn.train import bundled
 from mbn.train.accuracy import Runner
 from mbn.train.data import folder_images
@@ -41,7 +50,6 @@ UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-RANDOM_IMAGES_SEED = 7
 CALIBRATION_SAMPLES = 200  # at most
 FEW_SAMPLES = 32  # fewer are warned of
 
@@ -54,6 +62,8 @@ class Request:
     resolution: int = 96
     classes: int | None = None
     weights: str = "trained"  # or random:SEED
+    data: str | None = None  # what the bundled network knows; None: photographs
+    labels: Path | None = None  # names of the classes, one a line
     onnx: Path | None = None
     calibrate: Path | None = None
     images: Path | None = None
@@ -89,6 +99,8 @@ class Source:
     # the file's graph takes them
     calibration: UInt8 | Float32 | None = field(default=None, compare=False)
     form: InputForm | None = None  # of a file's input
+    digits: bool = False  # the bundled digits test it
+    recorded: Accuracy | None = None  # of a bundled network: what it scored when it was made
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -109,6 +121,10 @@ def checked(request: Request) -> Request:
     if request.onnx is not None and (request.alpha is not None or request.weights != "trained"):
         raise UsageError(
             "--model together with --alpha or --weights", wanted="one way to name the network"
+        )
+    if request.data is not None and (request.onnx is not None or request.weights != "trained"):
+        raise UsageError(
+            "--data together with --model or --weights", wanted="--data for a bundled network"
         )
     low_high = request.input_range
     if low_high and not low_high[0] < low_high[1]:
@@ -153,13 +169,25 @@ def find_network(request: Request, folder: Path, tell: Teller) -> Source:
     alpha = 0.25 if request.alpha is None else request.alpha
     if request.weights != "trained":
         return _random(request, alpha, folder)
-    if request.classes not in (None, len(bundled.CLASSES)):
+    path = bundled.find(alpha, request.resolution, request.data or bundled.DATA[0])
+    if request.data == "digits":
+        found = _digits(path, alpha, request.resolution, folder, tell)
+    else:
+        model = onnx_file.stored(path)
+        found = Source(
+            path, path.stem, alpha, None, naming.of_file(model), recorded=naming.accuracy_of(model)
+        )
+    if request.classes not in (None, len(found.classes)):
         raise UsageError(
-            f"the bundled network has {len(bundled.CLASSES)} classes, not {request.classes}",
+            f"the bundled network has {len(found.classes)} classes, not {request.classes}",
             advice="Measure the size with --weights random:1, or train it with mbn-train",
         )
-    path = bundled.find(alpha, request.resolution)
-    images, _ = bundled.calibration_samples(request.resolution)
+    return found
+
+
+def _digits(path: Path, alpha: float, resolution: int, folder: Path, tell: Teller) -> Source:
+    """The bundled float network of digits, quantised."""
+    images, _ = bundled.calibration_samples(resolution)
     quantised = folder / f"{path.stem}.onnx"
     with tell.task("calibrating", len(images)) as step:
         quantise(
@@ -169,9 +197,8 @@ def find_network(request: Request, folder: Path, tell: Teller) -> Source:
             input_range=INPUT_RANGE,
             progress=step,
         )
-    return Source(
-        quantised, path.stem, alpha, path, bundled.CLASSES, _spread(images, fidelity.IMAGES)
-    )
+    calibration = _spread(images, fidelity.IMAGES)
+    return Source(quantised, path.stem, alpha, path, bundled.DIGITS, calibration, digits=True)
 
 
 def _random(request: Request, alpha: float, folder: Path) -> Source:
@@ -204,7 +231,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
         elif request.calibrate is not None:
             tell.say("warning: the network is quantised already: --calibrate changes nothing")
         kept = path if not changed else _copy(model, folder / f"{name}_input.onnx", path)
-        return Source(kept, name, None, None, (), form=form)
+        return Source(kept, name, None, None, naming.of_file(model), form=form)
     whole = float_file(model, path, folder)
     plain = whole if not changed else _copy(model, folder / f"{name}_input.onnx", path)
     if request.calibrate is None:
@@ -233,7 +260,8 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             input_range=stored_range(request, form) if pixels or request.input_range else None,
             progress=step,
         )
-    return Source(quantised, name, None, whole, (), _spread(maps, fidelity.IMAGES), form)
+    calibration = _spread(maps, fidelity.IMAGES)
+    return Source(quantised, name, None, whole, naming.of_file(model), calibration, form)
 
 
 def _with_last_scales(
@@ -401,7 +429,7 @@ def find_samples(request: Request, source: Source, network: Network) -> Samples:
     height = network.input.height
     if request.images is not None:
         return images_for(network, request.images, request.samples, source.form)
-    if source.float_path is not None and source.classes == bundled.CLASSES:
+    if source.digits:
         drawn, labels = bundled.heldout_samples(height)
         count = min(request.samples, len(drawn))
         chosen = np.arange(count) * len(drawn) // count
@@ -437,29 +465,10 @@ def images_for(
     return Samples(images, None, f"{len(images)} images of {path.name}")
 
 
-def to_int8(images: UInt8) -> Int8:
-    return (images.astype(np.int16) - 128).astype(np.int8)
-
-
-def random_images(count: int, shape: tuple[int, int, int]) -> UInt8:
-    """Drawn images for networks that bring none: smooth blobs and noise, from PCG64, so that
-    both flat and busy places occur. uint8 count x H x W x C."""
-    height, width, channels = shape
-    bits = np.random.Generator(np.random.PCG64(RANDOM_IMAGES_SEED))
-    made = np.empty((count, height, width, channels), np.uint8)
-    rows = np.arange(height) * 7 // height
-    columns = np.arange(width) * 7 // width
-    for index in range(count):
-        coarse = bits.integers(0, 256, (7, 7, channels), np.int64)
-        noise = bits.integers(-40, 41, (height, width, channels), np.int64)
-        made[index] = np.clip(coarse[rows][:, columns] + noise, 0, 255)
-    return made
-
-
 def labelled_images(request: Request, source: Source, network: Network) -> labelled.Labelled | None:
     """Samples whose labels are known for this network: the bundled held-out digits, or --images in
     class folders, with a labels.csv, or with labels in a .npz."""
-    if source.classes == bundled.CLASSES:
+    if source.digits:
         return labelled.Labelled(*bundled.heldout_samples(network.input.height))
     if request.images is None:
         return None

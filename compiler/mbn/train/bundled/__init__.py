@@ -1,8 +1,10 @@
-"""The network and the digits that come with the package.
+"""The networks that come with the package, and the digits of one of them.
 
-What enters: alpha, resolution, data. What leaves: the bundled ONNX file, and images to calibrate
-and to test with. Always holds: nothing here needs torch or scikit-learn (but `write_digits`,
-which makes the file); the held-out images are those that `mbn-train` measured the network on.
+What enters: alpha, resolution, data. What leaves: a bundled ONNX file (photographs: int8, four
+widths; digits: float), and digits to calibrate and to test with. Always holds: nothing here needs
+torch or scikit-learn (but `write_digits`, which makes a file); the held-out digits are those that
+`mbn-train` measured the network on; a file of photographs says its classes and its accuracy itself,
+in its metadata, and the card beside it in words.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mbn.core.errors import ModelError
+from mbn.core.errors import ModelError, UsageError
 from mbn.core.family import check, network_name
 from mbn.train.data import CALIBRATION_SEED, HELD_OUT_SEED, source_digits
 from mbn.train.digits import draw, split
@@ -19,27 +21,44 @@ from mbn.train.images import Int64, UInt8
 
 FOLDER = Path(__file__).parent
 RESOLUTION = 96
-CLASSES = tuple("0123456789")
+DATA = ("photographs", "digits")
+DIGITS = tuple("0123456789")
 CALIBRATION_COUNT = 128
 
 
-def find(alpha: float, resolution: int = RESOLUTION, data: str = "digits") -> Path:
-    """The bundled float ONNX file of this size.
+def find(alpha: float, resolution: int = RESOLUTION, data: str = DATA[0]) -> Path:
+    """The bundled ONNX file of this size: int8 of photographs, float of digits.
 
     Raises ModelError with the `mbn-train` command to run if the size is not bundled, UsageError
-    if it is no MobileNet's.
+    if it is no MobileNet's, or for data of another name.
     """
     check(alpha, resolution, classes=2, channels=3)
+    if data not in DATA:
+        raise UsageError(f"--data {data}", wanted=" or ".join(DATA))
     path = FOLDER / f"{network_name(alpha, resolution, data)}.onnx"
     if path.is_file():
         return path
-    at_hand = sorted(file.stem for file in FOLDER.glob("*.onnx"))
-    trained = Path("out") / "train" / path.stem / path.name
+    size = f"--alpha {alpha:g} --resolution {resolution}"
+    own = "digits" if data == "digits" else "folder:photos/"
+    trained = Path("out") / "train" / network_name(alpha, resolution, own[:6])
     raise ModelError(
         f"no network of alpha {alpha:g} at {resolution}x{resolution} on {data} is bundled",
-        wanted=", ".join(at_hand),
-        advice=f"Train it: mbn-train --alpha {alpha:g} --resolution {resolution} --data {data}; "
-        f"then give --model {trained.as_posix()}, or measure the size with --weights random:1",
+        wanted="; ".join(f"{one}: {_sizes(one)}" for one in DATA),
+        advice=f"Train it: mbn-train {size} --data {own}; then give "
+        f"--model {(trained / trained.name).as_posix()}.onnx, "
+        "or measure the size with --weights random:1",
+    )
+
+
+def _sizes(data: str) -> str:
+    """Which sizes there are, in words."""
+    found: dict[str, list[float]] = {}
+    for file in FOLDER.glob(f"*_{data}.onnx"):
+        _, alpha, resolution, _ = file.stem.split("_")
+        found.setdefault(resolution, []).append(float(alpha))
+    return ", ".join(
+        f"alpha {', '.join(f'{alpha:g}' for alpha in sorted(alphas))} at {size}x{size}"
+        for size, alphas in sorted(found.items())
     )
 
 
