@@ -1,4 +1,4 @@
-"""Damaged ONNX files, and what must become of each: an MbnError, or C that is exact.
+"""Damaged ONNX and .tflite files, and what must become of each: an MbnError, or C that is exact.
 
 What enters: a seed. What leaves: the bytes of a mutant of a real file (`mutant`), or the verdict
 on it (`Pool`). Always holds: equal seeds give equal mutants; a verdict is made in a process of its
@@ -24,6 +24,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image as Photograph
+
+import tflite_mutants
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_KB = 1_000_000  # that one mutant may add to a worker's peak
@@ -53,6 +55,7 @@ def bases() -> dict[str, bytes]:
     """The bundled network, float and quantised, and hand-made ones in several spellings."""
     import mutant_bases  # noqa: PLC0415
     import qdq  # noqa: PLC0415
+    import tflite_cases  # noqa: PLC0415
     from mbn.passes.quantise.static import quantise  # noqa: PLC0415
     from mbn.train import bundled  # noqa: PLC0415
     from mbn.train.images import INPUT_RANGE, normalise  # noqa: PLC0415
@@ -75,7 +78,8 @@ def bases() -> dict[str, bytes]:
     files = {name: model.SerializeToString(deterministic=True) for name, model in found.items()}
     made = (mutant_bases.tables, mutant_bases.moves, mutant_bases.windows, mutant_bases.qoperator)
     files.update((base.__name__, base()) for base in made)
-    return {**files, TFLITE: mutant_bases.tflite()}
+    cases = {f"{TFLITE}, {name}": tflite_cases.drawn(name) for name in tflite_cases.CASES}
+    return {**files, TFLITE: mutant_bases.tflite(), **cases}
 
 
 TFLITE = "tflite"
@@ -92,7 +96,7 @@ WEIGHTS = {  # of 100 mutants; the bundled network takes seconds each
     "moves": 11,
     "windows": 11,
     "qoperator": 7,
-    "tflite": 5,
+    TFLITE: 14,  # half of them the networks of tflite_cases
 }
 
 
@@ -290,9 +294,14 @@ def mutant(seed: int) -> tuple[str, bytes]:
     names = list(WEIGHTS)
     shares = np.array([WEIGHTS[name] for name in names], float)
     name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+    if name == TFLITE and rng.random() < 0.5:
+        name = _pick([one for one in bases() if one.startswith(f"{TFLITE}, ")], rng)
     data = bases()[name]
-    if rng.random() < 0.2 or name == TFLITE:
+    if rng.random() < 0.2:
         how, data = _bits(data, rng)
+        return f"{name}: {how}", data
+    if name.startswith(TFLITE):
+        how, data = tflite_mutants.damaged(data, rng)
         return f"{name}: {how}", data
     model = onnx.load_from_string(data)
     kinds = list(MUTATIONS)
@@ -326,7 +335,7 @@ class Judge:
 
     def judge(self, seed: int, data: bytes) -> tuple[str, str]:
         from mbn.core.errors import MbnError  # noqa: PLC0415
-        from mbn.core.options import InputMode  # noqa: PLC0415
+        from mbn.core.options import InputMode, Rounding  # noqa: PLC0415
         from mbn.jobs.lower import sources  # noqa: PLC0415
         from mbn.passes.frontend import lower  # noqa: PLC0415
 
@@ -339,7 +348,8 @@ class Judge:
             from mbn.core.telling import SILENT  # noqa: PLC0415
 
             source = sources.find_network(request, self.folder / "onnx", SILENT)
-            network = lower(source.path, source.name)
+            rounding = Rounding.TFLITE if seed % 7 < 2 else Rounding.SINGLE
+            network = lower(source.path, source.name, rounding=rounding)
             sets = ("scalar", "dsp", "mve")
             modes = tuple(InputMode)
             return self._exact(network, sets[seed % 3], modes[seed // 3 % 2], seed % 5 > 0)
