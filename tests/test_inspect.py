@@ -27,8 +27,10 @@ from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
 from mbn.core.options import InputMode
+from mbn.core.target import find_board
 from mbn.exact import Reference
-from mbn.jobs.lower import inputs, sources
+from mbn.jobs.inspect import board_demands
+from mbn.jobs.lower import inputs, lowering, sources
 from mbn.passes.frontend import closest, lower
 from mbn.passes.frontend.supported import SUPPORTED_OPERATORS
 
@@ -198,3 +200,15 @@ def test_device_takes_pixels(mean: tuple[float, ...], mode: InputMode, tmp_path:
     if mean:
         assert ran.stderr.decode() == f"{MEAN[0]:.4f} {STD[0]:.4f}"
         assert np.unique(arithmetic.pixel_codes(network)[0]).size > 100
+
+
+def test_boards_that_share_a_plan_have_their_own(tmp_path: Path) -> None:
+    """What is shared among boards changes no demand."""
+    network = lower(qdq.mobile().save(tmp_path / "g.onnx"), "g")
+    shared = {board.name: demand for board, demand in board_demands(network, InputMode.STREAM)}
+    for name in ("nucleo_f446re", "rp2040_pico", "qemu-m55"):
+        board = find_board(name)
+        target = lowering.Target.of(board, lowering.bundled_tuning(board.core))
+        alone = lowering.generate(network, target)
+        assert shared[name].arena_bytes == alone.plan.arena_bytes
+        assert shared[name].weights_bytes == alone.files.weights_bytes

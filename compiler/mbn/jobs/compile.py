@@ -30,7 +30,7 @@ from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
 from mbn.jobs.lower import fidelity, fit, labelled, lowering, naming, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
-from mbn.jobs.lower.lowering import Built, Generated, Offered, Target, generate, tuned_of
+from mbn.jobs.lower.lowering import Generated, Shared, Target, generate, tuned_of
 from mbn.passes import tuning
 from mbn.passes.frontend import closest, lower
 from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
@@ -99,8 +99,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
     mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
     classes = naming.of_network(network, source.classes, job.request.labels)
     network = replace(network, classes=classes, mean=mean, std=std)
-    built: Built = {}
-    offered: Offered = {}
+    shared = Shared()
     tuned: dict[str, tuning.Tuned | None] = {}
     plans = []
     for board in chosen:
@@ -113,8 +112,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
                 Target.of(board, tuned[core]),
                 job.options,
                 progress=step,
-                built=built,
-                offered=offered,
+                shared=shared,
             )
         folder = job.output or Path("out") / board.name / source.name
         plans.append(Planned(source, folder, generated))

@@ -9,7 +9,7 @@ drawn images first, so that its scales mean nothing and its stages everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +94,24 @@ def _quantised(path: Path, model: Any, work: Path) -> Path:
 
 
 def board_demands(network: Network, mode: InputMode) -> list[tuple[Board, fit.Demand]]:
-    """What the network needs on each board, planned for the board's own memories; what a stage is
-    lowered to is shared."""
-    built: lowering.Built = {}
-    offered: lowering.Offered = {}
+    """What the network needs on each board, planned for the board's own memories. Boards of a core
+    whose memories don't bind share one plan."""
+    shared, options = lowering.Shared(), Options(mode)
+    free: dict[str, fit.Demand] = {}  # by core: in memories of any size
     rows = []
     for board in boards().values():
-        made = lowering.generate(
-            network,
-            lowering.Target.of(board, lowering.bundled_tuning(board.core)),
-            Options(mode),
-            built=built,
-            offered=offered,
-        )
-        rows.append((board, fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)))
+        target = lowering.Target.of(board, lowering.bundled_tuning(board.core))
+        if board.core.name not in free:
+            free[board.core.name] = _demand(network, replace(target, memories=()), options, shared)
+        demand = free[board.core.name]
+        if not lowering.is_free(demand.arena_bytes, target.memories, options):
+            demand = _demand(network, target, options, shared)
+        rows.append((board, demand))
     return rows
+
+
+def _demand(
+    network: Network, target: lowering.Target, options: Options, shared: lowering.Shared
+) -> fit.Demand:
+    made = lowering.generate(network, target, options, shared=shared)
+    return fit.Demand(made.files.weights_bytes, made.plan.arena_bytes)

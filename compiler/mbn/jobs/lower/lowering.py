@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 from mbn import arithmetic
@@ -17,7 +17,7 @@ from mbn.core import network_file
 from mbn.core.kernel_set import VERSIONS, KernelSet
 from mbn.core.lowered import LoweredStage, PlannedStage, StageCode
 from mbn.core.network import Network, Op, Stage, StageChannels, all_channels
-from mbn.core.options import DEFAULTS, LEVELS, Optimise, Options
+from mbn.core.options import DEFAULTS, LEVELS, InputMode, Optimise, Options
 from mbn.core.plan import Plan
 from mbn.core.schedule import BandOption, RowShape, StageNeeds, Way
 from mbn.core.target import Board, Core
@@ -26,15 +26,27 @@ from mbn.passes.emit import GeneratedNetwork, emit
 from mbn.passes.kernels import build_stage, candidates, preferred
 from mbn.passes.kernels.layout import row_layout
 from mbn.passes.plan import check_plan, plan_bands
+from mbn.passes.plan.planner import Known
 from mbn.passes.simplify import remove_constants
 from mbn.passes.tuning import Records, Tuned, bundled, signature
 from mbn.passes.tuning import options as tuned_options
 
 Progress = Callable[[int, int], None]  # done, of
-# Lowered stages of one network by kernel set, number and how they are built: plans share them
-Built = dict[tuple[str, int, Way], StageCode]
-# A stage's candidates by kernel set and signature: equal signatures have the same ones
-Offered = dict[tuple[str, str], tuple[BandOption, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What the plans of one network have in common, filled as it is found.
+
+    computed: by whether it is simplified. built: lowered stages by kernel set, number and way.
+    offered: a stage's candidates by kernel set and signature: equal signatures have the same ones.
+    runs: the planner's, by what decides the rows: whether it is simplified, and the input mode.
+    """
+
+    computed: dict[bool, tuple[Network, tuple[StageChannels, ...]]] = field(default_factory=dict)
+    built: dict[tuple[str, int, Way], StageCode] = field(default_factory=dict)
+    offered: dict[tuple[str, str], tuple[BandOption, ...]] = field(default_factory=dict)
+    runs: dict[tuple[bool, InputMode], Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,18 +116,19 @@ def generate(
     *,
     forced: Sequence[BandOption] | None = None,
     progress: Progress | None = None,
-    built: Built | None = None,
-    offered: Offered | None = None,
+    shared: Shared | None = None,
 ) -> Generated:
     """Lowers every stage to C, plans the memory, proves the plan, writes the files' text.
 
-    `forced`: how each stage is to be built, instead of what the planner would choose. `built`:
-    stages of this network that were lowered already; more are added. `offered`: the same of what
-    stages may be built to.
+    `forced`: how each stage is to be built, instead of what the planner would choose. `shared`:
+    what was found for other targets of this very network; more is added.
     """
-    known = {} if built is None else built
-    computed, channels = computed_of(network, simplify=options.simplify)
-    found = planned(computed, target, options, forced=forced, offered=offered)
+    shared = shared or Shared()
+    known = shared.built
+    if options.simplify not in shared.computed:
+        shared.computed[options.simplify] = computed_of(network, simplify=options.simplify)
+    computed, channels = shared.computed[options.simplify]
+    found = planned(computed, target, options, forced=forced, shared=shared)
     stages = []
     for index, one in enumerate(found.stages):
         if progress:
@@ -142,6 +155,13 @@ def generate(
         kernel_set=target.kernels,
         files=files,
     )
+
+
+def is_free(arena_bytes: int, memories: tuple[int, ...], options: Options) -> bool:
+    """Whether a plan that was made for memories of any size is the one for these too: each that
+    was weighed fits the first. No plan weighed is larger than `slack` times the arena taken."""
+    largest = int(arena_bytes * LEVELS[options.optimise].arena_slack)
+    return not memories or (options.ram_budget is None and largest <= memories[0])
 
 
 def computed_of(network: Network, *, simplify: bool) -> tuple[Network, tuple[StageChannels, ...]]:
@@ -173,13 +193,14 @@ def planned(
     options: Options = DEFAULTS,
     *,
     forced: Sequence[BandOption] | None = None,
-    offered: Offered | None = None,
+    shared: Shared | None = None,
 ) -> Planned:
     """Variants, heights of the bands and a plan, proved: the least arena, or faster within what
     `optimise` and the budget leave (0: the least). Nothing is lowered. `forced`: see `generate`."""
+    shared = shared or Shared()
     shapes = row_shapes(network)
     choices = (
-        stage_options(network, target.kernels, options.optimise, target.tuned, offered)
+        stage_options(network, target.kernels, options.optimise, target.tuned, shared)
         if forced is None
         else [(option,) for option in forced]
     )
@@ -197,6 +218,7 @@ def planned(
         budget_bytes=options.ram_budget,
         slack=LEVELS[options.optimise].arena_slack,
         memories=target.memories,
+        known=shared.runs.setdefault((options.simplify, options.mode), {}),
     )
     check_plan(plan, needs, shapes)
     stages = tuple(
@@ -224,12 +246,12 @@ def stage_options(
     kernels: KernelSet,
     optimise: Optimise,
     tuned: Tuned | None = None,
-    offered: Offered | None = None,
+    shared: Shared | None = None,
 ) -> list[tuple[BandOption, ...]]:
     """Of each stage, how it is built at each height that its bands may have."""
     signatures = [signature(network, stage, kernels) for stage in network.stages]
     copies = Counter(signatures)
-    known: Offered = {} if offered is None else offered
+    known = (shared or Shared()).offered
     for stage, own in zip(network.stages, signatures, strict=True):
         if (kernels.name, own) not in known:
             known[kernels.name, own] = candidates(network, stage, kernels)

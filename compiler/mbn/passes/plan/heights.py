@@ -30,19 +30,20 @@ def plan_bands(
     budget_bytes: int | None = None,
     slack: float = 1.0,
     memories: tuple[int, ...] = (),
+    known: Known | None = None,
 ) -> tuple[Needs, Plan]:
     """The fastest plan within the budget, or within `slack` times the least arena.
 
     options: one or more for each stage. memories: the sizes of the one or two memories for the
     arena; the second is used only if the first is too small. If an arena fits in neither, it is
     planned all the same, and the caller refuses it. A budget of 0 asks for the least arena. Raises
-    PlanError if the budget is below the least.
+    PlanError if the budget is below the least. known: see `plan_within`.
     """
     chosen = tuple(
         _with(stage, min(of_stage, key=lambda option: (option.scratch_bytes, option.rows)))
         for stage, of_stage in zip(stages, options, strict=True)
     )
-    known: Known = {}
+    known = {} if known is None else known
     plan = make_plan(chosen, shapes, mode, known=known)
     if budget_bytes and budget_bytes < plan.arena_bytes:
         # a taller band may need less: if it writes over its input, no second map is needed
