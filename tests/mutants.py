@@ -341,9 +341,7 @@ class Judge:
 
         path = self.folder / "mutant.onnx"
         path.write_bytes(data)
-        request = sources.Request(
-            None, 96, None, "trained", path, self.photographs, None, None, samples=2
-        )
+        request = sources.Request(onnx=path, calibrate=self.photographs, samples=2)
         try:
             from mbn.core.telling import SILENT  # noqa: PLC0415
 
