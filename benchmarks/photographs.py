@@ -10,7 +10,8 @@ kept. A loss of more than 0.6 points is refused. Not run in CI: it takes half an
     ./dev python benchmarks/photographs.py --float trained/ --data cifar10.zip
     ./dev python benchmarks/photographs.py --cards    # the cards again, by what the files record
 
-The float files: mbn-train --alpha A --data split:cifar10.zip --epochs 12 --batch 128 --rate 3e-3
+The float files: mbn-train --alpha A --data cifar10.zip --from-scratch --epochs 12 \
+    --batch 128 --rate 3e-3
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def test_the_bundle_is_small_and_holds_no_photographs() -> None:
 def test_a_size_that_is_not_bundled_names_the_command() -> None:
     with pytest.raises(ModelError, match=r"mbn-train --alpha 0.5 --resolution 96 --data digits"):
         bundled.find(0.5, data="digits")
-    with pytest.raises(ModelError, match=r"mbn-train --alpha 0.3 .*folder:photos/") as caught:
+    with pytest.raises(ModelError, match=r"mbn-train --alpha 0.3 .*photos/") as caught:
         bundled.find(0.3)
     assert "at 96x96; digits: alpha 0.25 at 96x96" in str(caught.value)
     with pytest.raises(UsageError, match="photographs or digits"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from mbn.api.telling import Place as PathLike
 from mbn.api.telling import Progress, teller
@@ -16,7 +16,7 @@ from mbn.core.errors import UsageError
 from mbn.core.installing import advice
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
-from mbn.core.target import Board
+from mbn.core.target import Board, as_board
 from mbn.harness.flash.find import Place
 from mbn.jobs import tune as tune_job
 from mbn.jobs.compile import Job
@@ -27,6 +27,7 @@ from mbn.passes.predict import family_network
 from mbn.passes.tuning import Point, Records
 
 if TYPE_CHECKING:
+    from mbn.jobs.for_board import Made as ForBoard
     from mbn.train.training import Trained
 
 FAMILY_CLASSES = 1000  # as in the paper
@@ -121,19 +122,21 @@ def train_network(
     data: str,
     *,
     resolution: int = 96,
-    epochs: int = 100,
-    batch: int = 32,
-    rate: float = 4e-3,
+    epochs: int | None = None,
+    batch: int | None = None,
+    rate: float | None = None,
     seed: int = 1,
     threads: int = 1,
-    device: str = "cpu",
+    device: str | None = None,
     resume: bool = False,
+    from_scratch: bool = False,
     output: PathLike | None = None,
     progress: Progress = None,
 ) -> Trained:
     """Trains a MobileNet with RMSprop as in the paper (section 4) and writes checkpoint and ONNX
-    file. data: "digits", "folder:PATH" (PATH/CLASS/*.jpg) or "split:PATH" (train/ and test/).
-    Needs torch. Raises UsageError, ModelError."""
+    file. data: "digits", a folder PATH/CLASS/*.jpg, or a folder or zip with train/ and test/.
+    Pictures begin with the bundled weights of that alpha, unless `from_scratch`. device: torch's;
+    None: a GPU where torch has one. Needs torch. Raises UsageError, ModelError."""
     from mbn.jobs.train import train  # noqa: PLC0415 - reads pictures
 
     return train(
@@ -143,12 +146,51 @@ def train_network(
         output=None if output is None else Path(output),
         resume=resume,
         threads=threads,
+        from_scratch=from_scratch,
         resolution=resolution,
         epochs=epochs,
         batch=batch,
         rate=rate,
         seed=seed,
         device=device,
+    )
+
+
+class TrainingOptions(TypedDict, total=False):
+    """Options of `train_for_board` that are those of `train_network`."""
+
+    epochs: int | None
+    batch: int | None
+    rate: float | None
+    seed: int
+    threads: int
+    device: str | None
+    resume: bool
+    from_scratch: bool
+
+
+def train_for_board(
+    board: str | Board,
+    data: str,
+    *,
+    max_ms: float | None = None,
+    output: PathLike | None = None,
+    progress: Progress = None,
+    **training: Unpack[TrainingOptions],
+) -> ForBoard:
+    """Takes the largest network of the family that fits the board and `max_ms`, trains it on
+    pictures, quantises, compiles and checks it in emulation. data: as of `train_network`; output:
+    the image's folder. Needs torch and TVM. Raises MbnError: PlanError where no size fits."""
+    from mbn.jobs.for_board import make  # noqa: PLC0415 - reads pictures
+
+    own: TrainingOptions = {"epochs": None, "batch": None, "rate": None, "device": None, "seed": 1}
+    return make(
+        as_board(board),
+        data,
+        tell=teller(progress),
+        max_ms=max_ms,
+        output=None if output is None else Path(output),
+        **(own | training),
     )
 
 

@@ -32,6 +32,7 @@ from mbn.report import Check, Report, StageFacts, load_report, save
 
 Int8 = NDArray[np.int8]
 IMAGE_NAME = "check"
+SAMPLES_NAME = "samples.npz"
 REFERENCE_BATCH = 8
 
 
@@ -39,7 +40,7 @@ def save_samples(folder: Path, images: Int8, labels: NDArray[np.int64] | None, w
     """Writes samples.npz: int8 images N x H x W x C, labels if known, and what they are."""
     extra = {} if labels is None else {"labels": labels}
     np.savez_compressed(
-        folder / "samples.npz", allow_pickle=False, images=images, what=np.array(what), **extra
+        folder / SAMPLES_NAME, allow_pickle=False, images=images, what=np.array(what), **extra
     )
 
 
@@ -57,7 +58,7 @@ def load_labels(folder: Path, count: int | None) -> NDArray[np.int64] | None:
 
 def _samples(folder: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(read_regular(folder / "samples.npz")), allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_regular(folder / SAMPLES_NAME)), allow_pickle=False) as data:
             found = {name: data[name] for name in ("images", "labels") if name in data.files}
             images = found["images"]
             if images.ndim != 4 or images.dtype != np.int8 or 0 in images.shape:
@@ -67,7 +68,7 @@ def _samples(folder: Path) -> dict[str, NDArray[Any]]:
             return found
     except Exception as error:
         raise ModelError(
-            f"{folder}/samples.npz can't be read ({type(error).__name__})",
+            f"{folder / SAMPLES_NAME} can't be read ({type(error).__name__})",
             wanted="a folder that mbn-compile wrote",
             advice="compile again",
         ) from error
@@ -143,7 +144,7 @@ def run_check(
     images = load_samples(folder, samples)
     if images.shape[1:] != network.input.shape:
         raise ModelError(
-            f"{folder}/samples.npz has images of {images.shape[1:]}",
+            f"{folder / SAMPLES_NAME} has images of {images.shape[1:]}",
             wanted=f"the network's {network.input.shape}",
             advice="compile again",
         )

@@ -1,9 +1,9 @@
 """The data a network is trained on.
 
-What enters: `digits`, `folder:PATH` or `split:PATH`, and a resolution. What leaves: a `Dataset`:
-augmented batches for training and a held-out split that is always the same. Always holds: images
-are uint8 N x size x size x 3, RGB; labels int64; the split depends on the data alone, an epoch on
-(seed, epoch) alone. scikit-learn is imported only for `digits`.
+What enters: `digits`, or a path (`folder:PATH`, `split:PATH`), and a resolution. What leaves: a
+`Dataset`: augmented batches for training and a held-out split that is always the same. Always
+holds: images are uint8 N x size x size x 3, RGB; labels int64; the split depends on the data
+alone, an epoch on (seed, epoch) alone. scikit-learn is imported only for `digits`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mbn.core.installing import advice
 from mbn.train.digits import draw, split
 from mbn.train.images import Int64, UInt8
 from mbn.train.picture_file import is_picture, read_picture, tell_left_out
-from mbn.train.pictures import fitted, read_split, scaled, shuffled
+from mbn.train.pictures import SPLITS, fitted, read_split, scaled, shuffled, split_classes
 
 HELD_OUT_SEED = (0x64696769, 1)  # the first word is "digi"
 CALIBRATION_SEED = (0x64696769, 2)
@@ -50,19 +50,36 @@ class Dataset(Protocol):
 
 
 def load(spec: str, resolution: int) -> Dataset:
-    """`digits`, `folder:PATH` or `split:PATH` as a Dataset; raises UsageError where there is no
-    such data."""
-    if spec == "digits":
+    """`digits`, `folder:PATH`, `split:PATH`, or a path that is one of these two, as a Dataset;
+    raises UsageError where there is no such data."""
+    kind, path = kind_of(spec)
+    if kind == "digits":
         return Digits(resolution)
+    return Folder(path, resolution) if kind == "folder" else read_split(path, resolution)
+
+
+def class_names(spec: str) -> tuple[str, ...]:
+    """The classes that `load` would find, without reading a picture. Raises UsageError."""
+    kind, path = kind_of(spec)
+    if kind == "digits":
+        return tuple("0123456789")
+    return class_files(path)[0] if kind == "folder" else split_classes(path)
+
+
+def kind_of(spec: str) -> tuple[str, Path]:
+    """`digits`, `folder` or `split`, and where it lies. Raises UsageError."""
     kind, _, path = spec.partition(":")
-    if kind == "folder" and path:
-        return Folder(Path(path), resolution)
-    if kind == "split" and path:
-        return read_split(Path(path), resolution)
+    if spec == "digits" or (kind in ("folder", "split") and path):
+        return kind, Path(path)
+    found = Path(spec)
+    if spec and found.is_dir():
+        return "split" if all((found / one).is_dir() for one in SPLITS) else "folder", found
+    if spec and found.is_file():
+        return "split", found
     raise UsageError(
         f"--data {spec}",
-        wanted="digits, folder:PATH with one folder a class, or split:PATH (a folder or zip with "
-        "train/CLASS/ and test/CLASS/)",
+        wanted="digits, a folder with one folder a class, or a folder or zip with train/CLASS/ and "
+        "test/CLASS/",
     )
 
 
@@ -120,32 +137,14 @@ class Folder:
     """PATH/CLASS/image files; every fifth file of a class, by sorted name, is held out."""
 
     def __init__(self, path: Path, resolution: int) -> None:
-        if not path.is_dir():
-            raise UsageError(f"{path} is no folder", wanted="a folder with one folder a class")
-        folders = sorted(
-            entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != "."
-        )
-        if len(folders) < 2:
-            raise UsageError(
-                f"{path} holds {len(folders)} folder(s)",
-                wanted="at least 2: one folder a class, named as the class",
-            )
+        self.classes, by_class = class_files(path)
         self.name = path.resolve().name
         self.resolution = resolution
-        self.classes = tuple(folder.name for folder in folders)
         self.train: list[tuple[Path, int]] = []
         self.kept: list[tuple[Path, int]] = []
-        left_out: list[str] = []
-        for label, folder in enumerate(folders):
-            files = image_files(folder, left_out)
-            if len(files) < 5:
-                raise UsageError(
-                    f"{folder} holds {len(files)} image(s)",
-                    wanted="at least 5 a class: every fifth is held out",
-                )
+        for label, files in enumerate(by_class):
             for index, file in enumerate(files):
                 (self.kept if index % 5 == 4 else self.train).append((file, label))
-        tell_left_out(path, left_out)
         for file, _ in (*self.train, *self.kept):  # not after hours: a damaged one is met now
             read_picture(file, str(file))
 
@@ -172,6 +171,29 @@ class Folder:
             chosen = self.kept[start : start + _BATCH_DRAWN]
             images = [fitted(read_picture(file, str(file)), self.resolution) for file, _ in chosen]
             yield np.stack(images), np.array([label for _, label in chosen], dtype=np.int64)
+
+
+def class_files(path: Path) -> tuple[tuple[str, ...], list[list[Path]]]:
+    """The names of a folder's class folders, sorted, and the picture files of each. Raises
+    UsageError for fewer than 2 classes, or than 5 pictures in one of them."""
+    if not path.is_dir():
+        raise UsageError(f"{path} is no folder", wanted="a folder with one folder a class")
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    if len(folders) < 2:
+        raise UsageError(
+            f"{path} holds {len(folders)} folder(s)",
+            wanted="at least 2: one folder a class, named as the class",
+        )
+    left_out: list[str] = []
+    found = [image_files(folder, left_out) for folder in folders]
+    for folder, files in zip(folders, found, strict=True):
+        if len(files) < 5:
+            raise UsageError(
+                f"{folder} holds {len(files)} image(s)",
+                wanted="at least 5 a class: every fifth is held out",
+            )
+    tell_left_out(path, left_out)
+    return tuple(folder.name for folder in folders), found
 
 
 def image_files(folder: Path, left_out: list[str]) -> list[Path]:

@@ -146,6 +146,11 @@ def read_split(
     return Pictures(source.name, source.classes, splits[0], splits[1], resolution)
 
 
+def split_classes(path: Path) -> tuple[str, ...]:
+    """The classes that `read_split` would find. Raises UsageError."""
+    return _Source(path).classes
+
+
 class _Source:
     """Where files of both splits are, by class, in the order of their names."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ from mbn.train.graph import float_graph
 from mbn.train.images import normalise
 from mbn.train.mobilenet import Shaped, folded
 from mbn.train.optimising import restore, rmsprop, save, set_rate
+from mbn.train.start import begin_with
 
 LABEL_SMOOTHING = 0.05
+_SEEN = 256  # pictures, for the norms of a start
 
 # torch and ONNX Runtime sum in different orders; float32 logits of size ~10 agree to this.
 EXPORT_TOLERANCE = 1e-3
@@ -47,6 +50,7 @@ class Settings:
     stem_stride: int = 2
     channels_last: bool = False  # some 1.7 times faster; other sums, so other last bits
     device: str = "cpu"  # as torch names it; sums on a GPU need not repeat
+    start: str = ""  # the bundled file whose weights it begins with; none: the seed's
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,18 @@ Progress = Callable[[int, int, float], None]  # epoch (from 0), steps done in it
 
 
 def train(
-    settings: Settings, data: Dataset, folder: Path, *, resume: bool, progress: Progress
+    settings: Settings,
+    data: Dataset,
+    folder: Path,
+    *,
+    resume: bool,
+    progress: Progress,
+    start: Path | None = None,
 ) -> Trained:
-    """Trains (or goes on from `folder`/checkpoint.pt) and exports; raises MbnError."""
+    """Trains (or goes on from `folder`/checkpoint.pt) and exports; raises MbnError. `start`: a
+    bundled file of the same width, whose weights come first."""
     device = usable(settings.device)
-    network = network_of(settings, len(data.classes)).to(device)
+    network = network_of(settings, len(data.classes))
     steps = data.train_count // settings.batch
     if steps == 0:
         raise UsageError(
@@ -74,6 +85,10 @@ def train(
             wanted=f"at least one batch of {settings.batch}",
             advice="Give more images, or a smaller --batch",
         )
+    if start is not None:
+        seen = islice(data.epoch(settings.seed, 0, settings.batch), -(-_SEEN // settings.batch))
+        begin_with(network, start, (images for images, _ in seen))
+    network.to(device)
     optimiser = rmsprop(network, settings.rate)
     own = json.dumps(asdict(settings), sort_keys=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,6 +110,13 @@ def train(
             progress(epoch, step + 1, float(loss.detach()))
         save(checkpoint, own, network, optimiser, epoch + 1)
     return export(network.cpu(), settings, data, folder)
+
+
+def best_device() -> str:
+    """A GPU where torch has one, else the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def usable(device: str) -> torch.device:

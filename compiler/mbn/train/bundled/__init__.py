@@ -39,8 +39,8 @@ def find(alpha: float, resolution: int = RESOLUTION, data: str = DATA[0]) -> Pat
     if path.is_file():
         return path
     size = f"--alpha {alpha:g} --resolution {resolution}"
-    own = "digits" if data == "digits" else "folder:photos/"
-    trained = Path("out") / "train" / network_name(alpha, resolution, own[:6])
+    own = "digits" if data == "digits" else "photos/"
+    trained = Path("out") / "train" / network_name(alpha, resolution, own.rstrip("/"))
     raise ModelError(
         f"no network of alpha {alpha:g} at {resolution}x{resolution} on {data} is bundled",
         wanted="; ".join(f"{one}: {_sizes(one)}" for one in DATA),
