@@ -35,6 +35,7 @@ from mbn.harness.device.protocol import Watch
 from mbn.image.build import build_image
 from mbn.jobs import check as check_job
 from mbn.passes.frontend.stages import group_stages
+from tflite_form import in_tflite
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 # of each round: networks in both input modes, with residual additions, in one mode
@@ -172,7 +173,7 @@ def test_drawn_networks_in_rounding_tflite(
             network = draw_between(seed, tflite=True)
         else:
             draw = (networks.draw, networks.draw_residual)[kind]
-            network = networks.in_tflite(draw(seed))
+            network = in_tflite(draw(seed))
         note(networks.describe(network))
         mode, simplify = MODES[seed % 2], seed // 2 % 2 == 0
         compare(network, kernel_set, mode, place, simplify=simplify)

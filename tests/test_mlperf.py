@@ -38,6 +38,7 @@ from mbn.jobs import check as check_job
 from mbn.jobs import mlperf
 from mbn.jobs.lower import inputs
 from test_network import MODEL, need
+from tflite_form import in_tflite
 
 BOARDS = ("host", "board", "stm32")
 ROUNDINGS = tuple(Rounding)
@@ -50,7 +51,7 @@ def small(rounding: Rounding) -> Network:
     """A MobileNet in small whose graph ends in a softmax: the device's in `tflite`."""
     network = networks.make_network(SHAPE, networks.mobile(), seed=4, name="a small one")
     if rounding is Rounding.TFLITE:
-        return networks.in_tflite(network)
+        return in_tflite(network)
     return replace(network, host_ops=("softmax",))
 
 

@@ -31,6 +31,7 @@ from mbn.passes.frontend.stages import group_stages
 from networks import Spec, conv, depthwise
 from test_mlperf import App, build_app
 from test_network import SHARED, need
+from tflite_form import in_tflite
 
 POOL = Spec(Op.POOL, (99, 99), zero_point=-128, scale=0.05)
 
@@ -73,7 +74,7 @@ def drawn(task: str, rounding: Rounding) -> Network:
     network = networks.make_network(shape, specs, seed=6, zero_point=9, name="drawn")
     reconstructs = KINDS[task] is Kind.NUMBERS
     if rounding is Rounding.TFLITE:
-        network = networks.in_tflite(network)
+        network = in_tflite(network)
         if reconstructs:  # there is none behind its last layer
             kept = network.layers[:-1], network.tensors[:-1]
             network = group_stages(replace(network, layers=kept[0], tensors=kept[1], stages=()))

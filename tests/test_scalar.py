@@ -19,6 +19,7 @@ from mbn.core.options import InputMode
 from mbn.core.target import find_board
 from networks import Spec, conv, depthwise
 from test_kernels import compare
+from tflite_form import in_tflite
 
 KERNELS = Path(__file__).parents[1] / "runtime" / "kernels"
 DENSE = Spec(Op.DENSE, channels=3, zero_point=4)
@@ -70,7 +71,7 @@ CASES = (
 def test_shapes(name: str, place: str, rounding: str) -> None:
     network = NETWORKS[name]()
     if rounding == "tflite":
-        network = networks.in_tflite(network)
+        network = in_tflite(network)
     mode = tuple(InputMode)[list(NETWORKS).index(name) % 2]
     compare(network, "scalar", mode, find_board(place))
 

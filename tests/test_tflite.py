@@ -43,6 +43,7 @@ from mbn.passes.frontend.stages import group_stages
 from mbn.passes.simplify import remove_constants
 from test_kernels import FRESH, SEEDS, compare, fuzzed
 from test_network import EMULATED_COUNT, MODEL, SHARED, load_photographs, need
+from tflite_form import in_tflite
 
 Int8 = NDArray[np.int8]
 GOLDEN = SHARED / "models" / "vww_96_int8.golden.json"
@@ -67,7 +68,7 @@ def test_drawn_networks_against_tensorflow_lite(draw: Callable[[int], Network]) 
     @fuzzed(FRESH or 40)
     @given(SEEDS)
     def every_bit(seed: int) -> None:
-        network = networks.in_tflite(draw(seed))
+        network = in_tflite(draw(seed))
         note(networks.describe(network))
         assume(tflite_files.is_prepared(network))
         agree(network, networks.images(network))
@@ -103,7 +104,7 @@ def test_softmax_in_c(channels: int, scale: float) -> None:
 
 
 def test_constants_are_proved_in_this_rounding_too() -> None:
-    network = networks.in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
+    network = in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
     first = network.layers[0]
     assert first.weight_scales is not None
     scales = first.weight_scales.copy()
@@ -121,7 +122,7 @@ def test_constants_are_proved_in_this_rounding_too() -> None:
 
 def test_multipliers_of_half_or_more_take_the_general_form() -> None:
     specs = [replace(networks.conv(9, 3), factors="shift"), networks.conv(3)]
-    network = networks.in_tflite(networks.make_network((4, 5, 3), specs, seed=2))
+    network = in_tflite(networks.make_network((4, 5, 3), specs, seed=2))
     forms = [layer.constants for layer in arithmetic.derive_all(network).layers]
     assert all(isinstance(form, TfliteConstants) for form in forms)
     assert [form.short for form in forms] == [False, True]
@@ -129,7 +130,7 @@ def test_multipliers_of_half_or_more_take_the_general_form() -> None:
 
 
 def test_refusals_name_the_node() -> None:
-    network = networks.in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
+    network = in_tflite(networks.make_network((9, 10, 3), networks.mobile(), seed=4))
     pool = next(i for i, layer in enumerate(network.layers) if layer.op is Op.POOL)
     layers = tuple(replace(layer, is_mean=False) for layer in network.layers)
     source = network.tensor(layers[pool].input)

@@ -5,7 +5,9 @@ Only this module chooses between single.py and tflite.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,24 @@ from mbn.core.constants import (
     TfliteProduct,
     WeightedConstants,
 )
-from mbn.core.network import Layer, Network, Op
+from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import Rounding
+
+_Pair = tuple[Tensor, Tensor]
+
+
+class _Derive(NamedTuple):
+    """What derives a rounding's integers."""
+
+    layer: Callable[[Layer, Tensor, Tensor], IntegerConstants]
+    addition: Callable[[Layer, _Pair, Tensor], AdditionConstants | TfliteAddition]
+    product: Callable[[Layer, _Pair, Tensor], ProductConstants | TfliteProduct]
+
+
+_DERIVE: Mapping[Rounding, _Derive] = {
+    Rounding.SINGLE: _Derive(single.derive, single.derive_addition, single.derive_product),
+    Rounding.TFLITE: _Derive(tflite.derive, tflite.derive_addition, tflite.derive_product),
+}
 
 
 def derive_all(network: Network) -> Network:
@@ -41,10 +59,7 @@ def _derived(network: Network, layer: Layer) -> Layer:
 def derive_addition_in(network: Network, layer: Layer) -> AdditionConstants | TfliteAddition:
     """An addition's integers in its network's rounding."""
     first, second = (network.tensor(name) for name in layer.inputs)
-    out = network.tensor(layer.output)
-    if network.rounding is Rounding.TFLITE:
-        return tflite.derive_addition(layer, (first, second), out)
-    return single.derive_addition(layer, (first, second), out)
+    return _DERIVE[network.rounding].addition(layer, (first, second), network.tensor(layer.output))
 
 
 def derive_in(network: Network, layer: Layer) -> IntegerConstants:
@@ -54,12 +69,8 @@ def derive_in(network: Network, layer: Layer) -> IntegerConstants:
         return tables.derive(layer, source, out, network.rounding)
     if layer.op is Op.PRODUCT:
         sources = (source, network.tensor(layer.others[0]))
-        if network.rounding is Rounding.TFLITE:
-            return tflite.derive_product(layer, sources, out)
-        return single.derive_product(layer, sources, out)
-    if network.rounding is Rounding.TFLITE:
-        return tflite.derive(layer, source, out)
-    return single.derive(layer, source, out)
+        return _DERIVE[network.rounding].product(layer, sources, out)
+    return _DERIVE[network.rounding].layer(layer, source, out)
 
 
 def resettled(constants: WeightedConstants) -> WeightedConstants:
