@@ -31,6 +31,8 @@ CALIBRATION = 8  # drawn images: with drawn weights more say nothing
 SAMPLES = 2
 LIMIT_S = 1800
 ROOT = Path(__file__).parent.parent
+DATA = ROOT / "docs" / "coverage.json"
+EXPORTERS = ("torchscript", "dynamo")
 
 NETWORKS = (
     "torchvision/mobilenet_v2",
@@ -188,7 +190,7 @@ def measured(name: str, exporter: str, board: str) -> dict[str, Any]:
 
 
 def isolated(name: str, exporter: str, board: str) -> dict[str, Any]:
-    """One network in a process of its own."""
+    """One network in a process of its own, as `measured` says, or that it crashed."""
     command = [sys.executable, __file__, "--one", name, "--exporter", exporter, "--board", board]
     start = time.monotonic()
     try:
@@ -214,32 +216,47 @@ def line(one: dict[str, Any], seconds: float) -> str:
 
 
 def page(found: list[dict[str, Any]]) -> str:
-    """docs/coverage.md."""
-    exact = [one for one in found if one["outcome"] == "exact"]
+    """docs/coverage.md: the networks as TorchScript's exporter writes them, and in a column what
+    became of the dynamo exporter's graphs."""
+    of = {kind: [one for one in found if one["exporter"] == kind] for kind in EXPORTERS}
+    dynamo = {one["network"]: one for one in of["dynamo"]}
+    counts = {kind: sum(one["outcome"] == "exact" for one in of[kind]) for kind in EXPORTERS}
     lines = [
         "# Public networks",
         "",
-        f"{len(exact)} of {len(found)} networks of torchvision and timm whose parameters fit 16 MB "
-        "compile, and are exact in every",
-        f"bit on the emulated Cortex-M4F. Random weights, {RESOLUTION} x {RESOLUTION} pixels, "
-        "1,000 classes. `./dev python benchmarks/coverage.py --write` makes this page.",
+        f"{counts['torchscript']} of {len(of['torchscript'])} networks of torchvision and timm "
+        "whose parameters fit 16 MB compile, and are exact in every",
+        "bit on the emulated Cortex-M4F. Of the graphs that torch's newer exporter (dynamo) "
+        f"writes {counts['dynamo']} of {len(of['dynamo'])}",
+        "are: the last column. "
+        f"Random weights, {RESOLUTION} x {RESOLUTION} pixels, 1,000 classes. `./dev python "
+        "benchmarks/coverage.py --write` makes this page.",
         "",
         "| network | MACs (M) | parameters (M) | flash (KB) | arena (KB) | cycles (M) | per MAC | "
-        "layers equal to ONNX Runtime, most apart |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "layers equal to ONNX Runtime, most apart | dynamo, cycles (M) |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for one in found:
+    for one in of["torchscript"]:
+        other = short(dynamo.get(one["network"]))
         if "macs" not in one:
             reason = one.get("reason", "").replace("|", "/")
-            lines.append(f"| {one['network']} | {one['outcome']}: {reason} | | | | | | |")
+            lines.append(f"| {one['network']} | {one['outcome']}: {reason} | | | | | | | {other} |")
             continue
         lines.append(
             f"| {one['network']} | {one['macs'] / 1e6:.1f} | {one['params'] / 1e6:.2f} "
             f"| {one['flash_bytes'] / 1024:,.0f} | {one['arena_bytes'] / 1024:,.0f} "
             f"| {one['modelled_cycles'] / 1e6:.1f} | {one['modelled_cycles'] / one['macs']:.2f} "
-            f"| {one['layers_exact']} of {one['layers']}, {one['largest']} |"
+            f"| {one['layers_exact']} of {one['layers']}, {one['largest']} | {other} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def short(one: dict[str, Any] | None) -> str:
+    """What became of a network, in a word or its cycles."""
+    if one is None:
+        return "not run"
+    exact = one["outcome"] == "exact"
+    return f"{one['modelled_cycles'] / 1e6:.1f}" if exact else str(one["outcome"])
 
 
 def main() -> int:
@@ -248,7 +265,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     own.add_argument("networks", nargs="*", default=NETWORKS, metavar="SOURCE/NAME")
-    own.add_argument("--exporter", choices=["torchscript", "dynamo"], default="torchscript")
+    own.add_argument("--exporter", choices=EXPORTERS, default="torchscript")
     own.add_argument("--board", default="qemu")
     own.add_argument("--one", help=argparse.SUPPRESS)
     own.add_argument("--write", action="store_true", help="renew docs/coverage.json and .md")
@@ -266,13 +283,18 @@ def main() -> int:
     return worst
 
 
+def known() -> list[dict[str, Any]]:
+    """What was found before: docs/coverage.json."""
+    found: list[dict[str, Any]] = json.loads(DATA.read_text(encoding="utf-8"))
+    return found
+
+
 def renew(found: dict[str, Any]) -> None:
     """The page with one network's new line; the others' stay."""
-    data = ROOT / "docs" / "coverage.json"
-    known = json.loads(data.read_text(encoding="utf-8")) if data.exists() else []
-    by_name = {one["network"]: one for one in [*known, found]}
-    ordered = [by_name[name] for name in NETWORKS if name in by_name]
-    data.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    by_name = {(one["exporter"], one["network"]): one for one in [*known(), found]}
+    keys = [(kind, name) for kind in EXPORTERS for name in NETWORKS]
+    ordered = [by_name[key] for key in keys if key in by_name]
+    DATA.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     (ROOT / "docs" / "coverage.md").write_text(page(ordered), encoding="utf-8")
 
 
