@@ -136,7 +136,7 @@ def test_bundled_digits_are_those_of_the_training() -> None:
     assert np.array_equal(np.concatenate([batch[1] for batch in batches]), labels)
 
 
-@pytest.mark.parametrize("alpha", [0.25, 0.5])
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75, 1.0])
 def test_bundled_networks_of_photographs_say_what_they_know(alpha: float) -> None:
     path = bundled.find(alpha)
     model = onnx.load(str(path))
@@ -165,7 +165,7 @@ def test_a_size_that_is_not_bundled_names_the_command() -> None:
         bundled.find(0.5, data="digits")
     with pytest.raises(ModelError, match=r"mbn-train --alpha 0.3 .*photos/") as caught:
         bundled.find(0.3)
-    assert "at 96x96; digits: alpha 0.25 at 96x96" in str(caught.value)
+    assert "photographs: alpha 0.25, 0.5, 0.75, 1 at 96x96; digits: alpha 0.25" in str(caught.value)
     with pytest.raises(UsageError, match="photographs or digits"):
         bundled.find(0.25, data="faces")
     with pytest.raises(UsageError):
