@@ -11,16 +11,16 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from rich.console import Console, JustifyMethod
-from rich.table import Table
+from rich.console import Console
 
 import mbn
 from mbn.cli.run import console as run_console
 from mbn.cli.run import guarded
+from mbn.cli.tables import sheet
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.installing import advice
 from mbn.core.target import Board
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 
 EXAMPLES = """examples:
   mbn-boards                       # boards, and the ports and probes that are plugged in
@@ -71,26 +71,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table(title: str, columns: Sequence[tuple[str, JustifyMethod]]) -> Table:
-    table = titled(title)
-    for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=True)
-    return table
-
-
-def board_table(found: Sequence[Board]) -> Table:
+def board_table(found: Sequence[Board]) -> Sheet:
     """Core, clock, memories, what it was tested on, ways to flash it."""
-    table = _table(
+    table = sheet(
         "Boards",
-        [
-            ("board", "left"),
-            ("core", "left"),
-            ("clock", "right"),
-            ("flash", "right"),
-            ("RAM", "right"),
-            ("tested", "left"),
-            ("flashed by", "left"),
-        ],
+        (
+            ("board", "left", 0),
+            ("core", "left", 0),
+            ("clock", "right", 1),
+            ("flash", "right", 0),
+            ("RAM", "right", 0),
+            ("tested", "left", 3),
+            ("flashed by", "left", 2),
+        ),
     )
     for board in found:
         table.add_row(
@@ -110,11 +103,11 @@ def _kilobytes(board: Board, uses: set[str]) -> str:
     return f"{size // 1024:,} KB" if size else "-"
 
 
-def plugged_table(known: Sequence[Board]) -> Table:
+def plugged_table(known: Sequence[Board]) -> Sheet:
     """Ports and probes with the boards that they may belong to."""
-    table = _table(
+    table = sheet(
         "Plugged in",
-        [("what", "left"), ("USB id", "left"), ("serial", "left"), ("may be", "left")],
+        (("what", "left", 0), ("USB id", "left", 1), ("serial", "left", 0), ("may be", "left", 0)),
     )
     for port in mbn.ports():
         fits = [board.name for board in known if port.usb and port.usb in board.flash.usb]
@@ -129,20 +122,20 @@ def plugged_table(known: Sequence[Board]) -> Table:
 def network_table(alpha: float, resolution: int, classes: int, console: Console) -> int:
     """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
     rows = mbn.costs(alpha, resolution, classes)
-    table = _table(
+    table = sheet(
         f"{alpha:g}-{resolution}, {classes} classes, rows streamed in: predicted, nothing was run",
-        [
-            ("board", "left"),
-            ("core", "left"),
-            ("clock", "right"),
-            ("flash, about", "right"),
-            ("RAM", "right"),
-            ("fits", "left"),
-            ("cycles*", "right"),
-            ("zero wait", "right"),
-            ("with waits, from", "right"),
-            ("to", "right"),
-        ],
+        (
+            ("board", "left", 0),
+            ("core", "left", 2),
+            ("clock", "right", 3),
+            ("flash, about", "right", 0),
+            ("RAM", "right", 0),
+            ("fits", "left", 0),
+            ("cycles*", "right", 1),
+            ("zero wait", "right", 0),
+            ("with waits, from", "right", 0),
+            ("to", "right", 0),
+        ),
     )
     for row in rows:
         times = row.times

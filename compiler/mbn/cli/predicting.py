@@ -16,11 +16,13 @@ import mbn
 from mbn.core.errors import PlanError
 from mbn.core.target import Board
 from mbn.report import StageFacts
-from mbn.report.table import prediction_table, titled
+from mbn.report.sheet import Sheet
+from mbn.report.table import prediction_table
 
 if TYPE_CHECKING:
     from mbn.passes.predict import Prediction
 
+OPTIONAL = {"MACs": 3, "cycles*": 2, "zero wait": 1}
 TITLES = ("alpha", "resolution", "MACs", "flash, about", "arena", "cycles*", "zero wait")
 
 
@@ -85,9 +87,9 @@ def suggest(board: Board, mode: str, classes: int, max_ms: float | None, console
         console.print(f"No size of the family fits {board.name}{limit}{known}")
         return PlanError.exit_code
     waits = within[0].times.wait_states
-    table = titled(f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}")
+    table = Sheet(f"Fit {board.name} ({board.core.name}, {board.clock_hz / 1e6:g} MHz){limit}")
     for title in (*TITLES, *((f"{waits} wait states, from", "to") if waits else ())):
-        table.add_column(title, justify="right", no_wrap=True)
+        table.column(title, optional=OPTIONAL.get(title, 0))
     for one in within:
         cells = [f"{one.alpha:g}", str(one.resolution), f"{one.macs:,}"]
         cells += [f"{one.demand.flash_bytes:,}"]

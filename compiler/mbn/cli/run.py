@@ -25,10 +25,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mbn.core.errors import CLOSED_PIPE, INTERRUPTED, MbnError, UsageError
 from mbn.core.installing import advice
 from mbn.core.telling import Step, Teller
+from mbn.report.sheet import WIDEST
 
 __all__ = ["ConsoleTeller", "console", "escape", "guarded", "not_installed", "progress_of"]
 
-LOG_COLUMNS = 120  # where the output is no terminal
 # What files and disks do, besides OSError and MbnError. A ValueError of our own stays a bug.
 _DAMAGE = (UnicodeError, zipfile.BadZipFile, Image.DecompressionBombError, EOFError)
 _NOTES = logging.getLogger("mbn")
@@ -48,11 +48,11 @@ class _Console(Console):
 
 
 def console(*, quiet: bool) -> Console:
-    """Where a command prints: as wide as the terminal, and wide enough for tables in a log."""
+    """Where a command prints: as wide as the terminal; nothing is wrapped elsewhere."""
     for handler in _NOTES.handlers:
         if isinstance(handler, _Notes):
             handler.setLevel(logging.ERROR if quiet else logging.WARNING)
-    width = None if sys.stdout.isatty() else LOG_COLUMNS
+    width = None if sys.stdout.isatty() else WIDEST
     return _Console(quiet=quiet, highlight=False, width=width)
 
 

@@ -1,6 +1,6 @@
 """Tables that several commands print.
 
-What enters: facts. What leaves: rich tables.
+What enters: facts. What leaves: sheets.
 """
 
 from __future__ import annotations
@@ -8,33 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import JustifyMethod
-from rich.table import Table
 
 from mbn.core.network import Layer, Network, Op, Tensor
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 
 if TYPE_CHECKING:
     from mbn.jobs.agreement import Agreement
     from mbn.jobs.lower.fit import Fit
     from mbn.jobs.lower.float_layers import FloatComparison
 
-FIT_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
-    ("board", "left"),
-    ("flash, about", "right"),
-    ("of", "right"),
-    ("RAM", "right"),
-    ("of", "right"),
-    ("fits", "left"),
+# Title, justification, and how soon the column may be left out (0: never)
+Columns = tuple[tuple[str, JustifyMethod, int], ...]
+FIT_COLUMNS: Columns = (
+    ("board", "left", 0),
+    ("flash, about", "right", 0),
+    ("of", "right", 2),
+    ("RAM", "right", 0),
+    ("of", "right", 1),
+    ("fits", "left", 0),
 )
 
 
-def fit_table(rows: Sequence[Fit]) -> Table:
+def fit_table(rows: Sequence[Fit]) -> Sheet:
     """Board by board: needed and available bytes of flash and RAM, and the verdict."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title, justify in FIT_COLUMNS:
-        table.add_column(title, justify=justify)
+    table = sheet(None, FIT_COLUMNS)
     for one in rows:
         table.add_row(
             one.board.name,
@@ -47,11 +45,9 @@ def fit_table(rows: Sequence[Fit]) -> Table:
     return table
 
 
-def network_table(network: Network) -> Table:
+def network_table(network: Network) -> Sheet:
     """One line a stage; of a block the depthwise's kernel and the pointwise's result."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title, justify in NETWORK_COLUMNS:
-        table.add_column(title, justify=justify, overflow="fold")
+    table = sheet(None, NETWORK_COLUMNS)
     for index, stage in enumerate(network.stages):
         layers = [network.layers[at] for at in stage.layers]
         first, out = layers[0], network.stage_output(stage)
@@ -75,18 +71,41 @@ def network_table(network: Network) -> Table:
     return table
 
 
-NETWORK_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
-    ("", "right"),
-    ("node", "left"),
-    ("stage", "left"),
-    ("in", "right"),
-    ("out", "right"),
-    ("window", "left"),
-    ("clamp", "left"),
-    ("scale (zero)", "right"),
-    ("MACs", "right"),
-    ("params", "right"),
+NETWORK_COLUMNS: Columns = (
+    ("", "right", 0),
+    ("node", "left", 0),
+    ("stage", "left", 0),
+    ("in", "right", 1),
+    ("out", "right", 0),
+    ("window", "left", 3),
+    ("clamp", "left", 4),
+    ("scale (zero)", "right", 5),
+    ("MACs", "right", 0),
+    ("params", "right", 2),
 )
+AGREEMENT_COLUMNS: Columns = (
+    ("layer", "left", 0),
+    ("kind", "left", 1),
+    ("largest M", "right", 2),
+    ("values", "right", 3),
+    ("exact", "right", 0),
+    ("largest diff.", "right", 0),
+    ("SNR", "right", 0),
+)
+NOISE_COLUMNS: Columns = (
+    ("layer", "left", 0),
+    ("kind", "left", 1),
+    ("SNR", "right", 0),
+    ("lost here", "right", 0),
+)
+
+
+def sheet(title: str | None, columns: Columns) -> Sheet:
+    """A table of these columns, without rows."""
+    made = Sheet(title)
+    for column in columns:
+        made.column(*column)
+    return made
 
 
 def _shape(tensor: Tensor) -> str:
@@ -109,12 +128,11 @@ def _clamp(layer: Layer) -> str:
     return f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
 
 
-def agreement_table(found: Agreement, network_name: str) -> Table:
+def agreement_table(found: Agreement, network_name: str) -> Sheet:
     """Layer by layer: exact share, largest difference, signal-to-noise ratio."""
     other = "LiteRT" if found.every_bit else "ONNX Runtime"
-    table = titled(f"{network_name} against {other}, each layer on {other}'s own maps")
-    for title in ("layer", "kind", "largest M", "values", "exact", "largest diff.", "SNR"):
-        table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
+    title = f"{network_name} against {other}, each layer on {other}'s own maps"
+    table = sheet(title, AGREEMENT_COLUMNS)
     for one in found.layers:
         snr = one.snr_db
         table.add_row(
@@ -129,11 +147,10 @@ def agreement_table(found: Agreement, network_name: str) -> Table:
     return table
 
 
-def noise_table(found: FloatComparison) -> Table:
+def noise_table(found: FloatComparison) -> Sheet:
     """Layer by layer: signal-to-noise ratio of the integers, and what the layer itself adds."""
-    table = titled(f"{found.name} in integers against the float network, both run whole")
-    for title in ("layer", "kind", "SNR", "lost here"):
-        table.add_column(title, justify="left" if title in ("layer", "kind") else "right")
+    title = f"{found.name} in integers against the float network, both run whole"
+    table = sheet(title, NOISE_COLUMNS)
     for one in found.layers:
         snr, lost = one.snr_db, one.lost_db
         table.add_row(

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 import mbn
 from mbn.cli.network import add_network, network_options
 from mbn.cli.place import add_place, place_of, said_anything
@@ -22,7 +20,7 @@ from mbn.cli.run import console as run_console
 from mbn.core.errors import UsageError, exit_codes
 from mbn.core.schedule import Sharing, Variant
 from mbn.core.target import Board
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 
 if TYPE_CHECKING:
     from mbn.jobs.compile import Job
@@ -110,14 +108,17 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
     return mbn.job(arguments.model, board=board, samples=1, **network_options(arguments))
 
 
-def table(found: mbn.Tuned) -> Table:
+def table(found: mbn.Tuned) -> Sheet:
     """Of each stage the fastest candidate and the smallest, beside what goes unmeasured."""
     made = found.made
-    shown = titled(f"{made.network.name} on {made.job.board.core.name}")
-    shown.add_column("stage", no_wrap=True)
-    shown.add_column("in", justify="right", no_wrap=True)
-    for title in ("measured", "fastest", "cycles*", "bytes", "smallest", "cycles*", "bytes"):
-        shown.add_column(title, justify="right" if title != "fastest" else "left", no_wrap=True)
+    shown = Sheet(f"{made.network.name} on {made.job.board.core.name}")
+    shown.column("stage", "left")
+    shown.column("in", optional=2)
+    shown.column("measured", optional=3)
+    for title, optional in (("fastest", 0), ("smallest", 1)):
+        shown.column(title, "left", optional)
+        shown.column("cycles*", optional=optional)
+        shown.column("bytes", optional=optional)
     for index, built in enumerate(made.network.stages):
         own = found.points(index)
         fastest = min(own, key=lambda one: (one.cycles, flash(one)))

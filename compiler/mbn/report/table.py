@@ -8,37 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console, Group, JustifyMethod
-from rich.table import Table
 from rich.text import Text
 
 from mbn.report.record import Memory, Report, StageFacts
+from mbn.report.sheet import Sheet
 
 UNKNOWN = "-"
-_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
-    ("", "right"),
-    ("stage", "left"),
-    ("in", "right"),
-    ("out", "right"),
-    ("MACs", "right"),
-    ("instr.", "right"),
-    ("cycles*", "right"),
-    ("*/MAC", "right"),
-    ("unaligned", "right"),
-    ("measured", "right"),
+# Title, justification, and how soon the column may be left out (0: never)
+_COLUMNS: tuple[tuple[str, JustifyMethod, int], ...] = (
+    ("", "right", 0),
+    ("stage", "left", 0),
+    ("in", "right", 1),
+    ("out", "right", 0),
+    ("MACs", "right", 0),
+    ("instr.", "right", 3),
+    ("cycles*", "right", 0),
+    ("*/MAC", "right", 2),
+    ("unaligned", "right", 4),
+    ("measured", "right", 0),
 )
-
-
-def titled(title: str) -> Table:
-    """A table as all commands print them."""
-    return Table(
-        title=title,
-        title_style="bold",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
 
 
 def number(value: int | None) -> str:
@@ -66,9 +55,9 @@ def memory_lines(memory: Memory) -> Group:
     )
 
 
-def stage_table(report: Report) -> Table:
+def stage_table(report: Report) -> Sheet:
     """Stage, shape, MACs, instructions, cycles, cycles per MAC; the last row is the whole."""
-    table = titled(f"{report.network.name} on {report.board} ({report.core})")
+    table = Sheet(f"{report.network.name} on {report.board} ({report.core})")
     rows = [_cells(str(index), stage) for index, stage in enumerate(report.stages)]
     check, network = report.check, report.network
     if check is not None:
@@ -87,8 +76,7 @@ def stage_table(report: Report) -> Table:
     # a column without any figure is left out
     shown = [i for i in range(len(_COLUMNS)) if any(row[i] != UNKNOWN for row in rows)]
     for index in shown:
-        title, justify = _COLUMNS[index]
-        table.add_column(title, justify=justify, no_wrap=True)
+        table.column(*_COLUMNS[index])
     for at, row in enumerate(rows):
         table.add_row(*(row[index] for index in shown), end_section=at == len(report.stages) - 1)
     return table
@@ -109,12 +97,12 @@ def _cells(index: str, stage: StageFacts) -> list[str]:
     ]
 
 
-_PREDICTED: tuple[tuple[str, JustifyMethod], ...] = (
+_PREDICTED: tuple[tuple[str, JustifyMethod, int], ...] = (
     *_COLUMNS[:5],
-    ("predicted*", "right"),
-    ("*/MAC", "right"),
-    ("floor", "right"),
-    ("of it", "right"),
+    ("predicted*", "right", 0),
+    ("*/MAC", "right", 2),
+    ("floor", "right", 4),
+    ("of it", "right", 3),
 )
 
 
@@ -124,11 +112,11 @@ def prediction_table(
     cycles: Sequence[int | None],
     floors: Sequence[int],
     total: int,
-) -> Table:
+) -> Sheet:
     """Predicted cycles of each stage, and how many times the floor of its multiplies that is."""
-    table = titled(title)
-    for name, justify in _PREDICTED:
-        table.add_column(name, justify=justify, no_wrap=True)
+    table = Sheet(title)
+    for column in _PREDICTED:
+        table.column(*column)
 
     def times(spent: int | None, floor: int) -> str:
         return UNKNOWN if spent is None or not floor else f"{spent / floor:.2f} x"

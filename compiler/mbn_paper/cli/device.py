@@ -23,7 +23,7 @@ from mbn.cli.run import progress_of
 from mbn.core.errors import UsageError
 from mbn.core.target import Board, find_board
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 from mbn_paper.device import cells as device_cells
 from mbn_paper.device import runs as device_runs
 from mbn_paper.device.entries import SIZES, BoardRow, CoreRow, Device, Size, device, real_boards
@@ -167,7 +167,7 @@ def show(found: Device, wanted: Sequence[Board], console: Console) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """For the terminal."""
-    made = titled(title)
+    made = Sheet(title)
     for column in columns:
         made.add_column(column, justify="right", no_wrap=True)
     for row in rows:

@@ -24,7 +24,8 @@ from mbn.cli.run import not_installed, progress_of
 from mbn.core.errors import UsageError
 from mbn.core.target import find_board
 from mbn.core.telling import SILENT
-from mbn.report.table import number, titled
+from mbn.report.sheet import Sheet
+from mbn.report.table import number
 from mbn_paper.heads.spec import HEADS, Head
 
 RECORDED = "heads.json"  # in mbn_paper/data, with the command that made it
@@ -114,7 +115,7 @@ FOOT = (
 
 def shown(rows: Sequence[dict[str, Any]]) -> Shown:
     """The table for the terminal."""
-    made = titled("The heads of sections 4.3 to 4.7 on the body, at toy scale")
+    made = Sheet("The heads of sections 4.3 to 4.7 on the body, at toy scale")
     for title in ("head", "what is measured"):
         made.add_column(title)
     for title in ("float", "int8", "MACs", "params", "arena", "flash", "instr.", "cycles", "exact"):

@@ -24,7 +24,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
 from mbn.core.errors import BoardError, MbnError, UsageError, exit_codes
 from mbn.core.telling import SILENT
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 from mbn_paper.study import results
 from mbn_paper.study.findings import findings
 
@@ -262,7 +262,7 @@ def show(found: tuple[results.Result, ...], console: Console) -> None:
         raise MbnError("no results yet", advice="Train: mbn-paper study --data split:PATH")
     for study in dict.fromkeys(one.study for one in found):
         for finding in findings([one for one in found if one.study == study]):
-            table = titled(f"{study}: {finding.title}")
+            table = Sheet(f"{study}: {finding.title}")
             table.add_column("", no_wrap=True)
             for column in finding.columns:
                 table.add_column(column, justify="right")

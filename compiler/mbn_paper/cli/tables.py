@@ -16,7 +16,7 @@ from rich.table import Table as Shown
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed
 from mbn.core.errors import UsageError
-from mbn.report.table import titled
+from mbn.report.sheet import Sheet
 from mbn_paper.counts import table_cells
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def agrees(row: Row) -> bool:
 
 def shown(table: Table) -> Shown:
     """A table for the terminal."""
-    made = titled(table_cells.title(table))
+    made = Sheet(table_cells.title(table))
     last = len(table_cells.columns(table)) - 1
     for index, column in enumerate(table_cells.columns(table)):
         if index == 0:
