@@ -181,7 +181,8 @@ def test_training_alpha_that_is_no_width(refused: Refused, alpha: str) -> None:
         (["--weights", "random:1", "--resolution", "8"], "resolution"),
         (["--classes", "7"], "10 classes"),
         (["--onnx", "x.onnx", "--alpha", "1"], "one way"),
-        (["--input-range", "1", "-1"], "LOW below HIGH"),
+        (["--input-range", "1", "-1"], "--input-range alone would be ignored"),
+        (["--model", "x.onnx", "--input-range", "1", "-1"], "LOW below HIGH"),
     ],
 )
 def test_arguments_that_make_no_sense(refused: Refused, arguments: list[str], words: str) -> None:

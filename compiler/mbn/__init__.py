@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         export,
         job,
         key_advice,
+        ready,
     )
     from mbn.api.devices import (
         Comparison,
@@ -87,6 +88,7 @@ _HOMES = {
         "export",
         "job",
         "key_advice",
+        "ready",
     ),
     "api.devices": (
         "Comparison",
@@ -184,6 +186,7 @@ __all__ = [
     "operators_text",
     "plan",
     "ports",
+    "ready",
     "reference",
     "report_page",
     "suggest",

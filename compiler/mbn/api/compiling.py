@@ -282,6 +282,14 @@ class Compiled:
         return table(repr(self)[1:-1], ("stage", "in", "out", "MACs"), rows)
 
 
+def ready(asked: Job, *, check: bool = False, port: str | None = None) -> None:
+    """Tries what a compilation, and if `check` a check, would need, and does no work. Raises
+    ToolError (a program), FileError (the folder), LinkError (the port), BoardError."""
+    from mbn.jobs.ready import ready  # noqa: PLC0415
+
+    ready(asked, check=check, port=port)
+
+
 def export(asked: Job, form: str, *, name: str | None = None, progress: Progress = None) -> Path:
     """Writes a job's network as a library to the job's `output`; see `Compiled.export`."""
     from mbn.jobs.export import export  # noqa: PLC0415

@@ -10,17 +10,21 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import mbn
-from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
+from mbn.cli.arguments import command, plain, say_json
+from mbn.cli.run import console_of, guarded
 from mbn.cli.tables import sheet
-from mbn.core.errors import UsageError, exit_codes
+from mbn.core.errors import UsageError
 from mbn.core.installing import advice
 from mbn.core.target import Board
 from mbn.report.sheet import Sheet
+
+if TYPE_CHECKING:
+    from mbn.jobs.suggest import Cost
 
 EXAMPLES = """examples:
   mbn-boards                       # boards, and the ports and probes that are plugged in
@@ -32,15 +36,13 @@ CLASSES = 2
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-boards",
-        description="List boards, and the serial ports and debug probes that are plugged in.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-boards",
+        "List boards, and the serial ports and debug probes that are plugged in.",
+        EXAMPLES,
     )
     made.add_argument("--network", metavar="ALPHA-RESOLUTION", help="plan a size on every board")
     made.add_argument("--classes", type=int, default=CLASSES, help=f"of it; default {CLASSES}")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the tables."""
-    console = run_console(quiet=arguments.quiet)
+    console = console_of(arguments)
     if arguments.network is not None:
         match = _SIZE.fullmatch(arguments.network)
         if match is None or arguments.classes < 1:
@@ -60,8 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--network {arguments.network} --classes {arguments.classes}",
                 wanted="as 0.25-96: alpha and resolution, and at least one class",
             )
-        return network_table(float(match[1]), int(match[2]), arguments.classes, console)
+        rows = mbn.costs(float(match[1]), int(match[2]), arguments.classes)
+        say_json(arguments, [{**plain(one), "board": one.board.name} for one in rows])
+        network_table(arguments.network, rows, arguments.classes, console)
+        return 0
     known = mbn.boards()
+    say_json(arguments, {"boards": [facts(one) for one in known], "ports": mbn.ports()})
     console.print(board_table(known))
     console.print(plugged_table(known))
     if mbn.all_probes() is None:
@@ -69,6 +75,19 @@ def run(arguments: argparse.Namespace) -> int:
             f"Probes are not listed, pyOCD is not installed. {advice('flash')}.", markup=False
         )
     return 0
+
+
+def facts(board: Board) -> dict[str, Any]:
+    """A board for scripts."""
+    return {
+        "name": board.name,
+        "aliases": board.aliases,
+        "core": board.core.name,
+        "clock_hz": board.clock_hz,
+        "memories": {one.name: one.size_bytes for one in board.memories},
+        "tested": board.tested,
+        "methods": board.flash.methods,
+    }
 
 
 def board_table(found: Sequence[Board]) -> Sheet:
@@ -119,11 +138,10 @@ def plugged_table(known: Sequence[Board]) -> Sheet:
     return table
 
 
-def network_table(alpha: float, resolution: int, classes: int, console: Console) -> int:
+def network_table(size: str, rows: Sequence[Cost], classes: int, console: Console) -> None:
     """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
-    rows = mbn.costs(alpha, resolution, classes)
     table = sheet(
-        f"{alpha:g}-{resolution}, {classes} classes, rows streamed in: predicted, nothing was run",
+        f"{size}, {classes} classes, rows streamed in: predicted, nothing was run",
         (
             ("board", "left", 0),
             ("core", "left", 2),
@@ -158,4 +176,3 @@ def network_table(alpha: float, resolution: int, classes: int, console: Console)
         "channels\n computed; - where none was fitted for the core. Emulated boards have made-up "
         "clocks."
     )
-    return 0

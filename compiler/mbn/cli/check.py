@@ -16,11 +16,11 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
+from mbn.cli.arguments import command, refuse_alone, say_json
 from mbn.cli.network import add_input_shape, add_meaning, add_model
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
-from mbn.cli.tables import agreement_table, noise_table
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.run import ConsoleTeller, console_of, guarded
+from mbn.cli.tables import agreement_facts, agreement_table, noise_facts, noise_table
+from mbn.core.errors import UsageError
 from mbn.report.table import memory_lines, print_check
 
 EXAMPLES = """examples:
@@ -31,16 +31,16 @@ EXAMPLES = """examples:
   mbn-check --against float --model mine.onnx --calibrate photos/    # dB lost by layer
   mbn-check --against litert --model mine.tflite      # TensorFlow Lite's bits, layer by layer
 """
+OF_FLOAT = ("calibrate", "input_range", "mean", "std")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-check",
-        description="Check a running board (or the emulator) bit for bit against the host, or the "
+    made = command(
+        "mbn-check",
+        "Check a running board (or the emulator) bit for bit against the host, or the "
         "integer network against ONNX Runtime.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     made.add_argument("--board", help="host, qemu, stm32, ...")
     made.add_argument("--port", help="serial port; default: the board's emulator")
@@ -63,7 +63,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_meaning(other)
     add_input_shape(other)
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -77,7 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Checks the folder's network on the board, or a network's file against another runtime."""
     if arguments.samples is not None and arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1")
-    console = run_console(quiet=arguments.quiet)
+    wants = dict.fromkeys(("model", "images", "input_shape"), ("against",))
+    refuse_alone(arguments, wants)
+    if arguments.against != "float":
+        refuse_alone(arguments, dict.fromkeys(OF_FLOAT, ("against float",)))
+    console = console_of(arguments)
     if arguments.against is not None:
         return against_runtime(arguments, console)
     if arguments.board is None:
@@ -89,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples=arguments.samples,
         progress=ConsoleTeller(console),
     )
+    say_json(arguments, report)
     console.print(memory_lines(report.memory))
     print_check(report, console)
     assert report.check is not None
@@ -113,6 +117,7 @@ def against_runtime(arguments: argparse.Namespace, console: Console) -> int:
         progress=ConsoleTeller(console),
     )
     found = compared.agreement
+    say_json(arguments, agreement_facts(found))
     console.print(agreement_table(found, compared.name))
     console.print(
         f"top-1 equal on {found.same_top1} of {found.images}: {found.top1_percent:.1f} % "
@@ -135,6 +140,7 @@ def against_float(arguments: argparse.Namespace, console: Console) -> int:
         input_shape=arguments.input_shape,
         progress=ConsoleTeller(console),
     )
+    say_json(arguments, noise_facts(found))
     console.print(noise_table(found))
     losing = ", ".join(f"{one.layer.name} ({one.lost_db:.1f} dB)" for one in found.worst)
     console.print(f"on {found.what}; most is lost in: {losing or 'no layer'}")

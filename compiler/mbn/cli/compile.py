@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import mbn
-from mbn.cli import predicting, shipping
-from mbn.cli.network import add_network, network_options
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
+from mbn.cli import budget, predicting, shipping
+from mbn.cli.arguments import command, plain, refuse_alone, refuse_together, say_json
+from mbn.cli.budget import add_budgets
+from mbn.cli.network import add_network, check_network, network_options
+from mbn.cli.run import ConsoleTeller, console_of, guarded
 from mbn.cli.tables import fit_table
-from mbn.core.errors import PlanError, UsageError, exit_codes
+from mbn.core.errors import PlanError, UsageError
 from mbn.core.options import InputMode
 from mbn.core.plan import Plan
 from mbn.core.target import Board
@@ -50,13 +51,10 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-compile",
-        description="Compile a MobileNet to C through TVM and build it for a board.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-compile", "Compile a MobileNet to C through TVM and build it for a board.", EXAMPLES
     )
-    made.add_argument("--board", required=True, help="host, qemu, qemu-m7, stm32, ...")
+    made.add_argument("--board", help="host, qemu, qemu-m7, stm32, ... (of a network alone: qemu)")
     add_network(made)
     made.add_argument(
         "--optimise",
@@ -108,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check = made.add_argument_group("the check")
     check.add_argument("--check", action="store_true", help="run it and compare every output bit")
+    add_budgets(check)
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
     check.add_argument(
         "--images", type=Path, metavar="DIR", help="images, or arrays (.npy, .npz), to check with"
@@ -137,7 +136,6 @@ def parser() -> argparse.ArgumentParser:
         "--name", metavar="PREFIX", help="of the library and its C (default: the network's name)"
     )
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -149,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compiles and, if asked, checks."""
-    console = run_console(quiet=arguments.quiet)
+    check_arguments(arguments)
+    console = console_of(arguments)
     if arguments.max_ms is not None and not (arguments.suggest and arguments.max_ms > 0):
         raise UsageError(
             f"--max-ms {arguments.max_ms:g}", wanted="milliseconds above 0, with --suggest"
@@ -162,6 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.classes or 2,
             arguments.max_ms,
             console,
+            as_json=arguments.json,
         )
     if arguments.plan_only:
         return plan_only(arguments, console)
@@ -169,13 +169,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.export is not None:
         shipping.export_library(job, arguments, console)
         return 0
-    compiled = mbn.build(job, progress=tell)
+    mbn.ready(job, check=arguments.check, port=arguments.port)
+    return _built(mbn.build(job, progress=tell), arguments, console)
+
+
+def _built(compiled: mbn.Compiled, arguments: argparse.Namespace, console: Console) -> int:
+    """Prints what was built, checks and ships it if asked."""
     print_made(compiled, console)
+    report = compiled.report
     if arguments.check:
-        report = compiled.check(port=arguments.port, progress=tell)
+        report = compiled.check(port=arguments.port, progress=ConsoleTeller(console))
         print_check(report, console)
         assert report.check is not None
         if report.check.exact_samples != report.check.samples:
+            say_json(arguments, report)
             return 1
     elif arguments.release is None:
         predicting.show(
@@ -188,7 +195,22 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.release is not None:
         shipping.ship(compiled, arguments, console)
-    return 0
+    say_json(arguments, report)
+    return budget.judge(compiled, report, arguments.fail_over, console)
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Refuses what makes no sense, or would be ignored, before anything is done."""
+    check_network(arguments)
+    if arguments.board is None:
+        if arguments.model is None:
+            raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
+        arguments.board = "qemu"
+    refuse_alone(arguments, {"port": ("check",), "max_ms": ("suggest",)})
+    for other in ("plan_only", "suggest", "export"):
+        refuse_together(arguments, other, ("check", "release", "fail_over"))
+    refuse_together(arguments, "suggest", ("plan_only", "export", "model", "output"))
+    refuse_together(arguments, "plan_only", ("export", "images"))
 
 
 def print_made(compiled: mbn.Compiled, console: Console) -> None:
@@ -252,6 +274,7 @@ def plan_only(arguments: argparse.Namespace, console: Console) -> int:
         console.print(to_text(picture), markup=False)
         console.print(f"wrote  {path}")
     rows = found.fits
+    say_json(arguments, [{**plain(one), "board": one.board.name} for one in rows])
     console.print(fit_table(rows))
     if not every:
         predicting.show(

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mbn
+from mbn.cli.arguments import command, say_json
 from mbn.cli.place import add_place, place_of
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.run import ConsoleTeller, console_of, guarded
+from mbn.core.errors import UsageError
 from mbn.report.table import print_check
 
 EXAMPLES = """examples:
@@ -31,12 +31,11 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-flash",
-        description="Write a compiled network's check image into a board, read it back, start it, "
+    made = command(
+        "mbn-flash",
+        "Write a compiled network's check image into a board, read it back, start it, "
         "and prove by build id and model hash that it runs.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     made.add_argument("--board", required=True, help="stm32, nucleo_l4r5zi, ...; see mbn-boards")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
@@ -44,7 +43,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--check", action="store_true", help="then compare every output bit")
     made.add_argument("--samples", type=int, help="with --check; default: all of samples.npz")
     made.add_argument("--dry-run", action="store_true", help="say what would be done")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -58,11 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Flashes, identifies and, if asked, checks."""
     if arguments.samples is not None and (arguments.samples < 1 or not arguments.check):
         raise UsageError(f"--samples {arguments.samples}", wanted="at least 1, with --check")
-    console = run_console(quiet=arguments.quiet)
+    console = console_of(arguments)
     board = mbn.find_board(arguments.board)
     place = place_of(arguments, board)
     if arguments.dry_run:
-        console.print(mbn.flash_steps(board, arguments.output, place=place), markup=False)
+        steps = mbn.flash_steps(board, arguments.output, place=place)
+        console.print(steps, markup=False)
+        say_json(arguments, {"board": board.name, "steps": steps.splitlines()})
         return 0
     report = mbn.flash(
         board,
@@ -73,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
         progress=ConsoleTeller(console),
     )
     if report is None:
+        say_json(arguments, {"board": board.name, "flashed": True})
         return 0
+    say_json(arguments, report)
     print_check(report, console)
     assert report.check is not None
     return 0 if report.check.exact_samples == report.check.samples else 1

@@ -11,17 +11,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import mbn
+from mbn.cli.arguments import command, say_json
 from mbn.cli.network import add_input_shape
-from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
-from mbn.cli.tables import fit_table, network_table
-from mbn.core.errors import MbnError, PlanError, UsageError, exit_codes
+from mbn.cli.run import console_of, guarded
+from mbn.cli.tables import fit_table, network_facts, network_table
+from mbn.core.errors import MbnError, PlanError, UsageError
 from mbn.core.network import Network
 from mbn.core.options import InputMode
+
+if TYPE_CHECKING:
+    from mbn.jobs.lower.fit import Fit
 
 EXAMPLES = """examples:
   mbn-inspect mine.onnx                       # stages, shapes, scales, MACs, boards
@@ -35,11 +39,10 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-inspect",
-        description="Show what the compiler sees in a network's file, and which boards it fits.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-inspect",
+        "Show what the compiler sees in a network's file, and which boards it fits.",
+        EXAMPLES,
     )
     made.add_argument(
         "network", type=Path, nargs="?", metavar="FILE", help=".onnx, QDQ or float; or .tflite"
@@ -53,7 +56,6 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--unfused", action="store_true", help="a stage for each layer")
     add_input_shape(made)
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Inspects the file and prints what is in it."""
-    console = run_console(quiet=arguments.quiet)
+    console = console_of(arguments)
     if arguments.operators:
         console.print(mbn.operators_text())
         return 0
@@ -75,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.network, fused=not arguments.unfused, input_shape=arguments.input_shape
     )
     if found.network is None:
+        say_json(arguments, {"refused": found.refused, "closest": found.closest})
         count = len(found.refused)
         print(f"mbn-inspect: {count} thing{'s' if count > 1 else ''} refused:", file=sys.stderr)
         for error in found.refused:
@@ -82,10 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
         for works in found.closest:
             print(f"closest that works: {works}", file=sys.stderr)
         return MbnError.exit_code
-    return _print(found, found.network, arguments.input, console)
+    rows = found.fits(arguments.input)
+    fits = [{"board": one.board.name, "fits": one.fits} for one in rows]
+    say_json(arguments, {**network_facts(found.network), "boards": fits})
+    _print(found, found.network, rows, console)
+    return 0 if any(one.fits for one in rows) else PlanError.exit_code
 
 
-def _print(found: mbn.Inspection, network: Network, mode: str, console: Console) -> int:
+def _print(found: mbn.Inspection, network: Network, rows: Sequence[Fit], console: Console) -> None:
     source = network.input
     if found.is_float:
         console.print(
@@ -113,6 +120,4 @@ def _print(found: mbn.Inspection, network: Network, mode: str, console: Console)
         f"{len(network.layers)} layers in {len(network.stages)} stages, all in integers: "
         f"{network.macs:,} multiply-accumulates, {network.params:,} parameters"
     )
-    rows = found.fits(mode)
     console.print(fit_table(rows))
-    return 0 if any(one.fits for one in rows) else PlanError.exit_code

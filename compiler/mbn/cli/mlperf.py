@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import mbn
-from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.arguments import command, say_json
+from mbn.cli.run import console_of, guarded
+from mbn.core.errors import UsageError
 
 if TYPE_CHECKING:
     from mbn.jobs.mlperf import Sessions
@@ -33,11 +33,8 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-mlperf",
-        description="Drive a board as MLPerf Tiny's runner does, and check its results.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-mlperf", "Drive a board as MLPerf Tiny's runner does, and check its results.", EXAMPLES
     )
     made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
     made.add_argument("--port", help="serial port; default: the board's emulator")
@@ -48,7 +45,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--baud", type=int, default=115200, help="default 115200")
     made.add_argument("--transcript", type=Path, metavar="FILE", help="write all that was said")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -65,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--{name} {getattr(arguments, name)}", wanted="at least 1")
     if arguments.warmup < 0:
         raise UsageError(f"--warmup {arguments.warmup}", wanted="at least 0")
-    console = run_console(quiet=arguments.quiet)
+    console = console_of(arguments)
     board = mbn.find_board(arguments.board)
     console.print(f"Running on {mbn.where(board, arguments.port)}")
     found = mbn.mlperf(
@@ -79,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         warmup=arguments.warmup,
         transcript=arguments.transcript,
     )
+    say_json(arguments, found)
     console.print("device ", "  ".join(found.model), markup=False)
     show(found, console)
     if found.virtual_ns is not None:

@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mbn.cli.arguments import refuse_alone
+from mbn.core.errors import UsageError
 from mbn.core.options import Rounding
 
 if TYPE_CHECKING:
@@ -83,6 +85,9 @@ def add_network(made: argparse.ArgumentParser) -> None:
     )
     add_model(network, "your own network: .onnx, QDQ or float; or .tflite, int8")
     network.add_argument(
+        "file", nargs="?", type=Path, metavar="NETWORK", help="the same, without --model"
+    )
+    network.add_argument(
         "--calibrate",
         type=Path,
         metavar="DIR",
@@ -109,6 +114,20 @@ def add_network(made: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--unfused", action="store_true", help="a stage for each layer: every map can be checked"
     )
+
+
+def take_file(arguments: argparse.Namespace) -> None:
+    """A network that was named without --model, in its place."""
+    if arguments.file is not None and arguments.model is not None:
+        raise UsageError(f"{arguments.file} besides --model", wanted="one network")
+    arguments.model = arguments.model or arguments.file
+
+
+def check_network(arguments: argparse.Namespace) -> None:
+    """Takes the file, and refuses options that would be ignored."""
+    take_file(arguments)
+    own = ("calibrate", "input_range", "mean", "std", "accept_loss", "input_shape")
+    refuse_alone(arguments, dict.fromkeys(own, ("model",)))
 
 
 def network_options(arguments: argparse.Namespace) -> NetworkOptions:

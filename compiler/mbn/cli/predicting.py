@@ -7,12 +7,14 @@ says for which memory it is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import mbn
+from mbn.cli.arguments import plain
 from mbn.core.errors import PlanError
 from mbn.core.target import Board
 from mbn.report import StageFacts
@@ -75,12 +77,22 @@ def show(
 COUNT = "--check counts them in emulation."
 
 
-def suggest(board: Board, mode: str, classes: int, max_ms: float | None, console: Console) -> int:
+def suggest(
+    board: Board,
+    mode: str,
+    classes: int,
+    max_ms: float | None,
+    console: Console,
+    *,
+    as_json: bool = False,
+) -> int:
     """Lists the family's sizes that fit memory and time; returns exit code 3 where none does."""
     with console.status("planning the family's 20 sizes"):
         sizes = mbn.suggest(board, classes=classes, input_mode=mode)
     within = [one for one in sizes if max_ms is None or one.times.lower_ms <= max_ms]
     limit = "" if max_ms is None else f" and within {max_ms:g} ms"
+    if as_json:
+        print(json.dumps(plain(within), indent=2))
     if not within:
         fastest = min((one.times.lower_ms for one in sizes), default=None)
         known = "" if fastest is None else f"; the fastest that fits takes {fastest:.1f} ms"

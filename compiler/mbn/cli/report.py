@@ -12,25 +12,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mbn
-from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
-from mbn.core.errors import exit_codes
+from mbn.cli.arguments import command, say_json
+from mbn.cli.comparing import compared
+from mbn.cli.run import console, console_of, guarded
 
 OUT = Path("out")
 PAGE = OUT / "report.html"
 EXAMPLES = """examples:
   mbn-report                    # all that is in out/
   mbn-report out/qemu           # what was compiled there
+  mbn-report --compare before/ after/    # flash, RAM and cycles of two builds
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-report",
-        description="Write one HTML page of tables and plots; it works offline and prints.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-report",
+        "Write one HTML page of tables and plots; it works offline and prints.",
+        EXAMPLES,
     )
     made.add_argument(
         "folders",
@@ -39,8 +39,14 @@ def parser() -> argparse.ArgumentParser:
         default=[OUT],
         help=f"with report.json, or above such; default {OUT}",
     )
+    made.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A", "B"),
+        help="write no page: print what differs between two builds",
+    )
     made.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help=f"default {PAGE}")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -52,7 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the page and says so."""
-    write(mbn.report_page(arguments.folders), arguments.output, quiet=arguments.quiet)
+    if arguments.compare is not None:
+        table, data = compared(*arguments.compare)
+        console_of(arguments).print(table)
+        say_json(arguments, data)
+        return 0
+    silent = arguments.quiet or arguments.json
+    write(mbn.report_page(arguments.folders), arguments.output, quiet=silent)
+    say_json(arguments, {"page": arguments.output})
     return 0
 
 
@@ -60,4 +73,4 @@ def write(text: str, path: Path, *, quiet: bool) -> None:
     """Writes a page and says so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    run_console(quiet=quiet).print(f"wrote  {path} ({path.stat().st_size:,} bytes)")
+    console(quiet=quiet).print(f"wrote  {path} ({path.stat().st_size:,} bytes)")

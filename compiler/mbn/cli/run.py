@@ -8,11 +8,13 @@ leave no process behind.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,7 +29,15 @@ from mbn.core.installing import advice
 from mbn.core.telling import Step, Teller
 from mbn.report.sheet import WIDEST
 
-__all__ = ["ConsoleTeller", "console", "escape", "guarded", "not_installed", "progress_of"]
+__all__ = [
+    "ConsoleTeller",
+    "console",
+    "console_of",
+    "escape",
+    "guarded",
+    "not_installed",
+    "progress_of",
+]
 
 # What files and disks do, besides OSError and MbnError. A ValueError of our own stays a bug.
 _DAMAGE = (UnicodeError, zipfile.BadZipFile, Image.DecompressionBombError, EOFError)
@@ -56,6 +66,16 @@ def console(*, quiet: bool) -> Console:
     return _Console(quiet=quiet, highlight=False, width=width)
 
 
+def console_of(arguments: argparse.Namespace) -> Console:
+    """`console` as --quiet, --verbose and --json want it."""
+    made = console(quiet=arguments.quiet or arguments.json)
+    if arguments.verbose:
+        for handler in _NOTES.handlers:
+            handler.setLevel(logging.DEBUG)
+        _NOTES.setLevel(logging.DEBUG)
+    return made
+
+
 def progress_of(console: Console) -> Progress:
     """A bar of things done, where there is a terminal."""
     columns = (
@@ -78,6 +98,7 @@ class ConsoleTeller(Teller):
 
     @contextlib.contextmanager
     def task(self, what: str, total: int | None = None) -> Iterator[Step]:
+        begun = time.monotonic()
         with progress_of(self._console) as bar:
             task = bar.add_task(what, total=total)
 
@@ -85,6 +106,7 @@ class ConsoleTeller(Teller):
                 bar.update(task, completed=done, total=of or total, description=doing or what)
 
             yield step
+        _NOTES.debug("%s: %.1f s", what, time.monotonic() - begun)
 
 
 def not_installed(package: str, does: str, extra: str) -> UsageError:
@@ -109,6 +131,7 @@ def guarded(name: str, work: Callable[[], int], *, interrupted: str = "interrupt
             return _failed_write(name, error)
         return code
     finally:
+        _NOTES.setLevel(logging.NOTSET)
         _NOTES.removeHandler(notes)
         _NOTES.propagate = True
 

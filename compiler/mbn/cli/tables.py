@@ -6,7 +6,7 @@ What enters: facts. What leaves: sheets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import JustifyMethod
 
@@ -160,3 +160,55 @@ def noise_table(found: FloatComparison) -> Sheet:
             "-" if lost is None else f"{max(0.0, lost):.1f} dB",
         )
     return table
+
+
+def agreement_facts(found: Agreement) -> dict[str, Any]:
+    """The same for scripts."""
+    return {
+        "holds": found.holds,
+        "images": found.images,
+        "same_top1": found.same_top1,
+        "layers": [
+            {
+                "layer": one.layer.name,
+                "kind": str(one.layer.op),
+                "values": one.values,
+                "exact": one.exact,
+                "largest": one.largest,
+                "snr_db": one.snr_db,
+            }
+            for one in found.layers
+        ],
+    }
+
+
+def noise_facts(found: FloatComparison) -> dict[str, Any]:
+    """The same for scripts."""
+    return {
+        "samples": found.what,
+        "layers": [
+            {"layer": one.layer.name, "snr_db": one.snr_db, "lost_db": one.lost_db}
+            for one in found.layers
+        ],
+    }
+
+
+def network_facts(network: Network) -> dict[str, Any]:
+    """A network for scripts."""
+    return {
+        "input": network.input,
+        "outputs": network.outputs,
+        "host": network.host_ops,
+        "macs": network.macs,
+        "params": network.params,
+        "stages": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "in": [tensor.shape for tensor in network.stage_inputs(one)],
+                "out": network.stage_output(one).shape,
+                "macs": network.stage_macs(one),
+            }
+            for one in network.stages
+        ],
+    }

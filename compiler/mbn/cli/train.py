@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import mbn
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.arguments import command, say_json
+from mbn.cli.run import ConsoleTeller, console_of, guarded
+from mbn.core.errors import UsageError
 from mbn.report.table import memory_lines
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ Without --board, then compile it:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-train",
-        description="Train a MobileNet with RMSprop, as the paper does, and write its ONNX file.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-train",
+        "Train a MobileNet with RMSprop, as the paper does, and write its ONNX file.",
+        EXAMPLES,
     )
     made.add_argument(
         "--data",
@@ -95,7 +94,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="default out/train/NETWORK; with --board out/BOARD/NETWORK",
     )
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -104,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     return guarded(
         "mbn-train",
-        lambda: run(arguments, run_console(quiet=arguments.quiet)),
+        lambda: run(arguments, console_of(arguments)),
         interrupted="interrupted; --resume goes on from the last epoch",
     )
 
@@ -144,6 +142,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         progress=ConsoleTeller(console),
         **options,
     )
+    say_json(arguments, {"accuracy": str(trained.accuracy), "wrote": trained.path})
     console.print(f"Held-out accuracy: {trained.accuracy}")
     console.print(f"Largest difference to torch: {trained.largest_difference:.2g}")
     console.print(f"Wrote {trained.path} ({trained.path.stat().st_size:,} bytes)")
@@ -160,6 +159,7 @@ def for_board(arguments: argparse.Namespace, options: TrainingOptions, console: 
         progress=ConsoleTeller(console),
         **options,
     )
+    say_json(arguments, made.compiled.report)
     print_made(made, console)
     return 0 if made.exact else 1
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mbn
-from mbn.cli.network import add_network, network_options
+from mbn.cli.arguments import command, say_json
+from mbn.cli.network import add_network, check_network, network_options
 from mbn.cli.place import add_place, place_of, said_anything
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.run import ConsoleTeller, console_of, guarded
+from mbn.core.errors import UsageError
 from mbn.core.schedule import Sharing, Variant
 from mbn.core.target import Board
 from mbn.report.sheet import Sheet
@@ -44,11 +44,8 @@ then chooses by what was measured. All candidates give the same bits.
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-tune",
-        description="Measure how each stage of a network is best built on a core.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-tune", "Measure how each stage of a network is best built on a core.", EXAMPLES
     )
     made.add_argument(
         "--board",
@@ -69,7 +66,6 @@ def parser() -> argparse.ArgumentParser:
         help="what is known, and where it goes (default tuning.jsonl)",
     )
     add_place(made.add_argument_group("an attached board, in the place of the emulator"))
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -86,13 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tunes one network, or the family."""
-    console = run_console(quiet=arguments.quiet)
+    check_network(arguments)
+    console = console_of(arguments)
     board, tell = mbn.find_board(arguments.board), ConsoleTeller(console)
     place = place_of(arguments, board) if said_anything(arguments) else None
     if not arguments.family:
         found = mbn.tune(job_of(arguments, board), arguments.records, place=place, progress=tell)
         console.print(table(found))
         console.print(f"{found.runs} runs; wrote {arguments.records}")
+        say_json(arguments, {"runs": found.runs, "records": arguments.records})
         return 0
     if arguments.model is not None or arguments.alpha is not None:
         raise UsageError("--family with --model or --alpha", wanted="one way to name networks")

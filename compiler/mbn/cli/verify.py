@@ -17,9 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import mbn
-from mbn.cli.run import console as run_console
-from mbn.cli.run import guarded
-from mbn.core.errors import exit_codes
+from mbn.cli.arguments import command, say_json
+from mbn.cli.run import console_of, guarded
 
 if TYPE_CHECKING:
     from mbn.image.release.verify import Verdict
@@ -37,15 +36,11 @@ keys:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-verify",
-        description="Check a release of mbn-compile --release, or one MCUboot image.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-verify", "Check a release of mbn-compile --release, or one MCUboot image.", EXAMPLES
     )
     made.add_argument("release", type=Path, metavar="DIR|IMAGE")
     made.add_argument("--key", type=Path, required=True, metavar="PUB", help="an Ed25519 PEM file")
-    made.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return made
 
 
@@ -57,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks and prints."""
-    console = run_console(quiet=arguments.quiet)
+    console = console_of(arguments)
     found = mbn.verify(arguments.release, arguments.key)
     show(found, console)
+    say_json(arguments, {"checks": found, "good": all(one.good for one in found)})
     return 0 if all(one.good for one in found) else 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from mbn.core.errors import ToolError
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _END_S = 2.0
 _LAST_WORDS_S = 0.3
+_NOTES = logging.getLogger("mbn")
 
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -61,6 +63,7 @@ class Child:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
     ) -> None:
+        _NOTES.debug("$ %s", " ".join(command))
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         try:
             self._process = subprocess.Popen(

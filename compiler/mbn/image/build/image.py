@@ -71,9 +71,7 @@ def build_image(
     """
     root = data_root()
     _check_input(root, generated, app, flag)
-    tools.require("cmake", "ninja", "gcc" if board.native else "arm-none-eabi-gcc")
-    if not board.native:
-        tools.require_newlib()
+    tools.require_for(board)
     stem = name or app
     output.mkdir(parents=True, exist_ok=True)
     build = (output / f"build-{stem}").resolve()

@@ -6,6 +6,7 @@ an error with the end of its output.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from mbn.core.errors import ToolError
 from mbn.core.process import clean_environment
+from mbn.core.target import Board
 
 _PACKAGES = {
     "cmake": "cmake",
@@ -24,6 +26,7 @@ _PACKAGES = {
 }
 _TAIL_LINES = 12
 TIMEOUT_S = 600.0
+_NOTES = logging.getLogger("mbn")
 
 
 def require(*programs: str) -> None:
@@ -37,9 +40,17 @@ def require(*programs: str) -> None:
             )
 
 
+def require_for(board: Board) -> None:
+    """Raises `ToolError` where firmware for a board can't be built."""
+    require("cmake", "ninja", "gcc" if board.native else "arm-none-eabi-gcc")
+    if not board.native:
+        require_newlib()
+
+
 def run(command: Sequence[str], log: Path) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end and appends its output to `log`. The caller checks the exit
     status."""
+    _NOTES.debug("$ %s", " ".join(command))
     try:
         done = subprocess.run(
             command,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mbn.core.errors import ModelError, UnsupportedError
 from mbn.passes.frontend.onnx_file import OnnxGraph
 from mbn.passes.frontend.supported import node_label
+from mbn.passes.tvm_alone import import_tvm
 
 
 def import_graph(graph: OnnxGraph) -> Any:
@@ -41,6 +42,7 @@ def import_graph(graph: OnnxGraph) -> Any:
 def _import(graph: OnnxGraph, model: Any) -> tuple[Any, dict[str, Any]]:
     """The module, and the expression of each value of the graph: what `from_onnx` does, which keeps
     the second to itself."""
+    import_tvm()
     from tvm.relax.frontend.onnx import onnx_frontend  # noqa: PLC0415  (TVM takes seconds)
 
     sizes = {graph.input_name: list(graph.input_shape)}

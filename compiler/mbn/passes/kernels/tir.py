@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mbn.passes.kernels.bodies import Body
+from mbn.passes.tvm_alone import import_tvm
 
 INDENT = re.compile(r"^( +)", re.MULTILINE)
 
@@ -35,6 +36,7 @@ class Builder:
     """Collects one S-TIR function. Shapes are in elements."""
 
     def __init__(self) -> None:
+        import_tvm()
         from tvm.tirx.script import builder as script  # noqa: PLC0415
 
         self.script: Any = script
