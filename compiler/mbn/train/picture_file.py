@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 # What Pillow opens but is no picture of pixels, or is handed to another program (EPS: Ghostscript)
 _NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _MOST_BYTES = 1 << 30
+_OF_BROWSERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _SIXTEEN_BITS = {"PNG", "PPM"}  # whose mode I is 16 bits and not 32
 
 
@@ -76,6 +77,31 @@ def read_picture(source: Path | bytes, name: str, mode: str = "RGB") -> Image.Im
             node=name,
             advice="Remove it from the folder or replace it",
         ) from error
+
+
+def read_stranger(data: bytes, name: str, mode: str, most_pixels: int) -> Image.Image:
+    """The bytes of a file from anywhere, of the kinds that browsers show. Only its head is read
+    before its pixels are counted. Raises UsageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_OF_BROWSERS) as head:
+                width, height = head.size
+    except Exception as error:
+        raise UsageError(
+            "this is no picture that can be read",
+            node=name,
+            wanted=", ".join(_OF_BROWSERS),
+            advice="Save it as one of these and try again",
+        ) from error
+    if not 0 < width * height <= most_pixels:
+        raise UsageError(
+            f"{width:,} x {height:,} pixels",
+            node=name,
+            wanted=f"at most {most_pixels:,} in all",
+            advice="Scale it down and try again",
+        )
+    return read_picture(data, name, mode)
 
 
 def _upright(image: Image.Image) -> Image.Image:

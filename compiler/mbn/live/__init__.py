@@ -1,0 +1,1 @@
+"""The local page on which one sees a device think: its server, its guard, its files."""
