@@ -80,7 +80,7 @@ def _name(option: str) -> str:
 def say_json(arguments: argparse.Namespace, value: Any) -> None:
     """Prints what a command found as JSON, where that was asked for."""
     if arguments.json:
-        print(json.dumps(plain(value), indent=2))
+        print(json.dumps(plain(value), indent=2), flush=True)
 
 
 def plain(value: Any) -> Any:

@@ -20,10 +20,10 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
-from mbn.cli.network import add_network, network_options
-from mbn.cli.run import ConsoleTeller, guarded
-from mbn.cli.run import console as run_console
-from mbn.core.errors import UsageError, exit_codes
+from mbn.cli.arguments import command, say_json
+from mbn.cli.network import add_network, check_network, network_options
+from mbn.cli.run import ConsoleTeller, console_of, guarded
+from mbn.core.errors import UsageError
 
 EXAMPLES = """examples:
   mbn-live --board qemu                               # the bundled network of photographs
@@ -36,12 +36,11 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="mbn-live",
-        description="Open a local page: give the device a picture by file, paste, camera or pen, "
-        "and see classes, time by stage, and that every bit is right.",
-        epilog=EXAMPLES + "\n" + exit_codes(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = command(
+        "mbn-live",
+        "Open a local page: give the device a picture by file, paste, camera or pen, and see "
+        "classes, time by stage, and that every bit is right.",
+        EXAMPLES,
     )
     made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
     made.add_argument("--port", help="serial port of a running board (default: the emulator)")
@@ -58,7 +57,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--no-browser", action="store_true", help="print the address, open no browser"
     )
-    made.add_argument("--quiet", action="store_true", help="print the address alone, and errors")
     add_network(made)
     return made
 
@@ -71,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until Ctrl-C, which is how it ends well."""
-    console = run_console(quiet=arguments.quiet)
+    check_network(arguments)
+    console = console_of(arguments)
     if not 0 <= arguments.http_port <= 65535:
         raise UsageError(f"--http-port {arguments.http_port}", wanted="0 to 65535")
     board = mbn.find_board(arguments.board)
@@ -84,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="mbn-live-") as folder:
 
             def ready(address: str) -> None:
-                print(f"open  {address}", flush=True)
+                say_json(arguments, {"address": address})
+                if not arguments.json:
+                    print(f"open  {address}", flush=True)  # also with --quiet: nothing else tells
                 console.print("      only this computer can; Ctrl-C ends it")
                 if not arguments.no_browser and has_screen():
                     show(address, Path(folder))
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 def session_of(arguments: argparse.Namespace, console: Console) -> mbn.Live:
     """Of a folder, or of a network that is compiled now."""
     board = mbn.find_board(arguments.board)
-    named = (arguments.model, arguments.alpha, arguments.data)
+    named = (arguments.model, arguments.alpha, arguments.data, arguments.labels)
     compiles = any(one is not None for one in named) or arguments.weights != "trained"
     if arguments.output is not None and compiles:
         raise UsageError(
@@ -108,7 +109,8 @@ def session_of(arguments: argparse.Namespace, console: Console) -> mbn.Live:
     if arguments.output is not None or (not compiles and mbn.has_compiled(board)):
         return mbn.live_folder(board, arguments.output, port=arguments.port)
     job = mbn.job(arguments.model, board=board, samples=1, **network_options(arguments))
-    console.print(f"compiling for {board.name}", style=None)
+    mbn.ready(job, check=True, port=arguments.port)
+    console.print(f"compiling for {board.name}")
     return mbn.live_job(job, port=arguments.port, progress=ConsoleTeller(console))
 
 

@@ -26,6 +26,7 @@ from mbn.jobs.check import SAMPLES_NAME
 from mbn.jobs.compile import Compiled, Job, check_image, compile_image, predicted
 from mbn.jobs.lower import labelled
 from mbn.jobs.lower.sources import CALIBRATION_SAMPLES, Request
+from mbn.jobs.ready import ready
 from mbn.jobs.suggest import Suggestion, suggest
 from mbn.jobs.train import needs_torch, train
 from mbn.passes.predict import Times
@@ -90,6 +91,8 @@ def make(
     the image's folder. Raises MbnErrors: whatever can be known before is said before training."""
     classes = class_names(data)
     needs_torch()
+    where = board if board.emulator is not None else emulated_like(board)
+    ready(Job(Request(), where or board, output=output), check=where is not None)
     with tell.task("planning the family's sizes"):
         chosen = choose(board, len(classes), max_ms)
     tell.say(
@@ -104,7 +107,6 @@ def make(
     compiled = compile_image(job, tell)
     times = predicted(compiled.generated, board)
     macs = compiled.generated.computed.macs
-    where = board if board.emulator is not None else emulated_like(board)
     checked = None
     if where is not None:
         run = compiled if where is board else _on(where, compiled, tell)
