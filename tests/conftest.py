@@ -38,6 +38,8 @@ from mbn.harness.flash.find import Place
 from mbn.image.build import build_image
 from mbn.jobs.flash import Wanted, flashed, wanted_from, wanted_of
 
+os.environ["CI"] = "true"  # all is compiled anew: test_remembered.py says where not
+
 TINY = Path(__file__).parent / "fixtures" / "tiny"
 Builder = Callable[..., Image]
 Flash = Callable[[Wanted, Path], AbstractContextManager[str | None]]

@@ -25,6 +25,7 @@ from mbn.jobs import check as check_job
 from mbn.jobs import compile as compile_job
 from mbn.jobs.compile import Job
 from mbn.jobs.lower import sources
+from mbn.jobs.lower.mapping import map_of
 from mbn.jobs.lower.sources import Request
 from mbn.passes.predict import Prediction
 from mbn.report import Report, StageFacts
@@ -63,6 +64,7 @@ class JobOptions(NetworkOptions, total=False):
     samples: int
     records: Sequence[Place] | None
     app: str
+    cache: bool
 
 
 def job(
@@ -92,6 +94,7 @@ def job(
     samples: int = 10,
     records: Sequence[Place] | None = (),
     app: str = check_job.IMAGE_NAME,
+    cache: bool = True,
 ) -> Job:
     """What `compile` is asked for, as a value; the parameters are explained there. Raises
     UsageError for combinations that make no sense, BoardError for an unknown board."""
@@ -129,6 +132,7 @@ def job(
         app=app,
         records=None if records is None else tuple(Path(one) for one in records),
         output=None if output is None else Path(output),
+        cache=cache,
     )
 
 
@@ -153,6 +157,7 @@ def compile(
     fused, simplify: False for a stage a layer, and for channels that are proved to be constant.
     records: files of mbn-tune; None: not even the bundled ones.
     app: firmware besides the check's: "mlperf".
+    cache: False to compile although an identical compilation was made before, and to keep nothing.
 
     Raises MbnError: UsageError, PlaceError (the file), UnsupportedError (the graph), QuantiseError,
     PlanError (it does not fit), ToolError (the C compiler).
@@ -193,7 +198,7 @@ class Compiled:
     @property
     def network(self) -> Network:
         """The integer network as it was asked for."""
-        return self._made.generated.network
+        return self._made.network
 
     @property
     def plan(self) -> Plan:
@@ -204,7 +209,7 @@ class Compiled:
     def memory_map(self) -> MemoryMap:
         """The arena over time, as mbn-compile --plan-only draws it."""
         made = self._made.generated
-        return compile_job.map_of(made.computed, made.kernel_set, made)
+        return map_of(made.computed, made.kernel_set, made)
 
     @property
     def report(self) -> Report:
@@ -219,12 +224,12 @@ class Compiled:
     @property
     def stages(self) -> tuple[StageFacts, ...]:
         """The stages that the device computes: shapes, multiply-accumulates."""
-        return check_job.stage_facts(self._made.generated.computed)
+        return self._made.report.stages
 
     @property
     def prediction(self) -> Prediction | None:
         """Cycles of an inference without running it; None where no model was fitted."""
-        return compile_job.predicted(self._made.generated, self.board)
+        return self._made.prediction
 
     def check(
         self, samples: int | None = None, *, port: str | None = None, progress: Progress = None

@@ -136,6 +136,11 @@ def parser() -> argparse.ArgumentParser:
         "--name", metavar="PREFIX", help="of the library and its C (default: the network's name)"
     )
     made.add_argument("--output", type=Path, metavar="DIR", help="default out/BOARD/NETWORK")
+    made.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="compile although nothing has changed, as --release and CI do",
+    )
     return made
 
 
@@ -170,6 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
         shipping.export_library(job, arguments, console)
         return 0
     mbn.ready(job, check=arguments.check, port=arguments.port)
+    console.print(f"board  {job.board.name} ({job.board.core.name})")
     return _built(mbn.build(job, progress=tell), arguments, console)
 
 
@@ -251,6 +257,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
         samples=arguments.samples,
         records=None if arguments.records == ["none"] else arguments.records or (),
         app=arguments.app,
+        cache=not arguments.no_cache and arguments.release is None,
         **network_options(arguments),
     )
 

@@ -7,9 +7,9 @@ after the plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,30 @@ from numpy.typing import NDArray
 
 from mbn.core import network_file
 from mbn.core.errors import BoardError, UnsupportedError
-from mbn.core.kernel_set import VERSIONS, KernelSet
+from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
 from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
 from mbn.core.target import Board, Image
-from mbn.core.telling import Teller
+from mbn.core.telling import SILENT, Teller
 from mbn.exact import Reference
 from mbn.harness import cost
 from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import fidelity, fit, labelled, lowering, naming, sources
+from mbn.jobs.lower import fidelity, fit, labelled, naming, remembered, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Generated, Shared, Target, generate, tuned_of
+from mbn.jobs.lower.mapping import map_of
 from mbn.passes import tuning
 from mbn.passes.frontend import closest, lower
-from mbn.passes.plan.lifetimes import Piece, lifetimes, live_bytes
-from mbn.passes.predict import Prediction, predict
-from mbn.report import Memory, NetworkFacts, Report, ResultFacts, save
-from mbn.report.memory_map import MemoryMap, Rectangle, save_map
+from mbn.passes.predict import Prediction, predict, prediction_of
+from mbn.report import Memory, NetworkFacts, Report, ResultFacts, load_report, save
+from mbn.report.memory_map import MemoryMap, save_map
 from mbn.report.record import Accuracy
 
+# Files of a folder besides C and images
+KEPT = ("network.npz", "channels.npz", "samples.npz", "report.json", "memory_map.json")
 MUCH_OUTSIDE = 0.001  # the share of input values without a code that is warned of
 MANY_CLASSES = 10  # above it the five largest outputs count too
 
@@ -54,6 +56,7 @@ class Job:
     # mbn-tune's, besides the bundled ones; None: not even those
     records: tuple[Path, ...] | None = ()
     output: Path | None = None
+    cache: bool = True  # take what an identical job made before, and keep what this one makes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +65,17 @@ class Compiled:
 
     job: Job
     folder: Path
-    generated: Generated
+    network: Network
     image: Image
     report: Report
     app: Image | None  # the other app's, where one was asked for
+    prediction: Prediction | None
+    lower: Callable[[], Generated]
+
+    @cached_property
+    def generated(self) -> Generated:
+        """The lowered network; of what was made before it is lowered now."""
+        return self.lower()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +100,7 @@ def plan_network(job: Job, tell: Teller) -> Planned:
 def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned]:
     """The same for each of some boards instead of the job's: a plan of its own for each, as each
     has memories of its own; what a stage is lowered to is shared."""
-    work = job.output or Path("out") / job.board.name
+    work = _work(job)
     with closest.told():
         source = sources.find_network(job.request, work / "onnx", tell)
         network = lower(
@@ -156,39 +166,77 @@ def memory_map(planned: Planned) -> MemoryMap:
     return map_of(made.computed, made.kernel_set, made)
 
 
-def map_of(network: Network, kernels: KernelSet, made: lowering.Planned) -> MemoryMap:
-    """The same of a plan for which nothing was lowered."""
-    plan = made.plan
-    pieces, bands = lifetimes(plan, made.needs, made.shapes)
+def compile_image(job: Job, tell: Teller) -> Compiled:
+    """Finds the network, lowers it, builds the check firmware, writes report.json; or takes what an
+    identical job made before."""
+    store = remembered.store() if job.cache else None
+    asked = (job.request, job.board, job.options, job.records, job.app)
+    key = None if store is None else remembered.key_of(*asked)
+    if store is None or key is None:
+        return _compiled(job, tell)[0]
+    found = remembered.find(store, key)
+    if found is not None:
+        return _restored(job, found, tell)
+    heard = remembered.Remembering(tell)
+    with remembered.notes() as noted:
+        compiled, planned = _compiled(job, heard)
+    store.put(key, _kept(compiled, planned, heard.said, noted).packed())
+    return compiled
 
-    def name(piece: Piece) -> str:
-        if piece.kind == "scratch":
-            return f"scratch {piece.index}"
-        return "image" if piece.index == 0 else f"{piece.index - 1} {stages[piece.index - 1].kind}"
 
-    stages = network.stages
-    return MemoryMap(
-        f"{network.name}: arena of {plan.arena_bytes:,} bytes, {plan.mode} input, "
-        f"{kernels} kernels",
-        tuple(
-            Rectangle(
-                name(piece),
-                piece.kind,
-                piece.first,
-                piece.last,
-                piece.offset_bytes,
-                piece.size_bytes,
-            )
-            for piece in pieces
-        ),
-        bands,
-        plan.arena_bytes,
-        tuple(live_bytes(pieces, bands)),
+def _kept(
+    compiled: Compiled,
+    planned: Planned,
+    said: Sequence[tuple[str, str | None]],
+    noted: Sequence[str],
+) -> remembered.Kept:
+    """What was made, as an archive: the folder's files, those beside it, and what was said."""
+    folder, work = compiled.folder, _work(compiled.job)
+    images = [one for one in (compiled.image, compiled.app) if one is not None]
+    paths = [folder / "c" / name for name in planned.generated.files.files]
+    paths += [folder / name for name in KEPT]
+    paths += [path for one in images for path in (one.elf, one.hex, one.bin) if path is not None]
+    files = {f"folder/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
+    if planned.source.path.is_relative_to(work):
+        beside = planned.source.path.relative_to(work).as_posix()
+        files[f"work/{beside}"] = planned.source.path.read_bytes()
+    facts = {
+        "name": planned.source.name,
+        "said": said,
+        "noted": noted,
+        "images": [remembered.image_facts(one) for one in images],
+        "prediction": None if compiled.prediction is None else asdict(compiled.prediction),
+    }
+    return remembered.Kept(facts, files)
+
+
+def _restored(job: Job, kept: remembered.Kept, tell: Teller) -> Compiled:
+    """Writes an archive's files where the job wants them."""
+    name, work = kept.facts["name"], _work(job)
+    folder = job.output or Path("out") / job.board.name / name
+    tell.say(f"Nothing has changed since {name} was compiled: taken from the cache (--no-cache)")
+    remove_images(folder, (mlperf.APP,))
+    remembered.write(kept, folder, work)
+    image, *apps = (remembered.image_of(one, job.board, folder) for one in kept.facts["images"])
+    remembered.again(tell, kept.facts["said"], kept.facts["noted"])
+    return Compiled(
+        job,
+        folder,
+        network_file.load(folder / "network.npz"),
+        image,
+        load_report(folder),
+        apps[0] if apps else None,
+        prediction_of(kept.facts["prediction"]),
+        lambda: plan_network(job, SILENT).generated,
     )
 
 
-def compile_image(job: Job, tell: Teller) -> Compiled:
-    """Finds the network, lowers it, builds the check firmware, writes report.json."""
+def _work(job: Job) -> Path:
+    """Where what is made on the way lies."""
+    return job.output or Path("out") / job.board.name
+
+
+def _compiled(job: Job, tell: Teller) -> tuple[Compiled, Planned]:
     planned = plan_network(job, tell)
     source, folder, generated = planned.source, planned.folder, planned.generated
     network = generated.network
@@ -227,7 +275,10 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
     save_map(memory_map(planned), folder)
-    return Compiled(job, folder, generated, image, report, app)
+    prediction = predicted(generated, job.board)
+    return Compiled(
+        job, folder, network, image, report, app, prediction, lambda: generated
+    ), planned
 
 
 def remove_images(folder: Path, apps: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from mbn.core.options import InputMode
 from mbn.core.target import Board, boards
 from mbn.core.telling import Teller
 from mbn.jobs.check import SAMPLES_NAME
-from mbn.jobs.compile import Compiled, Job, check_image, compile_image, predicted
+from mbn.jobs.compile import Compiled, Job, check_image, compile_image
 from mbn.jobs.lower import labelled
 from mbn.jobs.lower.sources import CALIBRATION_SAMPLES, Request
 from mbn.jobs.ready import ready
@@ -105,8 +105,7 @@ def make(
     request = Request(onnx=quantised, images=_held_out(images, trained.path.parent))
     job = Job(replace(request, samples=CHECKED_SAMPLES), board, output=output)
     compiled = compile_image(job, tell)
-    times = predicted(compiled.generated, board)
-    macs = compiled.generated.computed.macs
+    times, macs = compiled.prediction, compiled.report.network.macs_computed
     checked = None
     if where is not None:
         run = compiled if where is board else _on(where, compiled, tell)

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 
 from mbn.core.options import InputMode, Options
 from mbn.core.target import find_board
-from mbn.jobs import compile as compile_job
 from mbn.jobs.lower import lowering
+from mbn.jobs.lower.mapping import map_of
 from mbn.passes.predict import family_network
 from mbn.report import StageFacts
 from mbn.report.page import costs, plots
@@ -209,7 +209,7 @@ def _memory_section() -> Section:
         tuned = lowering.bundled_tuning(board.core)
         target = lowering.Target(board.core.kernels, tuned=tuned)
         made = lowering.planned(network, target, Options(mode))
-        memory = compile_job.map_of(network, board.core.kernels, made)
+        memory = map_of(network, board.core.kernels, made)
         figures.append(memory_figure(f"memory-{mode}", memory))
     return Section(
         "memory",

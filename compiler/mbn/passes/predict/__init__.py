@@ -1,7 +1,7 @@
 """Cycles of a network without running it: a fitted model, floors, wait states."""
 
 from mbn.passes.predict.family import family_network
-from mbn.passes.predict.model import Prediction, StagePrediction, load, predict
+from mbn.passes.predict.model import Prediction, StagePrediction, load, predict, prediction_of
 from mbn.passes.predict.waits import Times, milliseconds
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "load",
     "milliseconds",
     "predict",
+    "prediction_of",
 ]

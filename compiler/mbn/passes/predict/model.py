@@ -56,6 +56,14 @@ class Prediction:
         return milliseconds(self.total, macs, instructions, board)
 
 
+def prediction_of(data: Mapping[str, Any] | None) -> Prediction | None:
+    """What `dataclasses.asdict` made of a prediction."""
+    if data is None:
+        return None
+    stages = tuple(StagePrediction(**one) for one in data["stages"])
+    return Prediction(**{**data, "stages": stages})
+
+
 @cache
 def load() -> Mapping[str, Any]:
     """Reads coefficients.json, by core."""
