@@ -6,7 +6,7 @@ inference, flash of the check firmware, arena, painted stack; then, with --stage
 of each stage's instructions and cycles. Always holds: every line was checked bit for bit first; a
 board that differs is said so and makes the exit code 1.
 
-    ./dev python benchmarks/cores.py
+    ./dev python benchmarks/cores.py --alpha 0.25 --data digits
     ./dev python benchmarks/cores.py --stages --modes stream --weights random:1 --keep-constant
 """
 

@@ -96,6 +96,19 @@ def test_labels_of_a_file(named: bool, photos: Path, tmp_path: Path) -> None:
         labelled.files_with_labels(tmp_path, 3)
 
 
+def test_labels_that_the_network_names(photos: Path, tmp_path: Path) -> None:
+    """In the network's order, and not all of its classes need be there."""
+    names = tuple(reversed(("more", *CLASSES)))
+    found = labelled.files_with_labels(photos, 4, names)
+    assert {names[label] for _, label in found} == set(CLASSES)
+    assert all(file.parent.name == names[label] for file, label in found)
+    first = found[0][0]
+    Image.open(first).save(tmp_path / "0.png")
+    (tmp_path / "labels.csv").write_text(f"0.png,{CLASSES[1]}\n", encoding="utf-8")
+    ((_, label),) = labelled.files_with_labels(tmp_path, 4, names)
+    assert names[label] == CLASSES[1]
+
+
 def test_labels_beside_numbers(tmp_path: Path) -> None:
     """Twelve classes, so top-5 too; of a vector, which has no pictures."""
     g = Graph((1, 12))

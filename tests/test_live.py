@@ -29,6 +29,8 @@ import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli import live as command
 from mbn.core.errors import CheckError, LinkError, UnsupportedError, UsageError
+from mbn.core.target import find_board
+from mbn.harness.device.emulated import qemu
 from mbn.live import app as live_app
 from mbn.live.answer import Answer, Class, Facts, Stage
 from mbn.live.guard import HEADERS, TOKEN_HEADER, new_token
@@ -297,6 +299,20 @@ def test_a_device_that_vanishes_is_said_and_comes_back(session: mbn.Live) -> Non
     with pytest.raises(LinkError):
         session.answer(png())
     assert session.answer(png()).difference is None
+
+
+def test_a_port_is_a_device_too_and_may_go_and_come(folder: Path) -> None:
+    board = find_board("qemu")
+    with qemu(board, folder / "check.elf") as (port, child):
+        attached = mbn.live_folder(board, folder, port=port)
+        assert attached.answer(png()).difference is None
+        assert port in attached.facts.board
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(LinkError):
+            attached.answer(png())
+        with pytest.raises(LinkError):  # and nothing is started in its place
+            attached.answer(png())
+        attached.close()
 
 
 def test_another_board_or_build_is_refused(folder: Path, tmp_path: Path) -> None:

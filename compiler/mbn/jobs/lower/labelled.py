@@ -2,8 +2,9 @@
 
 What enters: a folder DIR/CLASS/*.png, a folder of pictures with a labels.csv (file,label), or a
 .npz with labels. What leaves: samples with the number of their class, and top-1 and top-5 of
-outputs. Always holds: the sorted names of the class folders are classes 0 .. n - 1; a network with
-another number of classes is refused with both numbers.
+outputs. Always holds: a class folder is the network's class of that name; where the network has no
+such names, the sorted names of the folders are classes 0 .. n - 1, and another number of them than
+the network's is refused with both numbers.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def read(path: Path, form: InputForm, network: Network, count: int) -> Labelled 
             return None
         _check_numbers(given.labels, out.channels, path)
         return Labelled(given.maps, given.labels)
-    found = files_with_labels(path, out.channels)
+    found = files_with_labels(path, out.channels, network.classes)
     if not found:
         return None
     height, width, channels = form.image
@@ -62,13 +63,16 @@ def read(path: Path, form: InputForm, network: Network, count: int) -> Labelled 
     return Labelled(np.concatenate(images), labels)
 
 
-def files_with_labels(path: Path, classes: int) -> list[tuple[Path, int]]:
+def files_with_labels(
+    path: Path, classes: int, names: tuple[str, ...] = ()
+) -> list[tuple[Path, int]]:
     """Picture files and their classes, of each class in turn; empty where there are no labels.
-    UsageError where they are not those of so many classes."""
+    `names` of the network's classes, where known: labels that are among them are these. UsageError
+    where labels are not those of so many classes."""
     if not path.is_dir():
         return []
     if (path / LABELS_FILE).exists():
-        return _in_turn(_of_file(path, classes))
+        return _in_turn(_of_file(path, classes, names))
     if image_files(path, []):
         return []
     folders = sorted(one for one in path.iterdir() if one.is_dir() and one.name[0] != ".")
@@ -76,11 +80,10 @@ def files_with_labels(path: Path, classes: int) -> list[tuple[Path, int]]:
     by_class = {name: files for name, files in by_class.items() if files}
     if not by_class:
         return []
-    if len(by_class) != classes:
+    order = names if set(by_class) <= set(names) else tuple(by_class)
+    if len(order) != classes:
         raise _other_classes(path, f"{len(by_class)} class folders", classes)
-    return _in_turn(
-        [(file, label) for label, files in enumerate(by_class.values()) for file in files]
-    )
+    return _in_turn([(file, order.index(name)) for name in by_class for file in by_class[name]])
 
 
 def top(outputs: Array, labels: Int64, count: int) -> float:
@@ -89,8 +92,9 @@ def top(outputs: Array, labels: Int64, count: int) -> float:
     return float(100 * np.mean((order == labels[:, None]).any(axis=1)))
 
 
-def _of_file(path: Path, classes: int) -> list[tuple[Path, int]]:
-    """The lines of labels.csv. Numbers are classes; names, sorted, are classes 0 .. n - 1."""
+def _of_file(path: Path, classes: int, known: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """The lines of labels.csv. Numbers are classes; names are the network's, or, where it has
+    others or none, sorted are classes 0 .. n - 1."""
     file = path / LABELS_FILE
     rows = [row for row in csv.reader(io.StringIO(read_text(file))) if any(row)]
     rows = [[cell.strip() for cell in row] for row in rows]
@@ -106,6 +110,8 @@ def _of_file(path: Path, classes: int) -> list[tuple[Path, int]]:
     if not rows:
         raise UsageError("it has no labels", node=str(file), wanted="lines FILE,LABEL")
     names = sorted({label for _, label in rows})
+    if set(names) <= set(known):
+        return [(path / name, known.index(label)) for name, label in rows]
     if all(name.isdigit() for name in names):
         labels = np.array([int(label) for _, label in rows], np.int64)
         _check_numbers(labels, classes, file)
