@@ -391,7 +391,7 @@ def test_the_command_serves_until_it_is_stopped(
 
     monkeypatch.setattr(mbn.api.living, "serve_live", stop)
     monkeypatch.setattr(mbn, "serve_live", stop, raising=False)
-    monkeypatch.setattr(command.webbrowser, "open", opens)
+    monkeypatch.setattr(command.webbrowser, "open_new_tab", opens)
     monkeypatch.setenv("DISPLAY", ":0")
     assert command.main(["--board", "qemu", "--output", str(folder)]) == 0
     printed = capsys.readouterr().out

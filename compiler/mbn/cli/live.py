@@ -131,7 +131,7 @@ def show(address: str, folder: Path) -> None:
         encoding="utf-8",
     )
     with contextlib.suppress(webbrowser.Error):
-        webbrowser.open(way.as_uri())
+        webbrowser.open_new_tab(way.as_uri())
 
 
 if __name__ == "__main__":
