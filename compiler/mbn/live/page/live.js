@@ -34,6 +34,8 @@ async function ask(path, body) {
   return found;
 }
 
+const ANSWER = ["classes", "share-note", "proof", "costs"];
+
 function fail(words) {
   at("error").textContent = words;
   at("error").hidden = false;
@@ -60,6 +62,7 @@ async function send(picture) {
     at("error").hidden = true;
   } catch (error) {
     fail(error.message);
+    for (const part of ANSWER) at(part).hidden = true; // an older one would be taken for this
     tell(mode === "picture" ? "No answer to this picture." : "No answer.");
     if (mode === "camera") stopCamera();
   }
@@ -157,13 +160,14 @@ function showStages(found) {
   const ms = (value) => (value === null ? "—" : value.toFixed(2));
   found.stages.forEach((one, index) => {
     const cells = [one.input, one.output, count.format(one.macs), number(one.cycles), ms(one.ms)];
-    row(stages, `${index} ${one.kind}`, [...cells, bar(known[index] / most)], WIDE);
+    const part = one.cycles === null ? "" : bar(known[index] / most);
+    row(stages, `${index} ${one.kind}`, [...cells, part], WIDE);
   });
   const macs = count.format(found.stages.reduce((sum, one) => sum + one.macs, 0));
   const last = ["", "", macs, number(found.cycles), ms(found.ms), ""];
   const total = row(stages, "whole", last, WIDE);
   total.className = "total";
-  const clock = facts?.clock_hz ? `; milliseconds at ${facts.clock_hz / 1e6} MHz` : "";
+  const clock = facts?.clock_hz && found.cycles !== null ? `; milliseconds at ${facts.clock_hz / 1e6} MHz` : "";
   at("counted").textContent = `Cycles are ${found.counted}${clock}.`;
   at("costs").hidden = false;
 }
