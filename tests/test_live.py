@@ -174,6 +174,7 @@ def test_a_large_body_is_refused_while_it_comes(monkeypatch: pytest.MonkeyPatch)
         (UsageError("is no picture"), 422, "picture"),
         (LinkError("the device is gone"), 502, "device"),
         (CheckError("another build"), 502, "device"),
+        (OSError("no such device"), 502, "device"),
     ],
 )
 def test_mistakes_are_words(wrong: Exception, status: int, kind: str) -> None:
@@ -272,15 +273,15 @@ def test_what_is_no_picture_is_refused_before_the_device(session: mbn.Live, data
 def test_pixels_are_counted_before_they_are_decoded(
     session: mbn.Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = io.BytesIO()
-    Image.new("1", (9000, 9000)).save(stored, "PNG")  # 10 KB that would be 81 million pixels
-
     def decoded(*_: object) -> None:
         raise AssertionError("decoded")
 
     monkeypatch.setattr("mbn.train.picture_file.read_picture", decoded)
-    with pytest.raises(UsageError, match="9,000 x 9,000 pixels"):
-        session.answer(stored.getvalue())
+    for side in (9000, 20_000):  # some KB that would be 81 and 400 million pixels
+        stored = io.BytesIO()
+        Image.new("1", (side, side)).save(stored, "PNG")
+        with pytest.raises(UsageError, match=r"too many pixels.*at most 40,000,000"):
+            session.answer(stored.getvalue())
 
 
 def children() -> list[int]:

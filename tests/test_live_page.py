@@ -117,7 +117,8 @@ class Page:
     def answered(self) -> None:
         """Waits for an answer to what was just given."""
         self.until(lambda: self.one("proof").is_displayed(), "an answer")
-        self.until(lambda: "%" in self.text("status"), "a class")
+        waits = ("Waiting for a picture.", "The device is thinking.", "The sheet is empty.")
+        self.until(lambda: self.text("status") not in waits, "a class")
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.browser.execute_script(script, *arguments)

@@ -110,7 +110,7 @@ class Live:
                 lambda one: stage_maps(self._reference, one),
                 self._channels,
             )
-        except (LinkError, CheckError, ToolError):
+        except (LinkError, CheckError, ToolError, OSError):
             self.close()
             raise
         measured = found.stage_cycles is not None

@@ -69,7 +69,7 @@ def _plain(thinker: Thinker) -> Starlette:
             return _error(400, "the picture did not come whole", "picture")
         except UsageError as error:
             return _error(422, str(error), "picture")
-        except MbnError as error:
+        except (MbnError, OSError) as error:
             return _error(502, str(error), "device")
         finally:
             waiting -= 1

@@ -82,11 +82,19 @@ def read_picture(source: Path | bytes, name: str, mode: str = "RGB") -> Image.Im
 def read_stranger(data: bytes, name: str, mode: str, most_pixels: int) -> Image.Image:
     """The bytes of a file from anywhere, of the kinds that browsers show. Only its head is read
     before its pixels are counted. Raises UsageError."""
+    too_many = UsageError(
+        "it has too many pixels",
+        node=name,
+        wanted=f"at most {most_pixels:,}",
+        advice="Scale it down and try again",
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_OF_BROWSERS) as head:
                 width, height = head.size
+    except Image.DecompressionBombError as error:
+        raise too_many from error
     except Exception as error:
         raise UsageError(
             "this is no picture that can be read",
@@ -95,12 +103,7 @@ def read_stranger(data: bytes, name: str, mode: str, most_pixels: int) -> Image.
             advice="Save it as one of these and try again",
         ) from error
     if not 0 < width * height <= most_pixels:
-        raise UsageError(
-            f"{width:,} x {height:,} pixels",
-            node=name,
-            wanted=f"at most {most_pixels:,} in all",
-            advice="Scale it down and try again",
-        )
+        raise too_many
     return read_picture(data, name, mode)
 
 

@@ -113,7 +113,8 @@ function show(found) {
   }
   at("classes").hidden = at("share-note").hidden = false;
   const best = found.classes[0];
-  tell(`${best.name}, ${Math.round(100 * best.share)} %`);
+  // From the camera shares change all the time: a screen reader hears of another class alone.
+  tell(mode === "camera" ? best.name : `${best.name}, ${Math.round(100 * best.share)} %`);
   showSeen(found.seen);
   const exact = at("exact");
   exact.className = found.exact ? "good" : "bad";
