@@ -12,18 +12,21 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
+import zipfile
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+import mbn
 from mbn.cli import compile as compile_command
 from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
 from mbn.core.target import data_root, find_board
 from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
-from mbn.image.export.library import FORMS, Library, exported
+from mbn.image.export.library import FORMS, Library, exported, pack
 from mbn.jobs import export as export_job
 from mbn.passes.emit.names import ascii_name, check_prefix, plain, prefix_of, taken
 
@@ -31,6 +34,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 NAME = "blobs"
 NETWORK = ["--weights", "random:1", "--resolution", "32", "--classes", "3", "--samples", "1"]
 M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
+LABELS = ["cat", 'a "dog" ??/', "für Ärzte"]
 STRICT = "-Wall -Wextra -Wconversion -Werror"
 
 
@@ -38,7 +42,9 @@ STRICT = "-Wall -Wextra -Wconversion -Werror"
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """The network for the M4, lowered once for all forms."""
     folder = tmp_path_factory.mktemp("library")
+    (folder / "labels.txt").write_text("\n".join(LABELS), encoding="utf-8")
     arguments = ["--board", "qemu", *NETWORK, "--output", str(folder)]
+    arguments += ["--labels", str(folder / "labels.txt")]
     job = compile_command.job_of(compile_command.parser().parse_args(arguments), find_board("qemu"))
     return export_job.library(job, SILENT, NAME)
 
@@ -121,7 +127,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "  void print(int v) { if (v < 0) { print('-'); v = -v; }\n"
         "    if (v > 9) { print(v / 10); } print((char)('0' + v % 10)); }\n"
         '  void println() { ::print("\\n"); }\n'
-        "  void println(unsigned v) { print((int)v); println(); }\n"
+        "  void print(unsigned v) { print((int)v); }\n"
+        "  void println(unsigned v) { print(v); println(); }\n"
         "  void println(const char *t) { ::print(t); println(); } };\n"
         "extern Console Serial;\ninline void delay(unsigned long) {}\nvoid setup();\nvoid loop();\n"
     )
@@ -146,7 +153,7 @@ def test_cmake_natively(folders: dict[str, Path], tmp_path: Path, library: Libra
     ):
         printed = run(tmp_path / "b" / "examples" / f"{NAME}_{example}").split("\n")
         assert [int(word) for word in printed[0].split()] == wanted.tolist()
-        assert printed[1] == f"class {wanted.argmax()}"
+        assert printed[1] == f"class {wanted.argmax()}: {LABELS[wanted.argmax()]}"
 
 
 def test_cmake_package_on_a_cortex_m(folders: dict[str, Path], tmp_path: Path, bare: Path) -> None:
@@ -206,7 +213,8 @@ def test_sketches_run(
         )
         printed = emulate(program).split("\n")
         assert [int(word) for word in printed[0].split()] == outputs.tolist(), sketch
-        assert printed[1:3] == [f"class {outputs.argmax()}", "as the reference"]
+        best = int(outputs.argmax())
+        assert printed[1:3] == [f"class {best}: {LABELS[best]}", "as the reference"]
         assert any(symbol.name == f"{NAME}_init" for symbol in symbols(program))
 
 
@@ -296,6 +304,8 @@ def test_all_forms_have_the_same_sources(folders: dict[str, Path], library: Libr
     """No template key is left, no path of this machine."""
     for root in folders.values():
         for path in (p for p in root.rglob("*") if p.is_file()):
+            if path.suffix == ".pack":
+                continue
             text = path.read_text()
             assert not re.search(r"@(?!PACKAGE_INIT)[A-Z]+@", text), path
             assert str(Path(__file__).parents[1]) not in text, path
@@ -304,6 +314,74 @@ def test_all_forms_have_the_same_sources(folders: dict[str, Path], library: Libr
                 other = folders["cmake"] / path.relative_to(root)
                 assert path.read_bytes() == other.read_bytes()
     assert exported(library, "cmake") == exported(library, "cmake")
+
+
+def test_cmsis_pack(folders: dict[str, Path], library: Library) -> None:
+    """Its description is read by what pyOCD reads packs with; the archive has what it names."""
+    manager = pytest.importorskip("cmsis_pack_manager", reason="pip install pyocd")
+    root = folders["cmsis-pack"]
+    (description,) = root.glob("*.pdsc")
+    with tempfile.TemporaryDirectory() as place:
+        cache = manager.Cache(True, True, json_path=place, data_path=place)
+        parsed = cache.add_pack_from_path(str(description))
+        text = manager.ffi.string(manager.lib.dumps_components(parsed)).decode()
+    (component,) = json.loads(text)
+    assert component["sub_group"] == NAME and component["group"] == "Networks"
+    named = {one["path"] for one in component["files"]} - {"src/"}
+    assert f"src/{NAME}.c" in named and all((root / path).is_file() for path in named)
+    (archive,) = root.glob("*.pack")
+    with zipfile.ZipFile(archive) as packed:
+        assert named | {description.name, "LICENSE"} <= set(packed.namelist())
+        assert packed.read(f"src/{NAME}.h") == (root / "src" / f"{NAME}.h").read_bytes()
+    files = exported(library, "cmsis-pack")
+    assert pack(library, files) == (archive.name, archive.read_bytes())
+    assert archive.name == f"mbn.{NAME}.{library.version}.pack"
+
+
+WHOLE = r"""
+#include "@.h"
+#include "@_sample.h"
+#include <stdio.h>
+#include <string.h>
+static @_state state;
+static uint8_t image[@@_INPUT_HEIGHT * @@_INPUT_WIDTH * @@_INPUT_CHANNELS];
+int main(void)
+{
+    uint8_t *next = image;
+    for (unsigned y = 0; y < @@_INPUT_HEIGHT; y++) {
+        for (unsigned x = 0; x < @@_INPUT_WIDTH; x++) {
+            for (unsigned c = 0; c < @@_INPUT_CHANNELS; c++) {
+                *next++ = @@_CAMERA_PIXEL(y, x, c);
+            }
+        }
+    }
+    for (int again = 0; again < 2; again++) {
+        if (@_predict(&state, image) != MBN_OK ||
+            memcmp(mbn_output(&state.base), @_camera_output, @@_OUTPUT_BYTES) != 0) {
+            return 1;
+        }
+    }
+    printf("%s|%s|%s|%d\n", @_label(0), @_label(1), @_label(@@_CLASSES),
+           @_predict(&state, NULL) == MBN_ERR_ARGUMENT);
+    return MBN_VERSION_NUMBER >= MBN_VERSION_OF(0, 1, 0) ? 0 : 1;
+}
+"""
+
+
+def test_a_whole_image_in_one_call_and_labels(
+    folders: dict[str, Path], tmp_path: Path, library: Library
+) -> None:
+    program = WHOLE.replace("@@", NAME.upper()).replace("@", NAME)
+    (tmp_path / "whole.c").write_text(program)
+    root = folders["cmsis-pack"] / "src"
+    sources = [*root.rglob("*.c"), tmp_path / "whole.c"]
+    out = tmp_path / "whole"
+    run("gcc", "-std=c11", "-O1", *STRICT.split(), f"-I{root}", *sources, "-o", out)
+    assert run(out) == f"{LABELS[0]}|{LABELS[1]}||1\n"
+    header = (folders["cmake"] / "src" / "mbn" / "mbn.h").read_text()
+    assert f'#define MBN_VERSION "{mbn.__version__}"' in header
+    numbers = ", ".join(mbn.__version__.split("."))
+    assert f"#define MBN_VERSION_NUMBER MBN_VERSION_OF({numbers})" in header
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

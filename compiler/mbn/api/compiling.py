@@ -252,8 +252,8 @@ class Compiled:
     def export(
         self, form: str, output: Place, *, name: str | None = None, progress: Progress = None
     ) -> Path:
-        """Writes a library for another project: "cmake", "arduino", "platformio" or "zephyr".
-        Returns its folder."""
+        """Writes a library for another project: "cmake", "arduino", "platformio", "zephyr" or
+        "cmsis-pack". Returns its folder."""
         return export(
             replace(self._made.job, output=Path(output)), form, name=name, progress=progress
         )

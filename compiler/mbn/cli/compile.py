@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     other = made.add_argument_group("in another project")
     other.add_argument(
         "--export",
-        choices=["cmake", "arduino", "platformio", "zephyr"],
+        choices=["cmake", "arduino", "platformio", "zephyr", "cmsis-pack"],
         help="write C, runtime and examples as a library to --output; --board says the core",
     )
     other.add_argument(
@@ -213,8 +213,9 @@ def check_arguments(arguments: argparse.Namespace) -> None:
             raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
         arguments.board = "qemu"
     refuse_alone(arguments, {"port": ("check",), "max_ms": ("suggest",)})
-    for other in ("plan_only", "suggest", "export"):
+    for other in ("plan_only", "suggest"):
         refuse_together(arguments, other, ("check", "release", "fail_over"))
+    refuse_together(arguments, "export", ("fail_over",))
     refuse_together(arguments, "suggest", ("plan_only", "export", "model", "output"))
     refuse_together(arguments, "plan_only", ("export", "images"))
 

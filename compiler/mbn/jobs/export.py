@@ -18,7 +18,7 @@ from mbn.core.target import data_root
 from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.image.export import owned
-from mbn.image.export.library import CAMERA, Example, Library, exported
+from mbn.image.export.library import CAMERA, Example, Library, exported, pack
 from mbn.jobs.compile import Job, Planned, judge_quantised, plan_network
 from mbn.jobs.lower import sources
 from mbn.jobs.lower.inputs import as_codes
@@ -58,7 +58,11 @@ def write(made: Library, form: str, folder: Path) -> list[Path]:
     """Writes the library into `folder`, where it replaces an earlier one; see `owned.write`."""
     files = exported(made, form)
     owned.refuse_other(folder, _MARK, "export")
-    return owned.write(folder, _MARK, {path: text.encode() for path, text in files.items()})
+    written = {path: text.encode() for path, text in files.items()}
+    if form == "cmsis-pack":
+        name, archive = pack(made, files)
+        written[name] = archive
+    return owned.write(folder, _MARK, written)
 
 
 def _library(name: str, job: Job, planned: Planned) -> Library:

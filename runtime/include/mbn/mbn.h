@@ -27,6 +27,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* This header and the runtime; compare as MBN_VERSION_NUMBER >= MBN_VERSION_OF(0, 2, 0). */
+#define MBN_VERSION "0.1.0"
+#define MBN_VERSION_OF(major, minor, patch) ((major) * 10000 + (minor) * 100 + (patch))
+#define MBN_VERSION_NUMBER MBN_VERSION_OF(0, 1, 0)
+
+/* The same value so many times, in an initialiser. */
+#define MBN_4(value) value, value, value, value
+#define MBN_16(value) MBN_4(value), MBN_4(value), MBN_4(value), MBN_4(value)
+#define MBN_64(value) MBN_16(value), MBN_16(value), MBN_16(value), MBN_16(value)
+#define MBN_256(value) MBN_64(value), MBN_64(value), MBN_64(value), MBN_64(value)
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "mbn: packed weights are read as little-endian words; build for a little-endian machine"
 #endif

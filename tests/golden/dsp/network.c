@@ -20,12 +20,12 @@ extern const alignas(4) int32_t mbn_model_03_pointwise[14];
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_m128[16] = {
-    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
+    MBN_16(-128),
 };
 
 /* A row of zero points: what lies above and below a map. */
 static const alignas(8) int8_t border_0[20] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    MBN_16(0), MBN_4(0),
 };
 
 /* Stage 0: dsp: im2col of 4 pixels, 27 taps in 14 pairs; 4 pixels x 2 channels. */

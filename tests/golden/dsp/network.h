@@ -51,6 +51,32 @@ typedef struct mbn_model_state {
 /* Ties the state together and begins the first image. */
 MBN_MUST_USE mbn_status mbn_model_init(mbn_model_state *state);
 
+/* A whole image of 8-bit pixels, height x width x channel, in one call: mbn_output is
+ * then the result. Nothing need be called before; it may be called again. */
+MBN_MUST_USE static inline mbn_status
+mbn_model_predict(mbn_model_state *state, const uint8_t *image)
+{
+    const uint32_t row = MBN_MODEL_INPUT_WIDTH * MBN_MODEL_INPUT_CHANNELS;
+    mbn_status status = image ? mbn_model_init(state) : MBN_ERR_ARGUMENT;
+    for (uint32_t y = 0; status == MBN_OK && y < MBN_MODEL_INPUT_HEIGHT; y++) {
+        status = mbn_push_pixels(&state->base, image + y * row);
+    }
+    return status == MBN_OK ? mbn_finish(&state->base) : status;
+}
+
+/* A whole image of int8 codes, height x width x channel, in one call: mbn_output is
+ * then the result. Nothing need be called before; it may be called again. */
+MBN_MUST_USE static inline mbn_status
+mbn_model_predict_codes(mbn_model_state *state, const int8_t *image)
+{
+    const uint32_t row = MBN_MODEL_INPUT_WIDTH * MBN_MODEL_INPUT_CHANNELS;
+    mbn_status status = image ? mbn_model_init(state) : MBN_ERR_ARGUMENT;
+    for (uint32_t y = 0; status == MBN_OK && y < MBN_MODEL_INPUT_HEIGHT; y++) {
+        status = mbn_push_row(&state->base, image + y * row);
+    }
+    return status == MBN_OK ? mbn_finish(&state->base) : status;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,7 +6,9 @@ src/ is the same in every form. Its includes need no folder but src/ itself, as 
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,19 @@ FORMS: Mapping[str, Form] = {
         "    west build -b BOARD APP -- -DZEPHYR_EXTRA_MODULES=/path/to/this/folder\n\n"
         "and `CONFIG_MBN_@UPPER@=y` in the application's prj.conf.",
     ),
+    "cmsis-pack": Form(
+        {"classify.c": "examples/classify.c", "camera_rows.c": "examples/camera_rows.c"},
+        "    cpackget add mbn.@PREFIX@.@VERSION@.pack\n\n"
+        "(or the Pack Installer of Keil or of another IDE), then take the component\n"
+        "*Machine Learning: Networks: @PREFIX@*.",
+    ),
+}
+# Cores, as CMSIS calls them, for which a kernel set is
+CORES: Mapping[str, tuple[str, ...]] = {
+    "scalar": ("Cortex-M0", "Cortex-M0+", "Cortex-M3", "Cortex-M23"),
+    "dsp": ("Cortex-M4", "Cortex-M33"),
+    "m7": ("Cortex-M7",),
+    "mve": ("Cortex-M55", "Cortex-M85"),
 }
 
 
@@ -216,9 +231,26 @@ def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, st
         "ARENA": f"{library.arena_bytes:,}",
         "OVERREAD": overread,
         "SOURCES": "\n".join(f"    {path}" for path in compiled),
+        "CORES": "\n".join(f'      <accept Dcore="{one}"/>' for one in CORES[library.kernel_set]),
+        "PACK_FILES": "\n".join(_pack_file(path) for path in sorted(files)),
         "ZEPHYR_SOURCES": "\n".join(f"    ../{path}" for path in compiled),
     }
     return {**keys, "HOW": _filled(FORMS[form].how, keys)}
+
+
+def _pack_file(path: str) -> str:
+    """A source or a header in a pack's description."""
+    kind = "source" if path.endswith(".c") else "header"
+    return f'        <file category="{kind}" name="{path}"/>'
+
+
+def pack(library: Library, files: Mapping[str, str]) -> tuple[str, bytes]:
+    """The .pack file's name, and its bytes: an archive of all files, the same every time."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.writestr(zipfile.ZipInfo(path), files[path].encode(), zipfile.ZIP_DEFLATED)
+    return f"mbn.{library.prefix}.{library.version}.pack", made.getvalue()
 
 
 def _filled(text: str, keys: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from mbn.passes.emit.job import (
     Job,
     about,
 )
+from mbn.passes.emit.names import c_string
 
 
 def header(job: Job) -> str:
@@ -65,11 +66,56 @@ typedef struct {prefix}_state {{
 /* Ties the state together and begins the first image. */
 MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
 
-#ifdef __cplusplus
+{_predict(job)}{_labels(job)}#ifdef __cplusplus
 }}
 #endif
 
 #endif
+"""
+
+
+def _predict(job: Job) -> str:
+    """One call for one whole image, of pixels or of codes."""
+    prefix, upper = job.prefix, job.prefix.upper()
+
+    def function(name: str, kind: str, push: str, what: str) -> str:
+        return f"""/* A whole image of {what}, height x width x channel, in one call: mbn_output is
+ * then the result. Nothing need be called before; it may be called again. */
+MBN_MUST_USE static inline mbn_status
+{prefix}_{name}({prefix}_state *state, const {kind} *image)
+{{
+    const uint32_t row = {upper}_INPUT_WIDTH * {upper}_INPUT_CHANNELS;
+    mbn_status status = image ? {prefix}_init(state) : MBN_ERR_ARGUMENT;
+    for (uint32_t y = 0; status == MBN_OK && y < {upper}_INPUT_HEIGHT; y++) {{
+        status = {push}(&state->base, image + y * row);
+    }}
+    return status == MBN_OK ? mbn_finish(&state->base) : status;
+}}
+
+"""
+
+    return function("predict", "uint8_t", "mbn_push_pixels", "8-bit pixels") + function(
+        "predict_codes", "int8_t", "mbn_push_row", "int8 codes"
+    )
+
+
+def _labels(job: Job) -> str:
+    """The names of the classes, where they are known; they cost nothing where nobody reads them."""
+    names = job.network.classes
+    if not names or len(names) != job.network.output.size_bytes:
+        return ""
+    prefix, upper = job.prefix, job.prefix.upper()
+    listed = "".join(f"        {c_string(name)},\n" for name in names)
+    return f"""#define {upper}_CLASSES {len(names)}u
+
+/* The name of a class in UTF-8; empty for one that there is not. */
+static inline const char *{prefix}_label(uint32_t index)
+{{
+    static const char *const labels[{upper}_CLASSES] = {{
+{listed}    }};
+    return index < {upper}_CLASSES ? labels[index] : "";
+}}
+
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -126,10 +126,17 @@ def pixels_name(job: Job) -> str:
 
 def c_values(values: NDArray[Any]) -> str:
     """Comma-separated lines of at most 100 columns."""
+    # the literal -2147483648 is a long in C
+    return c_list(
+        str(value) if value != -(2**31) else "(-2147483647 - 1)" for value in values.tolist()
+    )
+
+
+def c_list(values: Iterable[str]) -> str:
+    """The same of what is text already."""
     lines, line = [], "   "
-    for value in values.tolist():
-        # the literal -2147483648 is a long in C
-        text = f" {value}," if value != -(2**31) else " (-2147483647 - 1),"
+    for value in values:
+        text = f" {value},"
         if len(line) + len(text) > COLUMNS:
             lines.append(line)
             line = "   "

@@ -23,6 +23,7 @@ from mbn.core.network import Network
 
 _WORD = re.compile(r"[^0-9A-Za-z]+")
 _NAME_MOST, _PREFIX_MOST = 100, 48
+_ENDINGS = ("init", "state", "weights", "sample", "pixels", "predict", "predict_codes", "label")
 
 
 def identifier(text: str) -> str:
@@ -41,6 +42,14 @@ def plain(text: str) -> str:
         while pair in text:
             text = text.replace(pair, f"{pair[0]} {pair[1]}")
     return text
+
+
+def c_string(text: str) -> str:
+    """A string literal of the text in UTF-8: what is no plain ASCII, or ends or begins anything in
+    C, in octal."""
+    plainly = set(map(ord, string.ascii_letters + string.digits + " _-+.,:;()[]/'&=<>#@!*"))
+    body = "".join(chr(one) if one in plainly else f"\\{one:03o}" for one in text.encode())
+    return f'"{body}"'
 
 
 def ascii_name(text: str) -> str:
@@ -78,7 +87,7 @@ def taken(prefix: str) -> bool:
     targets."""
     names = (
         prefix,
-        *(f"{prefix}_{end}" for end in ("init", "state", "weights", "sample", "pixels")),
+        *(f"{prefix}_{end}" for end in _ENDINGS),
     )
     return (
         prefix == "mbn"

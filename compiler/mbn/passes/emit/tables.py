@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mbn.passes.emit import results
 from mbn.passes.emit.job import (
     Job,
-    c_values,
+    c_list,
     pixels_name,
     stage_name,
 )
@@ -44,12 +42,21 @@ def borders(job: Job) -> str:
             sizes[code] = max(sizes.get(code, 0), job.shapes[needs.input].row_bytes)
     parts = []
     for code, size in sorted(sizes.items()):
-        values = c_values(np.full(size, code, np.int8))
         parts.append(
             "/* A row of zero points: what lies above and below a map. */\n"
-            f"static const alignas(8) int8_t {_border(code)}[{size}] = {{\n{values}}};\n"
+            f"static const alignas(8) int8_t {_border(code)}[{size}] = {{\n"
+            f"{c_list(_repeated(code, size))}}};\n"
         )
     return "\n".join(parts)
+
+
+def _repeated(code: int, count: int) -> list[str]:
+    """The initialiser of equal values, by the macros of mbn.h."""
+    parts = []
+    for times in (256, 64, 16, 4):
+        parts += [f"MBN_{times}({code})"] * (count // times)
+        count %= times
+    return [*parts, *[str(code)] * count]
 
 
 def others(job: Job) -> str:

@@ -15,7 +15,11 @@ static int report(const int8_t *output, const int8_t *expected)
         printf("%d ", output[k]);
         best = output[k] > output[best] ? k : best;
     }
+#ifdef @UPPER@_CLASSES
+    printf("\nclass %u: %s\n", best, @PREFIX@_label(best));
+#else
     printf("\nclass %u\n", best);
+#endif
     return memcmp(output, expected, @UPPER@_OUTPUT_BYTES) == 0 ? 0 : 1;
 }
 

@@ -52,8 +52,15 @@ void loop()
         same = same && output[k] == @PREFIX@_camera_output[k];
     }
     Serial.println();
+#ifdef @UPPER@_CLASSES
+    Serial.print("class ");
+    Serial.print(best);
+    Serial.print(": ");
+    Serial.println(@PREFIX@_label(best));
+#else
     Serial.print("class ");
     Serial.println(best);
+#endif
     Serial.println(same ? "as the reference" : "not as the reference");
     delay(1000);
 }

@@ -15,23 +15,17 @@ static int report(const int8_t *output, const int8_t *expected)
         printf("%d ", output[k]);
         best = output[k] > output[best] ? k : best;
     }
+#ifdef @UPPER@_CLASSES
+    printf("\nclass %u: %s\n", best, @PREFIX@_label(best));
+#else
     printf("\nclass %u\n", best);
+#endif
     return memcmp(output, expected, @UPPER@_OUTPUT_BYTES) == 0 ? 0 : 1;
 }
 
 int main(void)
 {
-    const int8_t *row = @PREFIX@_sample;
-    if (@PREFIX@_init(&state) != MBN_OK) {
-        return 1;
-    }
-    for (unsigned y = 0; y < @UPPER@_INPUT_HEIGHT; y++) {
-        if (mbn_push_row(&state.base, row) != MBN_OK) {
-            return 1;
-        }
-        row += @UPPER@_INPUT_WIDTH * @UPPER@_INPUT_CHANNELS;
-    }
-    if (mbn_finish(&state.base) != MBN_OK) {
+    if (@PREFIX@_predict_codes(&state, @PREFIX@_sample) != MBN_OK) {
         return 1;
     }
     return report(mbn_output(&state.base), @PREFIX@_sample_output);

@@ -9,17 +9,7 @@ static @PREFIX@_state state; /* everything that changes; no other RAM but the st
 /* The outputs; null where something went wrong. */
 static const int8_t *run()
 {
-    const int8_t *row = @PREFIX@_sample;
-    if (@PREFIX@_init(&state) != MBN_OK) {
-        return NULL;
-    }
-    for (unsigned y = 0; y < @UPPER@_INPUT_HEIGHT; y++) {
-        if (mbn_push_row(&state.base, row) != MBN_OK) {
-            return NULL;
-        }
-        row += @UPPER@_INPUT_WIDTH * @UPPER@_INPUT_CHANNELS;
-    }
-    if (mbn_finish(&state.base) != MBN_OK) {
+    if (@PREFIX@_predict_codes(&state, @PREFIX@_sample) != MBN_OK) {
         return NULL;
     }
     return mbn_output(&state.base);
@@ -42,8 +32,15 @@ void loop()
         same = same && output[k] == @PREFIX@_sample_output[k];
     }
     Serial.println();
+#ifdef @UPPER@_CLASSES
+    Serial.print("class ");
+    Serial.print(best);
+    Serial.print(": ");
+    Serial.println(@PREFIX@_label(best));
+#else
     Serial.print("class ");
     Serial.println(best);
+#endif
     Serial.println(same ? "as the reference" : "not as the reference");
     delay(1000);
 }
