@@ -341,3 +341,16 @@ def test_a_constant_along_another_axis_is_no_bias(shape: tuple[int, ...], tmp_pa
     graph.quantise(0.05, 0)
     with pytest.raises(UnsupportedError, match=r"node by_column: a constant of shape"):
         lower(graph.save(tmp_path / "g.onnx"), "g")
+
+
+@pytest.mark.parametrize("pool", ["ReduceMean", "GlobalAveragePool", "MaxPool"])
+def test_a_pool_over_a_batch_that_the_graph_made_is_refused(pool: str, tmp_path: Path) -> None:
+    graph = start()
+    source = graph.value
+    graph.node("Concat", source, source, name="two", axis=0)
+    graph.quantise(0.05, -7)
+    given = {"ReduceMean": {"axes": [2, 3]}, "MaxPool": {"kernel_shape": [2, 2]}}.get(pool, {})
+    graph.then(pool, name="pool", **given)
+    graph.quantise(0.05, -7)
+    with pytest.raises(UnsupportedError, match="batch of 2|in an order that has no kernel"):
+        lower(graph.save(tmp_path / "g.onnx"), "g")

@@ -24,6 +24,7 @@ def match_pool(matcher: Matcher, call: Any) -> Found:
     name, made = rx.op_name(call), rx.shape_of(call)
     if len(data.shape) != 4:
         raise NoMatch(f"an average over {len(data.shape)} dimensions, where 4 are wanted")
+    _check_batch(data)
     if name == "relax.mean":
         return _mean(matcher, call, data)
     sizes = data.shape[2:]
@@ -44,6 +45,12 @@ def match_pool(matcher: Matcher, call: Any) -> Found:
     elif made[2:] != (1, 1):
         raise NoMatch("an adaptive pool to more than one pixel")
     return Found("mbn.pool", (data,), fields_of(window=np.array(window, np.int64)), made)
+
+
+def _check_batch(data: Data) -> None:
+    """A concatenation or a reshape may have made one."""
+    if data.shape[0] != 1:
+        raise NoMatch(f"a pool over a batch of {data.shape[0]} maps, where one is wanted")
 
 
 def _mean(matcher: Matcher, call: Any, data: Data) -> Found:
@@ -73,6 +80,7 @@ def match_max_pool(matcher: Matcher, call: Any) -> Found:
     data = data_of(matcher, call.args[0])
     if len(data.shape) != 4:
         raise NoMatch(f"a max pool over {len(data.shape)} dimensions, where 4 are wanted")
+    _check_batch(data)
     if rx.op_name(call) == "relax.max":
         axes = sorted(axis % 4 for axis in rx.ints(call.attrs.axis or ()))
         if axes != [2, 3]:
