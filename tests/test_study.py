@@ -101,7 +101,7 @@ def test_study_goes_on_and_repeats(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--data", "cifar"], "wanted: digits, folder:PATH"),
+        (["--data", "cifar"], "wanted: digits, a folder with one folder a class"),
         (["--data", "digits", "--jobs", "0"], "--jobs 0"),
         (
             ["--data", "digits", "--quick", "--device", "abacus"],

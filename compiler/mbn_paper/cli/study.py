@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
         epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--data", metavar="DATA", help="digits, folder:PATH or split:PATH")
+    made.add_argument("--data", metavar="DATA", help="digits, or a folder or zip as of mbn-train")
     made.add_argument("--seeds", type=int, help=f"trainings of each network (default {SEEDS})")
     made.add_argument("--epochs", type=int, help="passes over the data (default: the design's)")
     made.add_argument("--jobs", type=int, default=1, help="trainings side by side (default 1)")
