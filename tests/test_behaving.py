@@ -60,6 +60,7 @@ IGNORED = {
     "--suggest": ["--board", "qemu", "--suggest", "--model", "g.onnx"],
     "--export": ["--board", "qemu", "--export", "cmake", "--fail-over", "ms=3"],
     "no --board": [],
+    "--model with --resolution": ["--board", "qemu", "--model", "g.onnx", "--resolution", "64"],
     "besides --model": ["a.onnx", "--model", "b.onnx"],
 }
 

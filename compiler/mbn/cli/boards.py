@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 import mbn
-from mbn.cli.arguments import command, plain, say_json
+from mbn.cli.arguments import command, plain, refuse_alone, say_json
 from mbn.cli.run import console_of, guarded
 from mbn.cli.tables import sheet
 from mbn.core.errors import UsageError
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLES,
     )
     made.add_argument("--network", metavar="ALPHA-RESOLUTION", help="plan a size on every board")
-    made.add_argument("--classes", type=int, default=CLASSES, help=f"of it; default {CLASSES}")
+    made.add_argument("--classes", type=int, help=f"of it; default {CLASSES}")
     return made
 
 
@@ -55,16 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the tables."""
     console = console_of(arguments)
+    refuse_alone(arguments, {"classes": ("network",)})
+    classes = CLASSES if arguments.classes is None else arguments.classes
     if arguments.network is not None:
         match = _SIZE.fullmatch(arguments.network)
-        if match is None or arguments.classes < 1:
+        if match is None or classes < 1:
             raise UsageError(
-                f"--network {arguments.network} --classes {arguments.classes}",
+                f"--network {arguments.network} --classes {classes}",
                 wanted="as 0.25-96: alpha and resolution, and at least one class",
             )
-        rows = mbn.costs(float(match[1]), int(match[2]), arguments.classes)
+        rows = mbn.costs(float(match[1]), int(match[2]), classes)
         say_json(arguments, [{**plain(one), "board": one.board.name} for one in rows])
-        network_table(arguments.network, rows, arguments.classes, console)
+        network_table(arguments.network, rows, classes, console)
         return 0
     known = mbn.boards()
     say_json(arguments, {"boards": [facts(one) for one in known], "ports": mbn.ports()})

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mbn.cli.arguments import refuse_alone
+from mbn.cli.arguments import refuse_alone, refuse_together
 from mbn.core.errors import UsageError
 from mbn.core.options import Rounding
 
@@ -67,7 +67,7 @@ def add_network(made: argparse.ArgumentParser) -> None:
     """The arguments that name a network and say how it is understood."""
     network = made.add_argument_group("the network")
     network.add_argument("--alpha", type=float, help="width multiplier (default 0.25)")
-    network.add_argument("--resolution", type=int, default=96, help="rows = columns (default 96)")
+    network.add_argument("--resolution", type=int, help="rows = columns (default 96)")
     network.add_argument(
         "--data",
         choices=["photographs", "digits"],
@@ -128,6 +128,7 @@ def check_network(arguments: argparse.Namespace) -> None:
     take_file(arguments)
     own = ("calibrate", "input_range", "mean", "std", "accept_loss", "input_shape")
     refuse_alone(arguments, dict.fromkeys(own, ("model",)))
+    refuse_together(arguments, "model", ("resolution", "classes"))
 
 
 def network_options(arguments: argparse.Namespace) -> NetworkOptions:
@@ -138,7 +139,7 @@ def network_options(arguments: argparse.Namespace) -> NetworkOptions:
         "fused": not arguments.unfused,
         "simplify": not arguments.keep_constant,
         "alpha": arguments.alpha,
-        "resolution": arguments.resolution,
+        "resolution": 96 if arguments.resolution is None else arguments.resolution,
         "classes": arguments.classes,
         "weights": arguments.weights,
         "data": arguments.data,

@@ -15,6 +15,7 @@ import mbn
 from mbn.cli.arguments import command, say_json
 from mbn.cli.comparing import compared
 from mbn.cli.run import console, console_of, guarded
+from mbn.core.errors import UsageError
 
 OUT = Path("out")
 PAGE = OUT / "report.html"
@@ -36,7 +37,6 @@ def parser() -> argparse.ArgumentParser:
         "folders",
         nargs="*",
         type=Path,
-        default=[OUT],
         help=f"with report.json, or above such; default {OUT}",
     )
     made.add_argument(
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         metavar=("A", "B"),
         help="write no page: print what differs between two builds",
     )
-    made.add_argument("--output", type=Path, default=PAGE, metavar="FILE", help=f"default {PAGE}")
+    made.add_argument("--output", type=Path, metavar="FILE", help=f"default {PAGE}")
     return made
 
 
@@ -59,13 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the page and says so."""
     if arguments.compare is not None:
+        if arguments.folders or arguments.output is not None:
+            raise UsageError("--compare with folders or --output", wanted="two folders alone")
         table, data = compared(*arguments.compare)
         console_of(arguments).print(table)
         say_json(arguments, data)
         return 0
     silent = arguments.quiet or arguments.json
-    write(mbn.report_page(arguments.folders), arguments.output, quiet=silent)
-    say_json(arguments, {"page": arguments.output})
+    output = arguments.output or PAGE
+    write(mbn.report_page(arguments.folders or [OUT]), output, quiet=silent)
+    say_json(arguments, {"page": output})
     return 0
 
 

@@ -7,15 +7,19 @@ started, and a port that was opened is closed again.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
 
 from mbn.core.errors import BoardError, FileError, ToolError
+from mbn.harness.cost import llvm
 from mbn.harness.host import emulator
 from mbn.harness.host.port import open_port
 from mbn.image.build import tools
 from mbn.jobs.compile import Job
+
+_NOTES = logging.getLogger("mbn")
 
 
 def ready(job: Job, *, check: bool = False, port: str | None = None) -> None:
@@ -36,6 +40,16 @@ def ready(job: Job, *, check: bool = False, port: str | None = None) -> None:
             f"the program {emulator.QEMU} is missing",
             advice="On Debian: apt-get install qemu-system-arm",
         )
+    elif job.board.emulator is not None:
+        _without_llvm()
+
+
+def _without_llvm() -> None:
+    """A check is one without it too, but counts no cycles."""
+    try:
+        llvm.program("llvm-mca")
+    except ToolError as error:
+        _NOTES.warning("no cycles will be modelled: %s", error)
 
 
 def writable(folder: Path) -> None:
