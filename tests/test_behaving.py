@@ -129,3 +129,14 @@ def test_completion(shell: str, capsys: Capture) -> None:
         )
         assert done.stdout == "--calibrate\n"
     assert every_command.main(["completion", "tcsh"]) == 2
+
+
+def test_a_refusal_is_json_too(tmp_path: Path, capsys: Capture) -> None:
+    graph = qdq.Graph((1, 4, 8, 8))
+    graph.channels = 4
+    graph.dequantise("image", 0.02, 0)
+    graph.then("LpPool", kernel_shape=[2, 2], name="length")
+    path = graph.save(tmp_path / "g.onnx")
+    assert every_command.main(["inspect", str(path), "--json"]) == 2
+    data = json.loads(capsys.readouterr().out)
+    assert "operator LpPool" in data["refused"][0] and data["closest"]
