@@ -200,7 +200,9 @@ def test_a_label_file_of_another_length_is_refused(refused: Refused, tmp_path: P
     text = compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
     assert "2 labels" in text and "3 classes" in text
     labels.write_text("cat\n\ndog\n")
-    assert "line 2 is empty" in compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
+    assert "line 2 is no name" in compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
+    labels.write_text("cat\nd\u202eog\nx\n", encoding="utf-8")
+    assert "line 2 is no name" in compiling(refused, *SMALL, "--classes", "3", "--labels", labels)
     assert "no such file" in compiling(refused, *SMALL, "--labels", tmp_path / "none.txt").lower()
 
 

@@ -200,6 +200,14 @@ def test_what_is_no_picture_is_refused_in_words(page: Page, picture: Path) -> No
     assert not page.one("error").is_displayed()
 
 
+def test_a_large_file_is_refused_before_it_is_sent(page: Page, picture: Path) -> None:
+    assert page.run("return facts.most_bytes") == 16 << 20
+    page.run("facts.most_bytes = 1000")
+    page.one("file").send_keys(str(picture))
+    page.until(lambda: page.one("error").is_displayed(), "a refusal")
+    assert "too large: at most 1,000" in page.text("error")
+
+
 def test_the_camera_is_answered_again_and_again(page: Page) -> None:
     page.one("camera").click()
     page.answered()

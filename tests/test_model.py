@@ -154,6 +154,17 @@ def test_bundled_networks_of_photographs_say_what_they_know(alpha: float) -> Non
     assert f"{path.stat().st_size:,} bytes" in card
 
 
+@pytest.mark.parametrize(
+    "stored",
+    ["", "[", '{"a": 1}', "[1, 2]", '["a", null]', '["a\\nb"]', '["\\ud800"]', '[""]', "[" * 5000],
+)
+def test_damaged_names_in_a_file_are_left_aside(stored: str) -> None:
+    model = onnx.ModelProto()
+    onnx.helper.set_model_props(model, {naming.CLASSES: stored, naming.ACCURACY: stored})
+    assert naming.of_file(model) == ()
+    assert naming.accuracy_of(model) is None
+
+
 def test_the_bundle_is_small_and_holds_no_photographs() -> None:
     files = [path for path in bundled.FOLDER.iterdir() if path.is_file()]
     assert {path.suffix for path in files} <= {".py", ".onnx", ".npz", ".md"}

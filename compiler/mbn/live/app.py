@@ -51,7 +51,7 @@ def _plain(thinker: Thinker) -> Starlette:
     waiting = 0
 
     async def facts(_: Request) -> Response:
-        return JSONResponse(thinker.facts.json())
+        return JSONResponse(thinker.facts.json() | {"most_bytes": MOST_BYTES})
 
     async def picture(request: Request) -> Response:
         nonlocal waiting

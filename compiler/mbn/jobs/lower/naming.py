@@ -18,12 +18,15 @@ from mbn.report.record import Accuracy
 
 CLASSES, ACCURACY = "mbn.classes", "mbn.accuracy"  # keys of the metadata
 _MOST_BYTES = 1 << 20
+_LONGEST = 200  # characters of a name
 
 
 def of_file(model: Any) -> tuple[str, ...]:
     """The names in a ModelProto's metadata; empty without them."""
     found = _stored(model, CLASSES)
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    if not isinstance(found, list):
+        return ()
+    if not all(isinstance(one, str) and _is_name(one) for one in found):
         return ()
     return tuple(found)
 
@@ -35,6 +38,11 @@ def accuracy_of(model: Any) -> Accuracy | None:
         return Accuracy(**found) if isinstance(found, dict) else None
     except TypeError:
         return None
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can stand in a table, a page and generated C."""
+    return 0 < len(text) <= _LONGEST and text.isprintable()
 
 
 def _stored(model: Any, key: str) -> Any:
@@ -57,10 +65,16 @@ def of_network(network: Network, known: tuple[str, ...], labels: Path | None) ->
     names = tuple(line.strip() for line in read_text(labels, _MOST_BYTES).splitlines())
     while names and not names[-1]:
         names = names[:-1]
-    if len(names) != classes or not all(names):
-        found = f"{len(names)} labels" if all(names) else f"line {names.index('') + 1} is empty"
+    odd = next((line for line, name in enumerate(names, 1) if not _is_name(name)), None)
+    if odd is not None:
         raise UsageError(
-            found,
+            f"line {odd} is no name: {names[odd - 1][:40]!r}",
+            node=str(labels),
+            wanted=f"1 to {_LONGEST} characters that can be printed",
+        )
+    if len(names) != classes:
+        raise UsageError(
+            f"{len(names)} labels",
             node=str(labels),
             wanted=f"one line for each of the network's {classes} classes, in the order of its "
             "outputs"

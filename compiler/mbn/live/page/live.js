@@ -176,6 +176,12 @@ function showStages(found) {
 // -- pictures that are dropped, pasted or chosen --------------------------------------------------
 async function take(file) {
   leave("picture");
+  const most = facts?.most_bytes ?? Infinity;
+  if (file.size > most) {
+    // The server would refuse it while it comes, which looks like a broken connection.
+    fail(`A file of ${count.format(file.size)} bytes is too large: at most ${count.format(most)}.`);
+    return;
+  }
   paper.clearRect(0, 0, source.width, source.height);
   source.setAttribute("aria-label", `The picture ${file.name || ""}`);
   at("hint").hidden = true;
