@@ -161,7 +161,7 @@ def test_a_chosen_picture_is_answered(page: Page, picture: Path) -> None:
     rows = page.browser.find_elements(By.CSS_SELECTOR, "#classes tbody tr")
     assert sorted(one.find_element(By.TAG_NAME, "th").text for one in rows) == list("0123456789")
     assert len(page.browser.find_elements(By.CSS_SELECTOR, "#stages tbody tr")) == 17
-    assert "nothing counts cycles" in page.text("counted") and "not known" in page.text("whole")
+    assert "nothing counts them" in page.text("counted") and "not known" in page.text("whole")
     seen = page.run(
         "const c = document.getElementById('seen');"
         "return [c.width, c.height, ...c.getContext('2d').getImageData(0, 0, 32, 1).data]"

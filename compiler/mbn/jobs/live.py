@@ -122,7 +122,7 @@ class Live:
             stages=self._stages(cycles),
             cycles=whole,
             ms=self._ms(whole),
-            counted=_counted(cycles, measured),
+            counted=self._counted(cycles, measured),
             measured=measured,
             difference=found.mismatch,
             values=int(found.outputs.size),
@@ -170,17 +170,18 @@ class Live:
             for one, count in zip(self._report.stages, cycles, strict=True)
         )
 
+    def _counted(self, cycles: Sequence[int | None], measured: bool) -> str:
+        """How cycles are known, in words."""
+        if measured:
+            return "measured on the board"
+        if any(count is not None for count in cycles):
+            return MODELLED
+        advice = "; mbn-compile --check models them" if self._board.emulator is not None else ""
+        return f"not known: nothing counts them here{advice}"
+
     def _ms(self, cycles: int | None) -> float | None:
         clock = self._board.clock_hz
         return None if cycles is None or not clock else 1000 * cycles / clock
-
-
-def _counted(cycles: Sequence[int | None], measured: bool) -> str:
-    if measured:
-        return "measured on the board"
-    if all(count is None for count in cycles):
-        return "not known: nothing counts cycles here; mbn-compile --check models them"
-    return MODELLED
 
 
 def _refuse_others(network: Network) -> None:
