@@ -18,6 +18,7 @@ from mbn.cli import train as command
 from mbn.core.errors import PlanError
 from mbn.core.target import find_board
 from mbn.jobs import for_board
+from mbn.jobs import train as train_job
 from mbn.jobs.suggest import Suggestion
 from mbn.train import bundled, data
 from mbn.train.images import UInt8, normalise
@@ -125,6 +126,17 @@ def test_kinds_of_data(photos: Path, tmp_path: Path) -> None:
             Image.new("RGB", (8, 8)).save(tmp_path / "both" / part / name / "1.png")
     assert data.kind_of(str(tmp_path / "both"))[0] == "split"
     assert data.class_names(str(tmp_path / "both")) == ("a", "b")
+
+
+def test_what_training_begins_with_and_how_long_it_takes(photos: Path) -> None:
+    assert train_job.start_of(0.5, str(photos)) == bundled.find(0.5)
+    assert train_job.start_of(0.5, "digits") is None  # made anew, as it is bundled
+    assert train_job.start_of(0.3, str(photos)) is None
+    given = {"epochs": None, "rate": None, "batch": None, "seed": 1}
+    begun = train_job._chosen(given, 160, bundled.find(0.5))
+    assert (begun["epochs"], begun["batch"]) == (30, 16) and begun["start"]
+    anew = train_job._chosen(given | {"batch": 8}, 160, None)
+    assert (anew["epochs"], anew["batch"], anew["start"]) == (100, 8, "")
 
 
 def test_training_begins_where_the_bundled_network_stands() -> None:
