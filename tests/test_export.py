@@ -189,15 +189,15 @@ def test_cmake_package_on_a_cortex_m(folders: dict[str, Path], tmp_path: Path, b
 def test_sketches_run(
     folders: dict[str, Path], form: str, tmp_path: Path, bare: Path, library: Library
 ) -> None:
-    """As those systems build: every C file below src/, which alone is searched for headers, with
-    -Os (PlatformIO: and what library.json adds); the sketch as C++."""
+    """As those systems build: every C and assembly file below src/, which alone is searched for
+    headers, with -Os (PlatformIO: and what library.json adds); the sketch as C++."""
     root = folders[form]
     flags = [*M4, "-Os", "-ffunction-sections", f"-I{root / 'src'}", f"-I{bare}"]
     extra = []
     if form == "platformio":
         extra = json.loads((root / "library.json").read_text())["build"]["flags"]
     objects = []
-    for source in [*sorted(root.glob("src/**/*.c")), bare / "start.c"]:
+    for source in [*sorted(root.glob("src/**/*.[cS]")), bare / "start.c"]:
         objects.append(tmp_path / f"{source.stem}.o")
         run("arm-none-eabi-gcc", *flags, *extra, "-std=gnu11", "-c", source, "-o", objects[-1])
     sketches = sorted([*root.glob("examples/**/*.ino"), *root.glob("examples/**/main.cpp")])

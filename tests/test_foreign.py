@@ -72,7 +72,7 @@ def run(*command: str | Path, timeout_s: float = 120) -> str:
 
 
 def sources(folder: Path) -> list[Path]:
-    return sorted((folder / "src").rglob("*.c"))
+    return sorted((folder / "src").rglob("*.[cS]"))
 
 
 def emulated(board: str, folder: Path, compiler: tuple[str, ...], at: Path) -> None:

@@ -34,8 +34,8 @@ from mbn.passes.tuning import Point, Records, options, signature
 from networks import conv, depthwise
 from test_kernels import compare
 
-PLAIN, WIDE = Variant(), Variant(wide=True)
-SHARED = Variant(shared=Sharing.ALL)
+PLAIN, FEW = Variant(), Variant(Sharing.REST)
+SHARED = Variant(Sharing.ALL)
 KEY = ("cortex-m4f", VERSIONS["dsp"], "block of some shape")
 
 
@@ -43,7 +43,7 @@ def some_records() -> Records:
     known = Records()
     for rows, variant, cycles, tables, code in (
         (1, PLAIN, 1000, 100, 50),
-        (1, WIDE, 900, 200, 50),
+        (1, FEW, 900, 200, 50),
         (2, SHARED, 1200, 100, 10),
     ):
         known.add(KEY, Point(rows, variant, cycles, tables, code), "emulation")
@@ -107,31 +107,33 @@ def option(rows: int, variant: Variant, cycles: int = 7) -> BandOption:
 
 
 def test_choices_follow_cycles_and_bytes() -> None:
-    every = [option(1, PLAIN), option(1, WIDE), option(2, PLAIN)]
+    every = [option(1, PLAIN), option(1, FEW), option(2, PLAIN)]
     points = {
         (1, PLAIN): Point(1, PLAIN, 10_000, 100, 0),
-        (1, WIDE): Point(1, WIDE, 9_000, 300, 0),  # saves 5 cycles a byte
+        (1, FEW): Point(1, FEW, 9_000, 300, 0),  # saves 5 cycles a byte
         (2, PLAIN): Point(2, PLAIN, 8_000, 350, 0),
         (4, PLAIN): Point(4, PLAIN, 1, 1, 1),  # not offered, so never taken
     }
 
-    def chosen(optimise: str, copies: int = 1) -> list[tuple[int, bool, int]]:
+    def chosen(optimise: str, copies: int = 1) -> list[tuple[int, Sharing, int]]:
         found = options(every, points, optimise, lambda _: PLAIN, copies)
         assert all(one.measured for one in found)
         assert all(one.cost > one.cycles for one in found)  # the plan weighs flash too
-        return [(one.rows, one.variant.wide, one.cycles) for one in found]
+        return [(one.rows, one.variant.shared, one.cycles) for one in found]
 
-    assert chosen("speed") == [(1, True, 9000), (2, False, 8000)]
-    assert chosen("balanced") == [(1, False, 10_000)]  # the taller one is not worth its flash
-    assert chosen("size") == [(1, False, 10_000)]
+    assert chosen("speed") == [(1, Sharing.REST, 9000), (2, Sharing.NONE, 8000)]
+    assert chosen("balanced") == [
+        (1, Sharing.NONE, 10_000)
+    ]  # the taller one is not worth its flash
+    assert chosen("size") == [(1, Sharing.NONE, 10_000)]
 
 
 def test_unmeasured_heights_are_estimated() -> None:
     """One height without a point: estimates and measurements don't compare."""
-    every = [option(1, PLAIN, 70), option(1, WIDE, 60), option(2, PLAIN, 50)]
+    every = [option(1, PLAIN, 70), option(1, FEW, 60), option(2, PLAIN, 50)]
     points = {(1, PLAIN): Point(1, PLAIN, 10_000, 100, 0)}
-    found = options(every, points, "speed", lambda rows: WIDE if rows == 1 else SHARED)
-    assert found == (option(1, WIDE, 60),)
+    found = options(every, points, "speed", lambda rows: FEW if rows == 1 else SHARED)
+    assert found == (option(1, FEW, 60),)
     assert options(every, points, "speed", lambda _: SHARED) == (option(1, PLAIN, 70),)
 
 
@@ -277,8 +279,8 @@ def test_a_line_is_small_and_plain(tmp_path: Path) -> None:
     tuning.write(some_records(), path)
     first = json.loads(path.read_text().splitlines()[0])
     assert first["points"] == [
-        [1, 0, 0, 1000, 100, 50],
-        [1, 1, 0, 900, 200, 50],
-        [2, 0, 3, 1200, 100, 10],
+        [1, 0, 1000, 100, 50],
+        [1, 1, 900, 200, 50],
+        [2, 3, 1200, 100, 10],
     ]
-    assert replace(Point(1, WIDE, 1, 2, 3), rows=2).way == (2, WIDE)
+    assert replace(Point(1, FEW, 1, 2, 3), rows=2).way == (2, FEW)

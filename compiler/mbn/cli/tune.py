@@ -139,8 +139,6 @@ def flash(point: Point) -> int:
 def named(rows: int, variant: Variant) -> str:
     """As "2 rows, halfwords"."""
     parts = [f"{rows} row{'s' if rows > 1 else ''}"]
-    if variant.wide:
-        parts.append("halfwords")
     if variant.shared is not Sharing.NONE:
         parts.append(f"{variant.shared.name.lower()} shared")
     return ", ".join(parts)

@@ -193,13 +193,16 @@ _ROUNDING_CODES: tuple[type, ...] = (
 )
 
 
+TFLITE_CODE = -1  # of TensorFlow Lite's rounding by multipliers below one half
+
+
 def rounding_code(constants: IntegerConstants) -> int:
     """How a rounding form is encoded for C (the `shift` of runtime/kernels): the left shift of
     `single`, or a negative number for the other forms."""
     if isinstance(constants, SingleConstants):
         return constants.shift
     if isinstance(constants, TfliteConstants):
-        return -1 if constants.short else -2
+        return TFLITE_CODE if constants.short else -2
     return -3 - _ROUNDING_CODES.index(type(constants))
 
 

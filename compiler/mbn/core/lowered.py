@@ -15,6 +15,7 @@ from mbn.core.network import Stage, StageChannels
 from mbn.core.schedule import BandOption, RowShape, StageNeeds
 
 PLACEHOLDER = "KERNEL"  # stands for a kernel's name until the emitter has found equal kernels
+PREFIX = "PREFIX"  # begins the name of an assembly function until the network's is put in
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,30 @@ class Argument:
     index: int
 
 
+@dataclass(frozen=True)
+class Assembly:
+    """A function of network.S, called PREFIX_name. parameters: as C declares them. text: the
+    function. twin: C statements that compute the same, for other cores and compilers."""
+
+    name: str
+    parameters: str
+    text: str
+    twin: str
+
+    @property
+    def symbol(self) -> str:
+        return f"{PREFIX}_{self.name}"
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        return tuple(one.split()[-1].lstrip("*") for one in self.parameters.split(","))
+
+
 @dataclass(frozen=True, eq=False)
 class StageCode:
     """One stage's kernel: the text of a static C function named PLACEHOLDER, what each of its
-    parameters is given, and its tables. Bytes are of the target."""
+    parameters is given, its tables, and the assembly functions that it calls. Bytes are of the
+    target."""
 
     text: str
     arguments: tuple[Argument, ...]
@@ -45,6 +66,7 @@ class StageCode:
     tables: tuple[Table, ...]
     scratch_bytes: int
     decision: str  # which kernel and schedule, for people
+    assembly: tuple[Assembly, ...] = ()
 
     @property
     def tables_bytes(self) -> int:

@@ -44,17 +44,14 @@ class Level:
     # time too: each byte is read in every inference, often several times. Code is in a cache.
     table_byte_cycles: float
     code_byte_cycles: float
-    # For stages that were not measured: the cycles that a byte of widened weights must save, and
-    # which parts of the code are shared
-    widened_byte_cycles: int
-    sharing: Sharing
+    sharing: Sharing  # parts of the code that are shared, for stages that were not measured
     gcc_flag: str
 
 
 LEVELS: Mapping[Optimise, Level] = {
-    Optimise.SPEED: Level(1.45, 4.2, 3, 6, Sharing.NONE, "-O2"),
-    Optimise.BALANCED: Level(1.25, 8.5, 8.5, 9, Sharing.REST, "-O2"),
-    Optimise.SIZE: Level(1.0, 120, 120, 1 << 30, Sharing.ALL, "-Os"),
+    Optimise.SPEED: Level(1.45, 4.2, 3, Sharing.NONE, "-O2"),
+    Optimise.BALANCED: Level(1.25, 8.5, 8.5, Sharing.REST, "-O2"),
+    Optimise.SIZE: Level(1.0, 120, 120, Sharing.ALL, "-Os"),
 }
 
 

@@ -55,7 +55,6 @@ class Variant:
     """How a stage is built, apart from the height of its bands. A kernel set offers the variants
     that make a difference; all give the same bits."""
 
-    wide: bool = False  # the pointwise's weights as halfwords: faster, twice the bytes
     shared: Sharing = Sharing.NONE
 
 

@@ -171,4 +171,26 @@ MBN_INLINE int32_t mbn_ssat8(int32_t value)
 
 #endif
 
+#if MBN_DSP && defined(__ARM_FP)
+
+/* A pointer or a number in an FPU register. */
+MBN_INLINE float mbn_dsp_wait(uintptr_t value)
+{
+    const uint32_t word = (uint32_t)value;
+    float bits;
+    __builtin_memcpy(&bits, &word, sizeof bits);
+    return bits;
+}
+
+/* gcc estimates an asm statement's size from its number of lines, and places literals and short
+ * branches by it. .rept hides lines from it. So a run is followed by as many empty lines as the
+ * assembler will repeat. */
+#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
+#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
+#define MBN_LINES_1024 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256 MBN_LINES_256
+#define MBN_PW_NEXT ".set mbn_k, mbn_k+1\n\t"
+
+#endif
+
 #endif

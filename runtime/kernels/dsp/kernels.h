@@ -11,7 +11,6 @@
 #pragma GCC optimize("no-schedule-insns")
 #endif
 
-#include "dsp/couples.h"
 #include "dsp/depthwise.h"
 #include "dsp/elements.h"
 #include "dsp/fill.h"

@@ -20,114 +20,6 @@
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* Jumps over the steps before the entry (each is `bytes` of 32-bit instructions), with the
- * pointers moved back accordingly. %[t0] and %[w1] are free here. */
-#define MBN_H_CHAIN(STEP)                                                                         \
-    "vmov %[t0], %[skip]\n\t"                                                                     \
-    "sub.w %[t], %[t], %[t0], lsl #4\n\t"                                                         \
-    "sub.w %[w], %[w], %[t0], lsl #2\n\t"                                                         \
-    "adr.w %[w0], 2f\n\t"                                                                         \
-    "vmov %[w1], %[entry]\n\t"                                                                    \
-    "add.w %[w0], %[w0], %[w1]\n\t"                                                               \
-    "bx %[w0]\n\t"                                                                                \
-    ".balign 4\n"                                                                                 \
-    "2:\n\t"                                                                                      \
-    ".set mbn_k, 0\n\t"                                                                           \
-    ".rept 16\n\t" STEP MBN_PW_NEXT ".endr\n\t"                                                   \
-    "add.w %[t], %[t], #16*16\n\t"                                                                \
-    "add.w %[w], %[w], #4*16\n\t"                                                                 \
-    "vmov %[w0], %[stop]\n\t"                                                                     \
-    "cmp.w %[t], %[w0]\n\t"                                                                       \
-    "bne.w 2b\n\t"                                                                                \
-    "vmov %[t], %[tile]\n\t"                                                                      \
-    ".set mbn_k, 0\n\t"                                                                           \
-    "ldr.w %[w0], " MBN_CW "ldr.w %[w1], [%[w], #mbn_w+12+4*mbn_k]\n\t"
-
-#define MBN_H_BIAS                                                                                \
-    ".set mbn_w, 0\n\t.set mbn_o, 0\n"                                                            \
-    "1:\n\t"                                                                                      \
-    "ldr.w %[a00], [%[w]]\n\t"                                                                    \
-    "ldr.w %[a01], [%[w], #4]\n\t"                                                                \
-    "mov %[a10], %[a00]\n\t"                                                                      \
-    "mov %[a11], %[a01]\n\t"                                                                      \
-    "mov %[a20], %[a00]\n\t"                                                                      \
-    "mov %[a21], %[a01]\n\t"
-
-/* Goes on to the next pair of output channels. %[t0] holds where the pixels of its first plane
- * go. */
-#define MBN_H_NEXT                                                                                \
-    "add.w %[w], %[w], #16\n\t"                                                                   \
-    "vmov %[t1], %[end]\n\t"                                                                      \
-    "cmp.w %[w], %[t1]\n\t"                                                                       \
-    "bne.w 1b\n\t" MBN_LINES_256 MBN_LINES_64
-
-#define MBN_H_TEXT4                                                                               \
-    MBN_H_BIAS                                                                                    \
-    "mov %[a30], %[a00]\n\t"                                                                      \
-    "mov %[a31], %[a01]\n\t" MBN_H_CHAIN(MBN_C_STEP4(0, 1, 2, 3))                                 \
-    "vmov %[t0], %[out]\n\t"                                                                      \
-    "vmov %[t1], %[jump]\n\t"                                                                     \
-    "add.w %[t1], %[t1], %[t0]\n\t"                                                               \
-    MBN_C_STORE("a00", "w0", "t0", "0") MBN_C_STORE("a10", "w0", "t0", "1")                       \
-    MBN_C_STORE("a20", "w0", "t1", "2") MBN_C_STORE("a30", "w0", "t1", "3")                       \
-    "vmov %[w0], %[plane]\n\t"                                                                    \
-    "add.w %[t0], %[t0], %[w0]\n\t"                                                               \
-    "add.w %[t1], %[t1], %[w0]\n\t"                                                               \
-    MBN_C_STORE("a01", "w1", "t0", "0") MBN_C_STORE("a11", "w1", "t0", "1")                       \
-    MBN_C_STORE("a21", "w1", "t1", "2") MBN_C_STORE("a31", "w1", "t1", "3")                       \
-    "add.w %[t0], %[t0], %[w0]\n\t"                                                               \
-    "vmov %[out], %[t0]\n\t" MBN_H_NEXT
-
-#define MBN_H_TEXT3                                                                               \
-    MBN_H_BIAS MBN_H_CHAIN(MBN_C_STEP3(0, 1, 2))                                                  \
-    "vmov %[t0], %[out]\n\t"                                                                      \
-    MBN_C_STORE("a00", "w0", "t0", "0") MBN_C_STORE("a10", "w0", "t0", "1")                       \
-    MBN_C_STORE("a20", "w0", "t0", "2")                                                           \
-    "vmov %[w0], %[plane]\n\t"                                                                    \
-    "add.w %[t0], %[t0], %[w0]\n\t"                                                               \
-    MBN_C_STORE("a01", "w1", "t0", "0") MBN_C_STORE("a11", "w1", "t0", "1")                       \
-    MBN_C_STORE("a21", "w1", "t0", "2")                                                           \
-    "add.w %[t0], %[t0], %[w0]\n\t"                                                               \
-    "vmov %[out], %[t0]\n\t" MBN_H_NEXT
-
-/* All pairs of output channels for a group of `pixels` (4 or 3, a constant) pixels. */
-MBN_INLINE int32_t mbn_dsp_any(const int16_t *tile, const int32_t *stream, int8_t *out,
-                               int32_t pairs, int32_t couples, int32_t plane_bytes, int32_t jump,
-                               const int32_t pixels)
-{
-    const uint32_t before = (uint32_t)-pairs & 15u;
-    const float skip = mbn_dsp_wait(before);
-    const float entry = mbn_dsp_wait(before * (pixels == 4 ? 60u : 48u) + 1u); /* 1: Thumb */
-    const float stop = mbn_dsp_wait((uintptr_t)(tile + 8 * pairs));
-    const float start = mbn_dsp_wait((uintptr_t)tile), plane = mbn_dsp_wait((uint32_t)plane_bytes);
-    const float end = mbn_dsp_wait((uintptr_t)(stream + couples * (pairs + 4)));
-    const float far = mbn_dsp_wait((uint32_t)jump);
-    float at = mbn_dsp_wait((uintptr_t)out);
-    int32_t a00, a01, a10, a11, a20, a21, a30, a31;
-    uint32_t w0, w1, t0, t1, t2;
-    if (pixels == 4) {
-        __asm__ volatile(
-            MBN_H_TEXT4
-            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-              [a20] "=&r"(a20), [a21] "=&r"(a21), [a30] "=&r"(a30), [a31] "=&r"(a31),
-              [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0), [t1] "=&r"(t1), [t] "+r"(tile),
-              [w] "+r"(stream), [out] "+t"(at)
-            : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop), [tile] "t"(start),
-              [plane] "t"(plane), [end] "t"(end), [jump] "t"(far), [wide] "i"(0)
-            : "memory", "cc");
-    } else {
-        __asm__ volatile(
-            MBN_H_TEXT3
-            : [a00] "=&r"(a00), [a01] "=&r"(a01), [a10] "=&r"(a10), [a11] "=&r"(a11),
-              [a20] "=&r"(a20), [a21] "=&r"(a21), [w0] "=&r"(w0), [w1] "=&r"(w1), [t0] "=&r"(t0),
-              [t1] "=&r"(t1), [t2] "=&r"(t2), [t] "+r"(tile), [w] "+r"(stream), [out] "+t"(at)
-            : [skip] "t"(skip), [entry] "t"(entry), [stop] "t"(stop), [tile] "t"(start),
-              [plane] "t"(plane), [end] "t"(end), [wide] "i"(0)
-            : "memory", "cc");
-    }
-    return 0;
-}
-
 /* One more row of strips.h, stored wherever a and b say. */
 MBN_INLINE void mbn_dsp_any_strip(const float *rows, const uint32_t w[5], const float bias,
                                   const int32_t m, const int32_t x, int16_t *a, int16_t *b)
@@ -241,29 +133,7 @@ MBN_INLINE void mbn_dsp_any_row2(const int8_t *rows[3], const int32_t *words, in
     }
 }
 
-#else
-
-MBN_INLINE int32_t mbn_dsp_any(const int16_t *tile, const int32_t *stream, int8_t *out,
-                               int32_t pairs, int32_t couples, int32_t plane_bytes, int32_t jump,
-                               const int32_t pixels)
-{
-    return mbn_dsp_couples_c(tile, stream, out, pairs, 0, couples, plane_bytes, pixels,
-                             pixels == 4 ? 2 : 3, jump);
-}
-
 #endif
-
-MBN_SHARED mbn_dsp_any4(const int16_t *tile, const int32_t *stream, int8_t *out, int32_t pairs,
-                        int32_t couples, int32_t plane_bytes, int32_t jump)
-{
-    return mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, jump, 4);
-}
-
-MBN_SHARED mbn_dsp_any3(const int16_t *tile, const int32_t *stream, int8_t *out, int32_t pairs,
-                        int32_t couples, int32_t plane_bytes)
-{
-    return mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, 0, 3);
-}
 
 /* A row of outputs of strips.h, width 5 or more. */
 MBN_SHARED mbn_dsp_any_s1(const int8_t *row0, const int8_t *row1, const int8_t *row2,

@@ -15,7 +15,7 @@
 #ifndef MBN_DSP_STRIPS_H
 #define MBN_DSP_STRIPS_H
 
-#include "dsp/couples.h"
+#include "dsp/pointwise.h"
 #include "dsp/depthwise.h"
 
 #if MBN_DSP && defined(__ARM_FP)

@@ -93,14 +93,26 @@ MBN_INLINE void mbn_dsp_vector_pair(uint32_t x, uint32_t word, int32_t sums[2], 
 #define MBN_VECTOR_ONCE(STEP) ".set mbn_k, 0\n\t.rept %c[n]\n\t" STEP MBN_PW_NEXT ".endr\n\t"
 
 #define MBN_VECTOR_BY(ADD, STEPS)                                                                  \
-    ADD " %[x], %[x], #%c[step]*2*" STEPS "\n\t" ADD " %[a], %[a], #8*" STEPS "\n\t" ADD             \
-        " %[b], %[b], #8*" STEPS "\n\t"
+    ADD " %[x], %[x], #%c[step]*2*" STEPS "\n\t"                                                   \
+    ADD " %[a], %[a], #8*" STEPS "\n\t"                                                            \
+    ADD " %[b], %[b], #8*" STEPS "\n\t"
 
+/* clang-format off: an instruction a line */
 #define MBN_VECTOR_TURNS(STEP)                                                                     \
     MBN_VECTOR_BY("subw", "(16-%c[n])")                                                            \
-    "b.w 2f\n1:\n\t.set mbn_k, 0\n\t.rept 16\n\t.if mbn_k == 16-%c[n]\n2:\n\t.endif\n\t" STEP        \
-        MBN_PW_NEXT ".endr\n\t" MBN_VECTOR_BY("addw", "16")                                        \
-    "ldr %[t], %[turns]\n\tsubs %[t], %[t], #1\n\tstr %[t], %[turns]\n\tbne.w 1b\n\t"
+    "b.w 2f\n"                                                                                     \
+    "1:\n\t"                                                                                       \
+    ".set mbn_k, 0\n\t"                                                                            \
+    ".rept 16\n\t"                                                                                 \
+    ".if mbn_k == 16-%c[n]\n2:\n\t.endif\n\t"                                                     \
+    STEP MBN_PW_NEXT                                                                               \
+    ".endr\n\t"                                                                                    \
+    MBN_VECTOR_BY("addw", "16")                                                                    \
+    "ldr %[t], %[turns]\n\t"                                                                       \
+    "subs %[t], %[t], #1\n\t"                                                                      \
+    "str %[t], %[turns]\n\t"                                                                       \
+    "bne.w 1b\n\t"
+/* clang-format on */
 
 /* sums: of the first stream's two channels (raw: H, then S0), then the second's. step: words from
  * one pair of inputs to the next. */

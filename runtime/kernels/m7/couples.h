@@ -15,7 +15,7 @@
 #ifndef MBN_M7_COUPLES_H
 #define MBN_M7_COUPLES_H
 
-#include "dsp/couples.h"
+#include "dsp/pointwise.h"
 
 #if MBN_DSP && defined(__ARM_FP)
 
@@ -231,7 +231,7 @@ MBN_INLINE int32_t mbn_m7_couples(const int16_t *tile, const int32_t *stream, in
     }
     return 0;
 #else
-    return mbn_dsp_couples_c(tile, stream, out, pairs, 0, couples, plane_bytes, pixels, pixels, 0);
+    return mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, 0, pixels, 0);
 #endif
 }
 

@@ -15,6 +15,13 @@
 #error "mbn: the kernels want a compiler that takes GNU C, as GCC, Clang and their like do"
 #endif
 
+/* Whether network.S has the bodies: as there. */
+#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(MBN_PORTABLE)
+#define MBN_ASSEMBLY 1
+#else
+#define MBN_ASSEMBLY 0
+#endif
+
 #if !defined(MBN_PORTABLE) && (defined(__clang__) || !defined(__OPTIMIZE__))
 #define MBN_PORTABLE 1
 #endif

@@ -28,6 +28,31 @@ static const alignas(8) int8_t border_0[20] = {
     MBN_16(0), MBN_4(0),
 };
 
+/* network.S, and the same in C */
+#if MBN_ASSEMBLY
+int32_t mbn_model_pointwise_28x4_1x3_4_16_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out);
+int32_t mbn_model_pointwise_4x5_1x3_4_20_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out);
+int32_t mbn_model_pointwise_6x3_1x1_1_4_s0(const int16_t *tile, const int32_t *stream, int8_t *out);
+#else
+static int32_t mbn_model_pointwise_28x4_1x3_4_16_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out)
+{
+    mbn_dsp_band(tile, stream + 0, out + 0, 2, 2, 1, 3, 3, 16, 4, 14, 1, 0, -128, 64);
+    return 0;
+}
+static int32_t mbn_model_pointwise_4x5_1x3_4_20_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out)
+{
+    mbn_dsp_band(tile, stream + 0, out + 0, 2, 2, 1, 3, 3, 20, 4, 2, 1, 0, -128, 64);
+    mbn_dsp_band(tile, stream + 12, out + 16, 1, 1, 1, 3, 3, 20, 4, 2, 1, 0, -128, 64);
+    return 0;
+}
+static int32_t mbn_model_pointwise_6x3_1x1_1_4_s0(const int16_t *tile, const int32_t *stream, int8_t *out)
+{
+    mbn_dsp_band(tile, stream + 0, out + 0, 1, 2, 1, 1, 1, 4, 1, 3, 1, 0, -128, 127);
+    mbn_dsp_band(tile, stream + 7, out + 2, 1, 1, 1, 1, 1, 4, 1, 3, 1, 0, -128, 127);
+    return 0;
+}
+#endif
+
 /* Stage 0: dsp: im2col of 4 pixels, 27 taps in 14 pairs; 4 pixels x 2 channels. */
 static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int16_t *tile, const int32_t *pointwise)
 {
@@ -40,9 +65,7 @@ static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const 
     mbn_dsp_patch((&(in0[12])), (&(tile[4])), (&(tile[100])), 9, 0, 0, 3, 0);
     mbn_dsp_patch((&(in1[12])), (&(tile[36])), (&(tile[100])), 9, 1, 0, 3, 0);
     mbn_dsp_patch((&(in2[12])), (&(tile[68])), (&(tile[100])), 9, 2, 0, 3, 0);
-    for (int32_t n = 0; n < 2; ++n) {
-        mbn_dsp_pointwise((&(tile[0])), (&(pointwise[(n * 18)])), (&(out[(n * 8)])), 4, 14, 3, 2, 3, 13, 0, -128, 64);
-    }
+    mbn_model_pointwise_28x4_1x3_4_16_s0_0to192((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
 /* Stage 1: dsp: depthwise by 3x3 strips of aligned words; pointwise 4 pixels x 2 channels, 2 pairs; bands of 1 rows, tile of 3 pixels. */
@@ -56,10 +79,7 @@ static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const
         int32_t cse_v2 = ((j_1 * 4) + 8);
         mbn_dsp_depthwise3x3((&(in0[cse_v2])), (&(in1[cse_v2])), (&(in2[cse_v2])), (&(depthwise[((j_1 * 7) + 14)])), (&(tile[((j_1 * 8) + 1)])), 0, 16, 3, 3, 1, 1, -128, 0, -128, 64);
     }
-    for (int32_t n = 0; n < 2; ++n) {
-        mbn_dsp_pointwise((&(tile[0])), (&(pointwise[(n * 6)])), (&(out[(n * 8)])), 4, 2, 3, 2, 3, 17, 0, -128, 64);
-    }
-    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[12])), (&(out[16])), 4, 2, 3, 1, 3, 17, 0, -128, 64);
+    mbn_model_pointwise_4x5_1x3_4_20_s0_0to192((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
 /* Stage 2: dsp: sums of whole maps, two values an instruction. */
@@ -88,8 +108,7 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
     for (int32_t c_1 = 0; c_1 < 2; ++c_1) {
         tile[((c_1 * 8) + 1)] = ((int16_t)in0[(c_1 + 3)]);
     }
-    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[0])), (&(out[0])), 1, 3, 1, 2, 1, 3, 0, -128, 127);
-    mbn_dsp_pointwise((&(tile[0])), (&(pointwise[7])), (&(out[2])), 1, 3, 1, 1, 1, 3, 0, -128, 127);
+    mbn_model_pointwise_6x3_1x1_1_4_s0((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
 /* Stage 0: conv stem

@@ -113,7 +113,7 @@ def _workplace(generated: Path, build: Path) -> Iterator[tuple[Path, Path]]:
         (place / "generated").mkdir()
         (place / "build").mkdir()
         for path in generated.iterdir():
-            if path.suffix in (".c", ".h"):
+            if path.suffix in (".c", ".h", ".S"):
                 shutil.copyfile(path, place / "generated" / path.name)
         try:
             yield place / "generated", place / "build"

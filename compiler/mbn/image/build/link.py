@@ -104,7 +104,7 @@ class Placement:
             "SECTIONS { .vectors : ALIGN(8) { KEEP(*(.mbn_boot)) KEEP(*(.vectors)) "
             "KEEP(*(.mbn_image)) } > CODE }",
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
-            "*network.c.o*(.text .text.*) *mbn.c.o*(.text .text.*) "
+            "*network.[cS].o*(.text .text.*) *mbn.c.o*(.text .text.*) "
             f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
             "mbn_ld_hot_load = LOADADDR(.hot);",
         ]

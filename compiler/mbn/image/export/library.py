@@ -146,6 +146,9 @@ def _sources(library: Library) -> dict[str, str]:
     prefix = library.prefix
     names = {name: name.replace("network", prefix) for name in library.generated}
     names["weights.c"] = f"{prefix}_weights.c"
+    names["network.S"] = (
+        f"{prefix}_kernels.S"  # another stem than PREFIX.c: objects are named by it
+    )
     files = {}
     for name, text in library.generated.items():
         files[names[name]] = text.replace('#include "network.h"', f'#include "{prefix}.h"')
@@ -213,7 +216,7 @@ def _values(values: NDArray[np.int8]) -> str:
 
 
 def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, str]:
-    compiled = sorted(path for path in files if path.endswith(".c"))
+    compiled = sorted(path for path in files if path.endswith((".c", ".S")))
     overread = (
         ""
         if not library.overread_bytes
@@ -230,6 +233,7 @@ def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, st
         "SHA256": library.model_sha256,
         "ARENA": f"{library.arena_bytes:,}",
         "OVERREAD": overread,
+        "LANGUAGES": "C ASM" if any(path.endswith(".S") for path in compiled) else "C",
         "SOURCES": "\n".join(f"    {path}" for path in compiled),
         "CORES": "\n".join(f'      <accept Dcore="{one}"/>' for one in CORES[library.kernel_set]),
         "PACK_FILES": "\n".join(_pack_file(path) for path in sorted(files)),

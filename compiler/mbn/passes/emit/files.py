@@ -1,4 +1,4 @@
-"""Writes the network's C: network.h, network.c and weights.c.
+"""Writes the network's C: network.h, network.c and weights.c, and its assembly, network.S.
 
 The kernels' text is TVM's, with the function's name put in. All else is written here: the tables
 of the driver, a function for each stage, the weights. The files are C11 and include nothing but
@@ -18,6 +18,7 @@ from mbn.core.lowered import LoweredStage
 from mbn.core.network import Network
 from mbn.core.plan import Plan
 from mbn.core.schedule import RowShape
+from mbn.passes.emit.assembly import assembly
 from mbn.passes.emit.header import header
 from mbn.passes.emit.job import (
     Job,
@@ -46,7 +47,7 @@ class GeneratedNetwork:
                 raise UsageError(
                     "exists and was not generated", advice="Move it away", node=str(path)
                 )
-        for stale in folder.glob("*.[ch]"):
+        for stale in folder.glob("*.[chS]"):
             if stale.name not in self.files and _is_ours(stale):
                 stale.unlink()
         for name, text in self.files.items():
@@ -72,6 +73,8 @@ def emit(
     image. `stages` are in the network's order. `image`: how the image's rows lie."""
     job = Job(network, model_sha256, kernels, stages, image, plan, prefix)
     files = {"network.h": header(job), "network.c": source(job), "weights.c": weights(job)}
+    if written := assembly(job):
+        files["network.S"] = written
     names = (stage_name(job, index) for index in range(len(stages)))
     functions = tuple(zip(names, kernel_names_of(job), strict=True))
     return GeneratedNetwork(files, job.weights_bytes, functions)

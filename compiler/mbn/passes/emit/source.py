@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mbn.core.lowered import PLACEHOLDER, Argument
 from mbn.core.network import StageKind
+from mbn.passes.emit.assembly import named, twins
 from mbn.passes.emit.job import (
     C_TYPES,
     Job,
@@ -34,6 +35,8 @@ def source(job: Job) -> str:
         declarations(job),
         borders(job),
     ]
+    if functions := twins(job):
+        parts.append(functions)
     written: set[str] = set()
     for name, code in zip(names, job.codes, strict=True):
         if name not in written:
@@ -41,7 +44,7 @@ def source(job: Job) -> str:
             users = [str(i) for i, other in enumerate(names) if other == name]
             parts.append(
                 f"/* Stage{'s' if len(users) > 1 else ''} {', '.join(users)}: "
-                f"{plain(code.decision)}. */\n{code.text.replace(PLACEHOLDER, name)}"
+                f"{plain(code.decision)}. */\n{named(job, code.text).replace(PLACEHOLDER, name)}"
             )
     for index, name in enumerate(names):
         parts.append(_stage_function(job, index, name))

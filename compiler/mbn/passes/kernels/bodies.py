@@ -93,13 +93,11 @@ DSP_ANY_S1 = _body("mbn_dsp_any_s1", f"{_ROW} zero_point")
 DSP_ANY_S2_LEFT0 = _body("mbn_dsp_any_s2_left0", f"{_ROW} zero_point")
 DSP_ANY_S2_LEFT1 = _body("mbn_dsp_any_s2_left1", f"{_ROW} zero_point")
 _POINTWISE = "tile stream out plane_bytes"
-DSP_POINTWISE = _body("mbn_dsp_pointwise", f"{_POINTWISE} pairs pixels channels split jump {_END}")
-DSP_COUPLES4 = _body(
-    "mbn_dsp_couples4", "tile stream out pairs wide couples plane_bytes crosses jump"
+DSP_BAND = _body(
+    "mbn_dsp_band",
+    "tile stream out couples channels rows width row_pixels row_bytes plane_bytes pairs raw "
+    + _END,
 )
-DSP_COUPLES3 = _body("mbn_dsp_couples3", "tile stream out pairs wide couples plane_bytes")
-DSP_ANY4 = _body("mbn_dsp_any4", "tile stream out pairs couples plane_bytes jump")
-DSP_ANY3 = _body("mbn_dsp_any3", "tile stream out pairs couples plane_bytes")
 
 # dsp/ and m7/: all channels of a band's rows (stride 1), or of one row (stride 2)
 _LINES = "in0 in1 in2 in3 in4 in5 in6 in7 in8 in9 lines words tile channels pairs plane_bytes width"

@@ -16,7 +16,7 @@ from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels import between, dsp, mve, scalar
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
-ALL_VARIANTS = tuple(Variant(wide, shared) for wide in (False, True) for shared in Sharing)
+ALL_VARIANTS = tuple(Variant(shared) for shared in Sharing)
 
 
 def _plain(_b: StageBuilder) -> list[Variant]:

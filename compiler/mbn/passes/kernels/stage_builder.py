@@ -25,7 +25,7 @@ from mbn.core.constants import (
     WeightedConstants,
 )
 from mbn.core.kernel_set import KernelSet
-from mbn.core.lowered import PLACEHOLDER, Argument, StageCode, Table
+from mbn.core.lowered import PLACEHOLDER, Argument, Assembly, StageCode, Table
 from mbn.core.network import Network, Op, Stage, Tensor
 from mbn.core.schedule import Variant
 from mbn.passes.kernels import bodies, tir
@@ -57,6 +57,7 @@ class StageBuilder(tir.Builder):
         self.band_rows = band_rows  # output rows of one call; divides the output's height
         self.reads_before_writing = False
         self.decision = ""
+        self.assembly: dict[str, Assembly] = {}
         constants = [
             layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
@@ -174,6 +175,12 @@ class StageBuilder(tir.Builder):
         """A serial loop over 0 .. extent - 1, as a context manager that yields its variable."""
         return tir.named_loop(self.script, extent, name)
 
+    def call_assembly(self, function: Assembly, **arguments: Any) -> None:
+        """A statement that calls a function of network.S, which becomes one of the stage's."""
+        known = self.assembly.setdefault(function.name, function)
+        assert known == function, f"two functions are called {function.name}"
+        self.call(bodies.Body(function.symbol, function.argument_names), **arguments)
+
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The expression of an int8 value from an accumulator of `channel`."""
         derived, words = tables.derived, [word[channel] for word in tables.words]
@@ -239,6 +246,7 @@ class StageBuilder(tir.Builder):
             tables=tuple(self.tables),
             scratch_bytes=self.scratch_bytes,
             decision=self.decision,
+            assembly=tuple(self.assembly.values()),
         )
 
 

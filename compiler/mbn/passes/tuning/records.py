@@ -115,7 +115,7 @@ def _line(key: Key, records: Records) -> str:
         "stage": stage,
         "by": records.by[key],
         "points": [
-            [one.rows, *_code(one.variant), one.cycles, one.tables_bytes, one.code_bytes]
+            [one.rows, _code(one.variant), one.cycles, one.tables_bytes, one.code_bytes]
             for one in points
         ],
     }
@@ -123,8 +123,8 @@ def _line(key: Key, records: Records) -> str:
     return f'{text[:-1]},"crc":"{zlib.crc32(text.encode()):08x}"}}'
 
 
-def _code(variant: Variant) -> tuple[int, int]:
-    return int(variant.wide), int(variant.shared)
+def _code(variant: Variant) -> int:
+    return int(variant.shared)
 
 
 def _parse(text: str, name: str, versions: Mapping[str, str]) -> Records:
@@ -175,5 +175,5 @@ def _checked(line: str) -> dict[str, Any]:
 
 
 def _point(values: Iterable[Any]) -> Point:
-    rows, wide, shared, cycles, tables, code = (int(value) for value in values)
-    return Point(rows, Variant(bool(wide), Sharing(shared)), cycles, tables, code)
+    rows, shared, cycles, tables, code = (int(value) for value in values)
+    return Point(rows, Variant(Sharing(shared)), cycles, tables, code)

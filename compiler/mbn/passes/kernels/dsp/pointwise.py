@@ -10,22 +10,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import WeightedConstants, rounding_code
+from mbn.core.constants import TFLITE_CODE, WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.asm.shared_pointwise import shared_pointwise
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.dsp.written import Written
 from mbn.passes.kernels.stage_builder import StageBuilder
 
 LEAST_PRODUCTS = 8192  # by single pixels of a map: fewer are not worth vector.h's two kilobytes
-MOST_PLANE_BYTES = 2044  # an immediate offset in the straight bodies must reach two planes
+MOST_PLANE_BYTES = 2044  # an offset in assembly must reach two planes
+
+
+RAW_LIMIT = 2**23  # a sum that is taken from a difference is below it
+
+
+def raw_couples(derived: WeightedConstants) -> NDArray[np.bool_]:
+    """Which pairs of output channels may have raw words (asm/pointwise.py): halfwords hold
+    256 * w1 + w0, and the second channel's sum, 256 times as large, is exact in 32 bits."""
+    count = len(derived.weights)
+    flat = np.zeros((2 * up(count, 2), derived.weights[0].size), np.int64)
+    flat[:count] = derived.weights.reshape(count, -1)
+    first, second = flat[0::2], flat[1::2]
+    bound = np.abs(second).sum(axis=1) * 128
+    bound[: count // 2] += np.abs(derived.bias[1::2].astype(np.int64))
+    fits = ((second >= -127) | (first >= 0)).all(axis=1)
+    unshifted = rounding_code(derived) in (0, TFLITE_CODE)
+    return np.asarray(fits & (bound < RAW_LIMIT) & unshifted, np.bool_)
 
 
 def pointwise_stream(
-    derived: WeightedConstants, wide: bool = False, order: NDArray[np.intp] | None = None
+    derived: WeightedConstants,
+    order: NDArray[np.intp] | None = None,
+    raw: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int32]:
     """ceil(N / 2) streams: biases, weights, multipliers and the other words that requantise. An odd
-    last channel is paired with zeros. `wide`: weights are halfwords, so a pair of input channels
-    takes two words. `order`: the input at each place of the tile, -1 for none. See
+    last channel is paired with zeros. `order`: the input at each place of the tile, -1 for none.
+    `raw`: the couples with raw words, whose biases are 256 * b1 + b0 and b0. See
     runtime/kernels/dsp/pointwise.h."""
     count = len(derived.weights)
     weights = derived.weights.reshape(count, -1)
@@ -35,20 +56,24 @@ def pointwise_stream(
         pairs = len(order) // 2
     padded = np.zeros((2 * couples, 2 * pairs), np.int8)
     padded[:count, : weights.shape[1]] = weights
-    grouped = padded.reshape(couples, 2, 2, pairs)  # couple, n, half, j
-    if wide:
-        halves = np.ascontiguousarray(grouped.transpose(0, 3, 1, 2)).astype("<i2")
-        words = halves.reshape(couples, pairs * 4).view("<i4")
-    else:
-        quads = np.ascontiguousarray(grouped.transpose(0, 3, 2, 1)).reshape(couples, pairs * 4)
-        words = quads.view("<i4")
+    grouped = padded.reshape(couples, 2, 2, pairs).transpose(0, 3, 2, 1)  # couple, j, half, n
 
     def table(values: NDArray[np.int32]) -> NDArray[np.int32]:
         full = np.zeros(2 * couples, np.int32)
         full[:count] = values
         return full.reshape(couples, 2)
 
-    parts = [table(derived.bias), words, table(derived.doubled)]
+    words = np.ascontiguousarray(grouped).reshape(couples, pairs * 4).view("<i4")
+    biases = table(derived.bias)
+    if raw is not None:
+        wide = grouped.astype(np.int32)
+        halves = np.ascontiguousarray((256 * wide[..., 1] + wide[..., 0]).astype("<i2"))
+        words = np.where(raw[:, None], halves.reshape(couples, pairs * 2).view("<i4"), words)
+        both = biases.astype(np.int64) @ np.array([1, 256])
+        both = (both & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+        raws = np.stack([both, biases[:, 0]], axis=1)
+        biases = np.where(raw[:, None], raws, biases)
+    parts = [biases, words, table(derived.doubled)]
     parts += [table(word) for word in derived.words]
     return np.concatenate(parts, axis=1).astype(np.int32)
 
@@ -62,14 +87,6 @@ def straight(b: StageBuilder, index: int) -> bool:
         pixels_of(b) == SLOTS or derived.weights[0].size > 2
     )  # the M7's body begins with two pairs
     return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
-
-
-def widens(b: StageBuilder, index: int) -> bool:
-    """Whether weights may be halfwords, which saves a cycle in 16 products. Only the straight
-    bodies can read them."""
-    rest = b.band_rows * b.out.width % pixels_of(b)
-    alone = b.out.channels % 2 == 1 or rest in (1, 2)  # pixels or channels left for other bodies
-    return pixels_of(b) == SLOTS and not alone and straight(b, index)
 
 
 def shared(b: StageBuilder, pixels: int) -> bool:
@@ -96,10 +113,12 @@ class Pointwise:
     ) -> None:
         self.b, self.tile, self.out = b, tile, out
         self.derived, self.index = b.derived[index], index
-        self.wide = b.variant.wide and widens(b, index)
+        self.raw = raw_couples(self.derived)
+        if self._fixed(pixels_of(b)) and (pixels_of(b) != SLOTS or not self.raw.all()):
+            self.raw = np.zeros_like(self.raw)  # the M7's body, and a shared one of mixed streams
         self.stream = b.const(
             "pointwise",
-            pointwise_stream(self.derived, self.wide, order),
+            pointwise_stream(self.derived, order, self.raw),
             "pointwise streams, two channels each",
         )
         self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
@@ -112,36 +131,78 @@ class Pointwise:
     def band(self) -> None:
         """All groups of the band."""
         b, width, rows = self.b, self.b.out.width, self.b.band_rows
+        couples = b.out.channels // 2
+        if not self._fixed(pixels_of(b)):
+            self._written(0, rows, width)
+            return
         if row_pixels(b, width, rows) == width:
             self._run(0, rows * width)
-            return
-        with b.loop(rows, "y") as y:  # each row ends in a group of its own width
-            self._run(y * up(width, pixels_of(self.b)), width)
+        else:
+            with b.loop(rows, "y") as y:  # each row ends in a group of its own width
+                self._run(y * up(width, pixels_of(b)), width)
+        if b.out.channels % 2:
+            self._written(0, rows, width, couples)
 
     def _run(self, start: Any, count: int) -> None:
-        """Groups from `start` on, of `count` pixels in all."""
+        """Groups from `start` on, of `count` pixels in all, by couples."""
         full, rest = divmod(count, pixels_of(self.b))
         if full:
             with self.b.loop(full, "g") as g:
-                self.group(start + g, pixels_of(self.b))
+                self._couples(start + g, pixels_of(self.b))
         if rest:
-            self.group(start + full, rest)
+            self._couples(start + full, rest)
 
     def group(self, number: Any, pixels: int) -> None:
-        """Computes group `number` of the band, which has `pixels` pixels."""
-        count = self.b.out.channels
-        worth = self.derived.weights.size * self.b.out.height >= LEAST_PRODUCTS
-        if pixels == 1 and worth and pixels_of(self.b) == SLOTS and not shared(self.b, 1):
-            self._alone(number)
+        """Computes group `number` of the band, of one row, which has `pixels` pixels."""
+        if not self._fixed(pixels):
+            self._written(number, 1, pixels)
             return
-        alone = pixels_of(self.b) != SLOTS and not shared(self.b, pixels)  # the M7's take any
-        first = count // 2 if straight(self.b, self.index) and (pixels >= 3 or alone) else 0
-        if first:
-            self._straight(number, pixels, first)
-        for start, stop, channels in ((first, count // 2, 2), (count // 2, self.couples, 1)):
-            if start < stop:
-                with self.b.loop(stop - start, "n") as n:
-                    self._couple(n + start, number, pixels, channels)
+        self._couples(number, pixels)
+        if self.b.out.channels % 2:
+            self._written(number, 1, pixels, self.b.out.channels // 2)
+
+    def _couples(self, number: Any, pixels: int) -> None:
+        """A group by all pairs of channels."""
+        couples = self.b.out.channels // 2
+        if self._fixed(pixels):
+            self._straight(number, pixels, couples)
+        else:
+            self._written(number, 1, pixels, stop=couples)
+
+    def _fixed(self, pixels: int) -> bool:
+        """Whether couples of channels are computed by a body that is not written for this shape:
+        one that stages share, or the M7's."""
+        b = self.b
+        if b.out.channels < 2 or not straight(b, self.index):
+            return False
+        if shared(b, pixels):
+            return pixels >= 3
+        return pixels_of(b) != SLOTS
+
+    def _written(
+        self, number: Any, rows: int, width: int, start: int = 0, stop: int | None = None
+    ) -> None:
+        """A function for this shape: the whole band, or a group of one row, by couples
+        start .. stop - 1 of output channels."""
+        b = self.b
+        with b.block("pointwise", self.reads, self.writes) as axis:
+            at, group = self._bound(axis, number)
+            row, x, _ = self._place(at)
+            couples = (start, self.couples if stop is None else stop)
+            made = Written(b, self.index, self.raw, self.pairs, (rows, width), couples)
+            tile, out = b.address(self.tile, group, 0, 0, 0), b.address(self.out, row, 0, x)
+            if b.out_plane_bytes() <= MOST_PLANE_BYTES:
+                stream = b.address(self.stream, 0, 0)
+                b.call_assembly(made.function(), tile=tile, stream=stream, out=out)
+                return
+            for run in made.runs:
+                b.call(
+                    bodies.DSP_BAND,
+                    tile=tile,
+                    stream=b.address(self.stream, run.first, 0),
+                    out=b.address(self.out, row, 2 * run.first, x),
+                    **made.arguments(run),
+                )
 
     def _place(self, number: Any) -> tuple[Any, Any, bool]:
         """Row and column of a group's first pixel, and whether it may end in the next row."""
@@ -177,54 +238,7 @@ class Pointwise:
                 "plane_bytes": b.out_plane_bytes(),
             }
             if shared(b, pixels):
-                if pixels == SLOTS:
-                    b.call(bodies.DSP_ANY4, **arguments, jump=jump)
-                else:
-                    b.call(bodies.DSP_ANY3, **arguments)
-            elif pixels_of(b) == 3:
-                b.call(bodies.M7_COUPLES, **arguments, pixels=pixels)
-            elif pixels == SLOTS:
-                arguments |= {"wide": int(self.wide), "crosses": int(crosses), "jump": jump}
-                b.call(bodies.DSP_COUPLES4, **arguments)
+                raw = bool(self.raw[:couples].all())
+                b.call_assembly(shared_pointwise(pixels, raw=raw), **arguments, jump=jump)
             else:
-                b.call(bodies.DSP_COUPLES3, **arguments, wide=int(self.wide))
-
-    def _alone(self, number: Any) -> None:
-        """A group of one pixel: four channels at a time (vector.h)."""
-        b = self.b
-        with b.block("alone", self.reads, self.writes) as axis:
-            at, group = self._bound(axis, number)
-            row, x, _ = self._place(at)
-            b.call(
-                bodies.DSP_VECTOR,
-                tile=b.address(self.tile, group, 0, 0, 0),
-                stream=b.address(self.stream, 0, 0),
-                out=b.address(self.out, row, 0, x),
-                plane_bytes=b.out_plane_bytes(),
-                pairs=self.pairs,
-                step=SLOTS,
-                channels=b.out.channels,
-                words=int(self.stream.ty.shape[1]),
-                raw=0,
-                **bodies.ends(self.derived),
-            )
-
-    def _couple(self, n: Any, number: Any, pixels: int, channels: int) -> None:
-        b, width = self.b, self.b.out.width
-        with b.block(f"pointwise{pixels}x{channels}", self.reads, self.writes) as axis:
-            couple = axis.spatial(self.couples, n)
-            at, group = self._bound(axis, number)
-            row, x, crosses = self._place(at)
-            b.call(
-                bodies.DSP_POINTWISE,
-                tile=b.address(self.tile, group, 0, 0, 0),
-                stream=b.address(self.stream, couple, 0),
-                out=b.address(self.out, row, couple * 2, x),
-                plane_bytes=b.out_plane_bytes(),
-                pairs=self.pairs,
-                pixels=pixels,
-                channels=channels,
-                split=width - x if crosses else pixels,
-                jump=b.out_row_bytes() - width,
-                **bodies.ends(self.derived),
-            )
+                b.call(bodies.M7_COUPLES, **arguments, pixels=pixels)

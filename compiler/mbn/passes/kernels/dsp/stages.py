@@ -67,9 +67,8 @@ def block(b: StageBuilder) -> bool:
 
 def _variant(b: StageBuilder) -> str:
     """The variant in words, for the generated C."""
-    wide = "; weights as halfwords" if b.variant.wide else ""
     shared = b.variant.shared is not Sharing.NONE
-    return wide + (f"; shared bodies: {b.variant.shared.name.lower()}" if shared else "")
+    return f"; shared bodies: {b.variant.shared.name.lower()}" if shared else ""
 
 
 def band_cycles(b: StageBuilder) -> dict[int, int]:

@@ -11,7 +11,7 @@ from mbn.core.options import LEVELS, Optimise
 from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels.dsp.depthwise import goes_by_rows
 from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
-from mbn.passes.kernels.dsp.pointwise import straight, widens
+from mbn.passes.kernels.dsp.pointwise import straight
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
@@ -26,9 +26,7 @@ def offered(b: StageBuilder) -> list[Variant]:
         return [PLAIN]
     sizes = group_sizes(b)
     found = [PLAIN]
-    if widens(b, index):
-        found.append(Variant(wide=True))
-    if len(sizes) > 1 and (3 in sizes or pixels_of(b) != SLOTS):
+    if pixels_of(b) != SLOTS and len(sizes) > 1:
         found.append(Variant(shared=Sharing.REST))
     if max(sizes) >= 3:
         found.append(Variant(shared=Sharing.POINTWISE))
@@ -41,17 +39,14 @@ def preferred(b: StageBuilder, optimise: Optimise) -> Variant:
     """The offered variant that is taken where none was measured."""
     index = len(b.derived) - 1
     level = LEVELS[optimise]
-    gain, sharing = level.widened_byte_cycles, level.sharing
+    sharing = level.sharing
     given = offered(b)
     if sharing is Sharing.REST:
         deep = up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS
         threes = 3 in group_sizes(b) and SLOTS not in group_sizes(b)
         sharing = Sharing.NONE if not deep else Sharing.POINTWISE if threes else sharing
-    shared = [one for one in given if one.shared <= sharing and not one.wide]
-    variant = max(shared, key=lambda one: one.shared)
-    if variant == PLAIN and b.out.height * b.out.width // 16 >= gain:
-        return next((one for one in given if one.wide), variant)
-    return variant
+    shared = [one for one in given if one.shared <= sharing]
+    return max(shared, key=lambda one: one.shared)
 
 
 def group_sizes(b: StageBuilder) -> set[int]:

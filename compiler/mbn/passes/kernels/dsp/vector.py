@@ -9,15 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import SingleConstants, WeightedConstants
 from mbn.core.network import Op
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.dsp.pointwise import LEAST_PRODUCTS, pointwise_stream
+from mbn.passes.kernels.dsp.pointwise import LEAST_PRODUCTS, pointwise_stream, raw_couples
 from mbn.passes.kernels.layout import RowLayout
 from mbn.passes.kernels.scalar import whole
 from mbn.passes.kernels.stage_builder import StageBuilder
-
-RAW_LIMIT = 2**23  # a sum that is taken from a difference is below it
 
 
 def serves(b: StageBuilder) -> bool:
@@ -40,8 +37,10 @@ def vector(b: StageBuilder) -> bool:
     pairs = len(order) // 2
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int16", (2 * pairs,))
-    raw = raw_serves(derived)
-    table = b.const("pointwise", _stream(derived, order, raw=raw), "streams, two channels each")
+    couples = raw_couples(derived)
+    raw = bool(couples.all())
+    stream = pointwise_stream(derived, order, couples if raw else None)
+    table = b.const("pointwise", stream, "streams, two channels each")
     words = int(table.ty.shape[1])
     for y, row in enumerate(rows):
         with b.block(f"widen{y}", [whole(row)], [whole(tile)]):
@@ -82,33 +81,3 @@ def byte_order(layout: RowLayout, height: int) -> NDArray[np.intp]:
     rows = [np.where(of_row >= 0, of_row + y * each, -1) for y in range(height)]
     words = np.concatenate(rows).reshape(-1, 4)
     return np.concatenate([words[:, [0, 1]].reshape(-1), words[:, [2, 3]].reshape(-1)])
-
-
-def raw_serves(derived: WeightedConstants) -> bool:
-    """Whether words of weights can be operands as they are; see vector.h."""
-    if not isinstance(derived, SingleConstants):
-        return False
-    flat = derived.weights.reshape(len(derived.weights), -1).astype(np.int64)
-    first, second = flat[0::2], flat[1::2]
-    if not len(second):
-        return False
-    fits = (second >= -127) | (first[: len(second)] >= 0)
-    bound = np.abs(second).sum(axis=1) * 128 + np.abs(derived.bias[1::2].astype(np.int64))
-    return bool(fits.all() and (bound < RAW_LIMIT).all())
-
-
-def _stream(derived: WeightedConstants, order: NDArray[np.intp], *, raw: bool) -> NDArray[np.int32]:
-    """The streams; raw: each halfword as 256 * w1 + w0, and biases to match."""
-    made = pointwise_stream(derived, False, order)
-    if not raw:
-        return made
-    pairs = len(order) // 2
-    weights = np.ascontiguousarray(made[:, 2 : 2 + pairs]).view(np.int8).astype(np.int32)
-    halves = weights.reshape(len(made), pairs, 2, 2)  # couple, pair, half, channel
-    words = (256 * halves[..., 1] + halves[..., 0]).astype("<i2")
-    made[:, 2 : 2 + pairs] = np.ascontiguousarray(words).view("<i4").reshape(len(made), pairs)
-    first, second = made[:, 0].astype(np.int64), made[:, 1].astype(np.int64)
-    whole_sum = (256 * second + first) & 0xFFFFFFFF
-    made[:, 0] = whole_sum.astype(np.uint32).view(np.int32)
-    made[:, 1] = first.astype(np.int32)
-    return made

@@ -1,0 +1,50 @@
+"""network.S: the bodies that the compiler writes as assembly, and what network.c says of them."""
+
+from __future__ import annotations
+
+from mbn.core.lowered import PREFIX, Assembly
+from mbn.passes.emit.job import Job, about
+
+# as in scalar/compiler.h
+CONDITION = (
+    "defined(__arm__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(MBN_PORTABLE)"
+)
+
+
+def functions_of(job: Job) -> list[Assembly]:
+    """Each function once, in the stages' order."""
+    found: dict[str, Assembly] = {}
+    for code in job.codes:
+        for one in code.assembly:
+            assert found.setdefault(one.name, one) == one, f"two functions are called {one.name}"
+    return list(found.values())
+
+
+def named(job: Job, text: str) -> str:
+    """A text with the network's prefix put in."""
+    return text.replace(f"{PREFIX}_", f"{job.prefix}_")
+
+
+def assembly(job: Job) -> str:
+    """The file; empty where the network calls none."""
+    functions = functions_of(job)
+    if not functions:
+        return ""
+    parts = [about(job), f"#if {CONDITION}\n    .syntax unified\n    .thumb\n"]
+    parts += [named(job, one.text) for one in functions]
+    parts.append("#endif\n")
+    return "\n".join(parts)
+
+
+def twins(job: Job) -> str:
+    """What network.c declares, and the same functions in C where no assembly is."""
+    functions = functions_of(job)
+    if not functions:
+        return ""
+    declared = [f"int32_t {one.symbol}({one.parameters});" for one in functions]
+    defined = [
+        f"static int32_t {one.symbol}({one.parameters})\n{{\n    {one.twin}\n    return 0;\n}}"
+        for one in functions
+    ]
+    lines = ["/* network.S, and the same in C */", "#if MBN_ASSEMBLY", *declared]
+    return named(job, "\n".join([*lines, "#else", *defined, "#endif"]) + "\n")
