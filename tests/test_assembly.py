@@ -32,6 +32,7 @@ from mbn.passes.kernels.asm.function import Function
 from mbn.passes.kernels.layout import row_layout
 from networks import conv, depthwise, make_network
 from shares import some
+from tflite_form import in_tflite
 
 MOST = 60  # cases of an image: the exit status has 8 bits
 ROUNDS = 6
@@ -150,7 +151,7 @@ def edges() -> Iterator[Network]:
 
 DRAWS = {
     "single": lambda: [networks.draw(seed) for seed in range(6)],
-    "tflite": lambda: [networks.in_tflite(networks.draw(seed)) for seed in range(20, 26)],
+    "tflite": lambda: [in_tflite(networks.draw(seed)) for seed in range(20, 26)],
     "edges": lambda: list(edges()),
 }
 

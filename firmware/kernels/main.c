@@ -2,9 +2,10 @@
  * may touch: the output, bytes around every buffer, and the registers that the calling convention
  * (AAPCS, IHI 0042, 6.1.1) has a function keep.
  *
- * What enters: cases.h, generated beside network.S (tests/test_assembly.py). What leaves: exit status
- * 0 if all is equal; otherwise 4 * the number of the first case, plus 1 for a byte beside the output,
- * 2 for a register, 3 for the output. A case's inputs are drawn, in its first two rounds extreme.
+ * What enters: cases.h, generated beside network.S (tests/test_assembly.py). What leaves: exit
+ * status 0 if all is equal; otherwise 4 * the number of the first case, plus 1 for a byte beside
+ * the output, 2 for a register, 3 for the output. A case's inputs are drawn, in its first two
+ * rounds extreme.
  */
 #include <stdint.h>
 #include <string.h>

@@ -11,10 +11,12 @@
 #endif
 
 #include "mve/depthwise.h"
+#include "mve/elements.h"
 #include "mve/gather.h"
 #include "mve/pointwise.h"
 
 #include "dsp/elements.h"
 #include "dsp/planes.h"
+#include "dsp/pool.h"
 
 #endif

@@ -148,7 +148,7 @@ def _check_input(root: Path, generated: Path, app: str, flag: str) -> None:
 def _inputs(root: Path, generated: Path, board: Board, app: str) -> Iterable[tuple[str, Path]]:
     """Every file that goes into an image, named independently of its folder."""
     for path in sorted(generated.iterdir()):
-        if path.suffix in (".c", ".h"):
+        if path.suffix in (".c", ".h", ".S"):
             yield f"generated/{path.name}", path
     for source in board.sources:
         for path in (source, *sorted(source.parent.glob("*.h"))):

@@ -244,7 +244,7 @@ def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, st
 
 def _pack_file(path: str) -> str:
     """A source or a header in a pack's description."""
-    kind = "source" if path.endswith(".c") else "header"
+    kind = {"c": "source", "S": "sourceAsm"}.get(path.rpartition(".")[2], "header")
     return f'        <file category="{kind}" name="{path}"/>'
 
 

@@ -108,7 +108,9 @@ M7_DEPTHWISE_S2 = _body("mbn_m7_depthwise_s2", f"{_ROW} left zero_point")
 M7_COUPLES = _body("mbn_m7_couples", "tile stream out pixels pairs couples plane_bytes")
 
 # mve/
+MVE_ADD = _body("mbn_mve_add", "a b out count table r low high")
 MVE_COPY = _body("mbn_mve_copy", "to source count")
+MVE_PACK = _body("mbn_mve_pack", "to row plane_bytes channels width left right step zero_point")
 MVE_DEPTHWISE = _body(
     "mbn_mve_depthwise",
     "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines columns left right "

@@ -116,6 +116,7 @@ SETS: Mapping[str, Mapping[StageKind, tuple[Builder, ...]]] = {
             StageKind.DENSE: Builder(mve.convolution),
             # Helium cores have the DSP extension too
             StageKind.DEPTHWISE: Builder(dsp.plane_depthwise),
+            StageKind.POOL: Builder(dsp.pool),
             StageKind.ADD: Builder(dsp.addition),
             StageKind.PRODUCT: Builder(dsp.product),
             StageKind.TABLE: Builder(dsp.table),

@@ -1,4 +1,5 @@
-"""Additions, products and tables of the DSP kernel set: whole rows by one call where they can be.
+"""Additions, products and tables of the DSP and Helium kernel sets: whole rows by one call where
+they can be.
 
 Planar rows are runs of bytes, so the planes of all channels are taken as one.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from mbn.core.constants import AdditionConstants, ProductConstants, TableConstants
+from mbn.core.kernel_set import MVE
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.between import addition_table
 from mbn.passes.kernels.scalar import whole
@@ -28,7 +30,7 @@ def addition(b: StageBuilder) -> bool:
     reads = [whole(first), whole(second), whole(table)]
     with b.block("add", reads, [whole(out)]):
         b.call(
-            bodies.DSP_ADD,
+            bodies.MVE_ADD if b.kernels is MVE else bodies.DSP_ADD,
             a=b.address(first, 0, 0),
             b=b.address(second, 0, 0),
             out=b.address(out, 0, 0),
@@ -36,7 +38,7 @@ def addition(b: StageBuilder) -> bool:
             table=b.address(table, 0),
             **numbers,
         )
-    b.decision = "dsp: sums in 64 bits, a row at a time"
+    b.decision = "sums in 64 bits, a row at a time"
     return True
 
 

@@ -1,7 +1,8 @@
 """How a convolution's windows come into the pointwise's tile.
 
-Runs of bytes are copied where the input has them in the order of the weights; other values are
-stored one by one.
+Runs of bytes are copied where the input has them in the order of the weights. Planar rows are
+packed pixel by pixel first, with zero points beside them, which gives such runs at the edges too;
+where that takes too much scratch, values are stored one by one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from mbn.core.network import Op
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.stage_builder import StageBuilder
 
+PACKED_BYTES_MAX = 8192  # of a window's rows
+
 
 @dataclass(frozen=True)
 class Pixel:
@@ -23,6 +26,63 @@ class Pixel:
     interior: bool
     slot: Any  # in a tile of `slots` pixels
     slots: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A window's rows, pixel by pixel: int8 [row][padded column][channel]."""
+
+    buffer: Any
+    columns: int
+
+
+def pack(b: StageBuilder, rows: list[Any]) -> Packed | None:
+    """Packs the rows of a band's window into scratch. None where the input is interleaved, or the
+    rows are too large."""
+    layer, layout = b.layers[0], b.in_layout()
+    if layer.op is Op.DENSE or layout.plane_bytes == 0 or 7 * layout.plane_bytes >= 1 << 16:
+        return None
+    left = layer.pads[1]
+    columns = (b.out.width - 1) * layer.stride[1] + layer.kernel[1]
+    right = max(0, columns - left - b.source.width)
+    size = (left + b.source.width + right) * b.source.channels
+    if len(rows) * size > PACKED_BYTES_MAX:
+        return None
+    buffer = b.scratch("packed", "int8", (len(rows), size))
+    for ky, row in enumerate(rows):
+        reads = [row[0 : b.source.channels, 0 : b.source.width]]
+        with b.block(f"pack{ky}", reads, [buffer[ky, 0:size]]):
+            b.call(
+                bodies.MVE_PACK,
+                to=b.address(buffer, ky, 0),
+                row=b.address(row, 0, 0),
+                plane_bytes=layout.plane_bytes,
+                channels=b.source.channels,
+                width=b.source.width,
+                left=left,
+                right=right,
+                step=b.source.channels,
+                zero_point=b.source.zero_point,
+            )
+    return Packed(buffer, left + b.source.width + right)
+
+
+def gather_packed(b: StageBuilder, packed: Packed, tile: Any, pixel: Pixel, name: str) -> None:
+    """One pixel's window into the tile, from rows that `pack` made."""
+    layer, channels = b.layers[0], b.source.channels
+    run, size = layer.kernel[1] * channels, packed.columns * channels
+    for ky in range(layer.kernel[0]):
+        reads = [packed.buffer[ky, 0:size]]
+        writes = [tile[0 : pixel.slots, ky * run : (ky + 1) * run]]
+        with b.block(f"{name}_{ky}", reads, writes) as axis:
+            slot = _slot(axis, pixel)
+            x = pixel.x if isinstance(pixel.x, int) else axis.spatial(b.out.width, pixel.x)
+            b.call(
+                bodies.MVE_COPY,
+                to=b.address(tile, slot, ky * run),
+                source=b.address(packed.buffer, ky, x * layer.stride[1] * channels),
+                count=run,
+            )
 
 
 def gather(b: StageBuilder, rows: list[Any], tile: Any, pixel: Pixel, name: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from mbn.core.network import Op
 from mbn.passes.kernels import scalar
 from mbn.passes.kernels.mve.depthwise import WINDOW, depthwise, patch_of
-from mbn.passes.kernels.mve.im2col import Pixel, gather
+from mbn.passes.kernels.mve.im2col import Pixel, gather, gather_packed, pack
 from mbn.passes.kernels.mve.pointwise import convolution_calls, pointwise_band, pointwise_stream
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, up
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, spans
@@ -81,6 +81,12 @@ def _convolve_row(b: StageBuilder, depth: int, pixels: int) -> None:
     layer = b.layers[0]
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int8", (pixels, depth))
+    packed = pack(b, rows)
+    if packed is not None:
+        with b.loop(b.out.width, "x") as x:
+            gather_packed(b, packed, tile, Pixel(x, 0, True, x, pixels), "gather")
+        pointwise_band(b, 0, tile, out)
+        return
     row = [Span(0, 1, True)]
     if layer.op is not Op.DENSE:
         row = spans(b.out.width, b.source.width, layer.kernel[1], layer.stride[1], layer.pads[1])
@@ -95,6 +101,7 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int8", (PIXELS, depth))
     stream = b.const("weights", pointwise_stream(b.derived[0]), "streams, two channels each")
+    packed = pack(b, rows)
     for number, span in enumerate(group_spans(b, PIXELS)):
         pixels = min(PIXELS, b.out.width - span.start * PIXELS)
         with b.loop(span.stop - span.start, "g") as g:
@@ -102,5 +109,8 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
             for index in range(pixels):
                 x, first = group * PIXELS + index, span.start * PIXELS + index
                 pixel = Pixel(x, first, span.interior, index, PIXELS)
-                gather(b, rows, tile, pixel, f"gather{number}_{index}")
+                if packed is not None:
+                    gather_packed(b, packed, tile, pixel, f"gather{number}_{index}")
+                else:
+                    gather(b, rows, tile, pixel, f"gather{number}_{index}")
             convolution_calls(b, tile, stream, out, group, pixels, number)
