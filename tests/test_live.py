@@ -10,6 +10,7 @@ import io
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -372,6 +373,16 @@ def test_arguments_that_make_no_sense(
     assert command.main([*arguments, "--no-browser"]) == 2
     said = capsys.readouterr().err
     assert words in said and "Traceback" not in said
+
+
+def test_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "mbn.live.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert command.main(["--board", "qemu"]) == 2
+    said = capsys.readouterr().err
+    assert "uvicorn is not installed" in said and "[live]'" in said
 
 
 def test_the_command_serves_until_it_is_stopped(
