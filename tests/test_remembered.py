@@ -53,7 +53,7 @@ def test_the_second_time_nothing_is_compiled(
 ) -> None:
     path = model(tmp_path)
     first = compiled(path, tmp_path / "one")
-    assert len(list(home.iterdir())) == 1
+    assert len(list(home.iterdir())) == 2  # and its accuracy
     with monkeypatch.context() as patched:
         patched.delattr(compile_job, "_compiled")
         second = compiled(path, tmp_path / "two")
@@ -68,18 +68,18 @@ def test_what_differs_is_compiled_anew(home: Path, tmp_path: Path) -> None:
     path = model(tmp_path)
     compiled(path, tmp_path / "out")
     compiled(path, tmp_path / "out", optimise="size")
-    assert len(list(home.iterdir())) == 2
+    assert len(list(home.iterdir())) == 3
     qdq.residual(unsigned=True).save(path)
     compiled(path, tmp_path / "out")
-    assert len(list(home.iterdir())) == 3
+    assert len(list(home.iterdir())) == 5
     compiled(path, tmp_path / "out", cache=False, input_mode="whole")
-    assert len(list(home.iterdir())) == 3
+    assert len(list(home.iterdir())) == 5
 
 
 def test_damaged_or_foreign_archives_are_nothing(home: Path, tmp_path: Path) -> None:
     path = model(tmp_path)
     compiled(path, tmp_path / "out")
-    (entry,) = home.iterdir()
+    entry = max(home.iterdir(), key=lambda one: one.stat().st_size)
     data = entry.read_bytes()
     entry.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     store = remembered.store()
@@ -90,6 +90,16 @@ def test_damaged_or_foreign_archives_are_nothing(home: Path, tmp_path: Path) -> 
         store.put(KEYS[0], content)
         assert store.get(KEYS[0]) == content
         assert remembered.find(store, KEYS[0]) is None
+
+
+def test_another_board_takes_the_known_accuracy(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"alpha": 0.25, "data": "digits", "samples": 1}
+    first = mbn.compile(board="qemu", output=tmp_path / "one", **asked)  # type: ignore[arg-type]
+    monkeypatch.delattr(compile_job, "_accuracy")
+    second = mbn.compile(board="stm32", output=tmp_path / "two", **asked)  # type: ignore[arg-type]
+    assert second.report.accuracy == first.report.accuracy is not None
 
 
 def test_ci_and_a_home_without_room_compile(

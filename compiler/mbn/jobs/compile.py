@@ -20,6 +20,7 @@ from mbn.core.errors import BoardError, UnsupportedError
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
 from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
+from mbn.core.store import Store
 from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT, Teller
 from mbn.exact import Reference
@@ -170,16 +171,16 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
     """Finds the network, lowers it, builds the check firmware, writes report.json; or takes what an
     identical job made before."""
     store = remembered.store() if job.cache else None
-    asked = (job.request, job.board, job.options, job.records, job.app)
-    key = None if store is None else remembered.key_of(*asked)
+    asked = (job.board.name, repr(job.options), job.app)
+    key = None if store is None else remembered.key_of(job.request, job.records, *asked)
     if store is None or key is None:
-        return _compiled(job, tell)[0]
+        return _compiled(job, tell, store)[0]
     found = remembered.find(store, key)
     if found is not None:
         return _restored(job, found, tell)
     heard = remembered.Remembering(tell)
     with remembered.notes() as noted:
-        compiled, planned = _compiled(job, heard)
+        compiled, planned = _compiled(job, heard, store)
     store.put(key, _kept(compiled, planned, heard.said, noted).packed())
     return compiled
 
@@ -236,7 +237,7 @@ def _work(job: Job) -> Path:
     return job.output or Path("out") / job.board.name
 
 
-def _compiled(job: Job, tell: Teller) -> tuple[Compiled, Planned]:
+def _compiled(job: Job, tell: Teller, store: Store | None) -> tuple[Compiled, Planned]:
     planned = plan_network(job, tell)
     source, folder, generated = planned.source, planned.folder, planned.generated
     network = generated.network
@@ -271,7 +272,7 @@ def _compiled(job: Job, tell: Teller) -> tuple[Compiled, Planned]:
             flag=LEVELS[job.options.optimise].gcc_flag,
         )
         app = None if job.app == check_job.IMAGE_NAME else _build_app(job, folder)
-    accuracy = _accuracy(job.request, source, network, tell)
+    accuracy = _known_accuracy(job.request, source, network, tell, store)
     report = _report(job, source, generated, image, accuracy)
     save(report, folder)
     save_map(memory_map(planned), folder)
@@ -347,6 +348,27 @@ def app_defines(app: str, board: Board) -> dict[str, str]:
     """Macros of an app besides the board's: MLPerf Tiny's runner has a baud rate of its own."""
     slower = app != check_job.IMAGE_NAME and "MBN_BAUD" in board.defines
     return {"MBN_BAUD": f"{mlperf.BAUD}u"} if slower else {}
+
+
+def _known_accuracy(
+    request: sources.Request,
+    source: sources.Source,
+    network: Network,
+    tell: Teller,
+    store: Store | None,
+) -> Accuracy | None:
+    """`_accuracy`, which no board changes: of an equal network it is known."""
+    what = ("accuracy", network_file.sha256(network))
+    key = None if store is None else remembered.key_of(request, (), *what)
+    found = None if store is None or key is None else remembered.find(store, key)
+    if found is not None:
+        known = found.facts["accuracy"]
+        return None if known is None else Accuracy(**known)
+    made = _accuracy(request, source, network, tell)
+    if store is not None and key is not None:
+        facts = {"accuracy": None if made is None else asdict(made)}
+        store.put(key, remembered.Kept(facts, {}).packed())
+    return made
 
 
 def _accuracy(

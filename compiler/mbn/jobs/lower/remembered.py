@@ -27,7 +27,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import mbn
-from mbn.core.options import Options
 from mbn.core.store import Store, opened
 from mbn.core.target import Board, Image, data_root
 from mbn.core.telling import Step, Teller
@@ -91,16 +90,14 @@ def find(store: Store, key: str) -> Kept | None:
         return None
 
 
-def key_of(
-    request: Request, board: Board, options: Options, records: Sequence[Path] | None, app: str
-) -> str | None:
-    """The hash of all that a compilation depends on; None for a network whose inputs are not all
-    known, or can't be read: the compiler will say why."""
+def key_of(request: Request, records: Sequence[Path] | None, *what: str) -> str | None:
+    """The hash of all that something depends on: the request, `what` it is made for, and how; None
+    for a network whose inputs are not all known, or can't be read: the compiler will say why."""
     made = hashlib.sha256()
     try:
         _feed(made, "source", *_source())
         _feed(made, "tools", *_tools())
-        _feed(made, "board", board.name, repr(options), app)
+        _feed(made, "what", str(len(what)), *what)
         for one in fields(request):
             value = getattr(request, one.name)
             if isinstance(value, Path):
