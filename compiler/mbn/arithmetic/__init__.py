@@ -10,12 +10,14 @@ from mbn.arithmetic.derive import (
     resettled,
     stored,
 )
+from mbn.arithmetic.tflite import halves_fit
 
 __all__ = [
     "added",
     "derive_addition_in",
     "derive_all",
     "derive_in",
+    "halves_fit",
     "multiplied",
     "pixel_codes",
     "resettled",

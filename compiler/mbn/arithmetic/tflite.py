@@ -105,6 +105,21 @@ def _worst(weights: Int8, start: Int64) -> Int64:
     return np.asarray(magnitude * 128 + np.abs(start))
 
 
+def _highest(constants: TfliteConstants) -> Int64:
+    """A bound on each channel's magnitude after its multiplier, before the right shift."""
+    left = np.maximum(constants.exponent.astype(np.int64), 0)
+    bound = _worst(constants.weights, constants.bias.astype(np.int64)) << left
+    return np.asarray((bound * constants.multiplier.astype(np.int64) + 2**30) >> 31)
+
+
+def halves_fit(constants: TfliteConstants) -> bool:
+    """Whether no channel's sum overflows when the half of its right shift is added, so that the
+    high multiply can round both."""
+    right = np.maximum(-constants.exponent.astype(np.int64), 0)
+    half = np.where(right >= 1, 1 << np.maximum(right - 1, 0), 0)
+    return bool((_highest(constants) + half < INT32_MAX).all())
+
+
 def settled(constants: TfliteConstants) -> TfliteConstants:
     """The constants with the kernels' form chosen and its offsets filled in. Called again after
     channels were removed.
@@ -114,8 +129,7 @@ def settled(constants: TfliteConstants) -> TfliteConstants:
     at least 2^30, which the DSP kernels rely on.
     """
     multiplier, right = constants.multiplier.astype(np.int64), -constants.exponent.astype(np.int64)
-    bound = _worst(constants.weights, constants.bias.astype(np.int64)) << np.maximum(-right, 0)
-    high = (bound * multiplier + 2**30) >> 31
+    high = _highest(constants)
     half = 1 << np.maximum(right - 1, 0)
     silent = (high < half) & (right >= 1) | (high == 0)
     multiplier, right = np.where(silent, 2**30, multiplier), np.where(silent, 1, right)

@@ -193,7 +193,8 @@ _ROUNDING_CODES: tuple[type, ...] = (
 )
 
 
-TFLITE_CODE = -1  # of TensorFlow Lite's rounding by multipliers below one half
+# of TensorFlow Lite's rounding: by multipliers below one half, and by any
+TFLITE_CODE, TFLITE_ANY_CODE = -1, -2
 
 
 def rounding_code(constants: IntegerConstants) -> int:
@@ -202,7 +203,7 @@ def rounding_code(constants: IntegerConstants) -> int:
     if isinstance(constants, SingleConstants):
         return constants.shift
     if isinstance(constants, TfliteConstants):
-        return TFLITE_CODE if constants.short else -2
+        return TFLITE_CODE if constants.short else TFLITE_ANY_CODE
     return -3 - _ROUNDING_CODES.index(type(constants))
 
 

@@ -38,7 +38,7 @@ MBN_INLINE int32_t mbn_dsp_band(const int16_t *tile, const int32_t *stream, int8
                                 const int32_t pairs, const int32_t raw, const int32_t shift,
                                 const int32_t low, const int32_t high)
 {
-    const int32_t words = shift == MBN_TFLITE ? 3 : shift ? 2 : 1;
+    const int32_t words = shift < 0 ? 3 : shift ? 2 : 1;
     for (int32_t n = 0; n < couples; n++) {
         const int32_t *tail = stream + 2 + pairs;
         for (int32_t y = 0; y < rows; y++) {

@@ -4,6 +4,7 @@
  * weights:
  *     `single`, s = 0:  2m                     s > 0:  2m, Z
  *     `tflite`:         2m modulo 2^32, T, e   (mbn_requantise_tflite in scalar/kernels.h)
+ *     by any multiplier: 2m modulo 2^32, the zero point, the right shift + 256 * the left one
  * The result is an int8 value in an int32. `shift`, a constant, says which form: s, or MBN_TFLITE.
  * Every body reads the words through mbn_dsp_requantiser_of and stores through
  * mbn_dsp_store_value, and nothing else of the kernels knows about rounding.
@@ -28,7 +29,7 @@ MBN_INLINE mbn_dsp_requantiser mbn_dsp_requantiser_of(const int32_t *words, cons
     if (shift != 0) {
         found.offset = words[step];
     }
-    if (shift == MBN_TFLITE) {
+    if (shift < 0) {
         found.exponent = words[2 * step];
     }
     return found;
@@ -44,6 +45,15 @@ MBN_INLINE int32_t mbn_dsp_requantise(int32_t accumulator, mbn_dsp_requantiser b
         uint32_t start = (uint32_t)accumulator + (uint32_t)(accumulator >> 31);
         start += (uint32_t)by.offset;
         return mbn_smmlar(accumulator, by.doubled, (int32_t)start) >> by.exponent;
+    }
+    if (shift == MBN_TFLITE_ANY) {
+        const int32_t right = by.exponent & 255;
+        accumulator = (int32_t)((uint32_t)accumulator << (by.exponent >> 8));
+        /* rounded once more only where something is shifted right */
+        const int32_t negative = right > 0 ? accumulator >> 31 : 0;
+        const int32_t half = right > 0 ? 1 << (right - 1) : 0;
+        const uint32_t start = (uint32_t)accumulator + (uint32_t)negative + (uint32_t)half;
+        return (mbn_smmlar(accumulator, by.doubled, (int32_t)start) >> right) + by.offset;
     }
     if (shift > 0) {
         accumulator = (int32_t)((uint32_t)accumulator << shift) + by.offset;

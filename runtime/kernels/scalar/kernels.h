@@ -113,6 +113,7 @@ MBN_INLINE int32_t mbn_scalar_greatest(const int8_t *row, int32_t count, int32_t
 
 /* `shift` of the kernels' constants: s in rounding `single`, this in rounding `tflite`. */
 #define MBN_TFLITE (-1)
+#define MBN_TFLITE_ANY (-2)
 
 /* The high multiply: (2 * A * m + 2^31) >> 32. */
 MBN_INLINE int32_t mbn_high_multiply(int32_t accumulator, int32_t multiplier)

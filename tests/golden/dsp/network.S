@@ -263,43 +263,43 @@ to .req r5
     ldr     by1, [stream, #68]
     mov     by2, #128                        @ one half, where sums are 256 times as large
     sub     hi0_0, hi0_0, lo0_0              @ 256 * S1
+    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
+    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_0, hi0_0, by1, by2
     ssat    hi0_0, #8, hi0_0, asr #8
     cmp     hi0_0, #64
     it      gt
     movgt   hi0_0, #64
-    strb    hi0_0, [to, #4]
-    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
     smmla   hi0_1, hi0_1, by1, by2
     ssat    hi0_1, #8, hi0_1, asr #8
     cmp     hi0_1, #64
     it      gt
     movgt   hi0_1, #64
-    strb    hi0_1, [to, #5]
-    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_2, hi0_2, by1, by2
     ssat    hi0_2, #8, hi0_2, asr #8
     cmp     hi0_2, #64
     it      gt
     movgt   hi0_2, #64
+    strb    hi0_0, [to, #4]
+    strb    hi0_1, [to, #5]
     strb    hi0_2, [to, #6]
     smmulr  lo0_0, lo0_0, by0
     ssat    lo0_0, #8, lo0_0
     cmp     lo0_0, #64
     it      gt
     movgt   lo0_0, #64
-    strb    lo0_0, [to, #0]
     smmulr  lo0_1, lo0_1, by0
     ssat    lo0_1, #8, lo0_1
     cmp     lo0_1, #64
     it      gt
     movgt   lo0_1, #64
-    strb    lo0_1, [to, #1]
     smmulr  lo0_2, lo0_2, by0
     ssat    lo0_2, #8, lo0_2
     cmp     lo0_2, #64
     it      gt
     movgt   lo0_2, #64
+    strb    lo0_0, [to, #0]
+    strb    lo0_1, [to, #1]
     strb    lo0_2, [to, #2]
 .unreq by0
 w0 .req r2
@@ -478,43 +478,43 @@ to .req r5
     ldr     by1, [stream, #140]
     mov     by2, #128                        @ one half, where sums are 256 times as large
     sub     hi0_0, hi0_0, lo0_0              @ 256 * S1
+    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
+    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_0, hi0_0, by1, by2
     ssat    hi0_0, #8, hi0_0, asr #8
     cmp     hi0_0, #64
     it      gt
     movgt   hi0_0, #64
-    strb    hi0_0, [to, #12]
-    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
     smmla   hi0_1, hi0_1, by1, by2
     ssat    hi0_1, #8, hi0_1, asr #8
     cmp     hi0_1, #64
     it      gt
     movgt   hi0_1, #64
-    strb    hi0_1, [to, #13]
-    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_2, hi0_2, by1, by2
     ssat    hi0_2, #8, hi0_2, asr #8
     cmp     hi0_2, #64
     it      gt
     movgt   hi0_2, #64
+    strb    hi0_0, [to, #12]
+    strb    hi0_1, [to, #13]
     strb    hi0_2, [to, #14]
     smmulr  lo0_0, lo0_0, by0
     ssat    lo0_0, #8, lo0_0
     cmp     lo0_0, #64
     it      gt
     movgt   lo0_0, #64
-    strb    lo0_0, [to, #8]
     smmulr  lo0_1, lo0_1, by0
     ssat    lo0_1, #8, lo0_1
     cmp     lo0_1, #64
     it      gt
     movgt   lo0_1, #64
-    strb    lo0_1, [to, #9]
     smmulr  lo0_2, lo0_2, by0
     ssat    lo0_2, #8, lo0_2
     cmp     lo0_2, #64
     it      gt
     movgt   lo0_2, #64
+    strb    lo0_0, [to, #8]
+    strb    lo0_1, [to, #9]
     strb    lo0_2, [to, #10]
 .unreq by0
 w0 .req r2
@@ -669,43 +669,43 @@ to .req r5
     ldr     by1, [stream, #20]
     mov     by2, #128                        @ one half, where sums are 256 times as large
     sub     hi0_0, hi0_0, lo0_0              @ 256 * S1
+    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
+    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_0, hi0_0, by1, by2
     ssat    hi0_0, #8, hi0_0, asr #8
     cmp     hi0_0, #64
     it      gt
     movgt   hi0_0, #64
-    strb    hi0_0, [to, #4]
-    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
     smmla   hi0_1, hi0_1, by1, by2
     ssat    hi0_1, #8, hi0_1, asr #8
     cmp     hi0_1, #64
     it      gt
     movgt   hi0_1, #64
-    strb    hi0_1, [to, #5]
-    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_2, hi0_2, by1, by2
     ssat    hi0_2, #8, hi0_2, asr #8
     cmp     hi0_2, #64
     it      gt
     movgt   hi0_2, #64
+    strb    hi0_0, [to, #4]
+    strb    hi0_1, [to, #5]
     strb    hi0_2, [to, #6]
     smmulr  lo0_0, lo0_0, by0
     ssat    lo0_0, #8, lo0_0
     cmp     lo0_0, #64
     it      gt
     movgt   lo0_0, #64
-    strb    lo0_0, [to, #0]
     smmulr  lo0_1, lo0_1, by0
     ssat    lo0_1, #8, lo0_1
     cmp     lo0_1, #64
     it      gt
     movgt   lo0_1, #64
-    strb    lo0_1, [to, #1]
     smmulr  lo0_2, lo0_2, by0
     ssat    lo0_2, #8, lo0_2
     cmp     lo0_2, #64
     it      gt
     movgt   lo0_2, #64
+    strb    lo0_0, [to, #0]
+    strb    lo0_1, [to, #1]
     strb    lo0_2, [to, #2]
 .unreq by0
 w0 .req r2
@@ -752,43 +752,43 @@ to .req r5
     ldr     by1, [stream, #44]
     mov     by2, #128                        @ one half, where sums are 256 times as large
     sub     hi0_0, hi0_0, lo0_0              @ 256 * S1
+    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
+    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_0, hi0_0, by1, by2
     ssat    hi0_0, #8, hi0_0, asr #8
     cmp     hi0_0, #64
     it      gt
     movgt   hi0_0, #64
-    strb    hi0_0, [to, #12]
-    sub     hi0_1, hi0_1, lo0_1              @ 256 * S1
     smmla   hi0_1, hi0_1, by1, by2
     ssat    hi0_1, #8, hi0_1, asr #8
     cmp     hi0_1, #64
     it      gt
     movgt   hi0_1, #64
-    strb    hi0_1, [to, #13]
-    sub     hi0_2, hi0_2, lo0_2              @ 256 * S1
     smmla   hi0_2, hi0_2, by1, by2
     ssat    hi0_2, #8, hi0_2, asr #8
     cmp     hi0_2, #64
     it      gt
     movgt   hi0_2, #64
+    strb    hi0_0, [to, #12]
+    strb    hi0_1, [to, #13]
     strb    hi0_2, [to, #14]
     smmulr  lo0_0, lo0_0, by0
     ssat    lo0_0, #8, lo0_0
     cmp     lo0_0, #64
     it      gt
     movgt   lo0_0, #64
-    strb    lo0_0, [to, #8]
     smmulr  lo0_1, lo0_1, by0
     ssat    lo0_1, #8, lo0_1
     cmp     lo0_1, #64
     it      gt
     movgt   lo0_1, #64
-    strb    lo0_1, [to, #9]
     smmulr  lo0_2, lo0_2, by0
     ssat    lo0_2, #8, lo0_2
     cmp     lo0_2, #64
     it      gt
     movgt   lo0_2, #64
+    strb    lo0_0, [to, #8]
+    strb    lo0_1, [to, #9]
     strb    lo0_2, [to, #10]
 .unreq by0
 w0 .req r2
@@ -876,18 +876,18 @@ to .req r5
     cmp     lo0_0, #64
     it      gt
     movgt   lo0_0, #64
-    strb    lo0_0, [to, #0]
     smmulr  lo0_1, lo0_1, by0
     ssat    lo0_1, #8, lo0_1
     cmp     lo0_1, #64
     it      gt
     movgt   lo0_1, #64
-    strb    lo0_1, [to, #1]
     smmulr  lo0_2, lo0_2, by0
     ssat    lo0_2, #8, lo0_2
     cmp     lo0_2, #64
     it      gt
     movgt   lo0_2, #64
+    strb    lo0_0, [to, #0]
+    strb    lo0_1, [to, #1]
     strb    lo0_2, [to, #2]
 .unreq by0
 w0 .req r2

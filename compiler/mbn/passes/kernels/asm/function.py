@@ -16,7 +16,7 @@ _CORE = re.compile(r"r([0-9]|1[0-2])|lr")
 _SINGLE = re.compile(r"s([12]?[0-9]|3[01])")
 _WORD = re.compile(r"(?<![#\w.])[a-z_]\w*")
 # what an operand may hold besides names: shifts, the stack, conditions
-_FIXED = {"lsl", "lsr", "asr", "ror", "sp", "lt", "gt"}
+_FIXED = {"lsl", "lsr", "asr", "ror", "sp", "lt", "gt", "eq"}
 # gas and clang know these as registers, so nothing else can be called so
 _TAKEN = re.compile(r"[rsdqpcav]\d+|lr|pc|sp|ip|fp|sl|sb|wr|cc|apsr\w*")
 _ARGUMENTS = "ARGUMENT"  # stands for the offset of an argument on the stack

@@ -363,29 +363,26 @@ class _Couples:
         registers = (f.rename("w0", "by0"), f.rename("w1", "by1"), f.rename("x0", "by2"))
         f.rename("x1", "to", "output")
         f.op("vmov", "to", "at_out")
-        crossed = False
         for couple in self.at_once:
             tail = step + couple * self.stream_bytes + 8
             tail += 0 if self.turns else 4 * self.band.pairs
-            kinds = [k for k in (("hi", "lo") if part.raw else ("lo", "hi")) if k in self.kinds]
-            words = rounding.begin(f, registers, tail)
-            for kind in kinds:
+            rounding.begin(f, registers, tail)
+            for kind in [
+                k for k in (("hi", "lo") if part.raw else ("lo", "hi")) if k in self.kinds
+            ]:
                 number = ("lo", "hi").index(kind)
-                by = rounding.channel(f, words, tail, number)
-                if crossed:
-                    f.op("vmov", "to", "at_out")
-                    crossed = False
-                for pixel in self.pixels:
+                values = [_sum(kind, couple, pixel) for pixel in self.pixels]
+                scaled = part.raw and kind == "hi"
+                for pixel, value in enumerate(values if scaled else ()):
+                    f.op("sub", value, value, _sum("lo", couple, pixel), note="256 * S1")
+                rounding.channel(f, values, registers, tail, number, scaled=scaled)
+                at = plane + (2 * couple + number) * self.band.plane_bytes
+                for pixel, value in enumerate(values):
                     if pixel == 2 and part.crosses:
                         f.op("vmov", "to", "at_far")
-                        crossed = True
-                    value = _sum(kind, couple, pixel)
-                    scaled = part.raw and kind == "hi"
-                    if scaled:
-                        f.op("sub", value, value, _sum("lo", couple, pixel), note="256 * S1")
-                    rounding.apply(f, value, by, scaled=scaled)
-                    at = plane + (2 * couple + number) * self.band.plane_bytes + pixel
-                    f.op("strb", value, f"[to, #{at}]")
+                    f.op("strb", value, f"[to, #{at + pixel}]")
+                if part.crosses:
+                    f.op("vmov", "to", "at_out")
         if rounding.spares_tile:
             f.op("vmov", "tile", "at_tile")
         for old, name in zip((*registers, "to"), ("w0", "w1", "x0", "x1"), strict=True):

@@ -131,17 +131,15 @@ class _Body:
         f = self.f
         registers = (f.rename("w0", "by0"), f.rename("w1", "by1"), f.rename("x0", "by2"))
         to = f.rename("x1", "to")
-        by = _ROUNDING.begin(f, registers, 0)
+        _ROUNDING.begin(f, registers, 0)
         f.op("vmov", to, "at_out")
         for kind in ("hi", "lo") if self.raw else ("lo", "hi"):
             number = ("lo", "hi").index(kind)
-            for p in self.pixels:
-                value = sums[kind, p]
-                if self.raw and kind == "hi":
-                    f.op("sub", value, value, sums["lo", p], note="256 * S1")
-                _ROUNDING.apply(
-                    f, value, _ROUNDING.channel(f, by, 0, number), scaled=self.raw and number == 1
-                )
+            values = [sums[kind, p] for p in self.pixels]
+            scaled = self.raw and kind == "hi"
+            for p, value in enumerate(values if scaled else ()):
+                f.op("sub", value, value, sums["lo", p], note="256 * S1")
+            _ROUNDING.channel(f, values, registers, 0, number, scaled=scaled)
         # all are values now, so the words that requantised them are free
         f.op("vmov", "by0", "plane")
         f.op("add", "by1", to, "by0")

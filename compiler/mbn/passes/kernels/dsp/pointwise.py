@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import TFLITE_CODE, WeightedConstants, rounding_code
+from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.asm.shared_pointwise import shared_pointwise
@@ -35,7 +35,7 @@ def raw_couples(derived: WeightedConstants) -> NDArray[np.bool_]:
     bound = np.abs(second).sum(axis=1) * 128
     bound[: count // 2] += np.abs(derived.bias[1::2].astype(np.int64))
     fits = ((second >= -127) | (first >= 0)).all(axis=1)
-    unshifted = rounding_code(derived) in (0, TFLITE_CODE)
+    unshifted = rounding_code(derived) <= 0
     return np.asarray(fits & (bound < RAW_LIMIT) & unshifted, np.bool_)
 
 
@@ -189,7 +189,7 @@ class Pointwise:
             at, group = self._bound(axis, number)
             row, x, _ = self._place(at)
             couples = (start, self.couples if stop is None else stop)
-            made = Written(b, self.index, self.raw, self.pairs, (rows, width), couples)
+            made = Written(b, self.derived, self.raw, self.pairs, (rows, width), couples)
             tile, out = b.address(self.tile, group, 0, 0, 0), b.address(self.out, row, 0, x)
             if b.out_plane_bytes() <= MOST_PLANE_BYTES:
                 stream = b.address(self.stream, 0, 0)

@@ -32,13 +32,20 @@ from mbn.passes.kernels.dsp.im2col import (
     words,
 )
 from mbn.passes.kernels.dsp.pointwise import Pointwise
-from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.dsp.tile import (
+    MOST_LINES,
+    SLOTS,
+    is_requantisable,
+    pixels_of,
+    row_pixels,
+    up,
+)
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans
 
 
 def block(b: StageBuilder) -> bool:
     """A depthwise into a tile of one band, then a pointwise from the tile."""
-    if not b.short_rounding:
+    if not is_requantisable(b):
         return False
     depth = len(b.derived[0].weights)
     groups = up(b.band_rows * row_pixels(b, b.out.width, b.band_rows), pixels_of(b))
@@ -124,7 +131,7 @@ def _store_half(b: StageBuilder, tile: Any, channel: Any, x: Any, value: Any, pa
 
 def convolution(b: StageBuilder) -> bool:
     """im2col of one group of pixels into a tile, then the pointwise over all channels."""
-    if not b.short_rounding or b.layers[0].groups > 1:
+    if not is_requantisable(b) or b.layers[0].groups > 1:
         return False
     layer = b.layers[0]
     taps = int(np.prod(b.derived[0].weights.shape[1:]))

@@ -6,6 +6,8 @@ and channel j + pairs in the high half. A group has four places; the M7's bodies
 
 from __future__ import annotations
 
+from mbn import arithmetic
+from mbn.core.constants import TfliteConstants
 from mbn.passes.kernels.stage_builder import StageBuilder
 
 SLOTS = 4  # places of a group
@@ -15,6 +17,13 @@ MOST_LINES = 8  # output rows of one call of the depthwise
 def pixels_of(b: StageBuilder) -> int:
     """Pixels of one group."""
     return b.kernels.group_pixels
+
+
+def is_requantisable(b: StageBuilder) -> bool:
+    """Whether the bodies can requantise: see dsp/requantise.h."""
+    return all(
+        not isinstance(one, TfliteConstants) or arithmetic.halves_fit(one) for one in b.derived
+    )
 
 
 def up(value: int, step: int) -> int:

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import TFLITE_CODE, rounding_code
+from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.lowered import Assembly
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.asm import pointwise as asm
@@ -42,13 +42,13 @@ class Written:
     def __init__(
         self,
         b: StageBuilder,
-        index: int,
+        derived: WeightedConstants,
         raw: NDArray[np.bool_],
         pairs: int,
         size: tuple[int, int],
         couples: tuple[int, int],
     ) -> None:
-        self.b, self.derived, self.raw, self.pairs = b, b.derived[index], raw, pairs
+        self.b, self.derived, self.raw, self.pairs = b, derived, raw, pairs
         self.rows, self.width = size
         self.couples, self.channels = couples, b.out.channels
         self.code = rounding_code(self.derived)
@@ -96,7 +96,7 @@ class Written:
         b, derived = self.b, self.derived
         words = [f"pointwise_{2 * self.pairs}x{self.channels}", f"{self.rows}x{self.width}"]
         words += [f"{b.out_plane_bytes()}", f"{b.out_row_bytes()}"]
-        words.append("tflite" if self.code == TFLITE_CODE else f"s{self.code}")
+        words.append({-1: "tflite", -2: "tflite_any"}.get(self.code, f"s{self.code}"))
         if (derived.low, derived.high) != (-128, 127):
             words.append(f"{derived.low + 128}to{derived.high + 128}")
         if self.couples != (0, len(self.raw)):
