@@ -346,7 +346,8 @@ class Judge:
             from mbn.core.telling import SILENT  # noqa: PLC0415
 
             source = sources.find_network(request, self.folder / "onnx", SILENT)
-            rounding = Rounding.TFLITE if seed % 7 < 2 else Rounding.SINGLE
+            as_tflite = data[4:8] == b"TFL3" and seed % 2 == 1
+            rounding = Rounding.TFLITE if as_tflite else Rounding.SINGLE
             network = lower(source.path, source.name, rounding=rounding)
             sets = ("scalar", "dsp", "mve")
             modes = tuple(InputMode)
