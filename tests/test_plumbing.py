@@ -254,3 +254,15 @@ def test_large_kernels(taps: int, tmp_path: Path) -> None:
     value = g.op("Relu", g.conv("input", 4, taps, 2, pads=[taps // 2] * 4))
     found = network_of(g.save(g.head(value, 4), tmp_path / "large.onnx"))
     assert found.layers[0].kernel == (taps, taps)
+
+
+def test_sizes_of_what_no_node_makes_are_not_maps(tmp_path: Path) -> None:
+    """torch's dynamo exporter lists weights among the graph's values, and a quantiser leaves them
+    there when it replaces the weights."""
+    g = Graph((1, 3, 16, 16))
+    path = g.save(g.head(g.op("Relu", g.conv("input", 8, 3, 3)), 8), tmp_path / "g.onnx")
+    model = onnx.load(path)
+    stale = helper.make_tensor_value_info("stale", TensorProto.FLOAT, [1024, 512, 3, 3])
+    model.graph.value_info.append(stale)
+    onnx.save(model, path)
+    assert network_of(path).layers

@@ -159,7 +159,10 @@ def _check_sizes(model: Any) -> None:
         for node in model.graph.node
         if node.op_type == "DequantizeLinear" and node.input[0] in stored
     }
-    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+    # the dynamo exporter names weights there, which a quantiser replaces
+    made = {name for node in model.graph.node for name in node.output}
+    inner = [value for value in model.graph.value_info if value.name in made]
+    for value in (*model.graph.input, *inner, *model.graph.output):
         if value.name in stored:
             continue
         sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
