@@ -95,6 +95,7 @@ def load(path: Path, input_shape: tuple[int, ...] | None = None) -> Any:
         write_sums_as_means(model)
         join_affine(model)
         make_padding_explicit(model)
+        _drop_unread(model)
     except MbnError:
         raise
     except Exception as error:  # protobuf and the checker raise many kinds
@@ -129,6 +130,19 @@ def name_quantisers_plainly(model: Any) -> None:
     for node in model.graph.node:
         if node.domain == "com.microsoft" and node.op_type in QUANTISERS:
             node.domain = ""
+
+
+def _drop_unread(model: Any) -> None:
+    """Removes constants that nothing reads any more: ONNX Runtime warns of each."""
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    read |= {value.name for value in (*graph.input, *graph.output)}
+    if any(one.type == onnx.AttributeProto.GRAPH for node in graph.node for one in node.attribute):
+        return  # what is inside may read them
+    kept = [one for one in graph.initializer if one.name in read]
+    if len(kept) < len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
 
 
 def _check_constants(model: Any) -> None:
