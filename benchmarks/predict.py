@@ -104,7 +104,7 @@ def code_digest() -> str:
     """Of whatever makes code, so that no count outlives a change of the kernels."""
     digest = hashlib.sha256()
     package = ROOT / "compiler" / "mbn"
-    folders = [package / name for name in ("kernels", "plan", "emit", "build", "cost", "simplify")]
+    folders = [package / name for name in ("arithmetic", "passes", "image/build", "harness/cost")]
     folders += [ROOT / "runtime", ROOT / "firmware" / "bench"]
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.suffix in (".py", ".c", ".h"):

@@ -44,6 +44,7 @@ class Assembly:
     parameters: str
     text: str
     twin: str
+    shared: bool = False  # one body for stages of any shape
 
     @property
     def symbol(self) -> str:

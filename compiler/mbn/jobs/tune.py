@@ -214,4 +214,4 @@ def _code_bytes(image: Path, generated: lowering.Generated) -> list[int]:
     for symbol in elf.symbols(image):
         if symbol.is_function:
             sizes[symbol.name.partition(".")[0]] += symbol.size_bytes  # name.constprop.0
-    return [sizes[own] + sizes[kernel] for own, kernel in generated.files.functions]
+    return [sum(sizes[name] for name in names) for names in generated.files.functions]

@@ -1,4 +1,4 @@
-"""Estimates the bytes of code of a network's image by compiling the network's C alone.
+"""Estimates the bytes of code of a network's image by compiling the network's C and assembly alone.
 
 The result has code and constants besides the tables of weights, and an allowance for firmware and
 runtime. It is never below what is linked, and at most 2 % above (tests hold that for several
@@ -31,15 +31,15 @@ def code_bytes(files: Mapping[str, str], board: Board) -> int | None:
         folder = Path(name)
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
-        made = folder / "network.o"
         command = [COMPILER, *board.core.gcc_flags, "-std=c11", "-O2"]
         command += ["-ffunction-sections", "-fdata-sections", "-fno-common"]
         runtime = data_root() / "runtime"
         command += [f"-I{runtime / 'include'}", f"-I{runtime / 'kernels'}", f"-I{folder}"]
-        command += ["-c", str(folder / "network.c"), "-o", str(made)]
-        log = folder / "log"
-        done = tools.run(command, log)
-        if done.returncode != 0:
-            raise tools.failed("the compiler", done.stdout, log)
-        kept = [one for one in elf.sections(made) if one.allocated and not one.writable]
+        kept = []
+        for source in (one for one in ("network.c", "network.S") if one in files):
+            made, log = folder / f"{source}.o", folder / "log"
+            done = tools.run([*command, "-c", str(folder / source), "-o", str(made)], log)
+            if done.returncode != 0:
+                raise tools.failed("the compiler", done.stdout, log)
+            kept += [one for one in elf.sections(made) if one.allocated and not one.writable]
     return sum(one.size_bytes for one in kept) + FIRMWARE_BYTES

@@ -18,7 +18,7 @@ from mbn.core.lowered import LoweredStage
 from mbn.core.network import Network
 from mbn.core.plan import Plan
 from mbn.core.schedule import RowShape
-from mbn.passes.emit.assembly import assembly
+from mbn.passes.emit.assembly import assembly, named
 from mbn.passes.emit.header import header
 from mbn.passes.emit.job import (
     Job,
@@ -31,12 +31,12 @@ from mbn.passes.emit.weights import weights
 
 @dataclass(frozen=True)
 class GeneratedNetwork:
-    """The generated files. weights_bytes: of all tables. functions: for each stage its own function
-    and the kernel that it calls."""
+    """The generated files. weights_bytes: of all tables. functions: for each stage its own function,
+    the kernel that it calls, and the assembly of its own."""
 
     files: dict[str, str]
     weights_bytes: int
-    functions: tuple[tuple[str, str], ...]
+    functions: tuple[tuple[str, ...], ...]
 
     def write(self, folder: Path) -> None:
         """Writes the files. Raises `UsageError` if a file with one of these names was not generated
@@ -75,6 +75,9 @@ def emit(
     files = {"network.h": header(job), "network.c": source(job), "weights.c": weights(job)}
     if written := assembly(job):
         files["network.S"] = written
-    names = (stage_name(job, index) for index in range(len(stages)))
-    functions = tuple(zip(names, kernel_names_of(job), strict=True))
+    functions = tuple(
+        (stage_name(job, index), kernel, *(named(job, one.symbol) for one in own))
+        for index, (kernel, code) in enumerate(zip(kernel_names_of(job), job.codes, strict=True))
+        for own in [[one for one in code.assembly if not one.shared]]
+    )
     return GeneratedNetwork(files, job.weights_bytes, functions)

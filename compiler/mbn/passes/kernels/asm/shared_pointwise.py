@@ -32,7 +32,7 @@ def shared_pointwise(pixels: int, *, raw: bool) -> Assembly:
     twin = (
         f"mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, jump, {pixels}, {int(raw)});"
     )
-    return Assembly(name, PARAMETERS, function.text(), twin)
+    return Assembly(name, PARAMETERS, function.text(), twin, shared=True)
 
 
 class _Body:
