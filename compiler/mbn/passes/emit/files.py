@@ -31,8 +31,8 @@ from mbn.passes.emit.weights import weights
 
 @dataclass(frozen=True)
 class GeneratedNetwork:
-    """The generated files. weights_bytes: of all tables. functions: for each stage its own function,
-    the kernel that it calls, and the assembly of its own."""
+    """The generated files. weights_bytes: of all tables. functions: for each stage its own
+    function, the kernel that it calls, and the assembly of its own."""
 
     files: dict[str, str]
     weights_bytes: int

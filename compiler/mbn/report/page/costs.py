@@ -28,8 +28,8 @@ LIMIT_NOTE = (
     " beside the multiplies; the others 4, in turn with them). Bytes moved: input map, output map"
     " and weights, each once."
 )
-# What the kernels' inner loop allows where that is less: 16 products in 14.5 cycles with their loads
-# (passes/kernels/asm/pointwise.py).
+# What the kernels' inner loop allows where that is less: 16 products in 14.5 cycles with their
+# loads (passes/kernels/asm/pointwise.py).
 INNER_LOOP: Mapping[str, float] = {"cortex-m4f": 16 / 14.5, "cortex-m33": 16 / 14.5}
 INNER_NOTE = "Dotted: the kernels' inner loop on M4 and M33, 16 in 14.5 cycles with their loads."
 KINDS = {"conv": 1, "block": 0, "dense": 2, "pool": 3}
