@@ -50,10 +50,6 @@ class Assembly:
     def symbol(self) -> str:
         return f"{PREFIX}_{self.name}"
 
-    @property
-    def argument_names(self) -> tuple[str, ...]:
-        return tuple(one.split()[-1].lstrip("*") for one in self.parameters.split(","))
-
 
 @dataclass(frozen=True, eq=False)
 class StageCode:

@@ -25,7 +25,7 @@ from mbn.core.constants import (
     WeightedConstants,
 )
 from mbn.core.kernel_set import KernelSet
-from mbn.core.lowered import PLACEHOLDER, Argument, Assembly, StageCode, Table
+from mbn.core.lowered import PLACEHOLDER, PREFIX, Argument, Assembly, StageCode, Table
 from mbn.core.network import Network, Op, Stage, Tensor
 from mbn.core.schedule import Variant
 from mbn.passes.kernels import bodies, tir
@@ -57,7 +57,7 @@ class StageBuilder(tir.Builder):
         self.band_rows = band_rows  # output rows of one call; divides the output's height
         self.reads_before_writing = False
         self.decision = ""
-        self.assembly: dict[str, Assembly] = {}
+        self.assembly: dict[str, Callable[[], Assembly]] = {}
         constants = [
             layer.constants or arithmetic.derive_in(network, layer)
             for layer in self.layers
@@ -175,11 +175,14 @@ class StageBuilder(tir.Builder):
         """A serial loop over 0 .. extent - 1, as a context manager that yields its variable."""
         return tir.named_loop(self.script, extent, name)
 
-    def call_assembly(self, function: Assembly, **arguments: Any) -> None:
-        """A statement that calls a function of network.S, which becomes one of the stage's."""
-        known = self.assembly.setdefault(function.name, function)
-        assert known == function, f"two functions are called {function.name}"
-        self.call(bodies.Body(function.symbol, function.argument_names), **arguments)
+    def call_assembly(
+        self, name: str, parameters: str, write: Callable[[], Assembly], **arguments: Any
+    ) -> None:
+        """A statement that calls a function of network.S, which becomes one of the stage's. It is
+        written only where the stage is built, not for each option that is looked at."""
+        self.assembly[name] = write
+        names = tuple(one.split()[-1].lstrip("*") for one in parameters.split(","))
+        self.call(bodies.Body(f"{PREFIX}_{name}", names), **arguments)
 
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The expression of an int8 value from an accumulator of `channel`."""
@@ -246,7 +249,7 @@ class StageBuilder(tir.Builder):
             tables=tuple(self.tables),
             scratch_bytes=self.scratch_bytes,
             decision=self.decision,
-            assembly=tuple(self.assembly.values()),
+            assembly=tuple(write() for write in self.assembly.values()),
         )
 
 

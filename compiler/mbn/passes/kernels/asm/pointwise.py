@@ -35,6 +35,7 @@ RUN = 64  # pairs in one straight run of code; longer sums loop over runs of thi
 HELD = 13  # pairs of which half fits in s0 to s25
 TWICE = 14  # pairs up to which a turn of the loop has two couples
 MOST_OFFSET = 4095  # bytes, of a load or store
+PARAMETERS = "const int16_t *tile, const int32_t *stream, int8_t *out"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def written(name: str, about: str, band: Band, parts: Sequence[Part], twin: str)
     _Band(function, band).write(parts)
     return Assembly(
         name=name,
-        parameters="const int16_t *tile, const int32_t *stream, int8_t *out",
+        parameters=PARAMETERS,
         text=function.text(_FRAME_BYTES),
         twin=twin,
     )
@@ -372,10 +373,9 @@ class _Couples:
             ]:
                 number = ("lo", "hi").index(kind)
                 values = [_sum(kind, couple, pixel) for pixel in self.pixels]
-                scaled = part.raw and kind == "hi"
-                for pixel, value in enumerate(values if scaled else ()):
-                    f.op("sub", value, value, _sum("lo", couple, pixel), note="256 * S1")
-                rounding.channel(f, values, registers, tail, number, scaled=scaled)
+                raw = part.raw and kind == "hi"
+                lows = [_sum("lo", couple, pixel) for pixel in self.pixels if raw]
+                rounding.channel(f, values, registers, tail, number, lows)
                 at = plane + (2 * couple + number) * self.band.plane_bytes
                 for pixel, value in enumerate(values):
                     if pixel == 2 and part.crosses:

@@ -53,11 +53,14 @@ class Rounding:
         registers: Registers,
         offset: int,
         number: int,
-        *,
-        scaled: bool,
+        lows: Sequence[str] = (),
     ) -> None:
         """Requantises and saturates sums in place, of the couple's first (number 0) or second
-        channel. scaled: the sums are 256 times as large."""
+        channel. lows: the first channel's sums, where the second's are sums of raw words; they
+        become 256 times what they stand for."""
+        scaled = bool(lows)
+        for value, low in zip(values if scaled else (), lows, strict=True):
+            f.op("sub", value, value, low, note="256 * S1")
         words = [f"[stream, #{offset + 4 * number + 8 * word}]" for word in range(self.words)]
         if self.words == 1:
             self._single(f, values, registers[number], registers[2], scaled=scaled)

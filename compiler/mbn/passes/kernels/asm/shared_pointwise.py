@@ -16,23 +16,28 @@ from mbn.passes.kernels.asm.rounding import Rounding
 
 STEPS = 16  # pairs in a turn of the loop
 _ROUNDING = Rounding(0, -128, 127)
-PARAMETERS = (
+SHARED_PARAMETERS = (
     "const int16_t *tile, const int32_t *stream, int8_t *out, int32_t pairs, int32_t couples, "
     "int32_t plane_bytes, int32_t jump"
 )
 
 
+def shared_name(pixels: int, *, raw: bool) -> str:
+    """The function's name, without the network's prefix."""
+    return f"pointwise_any{pixels}{'_raw' if raw else ''}"
+
+
 def shared_pointwise(pixels: int, *, raw: bool) -> Assembly:
     """The function of 4 or 3 pixels. jump: bytes by which pixels 2 and 3 lie further than in a row.
     raw: the words of all couples are raw."""
-    name = f"pointwise_any{pixels}{'_raw' if raw else ''}"
+    name = shared_name(pixels, raw=raw)
     about = f"Pointwise of {pixels} pixels: any number of inputs and of couples of channels."
     function = Function(name, about, ("tile", "stream", "out", "pairs"))
     _Body(function, pixels, raw).write()
     twin = (
         f"mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, jump, {pixels}, {int(raw)});"
     )
-    return Assembly(name, PARAMETERS, function.text(), twin, shared=True)
+    return Assembly(name, SHARED_PARAMETERS, function.text(), twin, shared=True)
 
 
 class _Body:
@@ -136,10 +141,8 @@ class _Body:
         for kind in ("hi", "lo") if self.raw else ("lo", "hi"):
             number = ("lo", "hi").index(kind)
             values = [sums[kind, p] for p in self.pixels]
-            scaled = self.raw and kind == "hi"
-            for p, value in enumerate(values if scaled else ()):
-                f.op("sub", value, value, sums["lo", p], note="256 * S1")
-            _ROUNDING.channel(f, values, registers, 0, number, scaled=scaled)
+            lows = [sums["lo", p] for p in self.pixels if self.raw and kind == "hi"]
+            _ROUNDING.channel(f, values, registers, 0, number, lows)
         # all are values now, so the words that requantised them are free
         f.op("vmov", "by0", "plane")
         f.op("add", "by1", to, "by0")

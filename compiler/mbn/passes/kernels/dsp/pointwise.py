@@ -5,6 +5,7 @@ There is one stream for each pair of output channels (runtime/kernels/dsp/pointw
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.asm.shared_pointwise import shared_pointwise
+from mbn.passes.kernels.asm import pointwise as asm
+from mbn.passes.kernels.asm.shared_pointwise import (
+    SHARED_PARAMETERS,
+    shared_name,
+    shared_pointwise,
+)
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.dsp.written import Written
 from mbn.passes.kernels.stage_builder import StageBuilder
@@ -193,7 +199,9 @@ class Pointwise:
             tile, out = b.address(self.tile, group, 0, 0, 0), b.address(self.out, row, 0, x)
             if b.out_plane_bytes() <= MOST_PLANE_BYTES:
                 stream = b.address(self.stream, 0, 0)
-                b.call_assembly(made.function(), tile=tile, stream=stream, out=out)
+                b.call_assembly(
+                    made.name, asm.PARAMETERS, made.function, tile=tile, stream=stream, out=out
+                )
                 return
             for run in made.runs:
                 b.call(
@@ -239,6 +247,12 @@ class Pointwise:
             }
             if shared(b, pixels):
                 raw = bool(self.raw[:couples].all())
-                b.call_assembly(shared_pointwise(pixels, raw=raw), **arguments, jump=jump)
+                b.call_assembly(
+                    shared_name(pixels, raw=raw),
+                    SHARED_PARAMETERS,
+                    partial(shared_pointwise, pixels, raw=raw),
+                    **arguments,
+                    jump=jump,
+                )
             else:
                 b.call(bodies.M7_COUPLES, **arguments, pixels=pixels)

@@ -38,8 +38,7 @@ def offered(b: StageBuilder) -> list[Variant]:
 def preferred(b: StageBuilder, optimise: Optimise) -> Variant:
     """The offered variant that is taken where none was measured."""
     index = len(b.derived) - 1
-    level = LEVELS[optimise]
-    sharing = level.sharing
+    sharing = LEVELS[optimise].sharing
     given = offered(b)
     if sharing is Sharing.REST:
         deep = up(b.derived[index].weights[0].size, 2) >= DEEP_PAIRS

@@ -89,9 +89,10 @@ class Written:
             f"Pointwise of {self.rows} x {self.width} pixels: {2 * self.pairs} inputs, "
             f"{self.channels} output channels."
         )
-        return asm.written(self._name(), about, band, parts, "\n    ".join(twin))
+        return asm.written(self.name, about, band, parts, "\n    ".join(twin))
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
         """Says all that the text depends on."""
         b, derived = self.b, self.derived
         words = [f"pointwise_{2 * self.pairs}x{self.channels}", f"{self.rows}x{self.width}"]
@@ -127,8 +128,10 @@ def _places(b: StageBuilder, pairs: int, rows: int, width: int) -> dict[int, Pix
     found: dict[int, list[asm.Place]] = {}
     size = pixels_of(b)
     for step, sign in ((size, 1), (2, -1)) if size == SLOTS else ((size, 1),):
-        for start in sorted({one[0] // step for one in at}):
-            pixels = [one for one in at if one[0] // step == start]
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for one in at:
+            groups.setdefault(one[0] // step, []).append(one)
+        for pixels in groups.values():
             slot, out = pixels[0]
             far = pixels[2][1] if len(pixels) > 2 else out + 2
             place = asm.Place(16 * pairs * (slot // size) + 4 * (slot % size), out, far)
