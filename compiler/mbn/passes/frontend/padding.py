@@ -12,7 +12,9 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
+
+from mbn.passes.frontend.shapes import inferred
 
 LARGEST_JOINED = 4096
 LARGEST = 64  # far more than any kernel's padding
@@ -30,10 +32,10 @@ def _fix_automatic(model: Any) -> None:
     automatic = [node for node in model.graph.node if _automatic(node)]
     if not automatic:
         return
-    try:
-        shapes = _shapes(shape_inference.infer_shapes(model))
-    except Exception:  # a graph whose shapes don't fit is refused later, by name
+    known = inferred(model)
+    if known is None:
         return
+    shapes = _shapes(known)
     for node in automatic:
         size = shapes.get(node.input[0], ())
         if len(size) != 4 or min(size[2:]) <= 0:
@@ -184,14 +186,13 @@ def _join_constants(model: Any) -> None:
     pads = [node for node in model.graph.node if node.op_type == "Pad"]
     if not pads:
         return
-    try:
-        inferred = shape_inference.infer_shapes(model)
-    except Exception:  # a graph whose shapes don't fit is refused later, by name
+    known = inferred(model)
+    if known is None:
         return
-    shapes, constants = _shapes(inferred), {one.name: one for one in model.graph.initializer}
+    shapes, constants = _shapes(known), {one.name: one for one in model.graph.initializer}
     kinds = {
         value.name: value.type.tensor_type.elem_type
-        for value in (*inferred.graph.input, *inferred.graph.value_info)
+        for value in (*known.graph.input, *known.graph.value_info)
     }
     for pad in pads:
         amounts = _all_amounts(pad, constants, len(shapes.get(pad.input[0], ())))

@@ -11,9 +11,10 @@ import math
 from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 
 from mbn.passes.frontend.opset import opset_of
+from mbn.passes.frontend.shapes import inferred
 
 AXES_ARE_AN_INPUT = 18  # of ReduceMean, from this opset on
 
@@ -23,13 +24,12 @@ def write_sums_as_means(model: Any) -> None:
     sums = [node for node in model.graph.node if node.op_type == "ReduceSum"]
     if not sums:
         return
-    try:
-        inferred = shape_inference.infer_shapes(model)
-    except Exception:  # a graph whose shapes don't fit is refused later, by name
+    known = inferred(model)
+    if known is None:
         return
     sizes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*inferred.graph.input, *inferred.graph.value_info)
+        for value in (*known.graph.input, *known.graph.value_info)
     }
     stored = {one.name: one for one in model.graph.initializer}
     for node in sums:
