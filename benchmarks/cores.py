@@ -19,8 +19,8 @@ from pathlib import Path
 import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
+from mbn.core.boards import boards, find_board
 from mbn.core.options import InputMode
-from mbn.core.target import boards, find_board
 from mbn.report import Report
 
 HEADER = (

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from mbn import arithmetic
 from mbn.cli.run import guarded
+from mbn.core.boards import find_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options
 from mbn.core.schedule import StageNeeds
-from mbn.core.target import find_board
 from mbn.core.telling import SILENT
 from mbn.jobs import compile as compile_job
 from mbn.jobs.lower import lowering

@@ -23,9 +23,10 @@ from pathlib import Path
 import predict as fitting
 
 from mbn.cli.run import guarded
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
 from mbn.core.network import Network, StageKind
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes.predict import family_network, predict

@@ -21,9 +21,9 @@ from pathlib import Path
 import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
 from mbn.core.options import Rounding
-from mbn.core.target import find_board
 from mbn.report import Report
 
 BOARDS = ("qemu", "qemu-m7", "qemu-m33", "qemu-m55")

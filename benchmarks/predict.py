@@ -29,7 +29,8 @@ from scipy.optimize import nnls
 
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
-from mbn.core.target import Board, find_board
+from mbn.core.boards import find_board
+from mbn.core.target import Board
 from mbn.core.telling import SILENT
 from mbn.jobs import compile as compile_job
 from mbn.passes.predict import load, predict

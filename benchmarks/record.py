@@ -22,8 +22,8 @@ from pathlib import Path
 
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
-from mbn.core.target import find_board
 from mbn.core.telling import SILENT
 from mbn.image.build.tools import compiler_version
 from mbn.jobs import compile as compile_job

@@ -31,7 +31,8 @@ import object_cache
 import shares
 from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
-from mbn.core.target import Board, Image, find_board
+from mbn.core.boards import find_board
+from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
 from mbn.harness.flash.find import Place
@@ -218,7 +219,7 @@ def bundled(
 
 def _made(folder: Path, board: Board, transport: str | None, flash: Flash) -> Compiled:
     """Compiled and checked here."""
-    arguments = ["--board", board.name, "--alpha", "0.25", "--data", "digits"]
+    arguments = ["--board", board.asked, "--alpha", "0.25", "--data", "digits"]
     arguments += ["--output", str(folder)]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -227,6 +228,6 @@ def _made(folder: Path, board: Board, transport: str | None, flash: Flash) -> Co
         else:
             code = compile_command.main(arguments)
             with flash(wanted_from(folder, board), folder / "flash.log") as port:
-                checked = ["--board", board.name, "--output", str(folder), "--port", str(port)]
+                checked = ["--board", board.asked, "--output", str(folder), "--port", str(port)]
                 code = code or check_command.main(checked)
     return Compiled(folder, code, printed.getvalue())

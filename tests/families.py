@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mbn.core.target import Board, Memory, find_board
+from mbn.core.boards import find_board
+from mbn.core.target import Board, Memory
 
 PARTS = (
     "ek_ra8m1",

@@ -358,7 +358,7 @@ class Judge:
     def _exact(self, network: Any, kernels: str, mode: Any, simplify: bool) -> tuple[str, str]:
         import lowered  # noqa: PLC0415
         import networks  # noqa: PLC0415
-        from mbn.core.target import find_board  # noqa: PLC0415
+        from mbn.core.boards import find_board  # noqa: PLC0415
         from mbn.exact import Reference  # noqa: PLC0415
         from mbn.harness.device import open_device  # noqa: PLC0415
         from mbn.image.build import build_image  # noqa: PLC0415

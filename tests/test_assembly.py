@@ -19,11 +19,11 @@ import pytest
 
 import lowered
 import networks
+from mbn.core.boards import find_board
 from mbn.core.kernel_set import KERNEL_SETS
 from mbn.core.lowered import PREFIX, Assembly, StageCode
 from mbn.core.network import Network
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.build import build_image
 from mbn.passes.emit.assembly import CONDITION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
@@ -10,11 +11,16 @@ from pathlib import Path
 
 import pytest
 
+import tiny
 from conftest import TINY, Builder
 from families import PARTS
+from mbn.cli import boards as boards_command
+from mbn.core.board_file import load_board
+from mbn.core.boards import boards, find_board
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError, ToolError, UsageError
-from mbn.core.target import Board, boards, find_board, load_board
+from mbn.core.target import Board, data_root
+from mbn.harness.device import check, open_device
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.build import build_image
 
@@ -49,6 +55,94 @@ def test_bad_board_file_is_named(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text, encoding="utf-8")
     with pytest.raises(BoardError, match=message):
         load_board(path)
+
+
+def _edited(folder: Path, *pairs: tuple[str, str]) -> Path:
+    """The folder's board.toml with some text replaced."""
+    path = folder / "board.toml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_board_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written like one of ours, then with C of its own: a folder, a name by MBN_BOARDS, and an
+    image without the folder's path."""
+    monkeypatch.chdir(tmp_path)
+    assert boards_command.main(["--new", "mine", "--like", "qemu", "--quiet"]) == 0
+    mine = tmp_path / "mine"
+    startup = data_root() / "boards" / "family_cortex_m"
+    for name in ("startup.c", "cortex_m.h"):
+        shutil.copyfile(startup / name, mine / name)
+    _edited(mine, ("@boards/family_cortex_m/startup.c", "startup.c"), ("0x400000", "0x3F0000"))
+    board = find_board("./mine")
+    assert (board.name, board.asked, board.place) == ("mine", "./mine", Path("mine"))
+    assert {memory.size_bytes for memory in board.memories} == {0x3F0000, 0x1000000}
+    (shared, own) = board.sources
+    assert shared == data_root() / "boards" / "family_mps2" / "board.c"
+    assert own == mine.resolve() / "startup.c"
+    image = build_image(TINY, board, "check", tmp_path / "out")
+    assert str(tmp_path).encode() not in image.elf.read_bytes()
+    images = tiny.images(2)
+    with open_device(board, image, log_path=tmp_path / "serial.log") as device:
+        assert check(device, images, tiny.outputs(images)).exact
+    with pytest.raises(BoardError, match=r"--board \./mine"):
+        find_board("mine")
+    monkeypatch.setenv("MBN_BOARDS", f"{tmp_path}{os.pathsep}{tmp_path}")
+    assert find_board("mine").asked == "mine"
+    assert list(boards())[-1] == "mine"
+    assert find_board("./mine") == find_board("mine")
+    assert find_board(str(data_root() / "boards" / "qemu")) == find_board("qemu")
+    assert boards_command.main(["--new", "other", "--like", "mine", "--quiet"]) == 0
+    assert find_board("other").sources == board.sources
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("clock_hz", "clock_mhz", "'clock_mhz'.*Did you mean clock_hz"),
+        ("size_bytes =", "bytes =", "'bytes' in memory"),
+        ('name = "mine"', 'name = "qemu"', "'qemu' is that of a packaged board"),
+        ("aliases = []", 'aliases = ["stm32"]', "'stm32' is that of a packaged board"),
+        ("@boards/family_mps2", "@boards/family_none", r"no file.*@boards/"),
+        ("@boards/family_mps2", "@boards/../runtime", "leaves the package's boards"),
+        ('"@boards/family_mps2/board.c"', '"loop.c"', r"loop\.c is no file|can't be read"),
+        ("0x20000000", "0x00001000", "flash and ram overlap"),
+        ('"code", "weights"', '"code", "wheels"', "'wheels'"),
+        ('name = "psram"', 'name = "ram"', "two memories are called ram"),
+        ("baud = 921600", "baud = 0", "baud is 0"),
+        ('"25000000u"', '"1;2"', "MBN_CLOCK_HZ|MBN_FPGAIO_HZ"),
+    ],
+)
+def test_a_bad_board_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert boards_command.main(["--new", "mine", "--like", "qemu", "--quiet"]) == 0
+    (tmp_path / "mine" / "loop.c").symlink_to("loop.c")
+    _edited(tmp_path / "mine", (old, new))
+    with pytest.raises(BoardError, match=message) as caught:
+        find_board("./mine")
+    assert "mine/board.toml" in str(caught.value)
+
+
+def test_folders_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BoardError, match=r"has no board\.toml.*mbn-boards --new"):
+        find_board(f"{tmp_path}/empty")
+    with pytest.raises(BoardError, match="is no folder"):
+        find_board(f"{tmp_path}/none")
+    monkeypatch.setenv("MBN_BOARDS", f"{tmp_path}/none")
+    with pytest.raises(BoardError, match=r"MBN_BOARDS=.*none: is no folder"):
+        boards()
+    monkeypatch.setenv("MBN_BOARDS", str(data_root() / "boards" / "qemu"))
+    with pytest.raises(BoardError, match="is a board's folder"):
+        boards()
+    monkeypatch.chdir(tmp_path)
+    assert boards_command.main(["--new", "empty", "--like", "qemu"]) == 2
 
 
 @pytest.mark.parametrize("name", CORTEX)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from mbn.core import network_file
+from mbn.core.board_file import load_board
+from mbn.core.boards import find_board
 from mbn.core.errors import BoardError, LinkError, MbnError, ModelError
 from mbn.core.files import read_regular, read_text
-from mbn.core.target import find_board, load_board
 from mbn.harness.flash.find import lab_place
 from mbn.harness.host.port import open_port
 from mbn.jobs import check as check_job

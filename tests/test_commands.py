@@ -74,7 +74,7 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def small(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small drawn network, compiled for the board."""
     folder = tmp_path_factory.mktemp("small")
-    arguments = ["--board", board.name, *SMALL, "--output", str(folder), "--quiet"]
+    arguments = ["--board", board.asked, *SMALL, "--output", str(folder), "--quiet"]
     assert compile_command.main(arguments) == 0
     return folder
 
@@ -266,20 +266,22 @@ def test_missing_qemu(
     if board.native:
         pytest.skip("the host needs no emulator")
     monkeypatch.setenv("PATH", str(Path.cwd()))
-    text = refused(check_command.main, "--board", board.name, "--output", small)
+    text = refused(check_command.main, "--board", board.asked, "--output", small)
     assert "apt-get install qemu-system-arm" in text
 
 
 def test_port_that_does_not_exist(refused: Refused, small: Path, board: Board) -> None:
     port = Path("ttyNONE").resolve()
-    text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
+    text = refused(check_command.main, "--board", board.asked, "--output", small, "--port", port)
     assert "ttyNONE" in text
     assert "does not exist" in text
 
 
 def test_port_that_is_busy(refused: Refused, small: Path, board: Board) -> None:
     with far_side(lambda data: b"") as port, Serial(port, exclusive=True):
-        text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
+        text = refused(
+            check_command.main, "--board", board.asked, "--output", small, "--port", port
+        )
     assert "busy" in text
 
 
@@ -288,7 +290,9 @@ def test_port_that_answers_garbage_or_nothing(
     refused: Refused, small: Path, board: Board, answer: bytes
 ) -> None:
     with far_side(lambda data: answer) as port:
-        text = refused(check_command.main, "--board", board.name, "--output", small, "--port", port)
+        text = refused(
+            check_command.main, "--board", board.asked, "--output", small, "--port", port
+        )
     assert ("not an answer" if answer else "nothing came") in text
     assert "check.log" in text
 
@@ -305,7 +309,7 @@ def test_device_that_runs_another_model(
     refused: Refused, small: Path, board: Board, other_device: str
 ) -> None:
     text = refused(
-        check_command.main, "--board", board.name, "--output", small, "--port", other_device
+        check_command.main, "--board", board.asked, "--output", small, "--port", other_device
     )
     assert "the device runs the network 'tiny'" in text
     assert "Flash the image" in text
@@ -327,18 +331,18 @@ def test_damaged_folder(
     path.unlink()
     if damage == "cut":
         path.write_bytes(data[: len(data) // 2])
-    text = refused(check_command.main, "--board", board.name, "--output", copied)
+    text = refused(check_command.main, "--board", board.asked, "--output", copied)
     assert "compile" in text
 
 
 def test_missing_image(refused: Refused, copied: Path, board: Board) -> None:
     (copied / "check.elf").unlink()
-    text = refused(check_command.main, "--board", board.name, "--output", copied)
+    text = refused(check_command.main, "--board", board.asked, "--output", copied)
     assert "check.elf" in text
 
 
 def test_nothing_compiled_yet(refused: Refused, board: Board) -> None:
-    assert "mbn-compile" in refused(check_command.main, "--board", board.name)
+    assert "mbn-compile" in refused(check_command.main, "--board", board.asked)
 
 
 # -- good input ----------------------------------------------------------------------------------
@@ -362,7 +366,7 @@ def test_main_command_prints_what_matters(bundled: Compiled, board: Board) -> No
 
 def test_compile_writes_where_it_says(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
     qdq.mobile().save(Path("mine.onnx"))
-    arguments = ["--board", board.name, "--onnx", "mine.onnx", "--samples", "2"]
+    arguments = ["--board", board.asked, "--onnx", "mine.onnx", "--samples", "2"]
     assert compile_command.main(arguments) == 0
     folder = Path("out") / board.name / "mine"
     assert str(folder) in capsys.readouterr().out
@@ -375,7 +379,7 @@ def test_compile_writes_where_it_says(board: Board, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("more", [[], ["--input", "whole"], ["--unfused"]])
 def test_own_network_is_checked(board: Board, more: list[str]) -> None:
     qdq.mobile(whole=True).save(Path("mine.onnx"))
-    arguments = ["--board", board.name, "--onnx", "mine.onnx", "--samples", "5", "--quiet"]
+    arguments = ["--board", board.asked, "--onnx", "mine.onnx", "--samples", "5", "--quiet"]
     assert compile_command.main([*arguments, *more, "--check"]) == 0
     data = _report(Path("out") / board.name / "mine")
     assert data["check"]["exact_samples"] == data["check"]["samples"] == 5  # type: ignore[index]
@@ -391,7 +395,7 @@ def _no_port(transport: str | None) -> None:
 def test_check_alone_and_quiet(
     copied: Path, board: Board, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--board", board.name, "--output", str(copied)]
+    arguments = ["--board", board.asked, "--output", str(copied)]
     assert check_command.main([*arguments, "--quiet", "--samples", "2"]) == 0
     said = capsys.readouterr()
     assert said.out == said.err == ""
@@ -421,7 +425,7 @@ def test_one_wrong_weight_ends_with_code_1(
     report["network"]["model_sha256"] = new  # type: ignore[index]
     report["build_id"] = image.build_id
     (copied / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    assert check_command.main(["--board", board.name, "--output", str(copied)]) == 1
+    assert check_command.main(["--board", board.asked, "--output", str(copied)]) == 1
     assert "stage 0" in " ".join(capsys.readouterr().out.split())
 
 

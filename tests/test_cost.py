@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mbn.core import elf
+from mbn.core.boards import find_board
 from mbn.core.errors import BoardError, ToolError
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.harness.cost import (
     Cost,
     CostResult,

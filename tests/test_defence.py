@@ -19,9 +19,10 @@ from rich.console import Console
 import tiny
 from conftest import Builder
 from mbn.cli.run import ConsoleTeller
+from mbn.core.boards import find_board
 from mbn.core.elf import Contents, sections, symbols
 from mbn.core.errors import CheckError, LinkError
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
 from mbn.harness.device.protocol import Health, Start

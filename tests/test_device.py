@@ -15,8 +15,9 @@ import pytest
 
 import tiny
 from conftest import Builder
+from mbn.core.boards import find_board
 from mbn.core.errors import CheckError, LinkError, MbnError, UsageError
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.harness.device import Device, check, open_device
 from mbn.harness.device.protocol import Watch
 
@@ -187,7 +188,7 @@ _HOLDER = """
 import signal, sys, time
 from pathlib import Path
 from mbn.harness.device.emulated import native, qemu
-from mbn.core.target import find_board
+from mbn.core.boards import find_board
 # a shell starts what runs in its background with SIGINT ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
 board = find_board(sys.argv[1])

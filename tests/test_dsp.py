@@ -13,10 +13,11 @@ import pytest
 
 import networks
 import shares
+from mbn.core.boards import find_board
 from mbn.core.kernel_set import DSP
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from networks import conv, depthwise
 from test_kernels import compare
 

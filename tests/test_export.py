@@ -21,9 +21,10 @@ import pytest
 
 import mbn
 from mbn.cli import compile as compile_command
+from mbn.core.boards import find_board
 from mbn.core.elf import symbols
 from mbn.core.errors import UsageError
-from mbn.core.target import data_root, find_board
+from mbn.core.target import data_root
 from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import FORMS, Library, exported, pack

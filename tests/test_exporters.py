@@ -26,8 +26,8 @@ from torch import nn
 
 import networks
 import test_kernels
+from mbn.core.boards import find_board
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.jobs import agreement
 from mbn.passes.frontend import lower
 from mbn.passes.quantise.static import quantise

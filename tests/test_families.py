@@ -23,11 +23,13 @@ import lowered
 import tiny
 from conftest import TINY, Builder
 from families import PARTS, stand_in
+from mbn.core.board_file import load_board
+from mbn.core.boards import find_board
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
 from mbn.core.kernel_set import KernelSet
 from mbn.core.options import InputMode
-from mbn.core.target import CORES, METHODS, Board, Image, data_root, find_board, load_board
+from mbn.core.target import CORES, METHODS, Board, Image, data_root
 from mbn.core.uf2 import family_id
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image

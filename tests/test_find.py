@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from mbn.core.boards import find_board
 from mbn.core.errors import BoardError, UsageError
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.harness.flash import find, swd
 from mbn.harness.flash.find import Place
 from mbn.jobs.flash import choose_method

@@ -21,8 +21,9 @@ import pytest
 import serial
 
 from conftest import Builder
+from mbn.core.boards import find_board
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT
 from mbn.core.uf2 import from_uf2
 from mbn.harness.device.emulated import qemu

@@ -18,7 +18,7 @@ from families import PARTS
 from mbn.cli import boards as boards_command
 from mbn.cli import compile as compile_command
 from mbn.cli import flash as flash_command
-from mbn.core.target import boards
+from mbn.core.boards import boards
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from mbn.cli import train as command
+from mbn.core.boards import find_board
 from mbn.core.errors import PlanError
-from mbn.core.target import find_board
 from mbn.jobs import for_board
 from mbn.jobs import train as train_job
 from mbn.jobs.suggest import Suggestion

@@ -17,7 +17,7 @@ import pytest
 
 import shares
 from mbn.cli import compile as compile_command
-from mbn.core.target import find_board
+from mbn.core.boards import find_board
 from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import Library

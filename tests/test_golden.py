@@ -138,7 +138,7 @@ def test_compiling_in_another_folder_gives_the_same_files(
         folder = tmp_path / name
         folder.mkdir(parents=True)
         monkeypatch.chdir(folder)
-        arguments = ["--board", board.name, "--alpha", "0.25", "--resolution", "32", "--quiet"]
+        arguments = ["--board", board.asked, "--alpha", "0.25", "--resolution", "32", "--quiet"]
         arguments += ["--weights", "random:3", "--samples", "2"]
         assert compile_command.main(arguments) == 0
         (out,) = (folder / "out" / board.name).glob("mobilenet*")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import growth
 
-from mbn.core.target import find_board
+from mbn.core.boards import find_board
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 
 

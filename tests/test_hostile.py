@@ -17,8 +17,8 @@ from onnx import helper
 import qdq
 import tiny
 from mbn.cli import compile as compile_command
+from mbn.core.boards import find_board
 from mbn.core.process import clean_environment
-from mbn.core.target import find_board
 from mbn.harness.cost.count import count
 from mbn.image.build import build_image
 

@@ -26,8 +26,8 @@ from mbn.cli import check as check_command
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
+from mbn.core.boards import find_board
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.exact import Reference
 from mbn.jobs.inspect import board_demands
 from mbn.jobs.lower import inputs, lowering, sources

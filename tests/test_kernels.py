@@ -24,10 +24,11 @@ import lowered
 import networks
 import shares
 from between import draw_between
+from mbn.core.boards import find_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.harness.device import open_device
 from mbn.harness.device.check import explain

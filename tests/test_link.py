@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
+from mbn.core.boards import find_board
 from mbn.core.errors import LinkError
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.harness.device import Device, open_device
 from mbn.harness.device import protocol as wire
 from mbn.harness.device.link import Link

@@ -29,8 +29,8 @@ from starlette.testclient import TestClient
 import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli import live as command
+from mbn.core.boards import find_board
 from mbn.core.errors import CheckError, LinkError, UnsupportedError, UsageError
-from mbn.core.target import find_board
 from mbn.harness.device.emulated import qemu
 from mbn.live import app as live_app
 from mbn.live.answer import Answer, Class, Facts, Stage

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mbn.core.boards import find_board
 from mbn.core.elf import sections
 from mbn.core.errors import BoardError, PlanError
 from mbn.core.options import InputMode, Options
-from mbn.core.target import Board, Memory, find_board
+from mbn.core.target import Board, Memory
 from mbn.core.telling import SILENT
 from mbn.jobs import compile as compile_job
 from mbn.jobs.lower.sources import Request

@@ -16,9 +16,9 @@ import lowered
 import networks
 import shares
 from mbn.cli import compile as compile_command
+from mbn.core.boards import boards, find_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options
-from mbn.core.target import boards, find_board
 from mbn.core.telling import SILENT
 from mbn.jobs import compile as compile_job
 from mbn.jobs import inspect as inspect_job

@@ -26,11 +26,12 @@ import shares
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
 from mbn.core import network_file
+from mbn.core.boards import find_board
 from mbn.core.elf import sections
 from mbn.core.errors import LinkError
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Rounding
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.harness.device.emulated import ICOUNT_SHIFT, native
 from mbn.harness.device.mlperf import BAUD, BYTES_A_COMMAND, Runner, open_runner
 from mbn.image.build import build_image
@@ -213,7 +214,7 @@ def test_visual_wake_words_by_the_commands(
     need(MODEL)
     if transport is not None:
         pytest.skip("needs an image of its own on the board")
-    common = ["--board", board.name, "--output", str(tmp_path)]
+    common = ["--board", board.asked, "--output", str(tmp_path)]
     compiled = ["--onnx", str(MODEL), "--rounding", "tflite", "--app", "mlperf", "--samples", "4"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

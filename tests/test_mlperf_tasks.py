@@ -21,9 +21,10 @@ import networks
 import shares
 from mbn.cli import compile as compile_command
 from mbn.cli import mlperf as mlperf_command
+from mbn.core.boards import find_board
 from mbn.core.network import Network, Op
 from mbn.core.options import Rounding
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.jobs import mlperf
 from mbn.jobs.mlperf import Kind
@@ -205,7 +206,7 @@ def test_mlperf_tinys_own_by_the_commands(
     need(model)
     if transport is not None:
         pytest.skip("needs an image of its own on the board")
-    common = ["--board", board.name, "--output", str(tmp_path)]
+    common = ["--board", board.asked, "--output", str(tmp_path)]
     compiled = ["--model", str(model), "--rounding", rounding.value, "--app", "mlperf"]
     transcript, printed = tmp_path / "session.txt", io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 import networks
 import shares
+from mbn.core.boards import find_board
 from mbn.core.constants import SingleConstants
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.passes.kernels.mve.depthwise import depthwise_words
 from mbn.passes.kernels.mve.pointwise import pointwise_stream
 from networks import Spec, conv, depthwise, make_network

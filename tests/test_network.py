@@ -24,9 +24,10 @@ import lowered
 from conftest import Compiled
 from mbn.cli import check as check_command
 from mbn.core import network_file
+from mbn.core.boards import find_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.image.build import build_image

@@ -18,10 +18,10 @@ import lowered
 import mbn
 import networks
 import qdq
+from mbn.core.boards import find_board
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.exact import Reference
 from mbn.harness.device import open_device
 from mbn.image.build import build_image

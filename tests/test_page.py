@@ -18,8 +18,8 @@ import pytest
 
 from conftest import Compiled
 from mbn.cli import report as report_command
+from mbn.core.boards import find_board
 from mbn.core.errors import ModelError, UsageError
-from mbn.core.target import find_board
 from mbn.report.page import compiled, costs
 from mbn_paper.cli import device as paper_device
 from mbn_paper.cli import main as paper_main

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mbn.core.boards import find_board
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.jobs import suggest as suggest_job
 from mbn_paper.cli import device as paper_device
 from mbn_paper.cli import main as paper_command

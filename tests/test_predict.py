@@ -14,12 +14,13 @@ import pytest
 
 from conftest import Compiled
 from mbn.cli import compile as compile_command
+from mbn.core.boards import find_board
 from mbn.core.family import shape
 from mbn.core.kernel_set import DSP
 from mbn.core.network import StageKind
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption
-from mbn.core.target import CORES, Board, Memory, find_board
+from mbn.core.target import CORES, Board, Memory
 from mbn.core.telling import SILENT
 from mbn.jobs import compile as compile_job
 from mbn.jobs import suggest as suggest_job
@@ -35,7 +36,7 @@ def test_bundled_network_is_predicted(bundled: Compiled, board: Board) -> None:
     if counted is None or board.core.name not in load():
         pytest.skip(f"{board.name} has no modelled cycles or no fit")
     arguments = compile_command.parser().parse_args(
-        ["--board", board.name, "--alpha", "0.25", "--data", "digits"]
+        ["--board", board.asked, "--alpha", "0.25", "--data", "digits"]
     )
     job = compile_command.job_of(arguments, board)
     generated = compile_job.plan_network(job, SILENT).generated

@@ -25,9 +25,10 @@ import tiny
 from conftest import Builder
 from mbn.cli import compile as compile_command
 from mbn.cli import verify as verify_command
+from mbn.core.boards import find_board
 from mbn.core.elf import Contents as Elf
 from mbn.core.errors import ReleaseError, UsageError
-from mbn.core.target import Emulator, Image, data_root, find_board
+from mbn.core.target import Emulator, Image, data_root
 from mbn.core.uf2 import to_uf2
 from mbn.harness.device import open_device
 from mbn.image.build import build_image

@@ -20,10 +20,10 @@ import qdq
 from mbn.cli import compile as compile_command
 from mbn.cli import inspect as inspect_command
 from mbn.core import network_file
+from mbn.core.boards import find_board
 from mbn.core.errors import PlanError, UnsupportedError
 from mbn.core.network import Network, StageKind
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from mbn.core.telling import SILENT
 from mbn.exact import Reference
 from mbn.image.export.library import exported

@@ -19,9 +19,10 @@ from serial import Serial
 
 from conftest import Builder
 from line_servers import rfc2217_server, socket_server
+from mbn.core.boards import find_board
 from mbn.core.errors import FlashError, LinkError
 from mbn.core.process import Child
-from mbn.core.target import Board, Image, find_board
+from mbn.core.target import Board, Image
 from mbn.harness.device import open_device
 from mbn.harness.flash import Deadline, flash, read_payload
 from mbn.harness.flash.rom_uart import _FILL, LONGEST_FRAME_BYTES, RomUart, checksum

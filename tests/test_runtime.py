@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import tiny
-from mbn.core.target import data_root, find_board
+from mbn.core.boards import find_board
+from mbn.core.target import data_root
 from mbn.harness.device import open_device
 from mbn.harness.device import protocol as wire
 from mbn.image.build import build_image

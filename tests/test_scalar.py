@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import networks
+from mbn.core.boards import find_board
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
-from mbn.core.target import find_board
 from networks import Spec, conv, depthwise
 from test_kernels import compare
 from tflite_form import in_tflite

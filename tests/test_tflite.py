@@ -28,11 +28,12 @@ import shares
 import tflite_files
 from mbn import arithmetic
 from mbn.cli import compile as compile_command
+from mbn.core.boards import find_board
 from mbn.core.constants import TfliteConstants
 from mbn.core.errors import OverflowRisk, UnsupportedError
 from mbn.core.network import Layer, Network, Op, Tensor
 from mbn.core.options import InputMode, Rounding
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.harness.device import check, open_device
 from mbn.harness.device.protocol import Watch
@@ -159,7 +160,7 @@ def test_the_command_and_its_report(board: Board, tmp_path: Path) -> None:
     """The report says the rounding, and the softmax that the graph quantises is a stage."""
     path = tmp_path / "net.onnx"
     qdq.mobile(whole=True).save(path)
-    arguments = ["--board", board.name, "--onnx", str(path), "--rounding", "tflite", "--quiet"]
+    arguments = ["--board", board.asked, "--onnx", str(path), "--rounding", "tflite", "--quiet"]
     arguments += ["--samples", "2", "--output", str(tmp_path / "out"), "--check"]
     assert compile_command.main(arguments) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 import mbn
 import shares
 from mbn import arithmetic
+from mbn.core.boards import find_board
 from mbn.core.constants import TableConstants
 from mbn.core.network import Network, Op
 from mbn.core.options import InputMode, Rounding
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.exact import Reference
 from mbn.exact.tflite_tables import table
 from mbn.passes.frontend import lower

@@ -17,11 +17,11 @@ import mbn
 import networks
 from mbn.cli import compile as compile_command
 from mbn.cli import tune as tune_command
+from mbn.core.boards import find_board
 from mbn.core.errors import BoardError
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.options import InputMode
 from mbn.core.schedule import BandOption, Sharing, Variant
-from mbn.core.target import find_board
 from mbn.core.telling import SILENT
 from mbn.harness.device.session import Device
 from mbn.jobs import tune as tune_job

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import lowered
 import qdq
+from mbn.core.boards import find_board
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Op
 from mbn.core.options import InputMode, Rounding
-from mbn.core.target import find_board
 from mbn.exact.integer import normalise
 from mbn.passes.frontend import lower
 from test_frontend import agree

@@ -27,7 +27,8 @@ import numpy as np
 import mbn
 from mbn.image.build import build_image
 from mbn.harness.device import open_device
-from mbn.core.target import data_root, find_board
+from mbn.core.boards import find_board
+from mbn.core.target import data_root
 
 assert data_root().name == "_data", data_root()
 package = Path(mbn.__file__).parent

@@ -15,10 +15,11 @@ from typing import Required, TypedDict, Unpack
 from mbn.api.reference import Image, Int8, codes_of
 from mbn.api.telling import Place, Progress, table, teller
 from mbn.core import target as targets
+from mbn.core.boards import as_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Optimise, Options, Rounding
 from mbn.core.plan import Plan
-from mbn.core.target import Board, as_board
+from mbn.core.target import Board
 from mbn.core.telling import Listener
 from mbn.harness.device.open import open_device
 from mbn.jobs import check as check_job

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from mbn.api.telling import Place as PathLike
 from mbn.api.telling import Progress, teller
-from mbn.core import target as targets
+from mbn.core import boards as known_boards
+from mbn.core.boards import as_board
 from mbn.core.errors import UsageError
-from mbn.core.target import Board, as_board
+from mbn.core.target import Board
 from mbn.harness.device.mlperf import BAUD
 from mbn.harness.device.open import where
 from mbn.harness.flash import read_payload
@@ -22,6 +23,7 @@ from mbn.harness.flash.find import LAB, Place, all_probes, lab_place, ports
 from mbn.jobs import check as check_job
 from mbn.jobs import flash as flash_job
 from mbn.jobs import mlperf as mlperf_job
+from mbn.jobs import new_board as new_board_job
 from mbn.jobs.mlperf import Sessions
 from mbn.report import Report
 from mbn.report.record import FILE_NAME
@@ -36,18 +38,24 @@ __all__ = ["BAUD", "LAB", "Place", "all_probes", "ports", "where"]
 
 def boards() -> tuple[Board, ...]:
     """Every board that can be compiled for."""
-    return tuple(targets.boards().values())
+    return tuple(known_boards.boards().values())
 
 
 def find_board(name: str) -> Board:
     """A board by name or alias. Raises BoardError, which lists the near ones."""
-    return targets.find_board(name)
+    return known_boards.find_board(name)
+
+
+def new_board(folder: PathLike, like: str | Board) -> Board:
+    """Writes the folder of a board of one's own, like one that there is; `--board FOLDER` takes it.
+    Raises UsageError for a folder or a name that is there already."""
+    return new_board_job.new_board(Path(folder), as_board(like))
 
 
 def compiled_folder(board: str | Board) -> Path:
     """The one folder below out/BOARD/ that holds a report. UsageError for none or several."""
-    name = as_board(board).name
-    root = Path("out") / name
+    asked = as_board(board)
+    root = Path("out") / asked.name
     found = sorted(path.parent for path in root.glob(f"*/{FILE_NAME}"))
     if len(found) == 1:
         return found[0]
@@ -55,7 +63,7 @@ def compiled_folder(board: str | Board) -> Path:
         f"{len(found)} compiled networks in {root}"
         + (": " + ", ".join(path.name for path in found) if found else ""),
         wanted="one, or --output DIR",
-        advice=f"mbn-compile --board {name} makes one" if not found else None,
+        advice=f"mbn-compile --board {asked.asked} makes one" if not found else None,
     )
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from mbn.api.devices import compiled_folder
 from mbn.api.telling import Place, Progress, teller
+from mbn.core.boards import as_board
 from mbn.core.errors import UsageError
 from mbn.core.installing import advice
-from mbn.core.target import Board, as_board
+from mbn.core.target import Board
 from mbn.jobs.live import Live
 from mbn.report.record import FILE_NAME
 

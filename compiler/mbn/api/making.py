@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from mbn.api.telling import Place as PathLike
 from mbn.api.telling import Progress, teller
+from mbn.core.boards import as_board
 from mbn.core.errors import UsageError
 from mbn.core.installing import advice
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
-from mbn.core.target import Board, as_board
+from mbn.core.target import Board
 from mbn.harness.flash.find import Place
 from mbn.jobs import tune as tune_job
 from mbn.jobs.compile import Job

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbn.api.telling import Place, Progress, table, teller
+from mbn.core.boards import as_board, boards
 from mbn.core.errors import MbnError
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Rounding
 from mbn.core.plan import Plan
-from mbn.core.target import Board, as_board, boards
+from mbn.core.target import Board
 from mbn.jobs import compile as compile_job
 from mbn.jobs import inspect as inspect_job
 from mbn.jobs import suggest as suggest_job

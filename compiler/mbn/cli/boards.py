@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 import mbn
-from mbn.cli.arguments import command, plain, refuse_alone, say_json
+from mbn.cli.arguments import command, plain, refuse_alone, refuse_together, say_json
 from mbn.cli.run import console_of, guarded
 from mbn.cli.tables import sheet
 from mbn.core.errors import UsageError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   mbn-boards                       # boards, and the ports and probes that are plugged in
   mbn-boards --network 0.25-96     # flash, RAM and predicted time of that size on every board
+  mbn-boards --new ./mine --like nucleo_f446re   # a board of your own, for --board ./mine
 """
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)-(\d+)")
 CLASSES = 2
@@ -42,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLES,
     )
     made.add_argument("--network", metavar="ALPHA-RESOLUTION", help="plan a size on every board")
+    made.add_argument("--new", metavar="DIR", help="write the folder of a board of your own")
+    made.add_argument("--like", metavar="BOARD", help="of --new: the board that it starts from")
     made.add_argument("--classes", type=int, help=f"of it; default {CLASSES}")
     return made
 
@@ -55,7 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the tables."""
     console = console_of(arguments)
-    refuse_alone(arguments, {"classes": ("network",)})
+    refuse_alone(arguments, {"classes": ("network",), "like": ("new",), "new": ("like",)})
+    refuse_together(arguments, "new", ("network", "classes"))
+    if arguments.new is not None:
+        made = mbn.new_board(arguments.new, arguments.like)
+        say_json(arguments, facts(made))
+        console.print(f"wrote  {made.place}/board.toml", markup=False)
+        console.print(f"next   mbn-compile --board {made.asked} --alpha 0.25", markup=False)
+        return 0
     classes = CLASSES if arguments.classes is None else arguments.classes
     if arguments.network is not None:
         match = _SIZE.fullmatch(arguments.network)

@@ -1,23 +1,18 @@
-"""Cores and boards: what a network can be compiled for.
+"""Cores and boards: what a network can be compiled for, as values.
 
-A board is a folder with a board.toml, found by its name. An unknown name raises a `BoardError`
-that lists similar ones.
+What enters: nothing; `core/boards.py` reads boards from their folders. What leaves: cores, boards,
+images. Always holds: a value is frozen, and what it says of memory is in bytes.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mbn.core.errors import BoardError, FileError
-from mbn.core.files import read_text
+from mbn.core.errors import BoardError
 from mbn.core.kernel_set import DSP, M7, MVE, SCALAR, KernelSet
 
-MOST_TOML_BYTES = 1 << 20
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
 FIRMWARE_BYTES = 6 * 1024  # static RAM of the check firmware besides the arena, as measured
 GUARD_BYTES = 64  # guard words and alignment beside a part of the arena
@@ -118,6 +113,7 @@ class Flashing:
     sectors: tuple[int, ...] = ()  # bytes of each of the flash, in order: what it erases
 
 
+USES = ("code", "weights", "data", "stack", "arena", "hot")  # what a memory may hold
 METHODS = ("swd", "uart", "uf2", "copy", "qemu")
 
 
@@ -138,6 +134,13 @@ class Board:
     sources: tuple[Path, ...]
     defines: Mapping[str, str]
     flash: Flashing = Flashing()
+    place: Path | None = None  # the folder of a user's own board; None: it comes with the package
+    said: str | None = None  # that folder as --board named it, where no name finds it
+
+    @property
+    def asked(self) -> str:
+        """What --board takes."""
+        return self.said or self.name
 
     @property
     def native(self) -> bool:
@@ -192,112 +195,4 @@ def data_root() -> Path:
         "the board folders are missing from this installation",
         wanted=" or ".join(str(folder / "boards") for folder in candidates),
         advice="Install mbn-edge again",
-    )
-
-
-def load_board(path: Path) -> Board:
-    """Reads a board.toml. Raises `BoardError` that says which key is missing or wrong."""
-    try:
-        table = tomllib.loads(read_text(path, MOST_TOML_BYTES))
-        return _board(table, path.parent)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BoardError(f"can't be read: {error}", node=str(path)) from error
-    except FileError as error:
-        raise BoardError(error.found, wanted=error.wanted, node=str(path)) from error
-    except KeyError as error:
-        raise BoardError(f"the key {error} is missing or unknown", node=str(path)) from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise BoardError(f"a value has the wrong type: {error}", node=str(path)) from error
-
-
-def _board(table: Mapping[str, Any], folder: Path) -> Board:
-    emulator = table.get("emulator")
-    return Board(
-        name=str(table["name"]),
-        title=str(table["title"]),
-        aliases=tuple(str(alias) for alias in table.get("aliases", ())),
-        core=CORES[table["core"]],
-        clock_hz=int(table["clock_hz"]),
-        tested=str(table["tested"]),
-        baud=int(table["baud"]),
-        stack_bytes=int(table.get("stack_bytes", STACK_BYTES)),
-        memories=tuple(_memory(entry) for entry in table.get("memory", ())),
-        emulator=None
-        if emulator is None
-        else Emulator(
-            machine=str(emulator["machine"]),
-            arguments=tuple(str(argument) for argument in emulator.get("arguments", ())),
-        ),
-        sources=tuple((folder / source).resolve() for source in table["sources"]),
-        defines={str(key): str(value) for key, value in table.get("defines", {}).items()},
-        flash=_flashing(table.get("flash", {}), emulated=emulator is not None),
-    )
-
-
-def _flashing(entry: Mapping[str, Any], *, emulated: bool) -> Flashing:
-    methods = [str(method) for method in entry.get("methods", ())]
-    for method in methods:
-        if method not in METHODS:
-            raise ValueError(f"flash.methods has {method!r}, wanted: {', '.join(METHODS)}")
-
-    def text(key: str) -> str | None:
-        return None if key not in entry else str(entry[key])
-
-    return Flashing(
-        methods=(*methods, *(("qemu",) if emulated and "qemu" not in methods else ())),
-        target=text("target"),
-        uf2_family=text("uf2_family"),
-        drive=text("drive"),
-        usb=tuple(str(one).lower() for one in entry.get("usb", ())),
-        rom_id=None if "rom_id" not in entry else int(entry["rom_id"]),
-        sectors=tuple(
-            int(size) for count, size in entry.get("sectors", ()) for _ in range(int(count))
-        ),
-    )
-
-
-def _memory(entry: Mapping[str, Any]) -> Memory:
-    return Memory(
-        name=str(entry["name"]),
-        origin=int(entry["origin"]),
-        size_bytes=int(entry["size_bytes"]),
-        holds=tuple(str(use) for use in entry["holds"]),
-        wait_states=int(entry.get("wait_states", 0)),
-        line_bytes=int(entry.get("line_bytes", 4)),
-        emulated=bool(entry.get("emulated", True)),
-    )
-
-
-def boards(root: Path | None = None) -> dict[str, Board]:
-    """All boards by name, in order of name. `root`: as `data_root()`."""
-    folder = (root or data_root()) / "boards"
-    found = (load_board(path) for path in sorted(folder.glob("*/board.toml")))
-    return {board.name: board for board in found}
-
-
-def as_board(board: str | Board) -> Board:
-    """A board, or the board with that name. Raises BoardError as `find_board` does."""
-    return board if isinstance(board, Board) else find_board(board)
-
-
-def find_board(name: str, root: Path | None = None) -> Board:
-    """The board with that name or alias. Raises `BoardError` with similar names and the list."""
-    known = boards(root)
-    names = {alias: board for board in known.values() for alias in (board.name, *board.aliases)}
-    if name in names:
-        return names[name]
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    if name == "all":
-        raise BoardError(
-            "--board all is not accepted here", wanted="one board", advice="mbn-boards lists them"
-        )
-    if near:
-        raise BoardError(
-            f"there is no board {name!r}",
-            advice=f"Did you mean {' or '.join(near)}? mbn-boards lists them all",
-        )
-    raise BoardError(
-        f"there is no board {name!r}",
-        wanted="one of " + ", ".join(sorted(names)),
-        advice="A board is a folder in boards/",
     )

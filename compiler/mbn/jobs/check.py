@@ -133,7 +133,7 @@ def run_check(
     if report.board != board.name:
         raise CheckError(
             f"{folder} was compiled for {report.board}, not {board.name}",
-            advice=f"compile for it: mbn-compile --board {board.name}",
+            advice=f"compile for it: mbn-compile --board {board.asked}",
         )
     network = network_file.load(folder / "network.npz")
     if network_file.sha256(network) != report.network.model_sha256:

@@ -171,7 +171,7 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
     """Finds the network, lowers it, builds the check firmware, writes report.json; or takes what an
     identical job made before."""
     store = remembered.store() if job.cache else None
-    asked = (job.board.name, repr(job.options), job.app)
+    asked = (*remembered.board_facts(job.board), repr(job.options), job.app)
     key = None if store is None else remembered.key_of(job.request, job.records, *asked)
     if store is None or key is None:
         return _compiled(job, tell, store)[0]

@@ -52,7 +52,7 @@ def wanted_from(folder: Path, board: Board) -> Wanted:
     if report.board != board.name:
         raise CheckError(
             f"the image in {folder} is for {report.board}, not {board.name}",
-            advice=f"Compile it for this board: mbn-compile --board {board.name}",
+            advice=f"Compile it for this board: mbn-compile --board {board.asked}",
         )
     elf = folder / f"{IMAGE_NAME}.elf"
     return Wanted(board, elf, report.build_id, report.network.model_sha256)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mbn.core.boards import boards
 from mbn.core.errors import PlanError
 from mbn.core.options import InputMode
-from mbn.core.target import Board, boards
+from mbn.core.target import Board
 from mbn.core.telling import Teller
 from mbn.jobs.check import SAMPLES_NAME
 from mbn.jobs.compile import Compiled, Job, check_image, compile_image
@@ -74,7 +75,7 @@ def choose(board: Board, classes: int, max_ms: float | None) -> Suggestion:
         f"no size of the family fits {board.name}"
         + ("" if max_ms is None else f" within {max_ms:g} ms"),
         wanted=None if least is None else f"at least {least:.1f} ms, for the smallest that fits",
-        advice=f"See all sizes: mbn-compile --board {board.name} --suggest",
+        advice=f"See all sizes: mbn-compile --board {board.asked} --suggest",
     )
 
 

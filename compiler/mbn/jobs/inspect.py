@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from mbn.core.boards import boards
 from mbn.core.errors import UnsupportedError
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options, Rounding
-from mbn.core.target import Board, boards
+from mbn.core.target import Board
 from mbn.jobs.lower import fit, inputs, lowering
 from mbn.passes.frontend import lower_graph, onnx_file
 from mbn.passes.frontend.closest import closest

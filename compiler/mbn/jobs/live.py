@@ -59,7 +59,7 @@ class Live:
         if self._report.board != board.name:
             raise CheckError(
                 f"{folder} was compiled for {self._report.board}, not {board.name}",
-                advice=f"compile for it: mbn-compile --board {board.name}",
+                advice=f"compile for it: mbn-compile --board {board.asked}",
             )
         self.network = network_file.load(folder / "network.npz")
         _refuse_others(self.network)

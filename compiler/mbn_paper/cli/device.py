@@ -20,8 +20,9 @@ from rich.table import Table
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import progress_of
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
-from mbn.core.target import Board, find_board
+from mbn.core.target import Board
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.report.sheet import Sheet
 from mbn_paper.device import cells as device_cells

@@ -21,8 +21,8 @@ from rich.table import Table as Shown
 
 from mbn.cli.run import console as run_console
 from mbn.cli.run import not_installed, progress_of
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
-from mbn.core.target import find_board
 from mbn.core.telling import SILENT
 from mbn.report.sheet import Sheet
 from mbn.report.table import number

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mbn.core.boards import boards
 from mbn.core.family import Shape, shape
 from mbn.core.options import InputMode, Optimise
-from mbn.core.target import Board, boards
+from mbn.core.target import Board
 from mbn.jobs.lower import fit
 from mbn.jobs.suggest import Cost
 from mbn.passes.predict import Times

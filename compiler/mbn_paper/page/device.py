@@ -11,8 +11,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from mbn.core.boards import find_board
 from mbn.core.options import InputMode, Options
-from mbn.core.target import find_board
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.mapping import map_of
 from mbn.passes.predict import family_network

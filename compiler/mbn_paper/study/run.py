@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mbn.core.boards import find_board
 from mbn.core.errors import CheckError
 from mbn.core.family import Form, Shape, network_name, shape
 from mbn.core.network import Network
-from mbn.core.target import find_board
 from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.jobs.compile import Job, check_image, compile_image

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from serial.tools import list_ports  # type: ignore[import-untyped]
 
+from mbn.core.board_file import MOST_TOML_BYTES
 from mbn.core.errors import ToolError, UsageError
 from mbn.core.files import read_text
-from mbn.core.target import MOST_TOML_BYTES, Board
+from mbn.core.target import Board
 from mbn.harness.flash.drive import drives, mounted
 from mbn.harness.flash.swd import Probe, probes, require_pyocd
 

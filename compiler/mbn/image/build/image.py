@@ -197,6 +197,7 @@ def _cache_file(job: _Job) -> str:
         "MBN_GENERATED": _plain(job.generated),
         "MBN_APP": job.app,
         "MBN_BOARD_SOURCES": ";".join(_plain(path) for path in board.sources),
+        "MBN_BOARD_FOLDER": "" if board.place is None else _plain(board.place.resolve()),
         "MBN_CPU_FLAGS": ";".join(board.core.gcc_flags),
         "MBN_OPTIMISE": job.flag,
         "MBN_DEFINES": ";".join(f"{key}={value}" for key, value in sorted(defines.items())),

@@ -114,6 +114,19 @@ def key_of(request: Request, records: Sequence[Path] | None, *what: str) -> str 
     return made.hexdigest()
 
 
+def board_facts(board: Board) -> tuple[str, ...]:
+    """All of a board that an image depends on: a user's own is no part of our source."""
+    told = {one.name: getattr(board, one.name) for one in fields(board)}
+    plain = repr([told[name] for name in told if name not in ("core", "sources", "place", "said")])
+    files = [path for one in board.sources for path in (one, *sorted(one.parent.glob("*.h")))]
+    hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return (
+        board.core.name,
+        plain,
+        *(f"{path.name} {found}" for path, found in zip(files, hashes, strict=True)),
+    )
+
+
 def _feed(made: Any, *parts: str | bytes) -> None:
     """Each part with its length, so that no two lists of parts give the same bytes."""
     for part in parts:
