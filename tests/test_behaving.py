@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from mbn.cli import budget, completion
 from mbn.cli import compile as compile_command
 from mbn.cli import main as every_command
 from mbn.cli import report as report_command
+from mbn.core.target import Memory
+from mbn.jobs.every import Outcome, Verdict
+from mbn.report import Check, load_report
 
 Capture = pytest.CaptureFixture[str]
 
@@ -71,7 +76,9 @@ def test_what_would_be_ignored_is_refused(said: str, capsys: Capture) -> None:
     assert said in capsys.readouterr().err
 
 
-def test_what_can_fail_is_tried_first(tmp_path: Path, capsys: Capture) -> None:
+def test_what_can_fail_is_tried_first(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = time.monotonic()
     asked = ["--board", "qemu", "--alpha", "0.25", "--check"]
     assert compile_command.main([*asked, "--port", str(tmp_path / "none")]) == 2
@@ -79,9 +86,59 @@ def test_what_can_fail_is_tried_first(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "file").write_text("")
     assert compile_command.main([*asked, "--output", str(tmp_path / "file")]) == 2
     assert "can't be written" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert compile_command.main(["--board", "nrf52840dk", "--alpha", "0.25", "--check"]) == 2
-    assert "there is no emulator" in capsys.readouterr().err
+    assert "apt-get install" in capsys.readouterr().err
     assert time.monotonic() - begun < 6  # two seconds each, on a busy machine
+
+
+def test_every_board_in_one_table(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A native board, one without an emulator, one too small, and one whose C does not compile."""
+    known = mbn.find_board("nrf52840dk")
+    small = replace(
+        known,
+        name="small",
+        memories=(known.memories[0], Memory("r", 1 << 29, 8000, ("data", "stack"))),
+    )
+    broken = replace(known, name="broken", core=replace(known.core, gcc_flags=("-mcpu=none",)))
+    asked = [str(built / "small.onnx"), "--board", "all", "--check", "--samples", "2"]
+    asked += ["--output", str(built / "every")]
+    monkeypatch.setattr(
+        mbn, "boards", lambda: (mbn.find_board("host"), known, small), raising=False
+    )
+    assert compile_command.main(asked) == 0
+    told = capsys.readouterr().out
+    rows = {line.split()[0]: line.split() for line in told.splitlines() if line.split()}
+    assert rows["host"][-3:] == ["-", "2/2", "exact"] and "native" in rows["host"]
+    assert rows["nrf52840dk"][-2:] == ["2/2", "exact"] and "generic" in rows["nrf52840dk"]
+    assert "small: the image does not fit" in told or "small: the network does not fit" in told
+    report = json.loads((built / "every" / "nrf52840dk" / "report.json").read_text("utf-8"))
+    assert report["board"] == "nrf52840dk" and "as a generic image" in report["check"]["where"]
+    assert report["check"]["instructions"] > 0
+    monkeypatch.setattr(mbn, "boards", lambda: (broken, small), raising=False)
+    assert compile_command.main([*asked, "--json"]) == 2
+    ends = [one["outcome"] for one in json.loads(capsys.readouterr().out)]
+    assert ends == ["FAILED", "does not fit"]
+    monkeypatch.setattr(mbn, "boards", lambda: (small,), raising=False)
+    assert compile_command.main(asked) == 3
+    assert compile_command.main([*asked, "--port", "/dev/ttyS0"]) == 2
+
+
+def test_one_board_that_differs_is_the_exit_code(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def differs(*_: object, **__: object) -> Iterator[Verdict]:
+        report = load_report(built / "out")
+        mismatch = Check(2, 1, 0.5, None, None, None, "stage 3", "here")
+        yield Verdict(mbn.find_board("host"), Outcome.EXACT, replace(report, check=mismatch))
+        yield Verdict(mbn.find_board("qemu"), Outcome.DIFFERS, replace(report, check=mismatch))
+
+    monkeypatch.setattr(mbn, "check_every", differs, raising=False)
+    monkeypatch.setattr(mbn, "boards", lambda: (mbn.find_board("host"),), raising=False)
+    assert compile_command.main([str(built / "small.onnx"), "--board", "all", "--check"]) == 1
+    assert "DIFFERS" in capsys.readouterr().out
 
 
 def test_a_file_alone_is_a_network(built: Path, capsys: Capture) -> None:

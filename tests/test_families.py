@@ -22,11 +22,12 @@ import pytest
 import lowered
 import tiny
 from conftest import TINY, Builder
-from families import PARTS, stand_in
+from families import PARTS
 from mbn.core.board_file import load_board
 from mbn.core.boards import find_board
 from mbn.core.elf import Contents, symbols
 from mbn.core.errors import PlanError
+from mbn.core.generic import generic
 from mbn.core.kernel_set import KernelSet
 from mbn.core.options import InputMode
 from mbn.core.target import CORES, METHODS, Board, Image, data_root
@@ -99,7 +100,12 @@ def name_at(image: Image, name: str) -> int | None:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_every_boards_memories_hold_what_runs(name: str, tmp_path: Path) -> None:
-    board = stand_in(find_board(name))
+    part = find_board(name)
+    board = generic(part)
+    assert board is not None
+    for memory in part.memories:
+        found = [one for one in board.memories if one.name.removesuffix("_weights") == memory.name]
+        assert sum(one.size_bytes for one in found) == (memory.size_bytes if memory.holds else 0)
     image = build_image(TINY, board, "check", tmp_path)
     images = tiny.images(4)
     with open_device(board, image, log_path=tmp_path / "serial.log") as device:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mbn.api.compiling import (
         Compiled,
         build,
+        check_every,
         check_release,
         compile,
         export,
@@ -92,6 +93,7 @@ _HOMES = {
     "api.compiling": (
         "Compiled",
         "build",
+        "check_every",
         "check_release",
         "compile",
         "export",
@@ -186,6 +188,7 @@ __all__ = [
     "boards",
     "build",
     "check",
+    "check_every",
     "check_release",
     "compare",
     "compare_float",

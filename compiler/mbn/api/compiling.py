@@ -7,10 +7,10 @@ say what was found, what is wanted and what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Required, TypedDict, Unpack
 
 from mbn.api.reference import Image, Int8, codes_of
 from mbn.api.telling import Place, Progress, table, teller
@@ -31,6 +31,9 @@ from mbn.jobs.lower.sources import Request
 from mbn.passes.predict import Prediction
 from mbn.report import Report, StageFacts
 from mbn.report.memory_map import MemoryMap
+
+if TYPE_CHECKING:
+    from mbn.jobs.every import Verdict
 
 
 class NetworkOptions(TypedDict, total=False):
@@ -173,6 +176,17 @@ def build(asked: Job, *, progress: Progress = None) -> Compiled:
     return Compiled(made, tuple(tell.said) if isinstance(tell, Listener) else ())
 
 
+def check_every(
+    asked: Job, boards: Sequence[Board], *, progress: Progress = None
+) -> Iterator[Verdict]:
+    """Compiles what `job` describes for each board, runs it and compares every bit; a verdict as
+    each is known. Boards without an emulator run as the generic image of their core. What goes
+    wrong on one board is in its verdict."""
+    from mbn.jobs import every  # noqa: PLC0415
+
+    return every.check_every(asked, boards, teller(progress))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Compiled:
     """A compiled network in its folder. `notes`: what the compiler said while it worked."""
@@ -244,9 +258,9 @@ class Compiled:
         """One image on the board (`port`) or its emulator: the output as int8 codes, of the
         output's shape. `image`: height x width x channel; uint8 pixels, or int8 codes."""
         codes = codes_of(self.network, image)
-        with open_device(
-            self.board, self._made.image, port, log_path=self.folder / "run.log"
-        ) as device:
+        place = compile_job.running(self._made, port)
+        with open_device(place.board, place.elf, port, log_path=self.folder / "run.log") as device:
+            device.expect(build_id=place.build_id)
             result = device.run(codes).output
         return result.reshape(self.network.output.shape if not self.network.results else -1)
 

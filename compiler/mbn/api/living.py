@@ -50,10 +50,11 @@ def live_job(asked: Job, *, port: str | None = None, progress: Progress = None) 
     tell = teller(progress)
     made = compile_job.compile_image(asked, tell)
     modelled = None
-    if port is None and asked.board.emulator is not None:
-        counted = compile_job.measure(made, tell)
+    place = compile_job.running(made, port)
+    if port is None and place.board.emulator is not None:
+        counted = compile_job.measure(made, tell, board=place.board)
         modelled = [one.modelled_cycles for one in (*counted.stages, counted.total)]
-    return Live(made.folder, asked.board, port=port, modelled=modelled)
+    return Live(made.folder, asked.board, port=port, modelled=modelled, place=place)
 
 
 def has_compiled(board: Board) -> bool:

@@ -21,7 +21,7 @@ from mbn.cli.arguments import command, plain, refuse_alone, refuse_together, say
 from mbn.cli.budget import add_budgets
 from mbn.cli.network import add_network, check_network, network_options
 from mbn.cli.run import ConsoleTeller, console_of, guarded
-from mbn.cli.tables import fit_table
+from mbn.cli.tables import fit_table, verdict_facts, verdict_table
 from mbn.core.errors import PlanError, UsageError
 from mbn.core.options import InputMode
 from mbn.core.plan import Plan
@@ -44,6 +44,7 @@ EXAMPLES = """examples:
   mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
   mbn-compile --board qemu-m7 --model mine.onnx --calibrate photos/ --export cmake --output lib/
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
+  mbn-compile --board all --alpha 0.25 --check --samples 5   # and runs on each, in minutes
   mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
 """
@@ -105,7 +106,12 @@ def parser() -> argparse.ArgumentParser:
         help="with --suggest: those only that take no longer, wait states counted",
     )
     check = made.add_argument_group("the check")
-    check.add_argument("--check", action="store_true", help="run it and compare every output bit")
+    check.add_argument(
+        "--check",
+        action="store_true",
+        help="run it and compare every output bit; a board without an emulator runs as a generic "
+        "image for its core with its sizes of memory (--board all: each board that it fits)",
+    )
     add_budgets(check)
     check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
     check.add_argument(
@@ -170,6 +176,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.plan_only:
         return plan_only(arguments, console)
+    if arguments.board == "all" and arguments.check:
+        return check_all(arguments, console)
     job, tell = job_of(arguments, mbn.find_board(arguments.board)), ConsoleTeller(console)
     if arguments.export is not None:
         shipping.export_library(job, arguments, console)
@@ -213,6 +221,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
             raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
         arguments.board = "qemu"
     refuse_alone(arguments, {"port": ("check",), "max_ms": ("suggest",)})
+    if arguments.board == "all":
+        refuse_together(arguments, "check", ("port", "release", "export", "fail_over"))
     for other in ("plan_only", "suggest"):
         refuse_together(arguments, other, ("check", "release", "fail_over"))
     refuse_together(arguments, "export", ("fail_over",))
@@ -261,6 +271,30 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
         cache=not arguments.no_cache and arguments.release is None,
         **network_options(arguments),
     )
+
+
+def check_all(arguments: argparse.Namespace, console: Console) -> int:
+    """Every board in one table: 1 if a bit differs, 2 if something failed, 3 if it fits none."""
+    chosen = mbn.boards()
+    for board in chosen:
+        mbn.ready(job_of(arguments, board), check=True)
+    asked, tell = job_of(arguments, chosen[0]), ConsoleTeller(console)
+    verdicts = []
+    try:
+        for one in mbn.check_every(asked, chosen, progress=tell):
+            verdicts.append(one)
+    finally:  # interrupted too: what is known
+        console.print(verdict_table(verdicts))
+        console.print(
+            "generic: an image for the board's core with its sizes of memory, in QEMU\n"
+            "*modelled for zero-wait memory"
+        )
+        for one in verdicts:
+            if one.error is not None:
+                console.print(f"{one.board.name}: {one.error}", markup=False)
+    say_json(arguments, [verdict_facts(one) for one in verdicts])
+    ends = {str(one.outcome) for one in verdicts}
+    return 1 if "DIFFERS" in ends else 2 if "FAILED" in ends else 0 if "exact" in ends else 3
 
 
 def plan_only(arguments: argparse.Namespace, console: Console) -> int:

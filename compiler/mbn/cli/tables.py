@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import JustifyMethod
 
+from mbn.core.generic import WORDS
 from mbn.core.network import Layer, Network, Op, Tensor
+from mbn.core.target import Board
+from mbn.report.record import to_json
 from mbn.report.sheet import Sheet
 
 if TYPE_CHECKING:
     from mbn.jobs.agreement import Agreement
+    from mbn.jobs.every import Verdict
     from mbn.jobs.lower.fit import Fit
     from mbn.jobs.lower.float_layers import FloatComparison
 
@@ -43,6 +47,57 @@ def fit_table(rows: Sequence[Fit]) -> Sheet:
             "yes" if one.fits else "no",
         )
     return table
+
+
+VERDICT_COLUMNS: Columns = (
+    ("board", "left", 0),
+    ("core", "left", 4),
+    ("flash", "right", 0),
+    ("RAM", "right", 0),
+    ("ran as", "left", 1),
+    ("cycles*", "right", 3),
+    ("ms*", "right", 2),
+    ("samples", "right", 0),
+    ("verdict", "left", 0),
+)
+
+
+def verdict_table(found: Sequence[Verdict]) -> Sheet:
+    """Board by board: bytes of flash and RAM, what ran, cycles modelled for zero-wait memory,
+    samples with every bit equal, the verdict."""
+    table = sheet(None, VERDICT_COLUMNS)
+    for one in found:
+        row = [one.board.name, one.board.core.name, *"------"]
+        if one.report is not None and one.report.check is not None:
+            check, memory = one.report.check, one.report.memory
+            cycles, clock = check.modelled_cycles, one.board.clock_hz
+            row[2:] = [
+                f"{memory.flash_bytes:,}",
+                f"{memory.static_ram_bytes:,}",
+                ran_as(one.board, check.where),
+                "-" if cycles is None else f"{cycles:,}",
+                f"{1e3 * cycles / clock:.1f}" if cycles and clock else "-",
+                f"{check.exact_samples}/{check.samples}",
+            ]
+        table.add_row(*row, str(one.outcome))
+    return table
+
+
+def ran_as(board: Board, where: str) -> str:
+    """What stood for a board, in a word."""
+    return "native" if board.native else "generic" if WORDS in where else "itself"
+
+
+def verdict_facts(one: Verdict) -> dict[str, Any]:
+    """The same for scripts."""
+    check = None if one.report is None else one.report.check
+    return {
+        "board": one.board.name,
+        "outcome": str(one.outcome),
+        "report": None if one.report is None else to_json(one.report),
+        "ran_as": None if check is None else ran_as(one.board, check.where),
+        "error": None if one.error is None else str(one.error),
+    }
 
 
 def network_table(network: Network) -> Sheet:

@@ -178,16 +178,14 @@ def print_made(made: Made, console: Console) -> None:
             f"time   {made.times}, at {board.clock_hz / 1e6:g} MHz; predicted, not measured"
         )
     console.print(memory_lines(report.memory))
-    check = None if made.checked is None else made.checked.check
-    if check is None:
-        console.print("check  not run: no emulator for this core; mbn-check --port checks a board")
-    else:
-        verdict = "all bits equal" if made.exact else "DIFFERENT"
-        console.print(
-            f"check  {check.exact_samples} of {check.samples} samples exact on {check.where}: "
-            f"{verdict}",
-            style="bold green" if made.exact else "bold red",
-        )
+    check = report.check
+    assert check is not None
+    verdict = "all bits equal" if made.exact else "DIFFERENT"
+    console.print(
+        f"check  {check.exact_samples} of {check.samples} samples exact on {check.where}: "
+        f"{verdict}",
+        style="bold green" if made.exact else "bold red",
+    )
     console.print(f"wrote  {made.trained.path} (float)\n       {made.quantised} (int8)")
     console.print(f"       {made.compiled.folder} (C, images, report.json)")
 

@@ -51,7 +51,9 @@ def find_board(name: str, root: Path | None = None) -> Board:
         )
     if name == "all":
         raise BoardError(
-            "--board all is not accepted here", wanted="one board", advice="mbn-boards lists them"
+            "--board all is not accepted here",
+            wanted="one board",
+            advice="mbn-compile takes it with --check or --plan-only; mbn-boards lists the boards",
         )
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     if near:

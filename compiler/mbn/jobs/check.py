@@ -1,16 +1,17 @@
 """Runs the check of a compiled folder: on a board, in emulation, or natively.
 
 What enters: a folder that mbn-compile wrote (network.npz, samples.npz, report.json, images) and a
-board. What leaves: the report with what the device did. Always holds: only NumPy and the harness
-are needed here, not TVM, torch or ONNX; the outputs compared with are the reference's, computed
-now from network.npz; the device must say that it runs the model and build of this folder.
+board. What leaves: the report with what the device did. Always holds: NumPy, the harness and, for a
+board without an emulator, a C compiler are needed here, not TVM, torch or ONNX; the outputs
+compared with are the reference's, computed now from network.npz; the device must say that it runs
+the model and build of this folder.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core import network_file
-from mbn.core.errors import CheckError, ModelError
+from mbn.core.errors import BoardError, CheckError, ModelError
 from mbn.core.files import read_regular
+from mbn.core.generic import generic, lacking
 from mbn.core.network import Network, StageChannels
 from mbn.core.target import Board
 from mbn.core.telling import Teller
@@ -28,11 +30,13 @@ from mbn.harness import cost
 from mbn.harness.device.check import CheckResult, check
 from mbn.harness.device.open import open_device, where
 from mbn.harness.device.protocol import Health
+from mbn.image.build import build_image
 from mbn.report import Check, Report, StageFacts, load_report, save
 
 Int8 = NDArray[np.int8]
 IMAGE_NAME = "check"
 SAMPLES_NAME = "samples.npz"
+GENERIC = "generic"  # below a folder: what runs in the place of a board without an emulator
 REFERENCE_BATCH = 8
 
 
@@ -117,6 +121,32 @@ def stage_maps(reference: Reference, image: Int8) -> list[Int8]:
     return [result[0] for layer, result in reference.layers(image[None]) if layer.name in ends]
 
 
+@dataclass(frozen=True)
+class Running:
+    """What is run for a board: itself, or the generic machine of its core with an image of its
+    own."""
+
+    board: Board
+    elf: Path
+    build_id: str
+
+
+def running(
+    folder: Path, board: Board, build_id: str, *, port: str | None = None, flag: str = "-O2"
+) -> Running:
+    """The board at the port or in its emulator; where it has none, or one without a memory that
+    the image uses, the generic image, built here from the folder's C. Raises BoardError where no
+    machine stands for its core, ToolError without a compiler."""
+    elf = folder / f"{IMAGE_NAME}.elf"
+    if port is not None or board.native or lacking(board, elf) is None:
+        return Running(board, elf, build_id)
+    other = generic(board)
+    if other is None:
+        raise BoardError(f"there is no emulator for {board.name}", advice="Give --port")
+    image = build_image(folder / "c", other, IMAGE_NAME, folder / GENERIC, flag=flag)
+    return Running(other, image.elf, image.build_id)
+
+
 def run_check(
     folder: Path,
     board: Board,
@@ -124,8 +154,10 @@ def run_check(
     *,
     port: str | None = None,
     samples: int | None = None,
+    place: Running | None = None,
 ) -> Report:
-    """Checks and returns the report, which is written to the folder too.
+    """Checks and returns the report, which is written to the folder too. `place`: what is run, as
+    `running` says.
 
     Raises LinkError, CheckError, ModelError; a mismatch is no error here but in the report.
     """
@@ -148,14 +180,14 @@ def run_check(
             wanted=f"the network's {network.input.shape}",
             advice="compile again",
         )
-    tell.say(f"Checking on {where(board, port)}")
+    place = place or running(folder, board, report.build_id, port=port)
+    tell.say(f"Checking on {where(place.board, port)}")
     expected = reference_outputs(reference, images, tell)
-    elf = folder / f"{IMAGE_NAME}.elf"
     with (
-        open_device(board, elf, port, log_path=folder / "check.log") as device,
+        open_device(place.board, place.elf, port, log_path=folder / "check.log") as device,
         tell.task(f"checking {len(images)} images", len(images)) as step,
     ):
-        device.expect(model_sha256=report.network.model_sha256, build_id=report.build_id)
+        device.expect(model_sha256=report.network.model_sha256, build_id=place.build_id)
         _tell_health(device.health(), board, tell)
         result = check(
             device,
@@ -165,7 +197,7 @@ def run_check(
             load_channels(folder, len(network.stages)),
             progress=step,
         )
-    updated = _with_result(report, result, where(board, port))
+    updated = _with_result(report, result, where(place.board, port))
     save(updated, folder)
     return updated
 

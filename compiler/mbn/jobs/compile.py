@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mbn.core import network_file
-from mbn.core.errors import BoardError, UnsupportedError
+from mbn.core.errors import UnsupportedError
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
 from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
@@ -449,40 +449,45 @@ def check_image(
 ) -> Report:
     """Runs the check and, in emulation, counts instructions and models cycles by stage;
     `unaligned`: what unaligned accesses cost too, which takes longest."""
-    board = compiled.job.board
-    if port is None:
-        _refuse_unemulated(compiled.image)
-    report = check_job.run_check(compiled.folder, board, tell, port=port, samples=samples)
-    if port is None and board.emulator is not None:
-        report = _count(compiled, report, tell, unaligned)
+    place = running(compiled, port)
+    report = check_job.run_check(
+        compiled.folder, compiled.job.board, tell, port=port, samples=samples, place=place
+    )
+    if port is None and place.board.emulator is not None:
+        report = _count(compiled, place.board, report, tell, unaligned)
         save(report, compiled.folder)
     return report
 
 
-def _refuse_unemulated(image: Image) -> None:
-    """Raises BoardError where the image uses a memory that the emulator lacks."""
-    for memory in image.board.memories:
-        if not memory.emulated and image.memory_bytes.get(memory.name):
-            raise BoardError(
-                f"the image has {image.memory_bytes[memory.name]:,} bytes in {memory.name}, which "
-                f"the emulator of {image.board.name} lacks",
-                advice="Check it on the board (--port), or take a smaller --ram-budget",
-            )
+def running(compiled: Compiled, port: str | None = None) -> check_job.Running:
+    """What is run for what was compiled: see `jobs.check.running`."""
+    return check_job.running(
+        compiled.folder,
+        compiled.job.board,
+        compiled.image.build_id,
+        port=port,
+        flag=LEVELS[compiled.job.options.optimise].gcc_flag,
+    )
 
 
-def _count(compiled: Compiled, report: Report, tell: Teller, unaligned: bool) -> Report:
-    result = measure(compiled, tell, unaligned=unaligned)
+def _count(
+    compiled: Compiled, board: Board, report: Report, tell: Teller, unaligned: bool
+) -> Report:
+    result = measure(compiled, tell, board=board, unaligned=unaligned)
     for note in result.notes:
         tell.say(note)
     return check_job.with_counts(report, result.total, result.stages)
 
 
-def measure(compiled: Compiled, tell: Teller, *, unaligned: bool = False) -> cost.CostResult:
+def measure(
+    compiled: Compiled, tell: Teller, *, board: Board | None = None, unaligned: bool = False
+) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
-    image; no bit is compared."""
+    image; no bit is compared. `board`: that runs it, where the job's has no emulator."""
+    on = board or compiled.job.board
     image = build_image(
         compiled.folder / "c",
-        compiled.job.board,
+        on,
         "bench",
         compiled.folder,
         flag=LEVELS[compiled.job.options.optimise].gcc_flag,
@@ -490,7 +495,7 @@ def measure(compiled: Compiled, tell: Teller, *, unaligned: bool = False) -> cos
     )
     with tell.task("counting instructions in QEMU") as step:
         return cost.measure(
-            compiled.job.board,
+            on,
             image.elf,
             len(compiled.report.stages),
             compiled.folder / "cost",

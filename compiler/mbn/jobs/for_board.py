@@ -3,13 +3,11 @@
 What enters: a board, a limit in milliseconds, pictures in class folders. What leaves: a float and
 an int8 ONNX file, the compiled image, its report with the accuracy on pictures that were held out.
 Always holds: the size is chosen by planning alone, before anything is trained; calibration sees
-training pictures, accuracy held-out ones; a board without an emulator is checked on an emulated
-one with the same core, whose kernels are the same.
+training pictures, accuracy held-out ones.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mbn.core.boards import boards
 from mbn.core.errors import PlanError
 from mbn.core.options import InputMode
 from mbn.core.target import Board
 from mbn.core.telling import Teller
-from mbn.jobs.check import SAMPLES_NAME
 from mbn.jobs.compile import Compiled, Job, check_image, compile_image
 from mbn.jobs.lower import labelled
 from mbn.jobs.lower.sources import CALIBRATION_SAMPLES, Request
@@ -32,7 +28,6 @@ from mbn.jobs.suggest import Suggestion, suggest
 from mbn.jobs.train import needs_torch, train
 from mbn.passes.predict import Times
 from mbn.passes.quantise.static import quantise
-from mbn.report import Report
 from mbn.train.data import Dataset, class_names, load
 from mbn.train.images import INPUT_RANGE, normalise
 
@@ -44,23 +39,19 @@ CHECKED_SAMPLES = 20  # that are run and compared
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What came of the pictures. `report`: of the board that was asked for; `checked`: of the one
-    that ran, which is another where the first has no emulator; None where none could."""
+    """What came of the pictures."""
 
     chosen: Suggestion
     trained: Trained
     quantised: Path
     compiled: Compiled
-    checked_on: Board | None
-    checked: Report | None
     times: Times | None
 
     @property
     def exact(self) -> bool:
-        """Whether every sample that was run gave the reference's bits, or none could be run."""
-        if self.checked is None or self.checked.check is None:
-            return True
-        return self.checked.check.exact_samples == self.checked.check.samples
+        """Whether every sample that was run gave the reference's bits."""
+        check = self.compiled.report.check
+        return check is not None and check.exact_samples == check.samples
 
 
 def choose(board: Board, classes: int, max_ms: float | None) -> Suggestion:
@@ -92,8 +83,7 @@ def make(
     the image's folder. Raises MbnErrors: whatever can be known before is said before training."""
     classes = class_names(data)
     needs_torch()
-    where = board if board.emulator is not None else emulated_like(board)
-    ready(Job(Request(), where or board, output=output), check=where is not None)
+    ready(Job(Request(), board, output=output), check=True)
     with tell.task("planning the family's sizes"):
         chosen = choose(board, len(classes), max_ms)
     tell.say(
@@ -107,37 +97,14 @@ def make(
     job = Job(replace(request, samples=CHECKED_SAMPLES), board, output=output)
     compiled = compile_image(job, tell)
     times, macs = compiled.prediction, compiled.report.network.macs_computed
-    checked = None
-    if where is not None:
-        run = compiled if where is board else _on(where, compiled, tell)
-        checked = check_image(run, tell, unaligned=False)
-        compiled = replace(compiled, report=checked) if where is board else compiled
+    compiled = replace(compiled, report=check_image(compiled, tell, unaligned=False))
     return Made(
         chosen,
         trained,
         quantised,
         compiled,
-        where,
-        checked,
         None if times is None else times.times(macs, board),
     )
-
-
-def emulated_like(board: Board) -> Board | None:
-    """A board with the same core that has an emulator."""
-    found = (one for one in boards().values() if one.emulator is not None)
-    return next((one for one in found if one.core == board.core), None)
-
-
-def _on(board: Board, made: Compiled, tell: Teller) -> Compiled:
-    """The same network for another board, in a folder of its own, to be checked with the same
-    samples."""
-    job = made.job
-    tell.say(f"{job.board.name} has no emulator: the same kernels are checked on {board.name}")
-    unlabelled = replace(job.request, images=None)  # accuracy is known by now
-    other = compile_image(replace(job, request=unlabelled, board=board, output=None), tell)
-    shutil.copyfile(made.folder / SAMPLES_NAME, other.folder / SAMPLES_NAME)
-    return other
 
 
 def _quantised(path: Path, images: Dataset, tell: Teller) -> Path:

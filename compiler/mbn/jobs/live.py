@@ -25,7 +25,7 @@ from mbn.exact import Reference
 from mbn.harness.device.check import check
 from mbn.harness.device.open import open_device, where
 from mbn.harness.device.session import Device
-from mbn.jobs.check import IMAGE_NAME, load_channels, stage_maps
+from mbn.jobs.check import Running, load_channels, running, stage_maps
 from mbn.jobs.lower.inputs import as_codes
 from mbn.live.answer import Answer, Class, Facts, Stage
 from mbn.report import load_report
@@ -52,9 +52,11 @@ class Live:
         *,
         port: str | None = None,
         modelled: Sequence[int | None] | None = None,
+        place: Running | None = None,
     ) -> None:
-        """Raises UnsupportedError for a network that does not tell pictures apart, CheckError for
-        a folder of another board, and what a missing folder raises."""
+        """`place`: what is run, where it is known. Raises UnsupportedError for a network that does
+        not tell pictures apart, CheckError for a folder of another board, and what a missing folder
+        raises."""
         self._report = load_report(folder)
         if self._report.board != board.name:
             raise CheckError(
@@ -64,6 +66,7 @@ class Live:
         self.network = network_file.load(folder / "network.npz")
         _refuse_others(self.network)
         self._folder, self._board, self._port = folder, board, port
+        self._place = place or running(folder, board, self._report.build_id, port=port)
         self._reference = Reference(self.network)
         self._channels = load_channels(folder, len(self.network.stages))
         known = self._report.check
@@ -78,7 +81,7 @@ class Live:
         network = self.network
         return Facts(
             network=network.name,
-            board=where(self._board, self._port),
+            board=where(self._place.board, self._port),
             classes=self._names,
             height=network.input.height,
             width=network.input.width,
@@ -136,14 +139,14 @@ class Live:
             with ExitStack() as stack:
                 device = stack.enter_context(
                     open_device(
-                        self._board,
-                        None if self._port else self._folder / f"{IMAGE_NAME}.elf",
+                        self._place.board,
+                        None if self._port else self._place.elf,
                         self._port,
                         log_path=self._folder / "live.log",
                     )
                 )
                 network = self._report.network
-                device.expect(model_sha256=network.model_sha256, build_id=self._report.build_id)
+                device.expect(model_sha256=network.model_sha256, build_id=self._place.build_id)
                 self._stack, self._device = stack.pop_all(), device
         return self._device
 

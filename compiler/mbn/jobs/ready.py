@@ -8,11 +8,10 @@ started, and a port that was opened is closed again.
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 
-from mbn.core.errors import BoardError, FileError, ToolError
+from mbn.core.errors import FileError, ToolError
 from mbn.harness.cost import llvm
 from mbn.harness.host import emulator
 from mbn.harness.host.port import open_port
@@ -24,23 +23,15 @@ _NOTES = logging.getLogger("mbn")
 
 def ready(job: Job, *, check: bool = False, port: str | None = None) -> None:
     """Raises ToolError for a missing program, FileError for a folder that can't be written,
-    LinkError for a port that can't be opened, BoardError where nothing would run the check."""
+    LinkError for a port that can't be opened."""
     writable(job.output or Path("out") / job.board.name)
     tools.require_for(job.board)
     if not check:
         return
     if port is not None:
         open_port(port, job.board.baud).close()
-    elif job.board.emulator is None and not job.board.native:
-        raise BoardError(
-            f"there is no emulator for {job.board.name}", advice="Give --port", node=job.board.name
-        )
-    elif job.board.emulator is not None and shutil.which(emulator.QEMU) is None:
-        raise ToolError(
-            f"the program {emulator.QEMU} is missing",
-            advice="On Debian: apt-get install qemu-system-arm",
-        )
-    elif job.board.emulator is not None:
+    elif not job.board.native:
+        emulator.require_qemu()
         _without_llvm()
 
 

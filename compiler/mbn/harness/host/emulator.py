@@ -30,16 +30,21 @@ def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
     `ToolError` if QEMU is not installed."""
     if board.emulator is None:
         raise BoardError(f"there is no emulator for {board.name}", advice="Give --port")
-    if shutil.which(QEMU) is None:
-        raise ToolError(
-            f"the program {QEMU} is missing", advice="On Debian: apt-get install qemu-system-arm"
-        )
+    require_qemu()
     return [
         QEMU,
         *("-machine", board.emulator.machine, *board.emulator.arguments),
         *("-display", "none", "-monitor", "none", "-no-user-config"),
         *("-kernel", str(elf), *extra),
     ]
+
+
+def require_qemu() -> None:
+    """Raises ToolError if it is not installed."""
+    if shutil.which(QEMU) is None:
+        raise ToolError(
+            f"the program {QEMU} is missing", advice="On Debian: apt-get install qemu-system-arm"
+        )
 
 
 class Monitor:
