@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DOCUMENTS += sorted((ROOT / "boards").glob("*.md"))
 
 
@@ -36,7 +36,7 @@ def test_paths_that_are_named_exist() -> None:
 
 def test_the_glossary_is_in_order() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-    words = [word.lower() for word in re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE)]
+    words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", text, re.MULTILINE)]
     assert len(words) > 40
     assert words == sorted(words)
 

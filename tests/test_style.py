@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("compiler", "tests", "benchmarks", "setup.py")
+FOLDERS = ("compiler", "tests", "benchmarks", "docs", "setup.py")
 C_FOLDERS = ("runtime", "firmware", "boards", "compiler/mbn")
 MARKS = "@PREFIX@"  # in C that is a template, which is C once the marks in it are replaced
 

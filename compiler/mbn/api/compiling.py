@@ -145,23 +145,23 @@ def compile(
 ) -> Compiled:
     """Compiles a network for a board: plain C, a firmware image that checks it, report.json.
 
-    model: an ONNX file, float or quantised (QDQ), or an int8 .tflite file; None: the bundled
-        network of `alpha` (0.25) that knows `data` ("photographs", or "digits"), or one with drawn
-        weights (`weights="random:SEED"`, with `resolution` in pixels, `classes`).
-    labels: a text file with the names of the classes, one a line; None: those in the model's file.
-    board: a name, as `boards()` lists them.
-    calibrate: of a float network, a folder of images such as it will see. `input_range`: what
-        pixels 0 and 255 mean to it; or `mean` and `std` of pixels / 255. `accept_loss`: compile
-        even where the integers no longer follow it.
-    rounding: "single" (fast), or "tflite" (TensorFlow Lite's reference bits).
-    optimise: "speed", "balanced" or "size". `ram_budget`: bytes of the arena at most.
-    input_mode: "stream" (rows as they come) or "whole" (the image lies in RAM).
-    output: the folder; None: out/BOARD/NETWORK.
-    images, samples: what is checked later: a folder of pictures, and how many.
-    fused, simplify: False for a stage a layer, and for channels that are proved to be constant.
-    records: files of mbn-tune; None: not even the bundled ones.
-    app: firmware besides the check's: "mlperf".
-    cache: False to compile although an identical compilation was made before, and to keep nothing.
+    - `model`: an ONNX file, float or quantised (QDQ), or an int8 .tflite file; None: the bundled
+      network of `alpha` (0.25) that knows `data` ("photographs", or "digits"), or one with drawn
+      weights (`weights="random:SEED"`, with `resolution` in pixels, `classes`).
+    - `labels`: a text file with the names of the classes, one a line; None: those of the model's.
+    - `board`: a name, as `boards()` lists them.
+    - `calibrate`: of a float network, a folder of images such as it will see. `input_range`: what
+      pixels 0 and 255 mean to it; or `mean` and `std` of pixels / 255. `accept_loss`: compile even
+      where the integers no longer follow it.
+    - `rounding`: "single" (fast), or "tflite" (TensorFlow Lite's reference bits).
+    - `optimise`: "speed", "balanced" or "size". `ram_budget`: bytes of the arena at most.
+    - `input_mode`: "stream" (rows as they come) or "whole" (the image lies in RAM).
+    - `output`: the folder; None: out/BOARD/NETWORK.
+    - `images`, `samples`: what is checked later: a folder of pictures, and how many.
+    - `fused`, `simplify`: False for a stage a layer, and for channels that are proved constant.
+    - `records`: files of mbn-tune; None: not even the bundled ones.
+    - `app`: firmware besides the check's: "mlperf".
+    - `cache`: False to compile although the same was compiled before, and to keep nothing.
 
     Raises MbnError: UsageError, PlaceError (the file), UnsupportedError (the graph), QuantiseError,
     PlanError (it does not fit), ToolError (the C compiler).

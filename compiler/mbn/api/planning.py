@@ -25,8 +25,8 @@ from mbn.jobs.check import stage_facts
 from mbn.jobs.compile import Job
 from mbn.jobs.lower.fit import Demand, Fit, judged
 from mbn.jobs.suggest import Cost, Suggestion
+from mbn.passes.frontend import supported
 from mbn.passes.frontend.normalisation import Normalisation
-from mbn.passes.frontend.supported import OPERATORS
 from mbn.passes.predict import Prediction
 from mbn.report import StageFacts
 from mbn.report.memory_map import MemoryMap
@@ -185,4 +185,4 @@ def costs(
 
 def operators_text() -> str:
     """The ONNX operators that a network may be made of, with what they must be like."""
-    return OPERATORS
+    return supported.operators_text()

@@ -1,11 +1,12 @@
 """The ONNX operators that are taken, and the nodes of a graph that are not.
 
-The list is what `mbn-inspect --operators` prints.
+TAKEN is what `mbn-inspect --operators` prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from mbn.core.errors import UnsupportedError
@@ -50,33 +51,62 @@ SUPPORTED_OPERATORS = frozenset(
 AFTER_ALL = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Flatten", "Identity")
 )
-_NAMES = [name for name in ONNX_ELEMENTWISE if name not in ("Relu", "Clip")]
-_TABLES = ", ".join(_NAMES[:13]) + ",\n  " + ", ".join(_NAMES[13:])
-OPERATORS = f"""\
-layers
-  Conv                   any groups, windows to 16 x 16 (dilation counts), 8-bit weights
-  ConvTranspose          stride 1 to 8; as a convolution whose channels are then moved
-  Gemm, MatMul           of a vector, a flattened map, or each position of a map
-  AveragePool, GlobalAveragePool, ReduceMean (height, width)   padding that counts
-  ReduceSum              over height, width or both: a mean times the number of values
-  MaxPool, GlobalMaxPool any window and stride
-  Add, Mul               of two maps of one shape, or one value a channel of the second
-  BatchNormalization     behind a layer; Mul, Div, Add, Sub by constants behind a convolution
-  Relu, Clip             behind a layer
-  Resize, linear         2, 4 or 8 times the size; half_pixel or asymmetric
-  QuantizeLinear, DequantizeLinear   int8 or uint8, one scale a map; of com.microsoft too
-  QLinearConv, QGemm ... ONNX Runtime's QOperator format is read as QDQ
-tables: one map and constants between two quantisations, in any combination
-  {_TABLES}
-moved, not computed
-  Concat, Slice, Split, Pad (constant), DepthToSpace, SpaceToDepth, Resize (nearest, whole times)
-  Reshape, Flatten, Squeeze, Unsqueeze, Transpose: NCHW and NHWC, and shuffles of channels
-at the end, left to the host
-  Softmax, Sigmoid, {", ".join(HOST_ENDS)}; a division by the vector's length
-of constants
-  whatever ONNX's own evaluator folds: {", ".join(sorted(FOLDED - SUPPORTED_OPERATORS))[:400]}"""
+_TABLES = [name for name in ONNX_ELEMENTWISE if name not in ("Relu", "Clip")]
+# By what they become: operators, and what of them is taken
+TAKEN: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "layers": (
+        ("Conv", "any groups, windows to 16 x 16 (dilation counts), 8-bit weights"),
+        ("ConvTranspose", "stride 1 to 8; as a convolution whose channels are then moved"),
+        ("Gemm, MatMul", "of a vector, a flattened map, or each position of a map"),
+        (
+            "AveragePool, GlobalAveragePool, ReduceMean",
+            "padding that counts; height, width or both",
+        ),
+        ("ReduceSum", "over height, width or both: a mean times the number of values"),
+        ("MaxPool, GlobalMaxPool", "any window and stride"),
+        ("Add, Mul", "of two maps of one shape, or one value a channel of the second"),
+        ("BatchNormalization", "behind a layer; Mul, Div, Add, Sub by constants behind a Conv"),
+        ("Relu, Clip", "behind a layer"),
+        ("Resize, linear", "2, 4 or 8 times the size; half_pixel or asymmetric"),
+        (
+            "QuantizeLinear, DequantizeLinear",
+            "int8 or uint8, one scale a map; of com.microsoft too",
+        ),
+        ("QLinearConv, QGemm ...", "ONNX Runtime's QOperator format is read as QDQ"),
+    ),
+    "tables": (
+        (", ".join(_TABLES), "one map and constants between two quantisations, combined at will"),
+    ),
+    "moved, not computed": (
+        ("Concat, Slice, Split, DepthToSpace, SpaceToDepth", "as they are"),
+        ("Pad", "by a constant"),
+        ("Resize, nearest", "to whole multiples"),
+        ("Reshape, Flatten, Squeeze, Unsqueeze, Transpose", "NCHW and NHWC, shuffles of channels"),
+    ),
+    "at the end, left to the host": (
+        (f"Softmax, Sigmoid, {', '.join(HOST_ENDS)}", "on the host"),
+        ("Div", "by the vector's length"),
+    ),
+    "of constants": (
+        (", ".join(sorted(FOLDED - SUPPORTED_OPERATORS)), "folded by ONNX's own evaluator"),
+    ),
+}
 LARGEST_KERNEL = 16
 MOST_NAMED = 4  # of what is refused besides
+
+
+def operators_text(width: int = 96) -> str:
+    """TAKEN as text of that many columns."""
+    lines = []
+    for title, rows in TAKEN.items():
+        lines.append(title)
+        for names, words in rows:
+            if len(names) <= 22:
+                lines.append(f"  {names:<23}{words}")
+            else:
+                given = f"{names}: {words}"
+                lines += wrap(given, width, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
 
 
 def node_label(node: Any) -> str:
