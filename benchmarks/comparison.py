@@ -27,8 +27,8 @@ import mlperf
 import mbn
 from mbn.cli import compile as compile_command
 from mbn.cli.run import guarded
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
-from mbn.core.target import find_board
 
 DATA = Path(__file__).with_name("comparison.json")
 PICTURE = Path(__file__).parents[1] / "docs" / "comparison.svg"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mbn.core.target import boards
+from mbn.core.boards import boards
 
 ROOT = Path(__file__).parents[1]
 MOST_WORDS = 600  # of a page without a picture or a table that carries it
