@@ -247,12 +247,21 @@ class Compiled:
         return self._made.prediction
 
     def check(
-        self, samples: int | None = None, *, port: str | None = None, progress: Progress = None
+        self,
+        samples: int | None = None,
+        *,
+        port: str | None = None,
+        emulator: str | None = None,
+        progress: Progress = None,
     ) -> Report:
-        """Runs the images of samples.npz on the board (`port`) or its emulator and compares every
-        output bit with the exact reference. The report says how many are equal, and what each
-        stage costs. Raises LinkError, CheckError, BoardError (nothing to run on)."""
-        return compile_job.check_image(self._made, teller(progress), port=port, samples=samples)
+        """Runs the images of samples.npz on the board (`port`) or in an emulator (None: QEMU; or
+        one that its board.toml names) and compares every output bit with the exact reference. The
+        report says how many are equal, and what each stage costs. Raises LinkError, CheckError,
+        BoardError (nothing to run on)."""
+        tell = teller(progress)
+        return compile_job.check_image(
+            self._made, tell, port=port, samples=samples, emulator=emulator
+        )
 
     def run(self, image: Image, *, port: str | None = None) -> Int8:
         """One image on the board (`port`) or its emulator: the output as int8 codes, of the

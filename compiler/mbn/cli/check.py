@@ -16,11 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 import mbn
-from mbn.cli.arguments import command, refuse_alone, say_json
+from mbn.cli.arguments import command, refuse_alone, refuse_together, say_json
 from mbn.cli.network import add_input_shape, add_meaning, add_model
 from mbn.cli.run import ConsoleTeller, console_of, guarded
 from mbn.cli.tables import agreement_facts, agreement_table, noise_facts, noise_table
 from mbn.core.errors import UsageError
+from mbn.core.target import EMULATORS
 from mbn.report.table import memory_lines, print_check
 
 EXAMPLES = """examples:
@@ -44,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--board", help="host, qemu, stm32, ...")
     made.add_argument("--port", help="serial port; default: the board's emulator")
+    made.add_argument(
+        "--emulator",
+        choices=EMULATORS,
+        help="qemu (default), or another that the board's board.toml names",
+    )
     made.add_argument("--samples", type=int, help="default: all of samples.npz")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
     other = made.add_argument_group("against another runtime")
@@ -80,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_alone(arguments, wants)
     if arguments.against != "float":
         refuse_alone(arguments, dict.fromkeys(OF_FLOAT, ("against float",)))
+    refuse_together(arguments, "port", ("emulator",))
+    refuse_together(arguments, "against", ("emulator",))
     console = console_of(arguments)
     if arguments.against is not None:
         return against_runtime(arguments, console)
@@ -90,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         port=arguments.port,
         samples=arguments.samples,
+        emulator=arguments.emulator,
         progress=ConsoleTeller(console),
     )
     say_json(arguments, report)

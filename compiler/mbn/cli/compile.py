@@ -25,7 +25,7 @@ from mbn.cli.tables import fit_table, verdict_facts, verdict_table
 from mbn.core.errors import PlanError, UsageError
 from mbn.core.options import InputMode
 from mbn.core.plan import Plan
-from mbn.core.target import Board
+from mbn.core.target import EMULATORS, Board
 from mbn.report.memory_map import to_svg, to_text
 from mbn.report.table import memory_lines, print_check
 
@@ -118,6 +118,11 @@ def parser() -> argparse.ArgumentParser:
         "--images", type=Path, metavar="DIR", help="images, or arrays (.npy, .npz), to check with"
     )
     check.add_argument("--port", help="serial port of a running board (default: the emulator)")
+    check.add_argument(
+        "--emulator",
+        choices=EMULATORS,
+        help="qemu (default), or another that the board's board.toml names",
+    )
     ship = made.add_argument_group("to ship it")
     ship.add_argument(
         "--release", metavar="1.2.3", help="write a release folder; wants --sign, see mbn-verify"
@@ -192,7 +197,9 @@ def _built(compiled: mbn.Compiled, arguments: argparse.Namespace, console: Conso
     print_made(compiled, console)
     report = compiled.report
     if arguments.check:
-        report = compiled.check(port=arguments.port, progress=ConsoleTeller(console))
+        report = compiled.check(
+            port=arguments.port, emulator=arguments.emulator, progress=ConsoleTeller(console)
+        )
         print_check(report, console)
         assert report.check is not None
         if report.check.exact_samples != report.check.samples:
@@ -220,9 +227,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         if arguments.model is None:
             raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
         arguments.board = "qemu"
-    refuse_alone(arguments, {"port": ("check",), "max_ms": ("suggest",)})
+    refuse_alone(arguments, {"port": ("check",), "emulator": ("check",), "max_ms": ("suggest",)})
+    refuse_together(arguments, "emulator", ("port", "fail_over"))
     if arguments.board == "all":
-        refuse_together(arguments, "check", ("port", "release", "export", "fail_over"))
+        refuse_together(arguments, "check", ("port", "emulator", "release", "export", "fail_over"))
     for other in ("plan_only", "suggest"):
         refuse_together(arguments, other, ("check", "release", "fail_over"))
     refuse_together(arguments, "export", ("fail_over",))

@@ -19,7 +19,9 @@ from mbn.core.errors import BoardError, FileError
 from mbn.core.files import read_text
 from mbn.core.target import (
     CORES,
+    EMULATORS,
     METHODS,
+    QEMU,
     STACK_BYTES,
     USES,
     Board,
@@ -39,7 +41,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         *("sources", "defines", "memory", "emulator", "flash"),
     ),
     "memory": ("name", "origin", "size_bytes", "holds", "wait_states", "line_bytes", "emulated"),
-    "emulator": ("machine", "arguments"),
+    "emulator": ("machine", "arguments", "kind"),
     "flash": ("methods", "target", "uf2_family", "drive", "usb", "rom_id", "sectors"),
 }
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")  # it names a folder, and stands in C and on terminals
@@ -86,7 +88,8 @@ def _known(table: Mapping[str, Any], where: str) -> None:
 
 def _board(table: Mapping[str, Any], folder: Path, packaged: Path) -> Board:
     _known(table, "")
-    emulator = table.get("emulator")
+    emulators = [_emulator(entry) for entry in table.get("emulator", ())]
+    quick = next((one for one in emulators if one.kind == QEMU), None)
     defines = {str(key): str(value) for key, value in table.get("defines", {}).items()}
     for key, value in defines.items():
         if not _WORD.fullmatch(key) or _NO_VALUE.search(value):
@@ -105,10 +108,11 @@ def _board(table: Mapping[str, Any], folder: Path, packaged: Path) -> Board:
         baud=_number(table, "baud", 1),
         stack_bytes=_number({"stack_bytes": STACK_BYTES, **table}, "stack_bytes", 1),
         memories=_memories(table.get("memory", ())),
-        emulator=None if emulator is None else _emulator(emulator),
+        emulator=quick,
         sources=tuple(_source(str(one), folder, packaged) for one in table["sources"]),
         defines=defines,
-        flash=_flashing(table.get("flash", {}), emulated=emulator is not None),
+        flash=_flashing(table.get("flash", {}), emulated=quick is not None),
+        slower=tuple(one for one in emulators if one is not quick),
     )
 
 
@@ -149,6 +153,7 @@ def _emulator(entry: Mapping[str, Any]) -> Emulator:
     return Emulator(
         machine=str(entry["machine"]),
         arguments=tuple(str(argument) for argument in entry.get("arguments", ())),
+        kind=_one_of(str(entry.get("kind", QEMU)), EMULATORS, "emulator.kind"),
     )
 
 

@@ -92,12 +92,16 @@ class Memory:
     emulated: bool = True  # whether the board's emulator has it
 
 
+QEMU, RP2040PY = EMULATORS = ("qemu", "rp2040py")
+
+
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU emulates the board: the machine, and the largest image that it holds."""
+    """What emulates the board: of EMULATORS, and that one's name of the machine."""
 
     machine: str
     arguments: tuple[str, ...] = ()
+    kind: str = QEMU
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,11 @@ class Board:
     baud: int
     stack_bytes: int
     memories: tuple[Memory, ...]  # empty: no limits (the host)
-    emulator: Emulator | None
+    emulator: Emulator | None  # what runs it where none is asked for
     sources: tuple[Path, ...]
     defines: Mapping[str, str]
     flash: Flashing = Flashing()
+    slower: tuple[Emulator, ...] = ()  # emulators that only run it where they are asked for
     place: Path | None = None  # the folder of a user's own board; None: it comes with the package
     said: str | None = None  # that folder as --board named it, where no name finds it
 

@@ -23,7 +23,7 @@ from mbn.core.errors import BoardError, CheckError, ModelError
 from mbn.core.files import read_regular
 from mbn.core.generic import generic, lacking
 from mbn.core.network import Network, StageChannels
-from mbn.core.target import Board
+from mbn.core.target import QEMU, Board
 from mbn.core.telling import Teller
 from mbn.exact import Reference
 from mbn.harness import cost
@@ -132,12 +132,25 @@ class Running:
 
 
 def running(
-    folder: Path, board: Board, build_id: str, *, port: str | None = None, flag: str = "-O2"
+    folder: Path,
+    board: Board,
+    build_id: str,
+    *,
+    port: str | None = None,
+    emulator: str | None = None,
+    flag: str = "-O2",
 ) -> Running:
-    """The board at the port or in its emulator; where it has none, or one without a memory that
-    the image uses, the generic image, built here from the folder's C. Raises BoardError where no
-    machine stands for its core, ToolError without a compiler."""
+    """The board at the port or in the emulator of that kind (None: QEMU); where that has no such
+    machine, or the machine not a memory that the image uses, the generic image, built here from
+    the folder's C. Raises BoardError for an emulator that has no such board, or where no machine
+    stands for its core; ToolError without a compiler."""
     elf = folder / f"{IMAGE_NAME}.elf"
+    if emulator not in (None, QEMU):
+        found = next((one for one in board.slower if one.kind == emulator), None)
+        if found is None:
+            kinds = ", ".join((QEMU, *(one.kind for one in board.slower)))
+            raise BoardError(f"{emulator} does not emulate {board.name}", wanted=kinds)
+        return Running(replace(board, emulator=found), elf, build_id)
     if port is not None or board.native or lacking(board, elf) is None:
         return Running(board, elf, build_id)
     other = generic(board)
@@ -154,6 +167,7 @@ def run_check(
     *,
     port: str | None = None,
     samples: int | None = None,
+    emulator: str | None = None,
     place: Running | None = None,
 ) -> Report:
     """Checks and returns the report, which is written to the folder too. `place`: what is run, as
@@ -180,7 +194,7 @@ def run_check(
             wanted=f"the network's {network.input.shape}",
             advice="compile again",
         )
-    place = place or running(folder, board, report.build_id, port=port)
+    place = place or running(folder, board, report.build_id, port=port, emulator=emulator)
     tell.say(f"Checking on {where(place.board, port)}")
     expected = reference_outputs(reference, images, tell)
     with (

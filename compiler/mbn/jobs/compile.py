@@ -21,7 +21,7 @@ from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
 from mbn.core.options import DEFAULTS, LEVELS, Options, Rounding
 from mbn.core.store import Store
-from mbn.core.target import Board, Image
+from mbn.core.target import QEMU, Board, Image
 from mbn.core.telling import SILENT, Teller
 from mbn.exact import Reference
 from mbn.harness import cost
@@ -445,27 +445,33 @@ def check_image(
     *,
     port: str | None = None,
     samples: int | None = None,
+    emulator: str | None = None,
     unaligned: bool = True,
 ) -> Report:
-    """Runs the check and, in emulation, counts instructions and models cycles by stage;
-    `unaligned`: what unaligned accesses cost too, which takes longest."""
-    place = running(compiled, port)
+    """Runs the check and, in emulation, counts instructions and models cycles by stage, in QEMU
+    whatever ran the check; `unaligned`: what unaligned accesses cost too, which takes longest."""
+    place = running(compiled, port, emulator)
     report = check_job.run_check(
         compiled.folder, compiled.job.board, tell, port=port, samples=samples, place=place
     )
     if port is None and place.board.emulator is not None:
+        if place.board.emulator.kind != QEMU:
+            place = running(compiled)
         report = _count(compiled, place.board, report, tell, unaligned)
         save(report, compiled.folder)
     return report
 
 
-def running(compiled: Compiled, port: str | None = None) -> check_job.Running:
+def running(
+    compiled: Compiled, port: str | None = None, emulator: str | None = None
+) -> check_job.Running:
     """What is run for what was compiled: see `jobs.check.running`."""
     return check_job.running(
         compiled.folder,
         compiled.job.board,
         compiled.image.build_id,
         port=port,
+        emulator=emulator,
         flag=LEVELS[compiled.job.options.optimise].gcc_flag,
     )
 

@@ -38,7 +38,7 @@ _COMMENTS = {
     + '. "data" is state and arena, "arena" a second part of the arena, "hot" the network\'s code, '
     "copied there at start-up. The first that may hold a thing is preferred. A read of line_bytes "
     "takes wait_states more cycles",
-    "[emulator]": "QEMU's name of the machine",
+    "[[emulator]]": "QEMU's name of the machine",
 }
 _WIDTH = 98
 

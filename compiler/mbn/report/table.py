@@ -175,6 +175,11 @@ def print_check(report: Report, console: Console) -> None:
                 " Unaligned: cycles besides, one for each access that the data bus makes of an "
                 "unaligned one beyond one."
             )
+    if check.measured_cycles is not None and "emulated by" in check.where:
+        console.print(
+            " Measured: by that emulator's own counter, which shares nothing with the model and "
+            "knows no waits\n either."
+        )
     verdict = "all bits equal" if check.exact_samples == check.samples else "DIFFERENT"
     console.print(
         f"{check.exact_samples} of {check.samples} samples exact: {verdict} "

@@ -1,4 +1,4 @@
-"""Boards that need no hardware: QEMU (on a socket or a pty), and the host's own executable.
+"""Boards that need no hardware: QEMU (on a socket or a pty), rp2040py, the host's own executable.
 
 The child process starts when its port is opened, so that no byte is lost, and ends with the
 context.
@@ -8,19 +8,40 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 import time
 import tty
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-from mbn.core.errors import LinkError, ToolError
+from mbn.core.elf import Contents
+from mbn.core.errors import BoardError, LinkError, ToolError
+from mbn.core.installing import advice
 from mbn.core.process import Child
-from mbn.core.target import Board
+from mbn.core.target import QEMU, RP2040PY, Board
+from mbn.core.uf2 import family_id, to_uf2
 from mbn.harness.host.emulator import NO_ESCAPE, START_S, Monitor, monitor, qemu_command
 
-_LISTENS = re.compile(r"QEMU waiting for connection on: .*tcp:127\.0\.0\.1:(\d+)")
+_LISTENS = re.compile(
+    r"(?:QEMU waiting for connection on: .*tcp:|^listening on )127\.0\.0\.1:(\d+)", re.MULTILINE
+)
+RP2040_PROGRAM = "mbn.harness.host.rp2040"
+
+
+@contextmanager
+def emulated(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
+    """Starts the board's emulator; yields the port's URL and the child. Raises `BoardError` where
+    it has none, `ToolError` where that is not installed or does not start."""
+    if board.emulator is None:
+        raise BoardError(
+            f"there is no emulator for {board.name}", advice="Give --port", node=board.name
+        )
+    start = _STARTS[board.emulator.kind]
+    with start(board, elf) as started:
+        yield started
 
 
 @contextmanager
@@ -36,6 +57,26 @@ def qemu(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
         yield f"socket://127.0.0.1:{_listening_port(child)}", child
 
 
+@contextmanager
+def rp2040(board: Board, elf: Path) -> Iterator[tuple[str, Child]]:
+    """Starts rp2040py with the image as a UF2 file; yields the port's URL and the child."""
+    _require(elf)
+    if find_spec("rp2040py") is None:
+        raise ToolError("rp2040py is not installed", advice=f"{advice('rp2040')}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "image.uf2"
+        parts = Contents(elf).loaded()
+        file.write_bytes(to_uf2(parts, family_id(board.flash.uf2_family or "rp2040")))
+        with Child([sys.executable, "-m", RP2040_PROGRAM, "--uf2", str(file)]) as child:
+            yield f"socket://127.0.0.1:{_listening_port(child)}", child
+
+
+_STARTS: Mapping[str, Callable[[Board, Path], AbstractContextManager[tuple[str, Child]]]] = {
+    QEMU: qemu,
+    RP2040PY: rp2040,
+}
+
+
 def _listening_port(child: Child) -> int:
     end = time.monotonic() + START_S
     while time.monotonic() < end:
@@ -46,8 +87,8 @@ def _listening_port(child: Child) -> int:
             break
         time.sleep(0.01)
     raise ToolError(
-        f"QEMU did not start: {child.errors().strip() or 'no message'}",
-        wanted="QEMU 7.2 or later, listening for its serial line",
+        f"the emulator did not start: {child.errors().strip() or 'no message'}",
+        wanted="QEMU 7.2 or later, or rp2040py, listening for its serial line",
     )
 
 

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mbn.core.errors import BoardError, LinkError, UsageError
+from mbn.core.errors import LinkError, UsageError
 from mbn.core.process import Child
-from mbn.core.target import Board, Image
-from mbn.harness.device.emulated import native, qemu
+from mbn.core.target import QEMU, RP2040PY, Board, Image
+from mbn.harness.device.emulated import emulated, native
 from mbn.harness.device.link import Link
 from mbn.harness.device.session import Device
 
 _READY_S = 10.0
+NAMES = {QEMU: "QEMU", RP2040PY: "rp2040py"}
 
 
 def where(board: Board, port: str | None) -> str:
@@ -27,7 +28,8 @@ def where(board: Board, port: str | None) -> str:
     if board.native:
         return f"{board.title}: no board is involved"
     if board.emulator is not None:
-        return f"{board.title}: emulated by QEMU ({board.emulator.machine}), not a real board"
+        by = NAMES[board.emulator.kind]
+        return f"{board.title}: emulated by {by} ({board.emulator.machine}), not a real board"
     return board.title
 
 
@@ -54,12 +56,8 @@ def open_device(
                 raise UsageError("there is neither a port nor an image", advice="Give --port")
             if board.native:
                 port, child = stack.enter_context(native(elf))
-            elif board.emulator is not None:
-                port, child = stack.enter_context(qemu(board, elf))
             else:
-                raise BoardError(
-                    f"there is no emulator for {board.name}", advice="Give --port", node=board.name
-                )
+                port, child = stack.enter_context(emulated(board, elf))
         link = stack.enter_context(Link(port, baud=baud or board.baud, log_path=log_path))
         device = Device(link)
         try:
