@@ -173,7 +173,16 @@ PYTHON = {
         "operators_text",
     ),
     "Train and tune": ("train_for_board", "train_network", "tune", "tune_family", "Tuned"),
-    "Boards": ("boards", "find_board", "ports", "all_probes", "flash", "verify", "mlperf"),
+    "Boards": (
+        "boards",
+        "find_board",
+        "new_board",
+        "ports",
+        "all_probes",
+        "flash",
+        "verify",
+        "mlperf",
+    ),
     "Pages": ("report_page", "serve_live", "listen_live", "live_job", "live_folder", "Live"),
 }
 REST = "What the commands use besides"
