@@ -23,10 +23,10 @@ from pathlib import Path
 import predict as fitting
 
 from mbn.cli.run import guarded
-from mbn.core.boards import find_board
+from mbn.core.boards import boards, find_board
 from mbn.core.errors import UsageError
 from mbn.core.network import Network, StageKind
-from mbn.core.target import Board
+from mbn.core.target import Board, core_title
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.passes.predict import family_network, predict
@@ -34,7 +34,6 @@ from mbn.passes.predict import family_network, predict
 PLOT = fitting.ROOT / "docs" / "growth.svg"
 CLASSES = 1000
 TARGETS = {"qemu": 1.10, "qemu-m7": 0.60, "qemu-m55": 0.18}  # cycles a MAC of the body, alpha 1
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
 
 
 @dataclass(frozen=True)
@@ -79,24 +78,41 @@ def _point(alpha: float, resolution: int, network: Network, cycles: list[int], t
     return Point(alpha, resolution, network.macs, spent / macs, total / network.macs)
 
 
+STYLE = """
+  .sheet { fill: #ffffff }
+  text { font: 12px "DejaVu Sans", Verdana, Arial, sans-serif; fill: #1f2937 }
+  .head { font-weight: bold; font-size: 13px } .frame { fill: none; stroke: #8b95a1 }
+  .grid { stroke: #e2e6ea } .goal { stroke: #55606d; stroke-dasharray: 4 3 }
+  .line { fill: none; stroke-width: 1.6 } .cross { stroke-width: 2 }
+  .a0 { stroke: #1f6fc4 } .a1 { stroke: #c2500c } .a2 { stroke: #1d8046 } .a3 { stroke: #7d3fbf }
+  @media (prefers-color-scheme: dark) {
+    .sheet { fill: #14181d }
+    text { fill: #e6eaef } .frame { stroke: #77828e } .grid { stroke: #2b333c }
+    .goal { stroke: #a3aebb }
+    .a0 { stroke: #6cb0f5 } .a1 { stroke: #f59a5a } .a2 { stroke: #63cb8c } .a3 { stroke: #c39bf5 }
+  }"""
+WIDE, TALL, LEFT = 290, 300, 64  # of a panel; left of the first for its axis' words
+
+
 def svg(panels: dict[str, tuple[list[Point], list[Point]]]) -> str:
-    """A panel a board: the body's cycles a MAC over resolution, a line an alpha."""
-    width, height, left = 300, 300, 50
+    """A panel a board: the body's cycles a MAC over resolution, a line an alpha; it follows the
+    reader's light or dark scheme."""
+    width, height = len(panels) * WIDE + LEFT, TALL + 96
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(panels) * width + left}" '
-        f'height="{height + 70}" font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+        f"<title>Cycles a multiply-accumulate by size and core</title><style>{STYLE}\n</style>",
+        f'<rect class="sheet" width="{width}" height="{height}"/>',
+        f'<text transform="translate(16 {TALL / 2 + 15:g}) rotate(-90)" text-anchor="middle">'
+        "cycles a multiply-accumulate</text>",
     ]
     for number, (name, (points, crosses)) in enumerate(panels.items()):
-        lines += _panel(name, points, crosses, left + number * width, width - left, height)
+        lines += _panel(name, points, crosses, LEFT + number * WIDE, WIDE - 50, TALL)
     for number, alpha in enumerate(ALPHAS):
-        x = left + 110 * number
-        lines.append(
-            f'<rect x="{x}" y="{height + 46}" width="18" height="3" fill="{COLOURS[number]}"/>'
-        )
-        lines.append(f'<text x="{x + 24}" y="{height + 52}">alpha {alpha:g}</text>')
-    note = "line: stages counted one by one, cross: whole; dashed: to reach at alpha 1"
-    lines.append(f'<text x="{left + 450}" y="{height + 52}">{note}</text>')
+        x = LEFT + 100 * number
+        lines.append(f'<path class="line a{number}" d="M{x} {TALL + 62}h20"/>')
+        lines.append(f'<text x="{x + 26}" y="{TALL + 66}">alpha {alpha:g}</text>')
+    note = "line: stages counted one by one; cross: counted whole; dashed: the goal at alpha 1"
+    lines.append(f'<text x="{LEFT}" y="{TALL + 86}">{note}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -111,30 +127,32 @@ def _panel(
         across = (math.log(resolution) - low) / (high - low)
         return x0 + 10 + across * (width - 20), bottom - value / most * (bottom - top)
 
-    yield f'<text x="{x0}" y="18" font-weight="bold">{name}: body, cycles per MAC</text>'
-    frame = f'x="{x0}" y="{top}" width="{width}" height="{bottom - top}"'
-    yield f'<rect {frame} fill="none" stroke="#999"/>'
+    title = core_title(boards()[name].core.name) if name in boards() else name
+    yield f'<text class="head" x="{x0}" y="18">{title}: the 13 blocks</text>'
+    yield f'<rect class="frame" x="{x0}" y="{top}" width="{width}" height="{bottom - top}"/>'
     decade = 10 ** math.floor(math.log10(most))
     step = decade / (5 if most < 2.5 * decade else 2)
     for tick in range(int(most / step) + 1):
         _, y = place(RESOLUTIONS[0], tick * step)
         yield f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">{tick * step:.2f}</text>'
-        yield f'<path d="M{x0} {y:.1f}h{width}" stroke="#eee"/>'
+        yield f'<path class="grid" d="M{x0} {y:.1f}h{width}"/>'
     for resolution in RESOLUTIONS:
         x, _ = place(resolution, 0)
         yield f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{resolution}</text>'
+    middle = x0 + width / 2
+    yield f'<text x="{middle:.1f}" y="{bottom + 36}" text-anchor="middle">rows of the image</text>'
     if name in TARGETS:
         _, y = place(RESOLUTIONS[0], TARGETS[name])
-        yield f'<path d="M{x0} {y:.1f}h{width}" stroke="#555" stroke-dasharray="4 3"/>'
-    for alpha, colour in zip(ALPHAS, COLOURS, strict=True):
+        yield f'<path class="goal" d="M{x0} {y:.1f}h{width}"/>'
+    for number, alpha in enumerate(ALPHAS):
         own = [place(p.resolution, p.body) for p in points if p.alpha == alpha]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in own)
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        yield f'<polyline class="line a{number}" points="{path}"/>'
         for point in crosses:
             if point.alpha == alpha:
                 x, y = place(point.resolution, point.body)
                 cross = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
-                yield f'<path d="{cross}" stroke="{colour}" stroke-width="2"/>'
+                yield f'<path class="cross a{number}" d="{cross}"/>'
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -31,7 +31,10 @@ def test_plot_has_every_point_inside_its_panel() -> None:
     space = "{http://www.w3.org/2000/svg}"
     lines = root.findall(f"{space}polyline")
     assert len(lines) == 2 * len(ALPHAS)
-    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    width, height = map(float, root.attrib["viewBox"].split()[2:])
+    words = [text.text for text in root.iter(f"{space}text")]
+    assert "Cortex-M4F: the 13 blocks" in words and "cycles a multiply-accumulate" in words
+    assert words.count("rows of the image") == 2
     for line in lines:
         places = [tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
         assert len(places) == len(RESOLUTIONS)

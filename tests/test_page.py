@@ -16,11 +16,17 @@ from pathlib import Path
 
 import pytest
 
+import qdq
 from conftest import Compiled
+from mbn.cli import compile as compile_command
 from mbn.cli import report as report_command
 from mbn.core.boards import find_board
 from mbn.core.errors import ModelError, UsageError
+from mbn.report import Report, load_report
 from mbn.report.page import compiled, costs
+from mbn.report.page.heads import heads
+from mbn.report.page.whole import page as compiled_page
+from mbn.report.record import of_json, to_json
 from mbn_paper.cli import device as paper_device
 from mbn_paper.cli import main as paper_main
 from mbn_paper.counts.tables import TABLES
@@ -208,6 +214,65 @@ def test_both_schemes_and_print_can_be_read(text: str) -> None:
         for series in range(1, 7):  # text in the page's colour stands on them
             assert contrast(scheme[f"s{series}"], scheme["page"]) >= 4.5, series
     assert "break-inside: avoid" in printed and "overflow: visible" in printed
+
+
+def _of(report: Report) -> tuple[str, str, str, dict[str, str]]:
+    (card,) = heads([compiled.Compiled("x", report, None)])
+    return card.state, card.verdict, card.note, dict(card.facts)
+
+
+def test_it_begins_with_the_network(folder: Path) -> None:
+    report = load_report(folder)
+    text = compiled_page(compiled.find([folder]), ["dsp 1"])
+    head = text[text.index("<body>") : text.index("Contents")]
+    assert f"<h1>{report.network.name}</h1>" in head and 'class="network good"' in head
+    assert "Cortex-M" in head and Parsed(text)
+    check = report.check
+    assert check is not None
+    state, verdict, note, facts = _of(report)
+    assert state == "good" and f"{check.samples} of {check.samples}" in verdict
+    assert check.build_id == report.build_id and report.build_id in note
+    assert facts["cycles, modelled"] == f"{check.modelled_cycles:,}"
+    assert facts["flash, bytes"] == f"{report.memory.flash_bytes:,}"
+    wrong = replace(check, exact_samples=0, mismatch="stage 3 differs")
+    state, verdict, note, _ = _of(replace(report, check=wrong))
+    assert state == "bad" and "Bits differ: 0 of" in verdict and "stage 3 differs" in note
+
+
+def test_a_check_is_kept_for_the_same_image_alone(folder: Path) -> None:
+    checked = load_report(folder)
+    assert checked.check is not None and checked.check.image_sha256
+    stages = tuple(
+        replace(one, instructions=None, modelled_cycles=None, unaligned_cycles=None)
+        for one in checked.stages
+    )
+    memory = replace(checked.memory, stack_bytes_painted=None)
+    fresh = replace(checked, check=None, memory=memory, stages=stages)
+    assert fresh.after(checked, checked.check.image_sha256) == checked
+    other = replace(fresh, build_id="f" * 16).after(checked, "0" * 64)
+    assert other.check is None and other.earlier_check == checked.check
+    state, verdict, note, facts = _of(other)
+    assert (state, verdict) == ("open", "Not checked") and "cycles, modelled" not in facts
+    assert f"belonged to another build ({checked.build_id})" in note and "f" * 16 in note
+    assert other.after(other, "1" * 64).earlier_check == checked.check  # and so on
+    renamed = replace(checked, network=replace(checked.network, name="another"))
+    assert fresh.after(renamed, checked.check.image_sha256) == fresh
+    validated = of_json(to_json(other))
+    assert validated == other
+
+
+def test_compiled_again_without_a_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    qdq.mobile().save(Path("mine.onnx"))
+    arguments = ["--board", "qemu", "--model", "mine.onnx", "--output", "o", "--quiet"]
+    assert compile_command.main([*arguments, "--samples", "3", "--check"]) == 0
+    checked = load_report(Path("o"))
+    assert compile_command.main([*arguments, "--samples", "3"]) == 0
+    assert load_report(Path("o")) == checked and checked.check is not None
+    assert compile_command.main([*arguments, "--samples", "3", "--unfused"]) == 0
+    other = load_report(Path("o"))
+    assert other.check is None and other.earlier_check == checked.check
+    assert other.build_id != checked.build_id
 
 
 def test_figures_are_the_data(parsed: Parsed, paper: Paper, folder: Path) -> None:

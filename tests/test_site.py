@@ -119,7 +119,10 @@ def test_what_is_generated_is_there(site: Path) -> None:
     assert "--calibrate DIR" in text("reference/commands.html")
     assert "train_for_board" in text("reference/python.html")
     assert "mbn_push_pixels" in text("reference/c.html")
-    assert "memory.arena_bytes" in text("reference/report.html")
+    fields = text("reference/report.html")
+    assert all(
+        one in fields for one in ("memory.arena_bytes", "check.exact_samples", "stages[].in")
+    )
     assert "ConvTranspose" in text("reference/operators.html")
     assert "LayerNormalization" in text("troubleshooting.html")
     assert not [path for path in site.rglob("*.html") if "<!-- generated" in path.read_text()]

@@ -248,10 +248,13 @@ def report_fields() -> str:
 
 
 def _fields(node: Mapping[str, Any], before: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for one in (node, *node.get("anyOf", ())):
-        for name, own in one.get("properties", {}).items():
-            yield before + name, own
-            yield from _fields(own, f"{before}{name}.")
+    whole = schema()
+    for one in (node, *node.get("oneOf", ())):
+        own = whole["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+        for name, inner in own.get("properties", {}).items():
+            yield before + name, inner
+            if name != "earlier_check":  # has the fields of check
+                yield from _fields(inner, f"{before}{name}.")
     if "items" in node:
         yield from _fields(node["items"], f"{before.removesuffix('.')}[].")
 
@@ -259,8 +262,8 @@ def _fields(node: Mapping[str, Any], before: str) -> Iterator[tuple[str, Mapping
 def _kind(node: Mapping[str, Any]) -> str:
     if "enum" in node:
         return ", ".join(f"`{json.dumps(one)}`" for one in node["enum"])
-    kinds = node.get("type") or [one.get("type") for one in node.get("anyOf", ())]
-    return " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    kinds = node.get("type") or [one.get("type", "object") for one in node.get("oneOf", ({},))]
+    return " or ".join([kinds] if isinstance(kinds, str) else sorted(kinds, key="null".__eq__))
 
 
 def comparison() -> str:

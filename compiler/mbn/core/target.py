@@ -78,6 +78,12 @@ CORES: Mapping[str, Core] = {
 }
 
 
+def core_title(core: str) -> str:
+    """A core's name as Arm writes it: Cortex-M0+ of cortex-m0plus."""
+    family, _, kind = core.replace("plus", "+").partition("-")
+    return f"{family.capitalize()}-{kind.upper()}" if kind else core
+
+
 @dataclass(frozen=True)
 class Memory:
     """A range of addresses and what it may hold: "code", "weights", "data", "stack", "arena" (a

@@ -9,6 +9,7 @@ the model and build of this folder.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -211,7 +212,7 @@ def run_check(
             load_channels(folder, len(network.stages)),
             progress=step,
         )
-    updated = _with_result(report, result, where(place.board, port))
+    updated = _with_result(report, result, where(place.board, port), image_sha256(folder))
     save(updated, folder)
     return updated
 
@@ -233,7 +234,21 @@ def _tell_health(health: Health | None, board: Board, tell: Teller) -> None:
         )
 
 
-def _with_result(report: Report, result: CheckResult, place: str) -> Report:
+def image_sha256(folder: Path) -> str:
+    """The hash of a folder's check.elf; empty where there is none."""
+    path = folder / f"{IMAGE_NAME}.elf"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def known_report(folder: Path) -> Report | None:
+    """What an earlier compilation left in a folder; None where that is no report."""
+    try:
+        return load_report(folder)
+    except ModelError:
+        return None
+
+
+def _with_result(report: Report, result: CheckResult, place: str, image: str) -> Report:
     old = report.check
     check_facts = Check(
         samples=result.samples,
@@ -241,9 +256,12 @@ def _with_result(report: Report, result: CheckResult, place: str) -> Report:
         top1_agreement=result.top1_agreement,
         instructions=old.instructions if old else None,
         modelled_cycles=old.modelled_cycles if old else None,
+        unaligned_cycles=old.unaligned_cycles if old else None,
         measured_cycles=result.measured_cycles,
         mismatch=result.mismatch,
         where=place,
+        build_id=report.build_id,
+        image_sha256=image,
     )
     if result.memory.arena_bytes != report.memory.arena_bytes:
         raise CheckError(

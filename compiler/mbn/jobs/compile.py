@@ -174,15 +174,26 @@ def compile_image(job: Job, tell: Teller) -> Compiled:
     asked = (*remembered.board_facts(job.board), repr(job.options), job.app)
     key = None if store is None else remembered.key_of(job.request, job.records, *asked)
     if store is None or key is None:
-        return _compiled(job, tell, store)[0]
+        compiled, _, before = _compiled(job, tell, store)
+        return _with_check(compiled, before)
     found = remembered.find(store, key)
     if found is not None:
         return _restored(job, found, tell)
     heard = remembered.Remembering(tell)
     with remembered.notes() as noted:
-        compiled, planned = _compiled(job, heard, store)
-    store.put(key, _kept(compiled, planned, heard.said, noted).packed())
-    return compiled
+        compiled, planned, before = _compiled(job, heard, store)
+    store.put(key, _kept(compiled, planned, heard.said, noted).packed())  # without any check
+    return _with_check(compiled, before)
+
+
+def _with_check(compiled: Compiled, before: Report | None) -> Compiled:
+    """With what the folder's report said of a check, as `Report.after` keeps it."""
+    if before is None:
+        return compiled
+    report = compiled.report.after(before, check_job.image_sha256(compiled.folder))
+    if report is not compiled.report:
+        save(report, compiled.folder)
+    return replace(compiled, report=report)
 
 
 def _kept(
@@ -216,11 +227,12 @@ def _restored(job: Job, kept: remembered.Kept, tell: Teller) -> Compiled:
     name, work = kept.facts["name"], _work(job)
     folder = job.output or Path("out") / job.board.name / name
     tell.say(f"Nothing has changed since {name} was compiled: taken from the cache (--no-cache)")
+    before = check_job.known_report(folder)
     remove_images(folder, (mlperf.APP,))
     remembered.write(kept, folder, work)
     image, *apps = (remembered.image_of(one, job.board, folder) for one in kept.facts["images"])
     remembered.again(tell, kept.facts["said"], kept.facts["noted"])
-    return Compiled(
+    made = Compiled(
         job,
         folder,
         network_file.load(folder / "network.npz"),
@@ -230,6 +242,7 @@ def _restored(job: Job, kept: remembered.Kept, tell: Teller) -> Compiled:
         prediction_of(kept.facts["prediction"]),
         lambda: plan_network(job, SILENT).generated,
     )
+    return _with_check(made, before)
 
 
 def _work(job: Job) -> Path:
@@ -237,9 +250,13 @@ def _work(job: Job) -> Path:
     return job.output or Path("out") / job.board.name
 
 
-def _compiled(job: Job, tell: Teller, store: Store | None) -> tuple[Compiled, Planned]:
+def _compiled(
+    job: Job, tell: Teller, store: Store | None
+) -> tuple[Compiled, Planned, Report | None]:
+    """What was made, its plan, and the report that was there before."""
     planned = plan_network(job, tell)
     source, folder, generated = planned.source, planned.folder, planned.generated
+    before = check_job.known_report(folder)
     network = generated.network
     if job.app != check_job.IMAGE_NAME and network.results:
         raise UnsupportedError(
@@ -277,9 +294,8 @@ def _compiled(job: Job, tell: Teller, store: Store | None) -> tuple[Compiled, Pl
     save(report, folder)
     save_map(memory_map(planned), folder)
     prediction = predicted(generated, job.board)
-    return Compiled(
-        job, folder, network, image, report, app, prediction, lambda: generated
-    ), planned
+    made = Compiled(job, folder, network, image, report, app, prediction, lambda: generated)
+    return made, planned, before
 
 
 def remove_images(folder: Path, apps: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The page's application: three files, the facts, and one answer to one picture.
+"""The page's application: some files, the facts, and one answer to one picture.
 
 What enters: HTTP requests that the guard let through. What leaves: files of page/, JSON. Always
 holds: a picture's bytes are counted while they come and refused when they are too many; the device
@@ -20,16 +20,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from mbn import core
 from mbn.core.errors import MbnError, UsageError
 from mbn.live.answer import Answer, Thinker
 from mbn.live.guard import Guard
 
 PAGE = Path(__file__).parent / "page"
+PALETTE = Path(core.__file__).parent / "palette.css"
 FILES = {
-    "/": ("live.html", "text/html; charset=utf-8"),
-    "/live.js": ("live.js", "text/javascript; charset=utf-8"),
-    "/live.css": ("live.css", "text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/": (PAGE / "live.html", "text/html; charset=utf-8"),
+    "/live.js": (PAGE / "live.js", "text/javascript; charset=utf-8"),
+    "/live.css": (PAGE / "live.css", "text/css; charset=utf-8"),
+    "/palette.css": (PALETTE, "text/css; charset=utf-8"),
+    "/icon.svg": (PAGE / "icon.svg", "image/svg+xml"),
 }
 MOST_BYTES = 16 << 20  # of a picture file
 MOST_WAITING = 4  # requests for the device, the one that runs included
@@ -79,13 +82,13 @@ def _plain(thinker: Thinker) -> Starlette:
         yield
         worker.shutdown(wait=False, cancel_futures=True)
 
-    routes = [Route(path, _file(name, kind)) for path, (name, kind) in FILES.items()]
+    routes = [Route(path, _file(place, kind)) for path, (place, kind) in FILES.items()]
     routes += [Route("/api/facts", facts), Route("/api/picture", picture, methods=["POST"])]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def _file(name: str, kind: str) -> Callable[[Request], Response]:
-    data = (PAGE / name).read_bytes()
+def _file(place: Path, kind: str) -> Callable[[Request], Response]:
+    data = place.read_bytes()
 
     def get(_: Request) -> Response:
         return Response(data, headers={"content-type": kind})

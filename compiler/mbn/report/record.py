@@ -83,6 +83,13 @@ class Check:
     mismatch: str | None
     where: str
     unaligned_cycles: int | None = None  # of unaligned accesses, not in the modelled ones
+    build_id: str = ""  # of what was checked; empty in reports of older versions
+    image_sha256: str = ""  # of its check.elf
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every bit of every sample was right."""
+        return self.exact_samples == self.samples > 0
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,26 @@ class Report:
     accuracy: Accuracy | None
     check: Check | None
     stages: tuple[StageFacts, ...]
+    # of another build of this network, where this one was not checked
+    earlier_check: Check | None = None
 
     def with_check(self, check: Check, memory: Memory, stages: tuple[StageFacts, ...]) -> Report:
-        return replace(self, check=check, memory=memory, stages=stages)
+        return replace(self, check=check, memory=memory, stages=stages, earlier_check=None)
+
+    def after(self, before: Report, image_sha256: str) -> Report:
+        """This report, not checked yet, with the check that one on the same network and board held.
+
+        Where that check was of this very image its figures hold, and are taken whole. Else it is
+        kept apart, as a check of another build."""
+        last = before.check or before.earlier_check
+        same = (before.network.name, before.board) == (self.network.name, self.board)
+        if last is None or not same:
+            return self
+        if before.check is None or not image_sha256 or last.image_sha256 != image_sha256:
+            return replace(self, earlier_check=last)
+        painted = before.memory.stack_bytes_painted
+        memory = replace(self.memory, stack_bytes_painted=painted)
+        return self.with_check(last, memory, before.stages)
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -123,6 +147,11 @@ def to_json(report: Report) -> dict[str, Any]:
         stage["in"] = stage.pop("input")
         stage["out"] = stage.pop("output")
     data["stages"] = list(data["stages"])
+    for name in ("check", "earlier_check"):
+        if data[name]:
+            data[name] = {key: value for key, value in data[name].items() if value != ""}
+    if data["earlier_check"] is None:
+        del data["earlier_check"]
     if data["accuracy"]:
         data["accuracy"] = {
             key: value
@@ -184,6 +213,7 @@ def of_json(data: Mapping[str, Any]) -> Report:
         memory=Memory(**data["memory"]),
         accuracy=Accuracy(**data["accuracy"]) if data["accuracy"] else None,
         check=Check(**data["check"]) if data["check"] else None,
+        earlier_check=Check(**data["earlier_check"]) if data.get("earlier_check") else None,
         stages=stages,
         **{
             key: data[key]

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from mbn.core.boards import find_board
 from mbn.core.options import InputMode, Options
+from mbn.core.target import core_title
 from mbn.jobs.lower import lowering
 from mbn.jobs.lower.mapping import map_of
 from mbn.passes.predict import family_network
@@ -128,7 +129,7 @@ def _panels(found: Device, name: str, title: str, label: str, lines: Sequence[st
                     {"linestyle": "--", "markerfacecolor": "none"} if index else {}
                 )
                 _lines(place, own, value, **how)
-            place.set_title(board.core.name)
+            place.set_title(core_title(board.core.name))
             place.set_xlabel("rows = columns of the image")
             place.set_xticks(sorted({row.size.resolution for row in own}))
             most = [y for row in own for of in lines if (y := _VALUES[of](row)) is not None]

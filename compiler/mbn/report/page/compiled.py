@@ -78,7 +78,7 @@ def _overview(found: Sequence[Compiled]) -> Table:
                 f"{memory.static_ram_bytes + memory.stack_bytes_planned:,}",
                 f"{report.network.macs_computed:,}",
                 number(None if check is None else check.instructions),
-                number(_cycles(report)),
+                number(cycles_of(report)),
                 UNKNOWN if accuracy is None else f"{accuracy.int8_percent:.2f}",
             )
         )
@@ -93,7 +93,8 @@ def _overview(found: Sequence[Compiled]) -> Table:
     )
 
 
-def _cycles(report: Report) -> int | None:
+def cycles_of(report: Report) -> int | None:
+    """Of one inference: measured on a part where that is known, otherwise modelled."""
     check = report.check
     if check is None:
         return None
@@ -102,7 +103,11 @@ def _cycles(report: Report) -> int | None:
 
 def _network(index: int, one: Compiled) -> Section:
     report, check = one.report, one.report.check
-    where = "It was not checked." if check is None else f"Checked on: {check.where}."
+    where = "It was not checked."
+    if check is not None:
+        where = f"Checked on: {check.where}."
+    elif report.earlier_check is not None:
+        where = f"It was not checked; build {report.earlier_check.build_id} was."
     if check is not None and check.mismatch:
         where += f" It differs: {check.mismatch}."
     blocks: list[Table | Figure] = [_stages(report)]

@@ -46,6 +46,19 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A compiled network in the page's head. `link`: its section; `state`: good, bad or open;
+    `note`: what must be said besides; `facts`: pairs of name and value."""
+
+    title: str
+    link: str
+    state: str
+    verdict: str
+    note: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """`facts`: the summary's pairs of name and value; `made`: versions and sources."""
 
@@ -54,6 +67,7 @@ class Page:
     facts: tuple[tuple[str, str], ...]
     made: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...] = field(default=())
+    networks: tuple[Network, ...] = ()
 
 
 def table(

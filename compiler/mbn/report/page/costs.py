@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from mbn.core.target import CORES, Limits
+from mbn.core.target import CORES, Limits, core_title
 from mbn.report import StageFacts
 from mbn.report.page import plots
 from mbn.report.page.content import Figure
@@ -95,7 +95,7 @@ def roofline(
         for place, (core, series) in zip(axes, shown, strict=True):
             _roof(place, core, series)
         axes[0].set_ylabel("multiply-accumulates a cycle")
-        _legend(made, [series for _, series in shown])
+        _legend(made, [series for _, series in shown], [core for core, _ in shown])
         svg = plots.to_svg(made, name, title)
     note = INNER_NOTE if any(core in INNER_LOOP for core, _ in shown) else ""
     return Figure(name, title, svg, f"{source} {LIMIT_NOTE} {note}".rstrip())
@@ -108,20 +108,38 @@ def _known(series: Sequence[Series]) -> bool:
 def _roof(axes: Axes, core: str, series: Sequence[Series]) -> None:
     low, high, most = math.inf, 0.0, limit(core, math.inf)
     for number, one in enumerate(series):
-        for stage, cycles in zip(one.stages, one.cycles(), strict=True):
+        named: dict[tuple[float, float], list[int]] = {}
+        for index, (stage, cycles) in enumerate(zip(one.stages, one.cycles(), strict=True)):
             if cycles and stage.macs:
-                at = intensity(stage)
+                at, reached = intensity(stage), stage.macs / cycles
                 low, high = min(low, at), max(high, at)
                 colour = plots.SERIES[KINDS.get(stage.kind, OTHER)]
-                axes.plot(at, stage.macs / cycles, color=colour, **_marker(number))
+                axes.plot(at, reached, color=colour, **_marker(number))
+                named.setdefault((at, reached), []).append(index)
+        if len(series) == 1:
+            _name_stages(axes, named)
     line = np.geomspace(low / 1.6, high * 1.6, 200)
     axes.plot(line, [limit(core, float(x)) for x in line], color=plots.INK, linewidth=1.3)
     if core in INNER_LOOP:
         axes.axhline(INNER_LOOP[core], color=plots.INK, linewidth=1.1, linestyle=":")
     plots.log_axis(axes, "x", plots.ticks_between(low / 1.6, high * 1.6, 6))
     axes.set_ylim(0, 1.08 * most)
-    axes.set_title(core)
-    axes.set_xlabel("multiply-accumulates a byte")
+    axes.set_title(core_title(core))
+    axes.set_xlabel("multiply-accumulates a byte moved")
+
+
+def _name_stages(axes: Axes, named: Mapping[tuple[float, float], Sequence[int]]) -> None:
+    """The stages' numbers beside their points; of a run of equal stages the first and the last."""
+    for place, numbers in named.items():
+        words = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} .. {numbers[-1]}"
+        axes.annotate(
+            words,
+            place,
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=plots.MUTED,
+        )
 
 
 def _marker(number: int) -> dict[str, Any]:
@@ -133,8 +151,8 @@ def _marker(number: int) -> dict[str, Any]:
     return {**how, "markerfacecolor": "none"} if number % 2 else how
 
 
-def _legend(made: Drawing, panels: Sequence[Sequence[Series]]) -> None:
-    """Kinds by colour, then networks by marker where there are several."""
+def _legend(made: Drawing, panels: Sequence[Sequence[Series]], cores: Sequence[str]) -> None:
+    """Kinds by colour, networks by marker where there are several, then the lines."""
     kinds = {stage.kind for panel in panels for one in panel for stage in one.stages if stage.macs}
     handles = [
         Line2D([], [], color=plots.SERIES[KINDS.get(kind, OTHER)], marker="o", linestyle="none")
@@ -146,6 +164,11 @@ def _legend(made: Drawing, panels: Sequence[Sequence[Series]]) -> None:
     if len(largest) > 1:
         handles += [Line2D([], [], color=plots.INK, **_marker(n)) for n in range(len(largest))]
         names += [one.name for one in largest]
+    handles.append(Line2D([], [], color=plots.INK, linewidth=1.3))
+    names.append("the core's limit")
+    if any(core in INNER_LOOP for core in cores):
+        handles.append(Line2D([], [], color=plots.INK, linewidth=1.1, linestyle=":"))
+        names.append("the kernels' inner loop")
     made.legend(handles, names, loc="outside upper left", ncols=len(names), handletextpad=0.2)
 
 

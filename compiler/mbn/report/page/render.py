@@ -12,7 +12,7 @@ import jinja2
 
 from mbn.report.page.content import Figure, Page
 
-TEMPLATE, STYLE = "page.html.j2", "page.css"
+TEMPLATE, STYLE, PALETTE = "page.html.j2", "page.css", "palette.css"
 
 
 def render(page: Page) -> str:
@@ -27,5 +27,6 @@ def render(page: Page) -> str:
     )
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
     template = environment.from_string(here.joinpath(TEMPLATE).read_text(encoding="utf-8"))
-    style = here.joinpath(STYLE).read_text(encoding="utf-8")
+    palette = resources.files("mbn.core").joinpath(PALETTE).read_text(encoding="utf-8")
+    style = palette + here.joinpath(STYLE).read_text(encoding="utf-8")
     return template.render(page=page, style=style)

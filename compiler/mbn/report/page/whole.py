@@ -14,6 +14,7 @@ import matplotlib as mpl
 from mbn.report.page import compiled
 from mbn.report.page.compiled import Compiled
 from mbn.report.page.content import Page
+from mbn.report.page.heads import heads
 from mbn.report.page.render import render
 
 SUMMARY = "Networks that were compiled here, and what they cost, stage by stage."
@@ -21,13 +22,16 @@ SUMMARY = "Networks that were compiled here, and what they cost, stage by stage.
 
 def page(found: Sequence[Compiled], kernels: Iterable[str]) -> str:
     """The page. `kernels`: the kernel sets with their versions."""
+    alone = found[0].report if len(found) == 1 else None
+    title = "mbn: compiled networks" if alone is None else alone.network.name
     return render(
         Page(
-            "mbn: compiled networks",
-            (SUMMARY,) if found else (),
-            tuple(facts(found)) if found else (),
+            title,
+            (SUMMARY,) if len(found) > 1 else (),
+            tuple(facts(found)) if len(found) > 1 else (),
             tuple(made(kernels) + networks(found)),
             compiled.sections(found) if found else (),
+            heads(found),
         )
     )
 
@@ -35,7 +39,7 @@ def page(found: Sequence[Compiled], kernels: Iterable[str]) -> str:
 def facts(found: Sequence[Compiled]) -> list[tuple[str, str]]:
     """How many networks there are and how many were checked, for the page's head."""
     checks = [one.report.check for one in found if one.report.check is not None]
-    exact = sum(check.exact_samples == check.samples for check in checks)
+    exact = sum(check.is_exact for check in checks)
     return [
         ("compiled networks", str(len(found))),
         ("checked, all bits equal", f"{exact} of {len(checks)}"),
