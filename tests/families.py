@@ -11,4 +11,5 @@ PARTS = (
     "nucleo_u575zi_q",
     "rp2040_pico",
     "rp2350_pico2",
+    "teensy41",
 )

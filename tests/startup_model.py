@@ -27,7 +27,7 @@ CPUS = {
 }
 _PERIPHERALS = (0x40000000, 0x5FFFFFFF)
 _SYSTEM = 0xE0000000
-_RAMS = (0x20000000, 0x22000000, 0x24000000)
+_RAMS = (0x20000000, 0x20200000, 0x22000000, 0x24000000)
 _BYTES, _PAGE = 0x200000, 0x100000
 _INSTRUCTIONS = 400_000_000
 
@@ -45,9 +45,11 @@ class Started:
         return int(value)
 
 
-def started(image: Image, core: str, table: int, ready: Mapping[int, Ready]) -> Started:
-    """Runs from the vector table at `table` to the first call of mbn_port_read. Raises
-    AssertionError where that is not reached."""
+def started(
+    image: Image, core: str, table: int, ready: Mapping[int, Ready], entry: str = "mbn_reset"
+) -> Started:
+    """Runs from `entry`, with the stack of the vector table at `table`, to the first call of
+    mbn_port_read. Raises AssertionError where that is not reached."""
     machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
     machine.ctl_set_cpu_model(CPUS[core])
     origin = image.board.memories_for("code")[0].origin
@@ -74,7 +76,8 @@ def started(image: Image, core: str, table: int, ready: Mapping[int, Ready]) -> 
     machine.hook_add(unicorn.UC_HOOK_MEM_WRITE, write, None, *_PERIPHERALS)
     machine.hook_add(unicorn.UC_HOOK_MEM_READ, read, None, *_PERIPHERALS)
     addresses = {symbol.name: symbol.address for symbol in symbols(image.elf)}
-    stack, reset = struct.unpack("<II", machine.mem_read(table, 8))
+    stack, _ = struct.unpack("<II", machine.mem_read(table, 8))
+    reset = addresses[entry]
     machine.reg_write(arm_const.UC_ARM_REG_SP, stack)
     end = addresses["mbn_port_read"]
     machine.emu_start(reset | 1, end, count=_INSTRUCTIONS)

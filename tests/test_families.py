@@ -82,6 +82,9 @@ def _starts(image: Image, board: Board) -> None:
         block = contents.read(code, 256)
         assert name_at(image, "mbn_boot2") == code
         assert struct.unpack("<I", block[252:])[0] == crc32_boot2(block[:252])
+    if board.name == "teensy41":
+        _flexspi_header(image, contents, code)
+        table += 0x2000
     if board.name == "rp2350_pico2":
         words = struct.unpack("<5I", contents.read(table + 64, 20))
         assert words == (0xFFFFDED3, 0x10210142, 0x1FF, 0, 0xAB123579)
@@ -91,6 +94,24 @@ def _starts(image: Image, board: Board) -> None:
     assert reset == (name_at(image, "mbn_reset") or 0) | 1
 
 
+def _flexspi_header(image: Image, contents: Contents, code: int) -> None:
+    """What the RT1062's boot ROM reads (IMXRT1060RM, "Image Vector Table and Boot Data"; offsets of
+    the configuration block by NXP's evkmimxrt1060_flexspi_nor_config.h)."""
+    block = contents.read(code, 512)
+    assert block[:8] == b"FCFB" + struct.pack("<I", 0x56010400)
+    assert tuple(block[0x44:0x47]) == (1, 4, 8)  # serial NOR, four pads, 133 MHz
+    assert struct.unpack_from("<I", block, 0x50)[0] == 8 << 20
+    # EBh on one pad, 24 bits of address on four; six clocks, then data
+    assert struct.unpack_from("<4I", block, 0x80) == (0x0A1804EB, 0x26043206, 0, 0)
+    assert struct.unpack_from("<2I", block, 0x1C0) == (256, 4096)
+    ivt = struct.unpack("<11I", contents.read(code + 0x1000, 44))
+    entry = name_at(image, "mbn_imxrt_reset") or 0
+    assert ivt[:6] == (0x402000D1, entry | 1, 0, 0, code + 0x1020, code + 0x1000)
+    assert ivt[6:] == (0, 0, code, 8 << 20, 0)
+
+
+ENTRIES = {"teensy41": "mbn_imxrt_reset"}  # where the boot ROM begins: elsewhere mbn_reset
+TABLES = {"rp2040_pico": 256, "teensy41": 0x2000}  # where the vector table lies behind that
 Ready = Callable[[int], int]  # what was written to a register -> what is read
 
 
@@ -159,6 +180,7 @@ READY: Mapping[str, Mapping[int, Ready]] = {
         0x40010038: _set(4),
         0x40010044: _set(3),
     },
+    "teensy41": {0x40080000: _set(1 << 31), 0x400D8000: _set(1 << 31)},
     "ek_ra8m1": {
         0x4001E03C: _set(0x28),
         0x4001E054: lambda v: (v & ~0x8000) | (v & 0x4000) << 1,
@@ -206,6 +228,9 @@ CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "rp2040_pico": lambda r: _rp2_hz(r, 0x40028000),
     "rp2350_pico2": lambda r: _rp2_hz(r, 0x40050000),
     "ek_ra8m1": _ra8_hz,
+    "teensy41": lambda r: (
+        12e6 * (r[0x400D8000] & 127) / ((r[0x400FC010] & 7) + 1) / ((r[0x400FC014] >> 10 & 7) + 1)
+    ),
 }
 BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f446re": lambda r: 45e6 / r[0x40004408],
@@ -215,6 +240,7 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
     "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
     "nrf52840dk": lambda r: r[0x40002524] * 16e6 / 2**32,
+    "teensy41": lambda r: 24e6 / ((r[0x40198010] >> 24 & 31) + 1) / (r[0x40198010] & 0x1FFF),
     "rp2040_pico": lambda r: 133e6 / (16 * (r[0x40034024] + r[0x40034028] / 64)),
     "rp2350_pico2": lambda r: 150e6 / (16 * (r[0x40070024] + r[0x40070028] / 64)),
     "ek_ra8m1": lambda r: (
@@ -239,6 +265,13 @@ def _rp2040_s(registers: Registers) -> float:
     return registers[0x40058004] / 2e6
 
 
+def _wdog1_s(registers: Registers) -> float:
+    """RT1062: enabled, its two keys in turn; half seconds."""
+    control, key = registers[0x400B8000] & 0xFFFF, registers[0x400B8000] >> 16
+    assert control & 0x34 == 0x34 and key == 0xAAAA and not registers[0x400BC000] & 0x80
+    return ((control >> 8) + 1) / 2
+
+
 WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(
         ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
@@ -246,6 +279,7 @@ WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(("nucleo_h743zi", "nucleo_h7a3zi_q"), lambda r: _iwdg_s(r, 0x58004800)),
     "nrf52840dk": _wdt_s,
     "rp2040_pico": _rp2040_s,
+    "teensy41": _wdog1_s,
 }
 
 
@@ -263,8 +297,9 @@ def test_start_up_reaches_its_line(
     else:  # no M85 is modelled: its start-up with an M33's instructions
         board = replace(board, name=f"{name}-m33", core=CORES["cortex-m33"])
         image = build(board)
-    table = board.memories_for("code")[0].origin + (256 if name == "rp2040_pico" else 0)
-    found = startup_model.started(image, board.core.name, table, {} if fails else READY[name])
+    table = board.memories_for("code")[0].origin + TABLES.get(name, 0)
+    ready, entry = {} if fails else READY[name], ENTRIES.get(name, "mbn_reset")
+    found = startup_model.started(image, board.core.name, table, ready, entry)
     hz = next((found.word(one) for one in ("clocks", "core_hz") if one in found.addresses), None)
     if fails:
         assert hz is None or 0 < hz < board.clock_hz
@@ -286,6 +321,7 @@ def test_start_up_reaches_its_line(
         ("nucleo_u575zi_q", 0x46020CF4, 1 << 29),
         ("nrf52840dk", 0x40000400, 1 << 1),
         ("rp2040_pico", 0x40058008, 1),
+        ("teensy41", 0x400F8008, 1 << 4),
     ],
 )
 def test_a_watchdogs_reset_is_known(
@@ -294,7 +330,7 @@ def test_a_watchdogs_reset_is_known(
     """By the part's own flag, where RAM tells nothing."""
     startup_model = pytest.importorskip("startup_model", exc_type=ImportError)
     board = find_board(name)
-    table = board.memories_for("code")[0].origin + (256 if name == "rp2040_pico" else 0)
+    table = board.memories_for("code")[0].origin + TABLES.get(name, 0)
     for flags, reason in ((0, 1), (flag, 4)):  # mbn_start_reason: power, watchdog
         ready = {**READY[name], register: lambda _, flags=flags: flags}
         found = startup_model.started(network(name), board.core.name, table, ready)
@@ -316,6 +352,7 @@ OTHERS = {
     "nucleo_u575zi_q": {"MBN_TX_PORT": "1u", "MBN_TX_PIN": "6u"},
     "nrf52840dk": {"MBN_TX_PIN": "20u"},
     "rp2040_pico": {"MBN_PLL_FBDIV": "125u", "MBN_CORE_HZ": "125000000u"},
+    "teensy41": {"MBN_PLL_TIMES": "88u", "MBN_CORE_HZ": "528000000u", "MBN_CORE_MV": "1150u"},
 }
 
 
@@ -348,6 +385,10 @@ def test_flash_tables_say_what_is_needed() -> None:
         assert "swd" not in flash.methods or flash.target
         assert "uf2" not in flash.methods or (family_id(flash.uf2_family or "") and flash.drive)
         assert "copy" not in flash.methods or flash.drive
+        assert "teensy" not in flash.methods or flash.target
+        assert not {"dfu", "bossac"} & set(flash.methods) or flash.boot_usb
+        for one in flash.boot_usb:
+            assert re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", one)
         for one in flash.usb:
             assert re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", one)
     assert find_board("qemu-m3").flash.methods == ("qemu",)

@@ -42,7 +42,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "memory": ("name", "origin", "size_bytes", "holds", "wait_states", "line_bytes", "emulated"),
     "emulator": ("machine", "arguments", "kind"),
-    "flash": ("methods", "target", "uf2_family", "drive", "usb", "rom_id", "sectors"),
+    "flash": ("methods", "target", "uf2_family", "drive", "usb", "boot_usb", "rom_id", "sectors"),
 }
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")  # it names a folder, and stands in C and on terminals
 _WORD = re.compile(r"[A-Za-z_]\w*")  # a macro; a memory, in the linker script
@@ -170,6 +170,7 @@ def _flashing(entry: Mapping[str, Any], *, emulated: bool) -> Flashing:
         uf2_family=text("uf2_family"),
         drive=text("drive"),
         usb=tuple(str(one).lower() for one in entry.get("usb", ())),
+        boot_usb=tuple(str(one).lower() for one in entry.get("boot_usb", ())),
         rom_id=None if "rom_id" not in entry else int(entry["rom_id"]),
         sectors=tuple(
             int(size) for count, size in entry.get("sectors", ()) for _ in range(int(count))

@@ -115,16 +115,17 @@ class Flashing:
     """How the board is flashed. Empty or None: unknown, or does not apply."""
 
     methods: tuple[str, ...] = ()  # of METHODS, the preferred one first
-    target: str | None = None  # pyOCD's name of the part
+    target: str | None = None  # pyOCD's name of the part; of `teensy` the loader's
     uf2_family: str | None = None  # a name or number of the UF2 family
     drive: str | None = None  # the Board-ID in INFO_UF2.TXT, or the label of the probe's drive
     usb: tuple[str, ...] = ()  # "VID:PID" in hex, of the probe or the serial adapter on the board
+    boot_usb: tuple[str, ...] = ()  # of the boot loader, for `dfu` and `bossac`
     rom_id: int | None = None  # what an STM32's ROM bootloader says that it is (AN2606)
     sectors: tuple[int, ...] = ()  # bytes of each of the flash, in order: what it erases
 
 
 USES = ("code", "weights", "data", "stack", "arena", "hot")  # what a memory may hold
-METHODS = ("swd", "uart", "uf2", "copy", "qemu")
+METHODS = ("swd", "uart", "uf2", "copy", "teensy", "dfu", "bossac", "qemu")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from mbn.harness.flash.drive import DriveFlasher
 from mbn.harness.flash.find import Place, drive_of, port_of, probe_of
 from mbn.harness.flash.qemu import QemuFlasher
 from mbn.harness.flash.swd import SwdFlasher
+from mbn.harness.flash.tool import TOOLS, ToolFlasher
 from mbn.harness.flash.uart import UartFlasher
 from mbn.jobs.check import IMAGE_NAME
 from mbn.report import load_report
@@ -97,6 +98,8 @@ def flasher_for(wanted: Wanted, place: Place) -> Flasher:
     made: Flasher
     if method == "swd":
         made = SwdFlasher(board, place.probe or probe_of(board), wanted.hex)
+    elif method in TOOLS:
+        made = ToolFlasher(board, method, wanted.hex)
     else:
         drive = place.drive or drive_of(board, method)
         made = DriveFlasher(board, method, drive, wanted.hex)

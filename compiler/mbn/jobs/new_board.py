@@ -28,7 +28,7 @@ _COMMENTS = {
     "sources =": "C files: relative to this folder, or behind @boards/ in the package's. One of "
     "your own replaces a family's where pins and clocks are not enough; it implements mbn/port.h",
     "[flash]": "methods: of "
-    + ", ".join(METHODS[:-1])
+    + ", ".join(METHODS[:-1])  # qemu comes with an emulator
     + ", the preferred first; target: pyOCD's name of the part; drive: the label of the boot "
     "loader's or the probe's drive; usb: VID:PID of the probe or the serial adapter",
     "[defines]": "Macros for all C files of an image; the first comment of each C file says which "
