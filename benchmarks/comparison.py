@@ -33,7 +33,7 @@ from mbn.core.errors import UsageError
 DATA = Path(__file__).with_name("comparison.json")
 PICTURE = Path(__file__).parents[1] / "docs" / "comparison.svg"
 BOARDS = {"M4": "qemu", "M7": "qemu-m7", "M33": "qemu-m33", "M55": "qemu-m55"}
-OURS, COMPUTED, ST = "mbn", "mbn, every channel computed", "ST X-CUBE-AI"
+OURS, COMPUTED, ST = "mbn", "mbn, all channels", "ST X-CUBE-AI"
 OTHERS = ("TinyEngine", "TensorFlow Lite Micro")
 NETWORKS = {  # what each of our two lines compiles; {model}: MLPerf Tiny's file
     OURS: "--model {model}",
@@ -139,7 +139,7 @@ def text(panel: Panel, bar: Bar) -> str:
     return f"{value:.3g}" if panel.figure == "cycles" else f"{value:.0f}"
 
 
-WIDTH, LEFT, ROW, SPAN = 720, 222, 21, 394
+WIDTH, LEFT, ROW, SPAN = 560, 168, 21, 306
 STYLE = """
   .sheet { fill: #ffffff }
   text { font: 13px "DejaVu Sans", Verdana, Arial, sans-serif; fill: #1f2937 }
@@ -172,13 +172,15 @@ def svg(data: dict[str, Any]) -> str:
             y = _bars(body, one, most, y + 8)
     y = _key(body, y + 26)
     for letter, words in data["sources"].items():
-        for number, line in enumerate(_wrapped(f"({letter}) {words}", 112)):
+        for number, line in enumerate(_wrapped(f"({letter}) {words}", 86)):
             y += 17
             body.append(
                 f'<text class="small" x="{12 + 20 * bool(number)}" y="{y}">{escape(line)}</text>'
             )
     label = f"{data['network']}: cycles, RAM and flash by compiler"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 16}" role="img">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" viewBox="0 0 {WIDTH} {y + 16}">'
+    )
     sheet = f'<rect class="sheet" width="{WIDTH}" height="{y + 16}"/>'
     return "\n".join(
         [head, f"<title>{escape(label)}</title><style>{STYLE}\n</style>", sheet, *body, "</svg>\n"]

@@ -236,11 +236,13 @@ def page(found: list[dict[str, Any]]) -> str:
         "layers equal to ONNX Runtime, most apart | dynamo, cycles (M) |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    reasons = []
     for one in of["torchscript"]:
         other = short(dynamo.get(one["network"]))
         if "macs" not in one:
             reason = one.get("reason", "").replace("|", "/")
-            lines.append(f"| {one['network']} | {one['outcome']}: {reason} | | | | | | | {other} |")
+            reasons.append(f"| {one['network']} | {reason} |")
+            lines.append(f"| {one['network']} | {one['outcome']} | | | | | | | {other} |")
             continue
         lines.append(
             f"| {one['network']} | {one['macs'] / 1e6:.1f} | {one['params'] / 1e6:.2f} "
@@ -248,6 +250,8 @@ def page(found: list[dict[str, Any]]) -> str:
             f"| {one['modelled_cycles'] / 1e6:.1f} | {one['modelled_cycles'] / one['macs']:.2f} "
             f"| {one['layers_exact']} of {one['layers']}, {one['largest']} | {other} |"
         )
+    if reasons:
+        lines += ["", "## What is refused", "", "| network | why |", "|---|---|", *reasons]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ import mbn
 from mbn.cli.main import COMMANDS
 from mbn.core.boards import boards
 from mbn.core.errors import EXIT_CODES
-from mbn.core.target import Board
+from mbn.core.target import Board, core_title
 from mbn.passes.frontend.closest import CLOSEST
 from mbn.passes.frontend.supported import TAKEN
 from mbn.report.record import schema
@@ -48,9 +48,15 @@ def board_table() -> str:
         clock = f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else ""
         title = re.sub(r" \(.*\)$", "", board.title)
         how = ", ".join(board.flash.methods)
-        rows.append((names, title, board.core.name, clock, _memory(board), how, board.tested))
+        core = core_title(board.core.name)
+        rows.append((names, title, core, _whole(clock), _whole(_memory(board)), how, board.tested))
     heads = ("`--board`", "what", "core", "clock", "flash, RAM", "flashed by", "tested")
     return _table(heads, rows)
+
+
+def _whole(text: str) -> str:
+    """Numbers stay with their units where a line is broken."""
+    return re.sub(r"(?<=\d) (?=[A-Z])", "\u00a0", text)
 
 
 def _memory(board: Board) -> str:
@@ -63,7 +69,7 @@ def _memory(board: Board) -> str:
 
 def _size(size_bytes: int) -> str:
     megabytes = size_bytes / (1 << 20)
-    return f"{megabytes:g} MB" if megabytes >= 1 else f"{size_bytes / 1024:g} KB"
+    return f"{megabytes:.3g} MB" if megabytes >= 1 else f"{size_bytes / 1024:g} KB"
 
 
 def operators() -> str:

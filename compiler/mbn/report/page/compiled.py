@@ -24,7 +24,7 @@ MODELLED = (
     "Instructions are counted in emulation; cycles are modelled for zero-wait memory, not measured"
     " on a part."
 )
-MEASURED = "Cycles were counted by the part itself."
+MEASURED = "Cycles were read from the counter of what ran it."
 
 
 @dataclass(frozen=True)

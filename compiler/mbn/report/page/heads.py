@@ -71,7 +71,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     made = []
     cycles = cycles_of(report)
     if cycles is not None and report.check is not None:
-        how = "modelled" if report.check.measured_cycles is None else "measured"
+        how = "modelled" if report.check.measured_cycles is None else "by its counter"
         made.append((f"cycles, {how}", f"{cycles:,}"))
         board = boards().get(report.board)
         if board is not None and board.clock_hz:
