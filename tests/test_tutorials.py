@@ -119,3 +119,38 @@ def test_tutorial(page: Path, tmp_path: Path) -> None:
             for line in one.text.splitlines():
                 assert line in printed, f"{line}\nis not in\n{printed}"
     assert ran >= 2
+
+
+def _numbers(line: str) -> list[float]:
+    return [float(one.replace(",", "")) for one in re.findall(r"\d[\d,]*(?:\.\d+)?", line)]
+
+
+def _words(line: str) -> list[str]:
+    return re.sub(r"\d[\d,.]*|[─ ]+", " ", line).split()
+
+
+@pytest.mark.full
+def test_what_the_first_command_prints(tmp_path: Path) -> None:
+    """README's first command prints what docs/how.md shows, each figure within 2 %."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^    \./dev (mbn-compile .*)$", readme, re.MULTILINE)
+    assert found is not None
+    page = (ROOT / "docs" / "how.md").read_text(encoding="utf-8")
+    assert f"`{found[1]}`" in page
+    shown_there = page.split("## What the first command prints")[1]
+    block = [line.strip() for line in shown_there.splitlines() if line.startswith("    ")]
+    block = [line for line in block if line]
+    assert len(block) > 25
+    printed = subprocess.run(
+        [Path(sys.executable).parent / found[1].split()[0], *found[1].split()[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lines = [line.strip() for line in printed.splitlines()]
+    for shown in block:
+        like = [_numbers(line) for line in lines if _words(line) == _words(shown)]
+        wanted = _numbers(shown)
+        assert any(one == pytest.approx(wanted, rel=0.02) for one in like), shown
