@@ -1,6 +1,7 @@
 """The boards that nothing here emulates."""
 
 PARTS = (
+    "arduino_nano33ble",
     "ek_ra8m1",
     "nrf52840dk",
     "nucleo_f446re",
@@ -12,4 +13,5 @@ PARTS = (
     "rp2040_pico",
     "rp2350_pico2",
     "teensy41",
+    "xiao_nrf52840",
 )

@@ -53,7 +53,8 @@ def started(
     machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
     machine.ctl_set_cpu_model(CPUS[core])
     origin = image.board.memories_for("code")[0].origin
-    pages = {one for begin in (0, origin, *_RAMS) for one in range(begin, begin + _BYTES, _PAGE)}
+    begins = (0, origin - origin % _PAGE, *_RAMS)
+    pages = {one for begin in begins for one in range(begin, begin + _BYTES, _PAGE)}
     for page in pages:
         machine.mem_map(page, _PAGE)
     machine.mem_map(_PERIPHERALS[0], _PERIPHERALS[1] + 1 - _PERIPHERALS[0])

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -21,9 +22,10 @@ import pytest
 
 import mbn
 from mbn.cli import compile as compile_command
+from mbn.core.board_file import load_board
 from mbn.core.boards import find_board
 from mbn.core.elf import symbols
-from mbn.core.errors import UsageError
+from mbn.core.errors import BoardError, UsageError
 from mbn.core.target import data_root
 from mbn.core.telling import SILENT
 from mbn.harness.host.emulator import qemu_command
@@ -226,6 +228,8 @@ def test_arduino_layout(folders: dict[str, Path]) -> None:
     schema = json.loads((SCHEMAS / "arduino-library.json").read_text())
     jsonschema.validate(properties, schema)
     assert (root / "src" / properties["includes"]).is_file()
+    told = (root / "README.md").read_text()
+    assert "--fqbn PACKAGER:ARCHITECTURE:BOARD " in told  # the board was an emulated one
     for sketch in root.glob("examples/**/*.ino"):
         assert sketch.stem == sketch.parent.name  # "Sketch specification"
     for line in (root / "keywords.txt").read_text().splitlines():
@@ -233,6 +237,18 @@ def test_arduino_layout(folders: dict[str, Path]) -> None:
     del properties["category"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(properties, schema)
+
+
+def test_a_board_has_its_name_for_the_arduino_tools(library: Library, tmp_path: Path) -> None:
+    fqbn = find_board("arduino_nano33ble").fqbn
+    assert fqbn == "arduino:mbed_nano:nano33ble"
+    assert f"--fqbn {fqbn} " in exported(replace(library, fqbn=fqbn), "arduino")["README.md"]
+    path = tmp_path / "mine" / "board.toml"
+    path.parent.mkdir()
+    text = (data_root() / "boards" / "arduino_nano33ble" / "board.toml").read_text("utf-8")
+    path.write_text(text.replace(fqbn, "nano33ble").replace('"../', '"@boards/'), "utf-8")
+    with pytest.raises(BoardError, match="fqbn is 'nano33ble'"):
+        load_board(path)
 
 
 def test_platformio_takes_and_packs_it(

@@ -33,6 +33,7 @@ from mbn.core.options import InputMode
 from mbn.core.target import CORES, METHODS, Board, Image, data_root
 from mbn.core.uf2 import family_id
 from mbn.harness.device import check, open_device
+from mbn.harness.flash import read_payload
 from mbn.image.build import build_image
 from mbn.image.build.boot import crc32_boot2
 from mbn.jobs.lower import fit
@@ -70,6 +71,8 @@ def test_every_board_builds_the_network(name: str, network: Callable[[str], Imag
     if board.memories_for("hot"):
         assert image.memory_bytes[board.memories_for("hot")[0].name] > 10_000
     _starts(image, board)
+    lowest = min(address for address, _ in read_payload(image.hex, board).parts)
+    assert lowest == BEHIND.get(name, board.memories_for("code")[0].origin)
 
 
 def _starts(image: Image, board: Board) -> None:
@@ -110,6 +113,14 @@ def _flexspi_header(image: Image, contents: Contents, code: int) -> None:
     assert ivt[6:] == (0, 0, code, 8 << 20, 0)
 
 
+# Where the first byte of an image lies behind a boot loader that stays in the part
+BEHIND = {"arduino_nano33ble": 0x10000, "xiao_nrf52840": 0x27000}
+# Where the pins' registers are written: the line's pins, by their board's schematic
+PINS = {
+    "nrf52840dk": (0x50000718, 0x50000720),  # P0.06, P0.08
+    "arduino_nano33ble": (0x50000A0C, 0x50000A28),  # P1.03, P1.10
+    "xiao_nrf52840": (0x50000A2C, 0x50000A30),  # P1.11, P1.12
+}
 ENTRIES = {"teensy41": "mbn_imxrt_reset"}  # where the boot ROM begins: elsewhere mbn_reset
 TABLES = {"rp2040_pico": 256, "teensy41": 0x2000}  # where the vector table lies behind that
 Ready = Callable[[int], int]  # what was written to a register -> what is read
@@ -146,6 +157,7 @@ def _set(bits: int) -> Ready:
     return lambda v: v | bits
 
 
+_NRF52 = ("nrf52840dk", "arduino_nano33ble", "xiao_nrf52840")
 _F4 = {0x40023800: _pll(), 0x40023808: _switch(3, 2), 0x40007004: _set(3 << 16)}
 _H7 = {
     0x58024400: _pll(),
@@ -165,7 +177,7 @@ READY: Mapping[str, Mapping[int, Ready]] = {
         0x46020C1C: _switch(3, 2),
         0x4602080C: _set(3 << 14),
     },
-    "nrf52840dk": {0x40000100: _set(1)},
+    **{name: {0x40000100: _set(1)} for name in _NRF52},
     "rp2040_pico": {
         0x40024004: _set(1 << 31),
         0x40028000: _set(1 << 31),
@@ -224,7 +236,7 @@ CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_u575zi_q": lambda r: (
         16e6 * ((r[0x46020C34] & 511) + 1) / ((r[0x46020C34] >> 24 & 127) + 1)
     ),
-    "nrf52840dk": lambda r: 64e6,
+    **dict.fromkeys(_NRF52, lambda r: 64e6),
     "rp2040_pico": lambda r: _rp2_hz(r, 0x40028000),
     "rp2350_pico2": lambda r: _rp2_hz(r, 0x40050000),
     "ek_ra8m1": _ra8_hz,
@@ -239,7 +251,7 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_h7a3zi_q": lambda r: 140e6 / r[0x4000480C],
     "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
     "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
-    "nrf52840dk": lambda r: r[0x40002524] * 16e6 / 2**32,
+    **dict.fromkeys(_NRF52, lambda r: r[0x40002524] * 16e6 / 2**32),
     "teensy41": lambda r: 24e6 / ((r[0x40198010] >> 24 & 31) + 1) / (r[0x40198010] & 0x1FFF),
     "rp2040_pico": lambda r: 133e6 / (16 * (r[0x40034024] + r[0x40034028] / 64)),
     "rp2350_pico2": lambda r: 150e6 / (16 * (r[0x40070024] + r[0x40070028] / 64)),
@@ -277,7 +289,7 @@ WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
         ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
     ),
     **dict.fromkeys(("nucleo_h743zi", "nucleo_h7a3zi_q"), lambda r: _iwdg_s(r, 0x58004800)),
-    "nrf52840dk": _wdt_s,
+    **dict.fromkeys(_NRF52, _wdt_s),
     "rp2040_pico": _rp2040_s,
     "teensy41": _wdog1_s,
 }
@@ -307,6 +319,8 @@ def test_start_up_reaches_its_line(
         assert hz in (None, board.clock_hz)  # the nRF52 has one clock
         assert CLOCK[name](found.registers) == pytest.approx(board.clock_hz)
         assert BAUD[name](found.registers) == pytest.approx(board.baud, rel=0.01)
+    if name in PINS:
+        assert [found.registers[one] for one in PINS[name]] == [3, 3 << 2]  # out; in, pulled up
     assert found.word("damage") == 0  # every constant's CRC-32 is right, where it lies on the part
     if name in WATCHDOG:
         assert WATCHDOG[name](found.registers) == pytest.approx(4, rel=0.001)

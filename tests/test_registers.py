@@ -86,6 +86,7 @@ SOURCES = (
         },
         {
             "ICACHECNF": "NVMC.ICACHECNF",
+            "PSEL_PORT": "UART0.PSEL_TXD.PORT",
             "RESETREAS": "POWER.RESETREAS",
         },
         frozenset(

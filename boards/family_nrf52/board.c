@@ -1,11 +1,11 @@
 /* Nordic nRF52: 64 MHz from the crystal, instruction cache, UART0 without flow control, 8N1,
  * polled; the watchdog.
  *
- * board.toml sets MBN_TX_PIN, MBN_RX_PIN (of port 0), MBN_BAUD. This file implements port.h's
- * serial line and clock. Every wait has a limit. Without the crystal the internal oscillator gives
- * the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a FIFO of six bytes and needs
- * no buffer that a transfer may outrun. Sections, by title: nRF52840 Product Specification v1.7.
- * Untested on hardware.
+ * board.toml sets MBN_TX_PORT and MBN_TX_PIN, MBN_RX_PORT and MBN_RX_PIN, MBN_BAUD. This file
+ * implements port.h's serial line and clock. Every wait has a limit. Without the crystal the
+ * internal oscillator gives the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a
+ * FIFO of six bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840
+ * Product Specification v1.7. Untested on hardware.
  */
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
@@ -18,9 +18,9 @@
 /* "NVMC - Non-volatile memory controller", registers */
 #define NVMC_ICACHECNF REGISTER(0x4001E540u)
 #define ICACHECNF_CACHEEN 1u
-/* "GPIO - General purpose input/output", registers: port 0 */
-#define GPIO_OUTSET REGISTER(0x50000508u)
-#define GPIO_PIN_CNF(pin) REGISTER(0x50000700u + 4u * (pin))
+/* "GPIO - General purpose input/output", registers; the two ports lie 0x300 apart */
+#define GPIO_OUTSET(port) REGISTER(0x50000508u + 0x300u * (port))
+#define GPIO_PIN_CNF(port, pin) REGISTER(0x50000700u + 0x300u * (port) + 4u * (pin))
 #define PIN_CNF_OUTPUT 3u /* the input buffer is not connected */
 #define PIN_CNF_INPUT_PULLED_UP (3u << 2)
 /* "UART - Universal asynchronous receiver/transmitter", registers */
@@ -32,6 +32,7 @@
 #define UART_ENABLE REGISTER(0x40002500u)
 #define UART_PSEL_TXD REGISTER(0x4000250Cu)
 #define UART_PSEL_RXD REGISTER(0x40002514u)
+#define PSEL_PORT(which) ((which) << 5) /* "PSEL.TXD": the pin in the bits below */
 #define UART_RXD REGISTER(0x40002518u)
 #define UART_TXD REGISTER(0x4000251Cu)
 #define UART_BAUDRATE REGISTER(0x40002524u)
@@ -79,11 +80,12 @@ void mbn_port_init(void)
     CLOCK_TASKS_HFCLKSTART = 1;
     for (uint32_t spins = CRYSTAL_SPINS; CLOCK_EVENTS_HFCLKSTARTED == 0u && spins != 0u; spins--) {
     }
-    GPIO_OUTSET = 1u << MBN_TX_PIN; /* idle is high */
-    GPIO_PIN_CNF(MBN_TX_PIN) = PIN_CNF_OUTPUT;
-    GPIO_PIN_CNF(MBN_RX_PIN) = PIN_CNF_INPUT_PULLED_UP;
-    UART_PSEL_TXD = MBN_TX_PIN;
-    UART_PSEL_RXD = MBN_RX_PIN;
+    UART_ENABLE = 0;                             /* a boot loader may have used it */
+    GPIO_OUTSET(MBN_TX_PORT) = 1u << MBN_TX_PIN; /* idle is high */
+    GPIO_PIN_CNF(MBN_TX_PORT, MBN_TX_PIN) = PIN_CNF_OUTPUT;
+    GPIO_PIN_CNF(MBN_RX_PORT, MBN_RX_PIN) = PIN_CNF_INPUT_PULLED_UP;
+    UART_PSEL_TXD = PSEL_PORT(MBN_TX_PORT) | MBN_TX_PIN;
+    UART_PSEL_RXD = PSEL_PORT(MBN_RX_PORT) | MBN_RX_PIN;
     UART_BAUDRATE = BAUDRATE;
     UART_ENABLE = ENABLE_UART;
     UART_EVENTS_RXDRDY = 0;

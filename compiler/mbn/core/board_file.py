@@ -38,7 +38,7 @@ MOST_ADDRESS = 1 << 32
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("name", "title", "aliases", "core", "clock_hz", "tested", "baud", "stack_bytes"),
-        *("sources", "defines", "memory", "emulator", "flash"),
+        *("sources", "defines", "memory", "emulator", "flash", "fqbn"),
     ),
     "memory": ("name", "origin", "size_bytes", "holds", "wait_states", "line_bytes", "emulated"),
     "emulator": ("machine", "arguments", "kind"),
@@ -46,6 +46,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")  # it names a folder, and stands in C and on terminals
 _WORD = re.compile(r"[A-Za-z_]\w*")  # a macro; a memory, in the linker script
+_FQBN = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.,=-]+)?")
 _NO_VALUE = re.compile(r"[;\r\n]|\]==\]")  # what CMake would not take as one
 
 
@@ -111,9 +112,17 @@ def _board(table: Mapping[str, Any], folder: Path, packaged: Path) -> Board:
         emulator=quick,
         sources=tuple(_source(str(one), folder, packaged) for one in table["sources"]),
         defines=defines,
+        fqbn=None if "fqbn" not in table else _fqbn(str(table["fqbn"])),
         flash=_flashing(table.get("flash", {}), emulated=quick is not None),
         slower=tuple(one for one in emulators if one is not quick),
     )
+
+
+def _fqbn(value: str) -> str:
+    """PACKAGER:ARCHITECTURE:BOARD, and perhaps options."""
+    if not _FQBN.fullmatch(value):
+        raise BoardError(f"fqbn is {value!r}", wanted="as arduino:mbed_nano:nano33ble")
+    return value
 
 
 def _one_of(value: str, known: Collection[str], key: str) -> str:

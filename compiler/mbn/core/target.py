@@ -146,6 +146,7 @@ class Board:
     defines: Mapping[str, str]
     flash: Flashing = Flashing()
     slower: tuple[Emulator, ...] = ()  # emulators that only run it where they are asked for
+    fqbn: str | None = None  # what the Arduino tools call it
     place: Path | None = None  # the folder of a user's own board; None: it comes with the package
     said: str | None = None  # that folder as --board named it, where no name finds it
 

@@ -79,6 +79,7 @@ def _library(name: str, job: Job, planned: Planned) -> Library:
         arena_bytes=generated.plan.arena_bytes,
         overread_bytes=generated.kernel_set.overread_bytes,
         example=_example(job, planned, network),
+        **({} if job.board.fqbn is None else {"fqbn": job.board.fqbn}),
     )
 
 

@@ -45,7 +45,9 @@ FORMS: Mapping[str, Form] = {
             "classify.cpp": "examples/Classify/Classify.ino",
             "camera_rows.cpp": "examples/CameraRows/CameraRows.ino",
         },
-        "Put this folder into your sketchbook's `libraries/`; the examples are in File > Examples.",
+        "Put this folder into your sketchbook's `libraries/`; File > Examples has its examples.\n"
+        "From a command line:\n\n"
+        "    arduino-cli compile --library . --fqbn @FQBN@ examples/Classify",
     ),
     "platformio": Form(
         {
@@ -103,6 +105,7 @@ class Library:
     arena_bytes: int
     overread_bytes: int  # that kernels may read behind a table
     example: Example
+    fqbn: str = "PACKAGER:ARCHITECTURE:BOARD"  # what the Arduino tools call the board
     version: str = "1.0.0"
 
 
@@ -229,6 +232,7 @@ def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, st
         "VERSION": library.version,
         "SENTENCE": library.sentence,
         "PARAGRAPH": "Integers only, no heap, no interpreter; rows may be pushed as they come.",
+        "FQBN": library.fqbn,
         "SET": library.kernel_set,
         "SHA256": library.model_sha256,
         "ARENA": f"{library.arena_bytes:,}",
