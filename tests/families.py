@@ -1,7 +1,10 @@
 """The boards that nothing here emulates."""
 
 PARTS = (
+    "arduino_giga_r1",
     "arduino_nano33ble",
+    "arduino_nicla_vision",
+    "arduino_portenta_h7",
     "ek_ra8m1",
     "nrf52840dk",
     "nucleo_f446re",
@@ -12,6 +15,8 @@ PARTS = (
     "nucleo_u575zi_q",
     "rp2040_pico",
     "rp2350_pico2",
+    "stm32f746g_disco",
+    "stm32h747i_disco",
     "teensy41",
     "xiao_nrf52840",
 )

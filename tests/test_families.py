@@ -14,7 +14,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -114,7 +114,11 @@ def _flexspi_header(image: Image, contents: Contents, code: int) -> None:
 
 
 # Where the first byte of an image lies behind a boot loader that stays in the part
-BEHIND = {"arduino_nano33ble": 0x10000, "xiao_nrf52840": 0x27000}
+BEHIND = {
+    "arduino_nano33ble": 0x10000,
+    "xiao_nrf52840": 0x27000,
+    **dict.fromkeys(("arduino_portenta_h7", "arduino_giga_r1", "arduino_nicla_vision"), 0x08040000),
+}
 # Where the pins' registers are written: the line's pins, by their board's schematic
 PINS = {
     "nrf52840dk": (0x50000718, 0x50000720),  # P0.06, P0.08
@@ -157,10 +161,19 @@ def _set(bits: int) -> Ready:
     return lambda v: v | bits
 
 
+# The oscillator of each board with an STM32H7, in Hz
+_H7_HSE_HZ = {
+    "nucleo_h743zi": 8e6,
+    "nucleo_h7a3zi_q": 8e6,
+    "stm32h747i_disco": 25e6,
+    "arduino_portenta_h7": 25e6,
+    "arduino_giga_r1": 16e6,
+    "arduino_nicla_vision": 25e6,
+}
 _NRF52 = ("nrf52840dk", "arduino_nano33ble", "xiao_nrf52840")
 _F4 = {0x40023800: _pll(), 0x40023808: _switch(3, 2), 0x40007004: _set(3 << 16)}
 _H7 = {
-    0x58024400: _pll(),
+    0x58024400: lambda v: _pll()(v) | (v & 1) << 2,
     0x58024410: _switch(7, 3),
     0x58024804: _set(1 << 13),
     0x58024818: _set(1 << 13),
@@ -169,8 +182,8 @@ _H7 = {
 READY: Mapping[str, Mapping[int, Ready]] = {
     "nucleo_f446re": _F4,
     "nucleo_f746zg": _F4,
-    "nucleo_h743zi": _H7,
-    "nucleo_h7a3zi_q": _H7,
+    "stm32f746g_disco": _F4,
+    **dict.fromkeys(_H7_HSE_HZ, _H7),
     "nucleo_l4r5zi": {0x40021000: _pll(), 0x40021008: _switch(3, 2)},
     "nucleo_u575zi_q": {
         0x46020C00: _pll(),
@@ -201,14 +214,15 @@ READY: Mapping[str, Mapping[int, Ready]] = {
 Registers = Mapping[int, int]
 
 
-def _f4_hz(r: Registers) -> float:
+def _f4_hz(r: Registers, crystal_hz: float = 8e6) -> float:
     pll = r[0x40023804]
-    return 8e6 / (pll & 63) * (pll >> 6 & 511) / (2 * (pll >> 16 & 3) + 2)
+    return crystal_hz / (pll & 63) * (pll >> 6 & 511) / (2 * (pll >> 16 & 3) + 2)
 
 
-def _h7_hz(r: Registers) -> float:
+def _h7_hz(r: Registers, crystal_hz: float) -> float:
+    assert r[0x58024428] & 3 == 2  # from HSE
     pll = r[0x58024430]
-    return 8e6 / (r[0x58024428] >> 4 & 63) * ((pll & 511) + 1) / ((pll >> 9 & 127) + 1)
+    return crystal_hz / (r[0x58024428] >> 4 & 63) * ((pll & 511) + 1) / ((pll >> 9 & 127) + 1)
 
 
 def _l4_hz(r: Registers) -> float:
@@ -230,8 +244,8 @@ def _ra8_hz(r: Registers) -> float:
 CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f446re": _f4_hz,
     "nucleo_f746zg": _f4_hz,
-    "nucleo_h743zi": _h7_hz,
-    "nucleo_h7a3zi_q": _h7_hz,
+    "stm32f746g_disco": partial(_f4_hz, crystal_hz=25e6),
+    **{name: partial(_h7_hz, crystal_hz=hz) for name, hz in _H7_HSE_HZ.items()},
     "nucleo_l4r5zi": _l4_hz,
     "nucleo_u575zi_q": lambda r: (
         16e6 * ((r[0x46020C34] & 511) + 1) / ((r[0x46020C34] >> 24 & 127) + 1)
@@ -249,6 +263,10 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f746zg": lambda r: 54e6 / r[0x4000480C],
     "nucleo_h743zi": lambda r: 120e6 / r[0x4000480C],
     "nucleo_h7a3zi_q": lambda r: 140e6 / r[0x4000480C],
+    "stm32f746g_disco": lambda r: 108e6 / r[0x4001100C],
+    **dict.fromkeys(("stm32h747i_disco", "arduino_portenta_h7"), lambda r: 100e6 / r[0x4001100C]),
+    "arduino_giga_r1": lambda r: 120e6 / r[0x4001100C],
+    "arduino_nicla_vision": lambda r: 256 * 120e6 / r[0x58000C0C],
     "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
     "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
     **dict.fromkeys(_NRF52, lambda r: r[0x40002524] * 16e6 / 2**32),
@@ -288,7 +306,8 @@ WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(
         ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
     ),
-    **dict.fromkeys(("nucleo_h743zi", "nucleo_h7a3zi_q"), lambda r: _iwdg_s(r, 0x58004800)),
+    "stm32f746g_disco": _iwdg_s,
+    **dict.fromkeys(_H7_HSE_HZ, lambda r: _iwdg_s(r, 0x58004800)),
     **dict.fromkeys(_NRF52, _wdt_s),
     "rp2040_pico": _rp2040_s,
     "teensy41": _wdog1_s,

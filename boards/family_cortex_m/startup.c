@@ -200,6 +200,13 @@ static void stack_guard(void)
 {
 #if MAINLINE
     if ((MPU_TYPE & MPU_TYPE_REGIONS) != 0u) {
+#if defined(MBN_BEHIND_LOADER) /* which may have used the MPU for itself */
+        MPU_CTRL = 0;
+        for (uint32_t region = 0; region < (MPU_TYPE & MPU_TYPE_REGIONS) >> 8; region++) {
+            MPU_RNR = region;
+            MPU_RASR_RLAR = 0;
+        }
+#endif
         MPU_RNR = 0;
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
         MPU_RBAR = (uint32_t)(uintptr_t)mbn_ld_guard_start | MPU_RBAR_READ_ONLY_XN;
