@@ -5,8 +5,8 @@
  * MBN_HSE_ENABLE_PORT and _PIN), MBN_PLL_INPUT_HZ (4 to 8 MHz), MBN_PLL_N, MBN_PLL_P, MBN_CORE_HZ,
  * MBN_BUS_DIVIDER (AXI and AHB), MBN_FLASH_ACR, MBN_SUPPLY (bits of PWR_CR3, by how the part's
  * supply is wired; 0: a boot loader has set them), MBN_OVERDRIVE for voltage scale 0 of the H743
- * and H747, the line's MBN_USART_APB (1, 2, or 4) and its bit there. This file implements the clocks of
- * stm32.h. Every wait has a limit and a fallback: external clock -> PLL from the internal
+ * and H747, the line's MBN_USART_APB (1, 2, or 4) and its bit there. This file implements the
+ * clocks of stm32.h. Every wait has a limit and a fallback: external clock -> PLL from the internal
  * oscillator -> internal oscillator alone (64 MHz). A boot loader may have left the PLL on.
  * Sections, by title: RM0433 rev 8 (H743), RM0399 (H747), RM0455 (H7A3). Untested on hardware.
  */
