@@ -120,7 +120,7 @@ def test_a_hang_ends(unkind: Builder, name: str, tmp_path: Path) -> None:
         assert any(s.address <= pc < s.address + s.size_bytes for s in table)
 
 
-@pytest.mark.parametrize("name", ["nucleo_h743zi", "nrf52840dk", "rp2040_pico"])
+@pytest.mark.parametrize("name", ["nucleo_h743zi", "nrf52840dk", "rp2350_pico2", "ek_ra8m1"])
 def test_parts_have_their_watchdog(build: Builder, name: str) -> None:
     """Their own functions, not the empty ones of start-up; nothing here can run them."""
     sizes = {s.name: s.size_bytes for s in symbols(build(find_board(name)).elf) if s.is_function}

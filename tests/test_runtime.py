@@ -71,6 +71,54 @@ def test_no_result_after_an_overwritten_guard(word: str, tmp_path: Path) -> None
     assert run(body, tmp_path) == [0, -3, -3, 1, 1, -2, 0, 0, 0]
 
 
+POINTERS = ("network", "arena", "rows_done", "window", "band", "guard_low", "guard_high")
+
+
+def test_a_changed_pointer_is_not_followed(tmp_path: Path) -> None:
+    """Any one bit of any pointer, before a push and before the end; the next image is right."""
+    body = "".join(
+        f"""
+    for (unsigned bit = 0; bit < 8 * sizeof(void *); bit += 7) {{
+        int8_t copy[5];
+        uintptr_t word;
+        mbn_status status = fill();
+        memcpy(&word, &state.base.{name}, sizeof word);
+        word ^= (uintptr_t)1 << bit;
+        memcpy(&state.base.{name}, &word, sizeof word);
+        printf("%d %d %d %d %d %d %d\\n", status, mbn_push_row(&state.base, row),
+               mbn_finish(&state.base), mbn_input_row(&state.base) == NULL,
+               mbn_guards_ok(&state.base), mbn_output(&state.base) == NULL,
+               mbn_copy_result(&state.base, 0, copy));
+    }}"""
+        for name in POINTERS
+    )
+    found = run(body + '\nprintf("%d ", fill()); printf("%d", mbn_finish(&state.base));', tmp_path)
+    assert found == [0, -5, -5, 1, 0, 1, -5] * (10 * len(POINTERS)) + [0, 0]
+
+
+@pytest.mark.parametrize("tensor", [0, 1, 2])
+def test_a_changed_counter_of_rows_gives_no_result(tensor: int, tmp_path: Path) -> None:
+    """Whatever it says: rows are left out or made twice, and both are seen; a second call too."""
+    body = f"""
+    for (unsigned rows = 0; rows < 8; rows++) {{
+        for (int at = 1; at < 4; at++) {{
+            mbn_status status = mbn_model_init(&state);
+            for (int y = 0; y < at && status == MBN_OK; y++) {{
+                status = mbn_push_row(&state.base, row);
+            }}
+            bool changes = state.rows_done[{tensor}] != rows;
+            state.rows_done[{tensor}] = (uint16_t)rows;
+            while (status == MBN_OK && mbn_input_row(&state.base) != NULL) {{
+                status = mbn_push_row(&state.base, row);
+            }}
+            status = mbn_finish(&state.base);
+            bool refused = status != MBN_OK && mbn_finish(&state.base) != MBN_OK;
+            printf("%d ", changes == (refused && mbn_output(&state.base) == NULL));
+        }}
+    }}"""
+    assert run(body, tmp_path) == [1] * 24
+
+
 def test_zeroed_state_is_an_argument_error(tmp_path: Path) -> None:
     body = """
     static mbn_state z;

@@ -1,5 +1,5 @@
 /* Renesas RA8 (RA8M1): the rated clock from a crystal and the PLL, flash and core caches, SCI9 as
- * UART, 8N1, polled.
+ * UART, 8N1, polled; the watchdog.
  *
  * board.toml sets MBN_PLL_MUL (of the crystal over 4), MBN_CORE_HZ, MBN_TX_PORT, MBN_TX_PIN,
  * MBN_RX_PORT, MBN_RX_PIN, MBN_BAUD. This file implements port.h's serial line and clock. Every
@@ -8,6 +8,7 @@
  * and this code. Sections, by title: RA8M1 Group User's Manual (R01UH0994). Untested on hardware.
  */
 #include "../family_cortex_m/caches.h"
+#include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"
 
 #define REGISTER8(address) (*(volatile uint8_t *)(address))
@@ -79,6 +80,20 @@
 #define CSR_RDRF (1u << 31)
 #define CFCLR_ERRORS ((1u << 24) | (1u << 27) | (1u << 28)) /* overrun, parity, framing */
 #define CFCLR_ALL 0xBD070010u
+/* "Watchdog Timer": counts PCLKB, divided; the first refresh starts it, and its settings are
+ * written once. It is not the independent one, whose settings are in option-setting memory. */
+#define WDTRR REGISTER8(0x40202600u)
+#define WDTCR REGISTER16(0x40202602u)
+#define WDTRCR REGISTER8(0x40202606u)
+#define WDTCR_ANY_TIME_OVER_8192 0x3380u /* the window is the whole period; the divider */
+#define WDTRCR_RESET (1u << 7)
+#define WDT_PCLKB_CYCLES 8192u
+#define PCLKB_OVER 8u /* as SCKDIVCR_VALUE says */
+/* "Resets": cleared by 0 after 1 was read; PRCR for reset control */
+#define RSTSR1 REGISTER32(0x4001E0C0u)
+#define RSTSR1_WDTRF (1u << 1)
+#define PRCR_OPEN_RESETS 0xA520u
+#define MS_PER_S 1000u
 
 #define MOCO_HZ 8000000u
 #define SCI_HZ (MBN_CORE_HZ / 4u)
@@ -237,4 +252,34 @@ uint32_t mbn_port_microseconds(void)
     microseconds += (uint32_t)(passed / CYCLES_PER_US);
     spare_cycles = (uint32_t)(passed % CYCLES_PER_US);
     return microseconds;
+}
+
+/* The shortest of its four periods that is long enough, else the longest: 2.2 s at 60 MHz. */
+void mbn_port_watchdog_start(uint32_t milliseconds)
+{
+    static const uint16_t periods[] = {1024, 4096, 8192, 16384};
+    const uint32_t pclkb_hz = core_hz == MBN_CORE_HZ ? MBN_CORE_HZ / PCLKB_OVER : MOCO_HZ;
+    const uint64_t wanted = (uint64_t)milliseconds * (pclkb_hz / WDT_PCLKB_CYCLES) / MS_PER_S;
+    uint32_t choice = 0;
+    while (choice < 3u && periods[choice] < wanted) {
+        choice++;
+    }
+    WDTCR = (uint16_t)(WDTCR_ANY_TIME_OVER_8192 | choice);
+    WDTRCR = WDTRCR_RESET;
+    mbn_port_watchdog_feed();
+}
+
+void mbn_port_watchdog_feed(void)
+{
+    WDTRR = 0x00;
+    WDTRR = 0xFF;
+}
+
+bool mbn_cortex_m_reset_by_watchdog(void)
+{
+    const uint32_t reasons = RSTSR1;
+    PRCR = PRCR_OPEN_RESETS;
+    RSTSR1 = reasons & ~RSTSR1_WDTRF;
+    PRCR = PRCR_CLOSED;
+    return (reasons & RSTSR1_WDTRF) != 0u;
 }

@@ -81,6 +81,8 @@ static void microseconds_start(void)
 #if defined(MBN_RP2350)
     TICK_CYCLES = MBN_XOSC_HZ / HZ_PER_MHZ;
     TICK_CTRL = TICK_ENABLE;
+    WATCHDOG_TICK_CYCLES = MBN_XOSC_HZ / HZ_PER_MHZ;
+    WATCHDOG_TICK_CTRL = TICK_ENABLE;
 #else
     TICK_CTRL = TICK_ENABLE | (MBN_XOSC_HZ / HZ_PER_MHZ);
 #endif
@@ -176,7 +178,6 @@ uint32_t mbn_port_microseconds(void)
     return TIMER_TIMERAWL;
 }
 
-#if !defined(MBN_RP2350) /* whose reset levels were not seen to be right: no watchdog there yet */
 static uint32_t watchdog_load;
 
 void mbn_port_watchdog_start(uint32_t milliseconds)
@@ -197,4 +198,3 @@ bool mbn_cortex_m_reset_by_watchdog(void)
 {
     return (WATCHDOG_REASON & WATCHDOG_REASON_TIMER) != 0u;
 }
-#endif

@@ -24,6 +24,15 @@
 #define TICK_CTRL REGISTER(0x40108018u)
 #define TICK_CYCLES REGISTER(0x4010801Cu)
 #define TICK_ENABLE 1u
+#define WATCHDOG_TICK_CTRL REGISTER(0x40108030u)
+#define WATCHDOG_TICK_CYCLES REGISTER(0x40108034u)
+/* "Watchdog", list of registers: one down for each of its ticks, 24 bits */
+#define WATCHDOG_BASE 0x400D8000u
+#define WATCHDOG_COUNTS_PER_MS 1000u
+/* "Power-on state machine", WDSEL: all but the oscillators; the RP2350 has 25 stages, of which
+ * these are the third and the fourth */
+#define PSM_WDSEL REGISTER(0x40018008u)
+#define WDSEL_ALL_BUT_OSCILLATORS 0x01FFFFF3u
 #else
 #define CLOCKS_BASE 0x40008000u
 #define RESETS_BASE 0x4000C000u
@@ -44,17 +53,20 @@
 #define TICK_ENABLE (1u << 9)
 /* "Watchdog", list of registers: 24 bits of the ticks above, and two down for one (erratum
  * RP2040-E1); what it resets is the power-on state machine's choice */
-#define WATCHDOG_CTRL REGISTER(0x40058000u)
-#define WATCHDOG_LOAD REGISTER(0x40058004u)
-#define WATCHDOG_REASON REGISTER(0x40058008u)
-#define WATCHDOG_REASON_TIMER 1u
+#define WATCHDOG_BASE 0x40058000u
 #define WATCHDOG_COUNTS_PER_MS 2000u
-#define WATCHDOG_LOAD_MOST 0x00FFFFFFu
-#define WATCHDOG_ENABLE (1u << 30)
-#define WATCHDOG_PAUSE_IN_DEBUG (7u << 24)
 #define PSM_WDSEL REGISTER(0x40010008u)
 #define WDSEL_ALL_BUT_OSCILLATORS 0x0001FFFCu
 #endif
+
+/* "Watchdog", list of registers: the same offsets */
+#define WATCHDOG_CTRL REGISTER(WATCHDOG_BASE + 0x00u)
+#define WATCHDOG_LOAD REGISTER(WATCHDOG_BASE + 0x04u)
+#define WATCHDOG_REASON REGISTER(WATCHDOG_BASE + 0x08u)
+#define WATCHDOG_REASON_TIMER 1u
+#define WATCHDOG_LOAD_MOST 0x00FFFFFFu
+#define WATCHDOG_ENABLE (1u << 30)
+#define WATCHDOG_PAUSE_IN_DEBUG (7u << 24)
 
 /* "Clocks", list of registers: the same offsets */
 #define CLK_REF_CTRL REGISTER(CLOCKS_BASE + 0x30u)

@@ -19,6 +19,9 @@
 #ifndef MBN_CHECK_REQUEST_BYTES
 #define MBN_CHECK_REQUEST_BYTES 2048u /* the longest request; answers may be longer */
 #endif
+#ifndef MBN_CHECK_EVERY
+#define MBN_CHECK_EVERY 16u /* inferences from one look at code and weights to the next; 0: none */
+#endif
 #define CRC_BYTES 4u
 #define HEADER_BYTES 2u
 #define ANSWER_BYTES 1024u /* where a list is cut into several answers */
@@ -39,7 +42,8 @@ _Static_assert(sizeof received >= 4u * MBN_DEFENCE_WORDS, "a table at the start"
 static uint32_t loaded_bytes;
 static uint64_t inference_cycles;
 static mbn_status finished;     /* what mbn_finish said of this image; MBN_ERR_STATE: nothing yet */
-static const mbn_range *damage; /* of constants, as found at the start */
+static const mbn_range *damage; /* of constants, as found at the start or since */
+static uint32_t unchecked;      /* inferences since they were looked at */
 
 static uint16_t get_u16(const uint8_t *bytes)
 {
@@ -255,6 +259,18 @@ static void load(const request *asked)
     mbn_frame_end(&writer);
 }
 
+/* Code and weights once more, after the inference and before its result is given away. No request
+ * lies in `received` that is still read. The watchdog waits meanwhile, for seconds; a megabyte
+ * takes a tenth of one. */
+static void look_again(void)
+{
+    if (MBN_CHECK_EVERY != 0u && ++unchecked >= MBN_CHECK_EVERY && damage == NULL) {
+        unchecked = 0;
+        mbn_port_watchdog_feed();
+        damage = mbn_defence_damage((uint32_t *)(void *)received);
+    }
+}
+
 static void infer(const request *asked)
 {
     if (model.base.network == NULL) {
@@ -266,9 +282,10 @@ static void infer(const request *asked)
         finished = mbn_finish(&model.base);
         if (finished != MBN_ERR_STATE) {
             inference_cycles += mbn_port_cycles() - started;
+            look_again();
         }
     }
-    answer_begin(asked, finished);
+    answer_begin(asked, damage != NULL ? (int)MBN_STATUS_DAMAGED : (int)finished);
     put_u64(mbn_port_has_cycles() ? inference_cycles : 0u);
     mbn_frame_end(&writer);
 }
@@ -289,8 +306,9 @@ static int8_t result_byte(uint16_t index, uint32_t at)
 static void output(const request *asked)
 {
     const bool done = model.base.network != NULL && mbn_output(&model.base) != NULL;
-    if (asked->size != 4u || !done) {
-        answer_status(asked, done ? (int)MBN_STATUS_SHORT : (int)MBN_ERR_STATE);
+    if (asked->size != 4u || !done || damage != NULL) {
+        int status = done ? (int)MBN_STATUS_SHORT : (int)MBN_ERR_STATE;
+        answer_status(asked, damage != NULL ? (int)MBN_STATUS_DAMAGED : status);
         return;
     }
     const uint32_t size = results_bytes();

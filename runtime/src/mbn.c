@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define SEAL_SEED 0x7365616Cu /* "seal": a state of zeros has none */
+
 static int8_t *address(const mbn_state *state, uint32_t offset_bytes)
 {
     const uint32_t near_bytes = state->network->near_bytes;
@@ -121,6 +123,7 @@ static void stage_run(mbn_state *state, uint16_t index)
         observer->after(observer->context, index);
     }
     state->rows_done[stage->output] = (uint16_t)(y + stage->band_rows);
+    state->rows_counted += stage->band_rows;
     if (observer != NULL && observer->row != NULL) {
         for (uint32_t k = 0; k < stage->band_rows; k++) {
             observer->row(observer->context, index, (uint16_t)(y + k), state->band[k]);
@@ -176,10 +179,35 @@ static bool fpu_is_on(void)
 #endif
 }
 
-/* What the rest of this file relies on without checking again. */
-static bool usable(const mbn_state *state)
+/* Of all pointers that stay the same from mbn_begin on: another value for any one bit. */
+static uintptr_t pointers_seal(const mbn_state *state)
 {
-    return state != NULL && state->network != NULL;
+    return SEAL_SEED ^ (uintptr_t)state->network ^ (uintptr_t)state->arena ^
+           (uintptr_t)state->rows_done ^ (uintptr_t)state->window ^ (uintptr_t)state->band ^
+           (uintptr_t)state->guard_low ^ (uintptr_t)state->guard_high ^
+           (uintptr_t)state->far_arena ^ (uintptr_t)state->far_guard_low ^
+           (uintptr_t)state->far_guard_high;
+}
+
+/* What the rest of this file relies on without checking again. */
+static mbn_status usable(const mbn_state *state)
+{
+    if (state == NULL || state->network == NULL) {
+        return MBN_ERR_ARGUMENT;
+    }
+    return state->seal == pointers_seal(state) ? MBN_OK : MBN_ERR_CHANGED;
+}
+
+/* Whether each row of each tensor was made, and none twice: a counter of rows that something else
+ * changed leaves some out, or repeats them. */
+static bool rows_complete(const mbn_state *state)
+{
+    const mbn_network *network = state->network;
+    uint32_t rows = network->tensors[network->input].height;
+    for (uint16_t k = 0; k < network->stage_count; k++) {
+        rows += network->tensors[network->stages[k].output].height;
+    }
+    return state->rows_counted == rows;
 }
 
 static bool aligned(const uint8_t *arena)
@@ -189,7 +217,7 @@ static bool aligned(const uint8_t *arena)
 
 mbn_status mbn_begin(mbn_state *state)
 {
-    if (!usable(state) || state->arena == NULL || !aligned(state->arena) ||
+    if (state == NULL || state->network == NULL || state->arena == NULL || !aligned(state->arena) ||
         !aligned(state->far_arena)) {
         return MBN_ERR_ARGUMENT;
     }
@@ -199,7 +227,9 @@ mbn_status mbn_begin(mbn_state *state)
     for (uint16_t t = 0; t < state->network->tensor_count; t++) {
         state->rows_done[t] = 0;
     }
+    state->rows_counted = 0;
     state->segment = 0;
+    state->seal = pointers_seal(state);
     *state->guard_low = MBN_GUARD_WORD;
     *state->guard_high = MBN_GUARD_WORD;
     if (state->far_arena != NULL) {
@@ -211,7 +241,7 @@ mbn_status mbn_begin(mbn_state *state)
 
 int8_t *mbn_input_row(const mbn_state *state)
 {
-    if (!usable(state) || input_complete(state)) {
+    if (usable(state) != MBN_OK || input_complete(state)) {
         return NULL;
     }
     const mbn_tensor *in = &state->network->tensors[state->network->input];
@@ -220,8 +250,9 @@ int8_t *mbn_input_row(const mbn_state *state)
 
 mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
 {
-    if (!usable(state)) {
-        return MBN_ERR_ARGUMENT;
+    const mbn_status status = usable(state);
+    if (status != MBN_OK) {
+        return status;
     }
     const mbn_network *network = state->network;
     const mbn_tensor *in = &network->tensors[network->input];
@@ -232,6 +263,7 @@ mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
         memcpy(mbn_input_row(state), row, (size_t)in->width * in->channels);
     }
     state->rows_done[network->input]++;
+    state->rows_counted++;
     if (network->input_mode == MBN_INPUT_STREAM) {
         segment_run(state, &network->segments[0], in->reader);
     }
@@ -240,8 +272,9 @@ mbn_status mbn_push_row(mbn_state *state, const int8_t *row)
 
 mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row)
 {
-    if (!usable(state) || row == NULL) {
-        return MBN_ERR_ARGUMENT;
+    const mbn_status status = row == NULL ? MBN_ERR_ARGUMENT : usable(state);
+    if (status != MBN_OK) {
+        return status;
     }
     const mbn_tensor *in = &state->network->tensors[state->network->input];
     const int8_t *codes = state->network->pixels;
@@ -260,8 +293,9 @@ mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row)
 
 mbn_status mbn_finish(mbn_state *state)
 {
-    if (!usable(state)) {
-        return MBN_ERR_ARGUMENT;
+    const mbn_status status = usable(state);
+    if (status != MBN_OK) {
+        return status;
     }
     const mbn_network *network = state->network;
     if (!input_complete(state)) {
@@ -275,15 +309,22 @@ mbn_status mbn_finish(mbn_state *state)
         }
         state->segment++;
     }
-    if (!mbn_guards_ok(state)) {
+    if (usable(state) != MBN_OK) {
+        return MBN_ERR_CHANGED;
+    }
+    const bool guarded = mbn_guards_ok(state);
+    if (!guarded || !rows_complete(state)) {
         state->segment = 0; /* no result: all rows are made, so that another call ends here again */
-        return MBN_ERR_GUARD;
+        return guarded ? MBN_ERR_CHANGED : MBN_ERR_GUARD;
     }
     return MBN_OK;
 }
 
 bool mbn_guards_ok(const mbn_state *state)
 {
+    if (usable(state) != MBN_OK) {
+        return false;
+    }
     bool whole = *state->guard_low == MBN_GUARD_WORD && *state->guard_high == MBN_GUARD_WORD;
     return whole && (state->far_arena == NULL || (*state->far_guard_low == MBN_GUARD_WORD &&
                                                   *state->far_guard_high == MBN_GUARD_WORD));
@@ -291,7 +332,7 @@ bool mbn_guards_ok(const mbn_state *state)
 
 const int8_t *mbn_output(const mbn_state *state)
 {
-    if (!usable(state) || state->segment < state->network->segment_count) {
+    if (usable(state) != MBN_OK || state->segment < state->network->segment_count) {
         return NULL;
     }
     const mbn_network *network = state->network;
@@ -322,7 +363,11 @@ const int8_t *mbn_result(const mbn_state *state, uint16_t index)
 
 mbn_status mbn_copy_result(const mbn_state *state, uint16_t index, int8_t *to)
 {
-    const mbn_tensor *tensor = usable(state) ? mbn_result_tensor(state->network, index) : NULL;
+    const mbn_status status = usable(state);
+    if (status != MBN_OK) {
+        return status;
+    }
+    const mbn_tensor *tensor = mbn_result_tensor(state->network, index);
     if (tensor == NULL || to == NULL) {
         return MBN_ERR_ARGUMENT;
     }

@@ -62,7 +62,8 @@ typedef enum mbn_status {
     MBN_ERR_ARGUMENT = -1, /* a null pointer, an arena that is not 16-byte aligned */
     MBN_ERR_STATE = -2,    /* a call out of order: too many rows, a result before the end */
     MBN_ERR_GUARD = -3,    /* a guard word beside the arena was overwritten */
-    MBN_ERR_FPU = -4       /* the kernels keep data in FPU registers, and the FPU is off */
+    MBN_ERR_FPU = -4,      /* the kernels keep data in FPU registers, and the FPU is off */
+    MBN_ERR_CHANGED = -5   /* the state holds what no function here wrote: begin again */
 } mbn_status;
 
 /* A tensor and where its rows lie. Flash; generated. */
@@ -161,21 +162,24 @@ typedef struct mbn_observer {
 /* The mutable part. The generated header wraps it with tables and an arena of the right size. */
 typedef struct mbn_state {
     const mbn_network *network;
-    const mbn_observer *observer; /* null: nobody watches */
-    uint8_t *arena;               /* network->arena_bytes, 16-byte aligned */
-    uint16_t *rows_done;          /* network->tensor_count */
-    const int8_t **window;        /* network->window_rows */
-    int8_t **band;                /* network->band_rows */
-    uint32_t *guard_low;          /* the word before the arena */
-    uint32_t *guard_high;         /* the word after it */
-    uint8_t *far_arena;           /* the arena from near_bytes on; null: it is one */
+    uint8_t *arena;        /* network->arena_bytes, 16-byte aligned */
+    uint16_t *rows_done;   /* network->tensor_count */
+    const int8_t **window; /* network->window_rows */
+    int8_t **band;         /* network->band_rows */
+    uint32_t *guard_low;   /* the word before the arena */
+    uint32_t *guard_high;  /* the word after it */
+    uint8_t *far_arena;    /* the arena from near_bytes on; null: it is one */
     uint32_t *far_guard_low;
     uint32_t *far_guard_high;
-    uint16_t segment; /* the segment that runs now */
+    const mbn_observer *observer; /* null: nobody watches; may be set after mbn_begin */
+    uintptr_t seal;               /* of the pointers above the observer, by mbn_begin */
+    uint32_t rows_counted;        /* of all tensors since then */
+    uint16_t segment;             /* the segment that runs now */
 } mbn_state;
 
 /* Begins an image: forgets all rows pushed before. Checks pointers, the arena's alignment, and
- * that the FPU is on (unless the thread is unprivileged and can't read this). */
+ * that the FPU is on (unless the thread is unprivileged and can't read this). From here on only
+ * the observer may be changed. */
 MBN_MUST_USE mbn_status mbn_begin(mbn_state *state);
 
 /* Where the caller may write the next row (canonical: width x channel) before mbn_push_row with a
@@ -189,14 +193,15 @@ MBN_MUST_USE mbn_status mbn_push_row(mbn_state *state, const int8_t *row);
 /* As mbn_push_row, for a row of 8-bit pixels: each is stored as the network needs it. */
 MBN_MUST_USE mbn_status mbn_push_pixels(mbn_state *state, const uint8_t *row);
 
-/* Runs what is left (in whole mode: everything) and checks the guards. */
+/* Runs what is left (in whole mode: everything) and checks the guards, the state's pointers and
+ * that each row was made once. */
 MBN_MUST_USE mbn_status mbn_finish(mbn_state *state);
 
-/* Whether all guard words are as mbn_begin left them. */
+/* Whether all guard words, and the pointers to them, are as mbn_begin left them. */
 bool mbn_guards_ok(const mbn_state *state);
 
 /* The first result: the first row of the output tensor. Null before mbn_finish has succeeded,
- * also if it found a guard word overwritten. */
+ * also if it found a guard word overwritten or the state changed. */
 const int8_t *mbn_output(const mbn_state *state);
 
 /* The number of results, and the tensor of result `index`; null if there is no such result. */

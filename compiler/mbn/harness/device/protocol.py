@@ -61,6 +61,7 @@ STATUS = {
     -2: "a call out of order",
     -3: "a guard word beside the arena was overwritten",
     -4: "the kernels keep data in FPU registers, and the FPU is off",
+    -5: "its state holds what the runtime did not write",
     -64: "an unknown request",
     -65: "arguments of the wrong size",
     -66: "nothing was recorded",
