@@ -25,9 +25,10 @@ from mbn.cli import compile as compile_command
 from mbn.core.board_file import load_board
 from mbn.core.boards import find_board
 from mbn.core.elf import symbols
-from mbn.core.errors import BoardError, UsageError
+from mbn.core.errors import BoardError, CheckError, UsageError
 from mbn.core.target import data_root
 from mbn.core.telling import SILENT
+from mbn.harness.device.emulated import native
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.export.library import FORMS, Library, exported, pack
 from mbn.jobs import export as export_job
@@ -204,6 +205,7 @@ def test_sketches_run(
         objects.append(tmp_path / f"{source.stem}.o")
         run("arm-none-eabi-gcc", *flags, *extra, "-std=gnu11", "-c", source, "-o", objects[-1])
     sketches = sorted([*root.glob("examples/**/*.ino"), *root.glob("examples/**/main.cpp")])
+    sketches = [one for one in sketches if one.stem != "Check"]  # below, over a line
     wanted = (library.example.camera_output, library.example.output)
     assert len(sketches) == 2
     for sketch, outputs in zip(sketches, wanted, strict=True):
@@ -219,6 +221,85 @@ def test_sketches_run(
         best = int(outputs.argmax())
         assert printed[1:3] == [f"class {best}: {LABELS[best]}", "as the reference"]
         assert any(symbol.name == f"{NAME}_init" for symbol in symbols(program))
+
+
+# Serial on a pty: what the sketch Check needs of an Arduino core
+LINE = """
+#pragma once
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+struct Line {
+    void begin(long) {}
+    int available() {
+        struct pollfd one = {0, POLLIN, 0};
+        if (poll(&one, 1, 0) > 0 && (one.revents & POLLHUP) != 0) exit(0);
+        return (one.revents & POLLIN) != 0;
+    }
+    int read() { unsigned char byte; return ::read(0, &byte, 1) == 1 ? byte : -1; }
+    void write(const uint8_t *data, size_t size) { if (::write(1, data, size) < 0) exit(1); }
+};
+extern Line Serial;
+inline void delay(unsigned long ms) { usleep(1000 * ms); }
+void setup();
+void loop();
+"""
+
+
+SILENT_LINE = """
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+struct Line {
+    void begin(long);
+    int available();
+    int read();
+    size_t write(const uint8_t *, size_t);
+};
+extern Line Serial;
+void delay(unsigned long ms);
+"""
+
+
+def test_the_check_sketch_answers_mbn_check(tmp_path: Path) -> None:
+    """Built here against a stand-in of Serial: every bit of every stage, the model's hash. On an
+    Arduino core it was not built."""
+    arguments = ["--board", "host", *NETWORK, "--samples", "2"]
+    assert compile_command.main([*arguments, "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    exported = ["--export", "arduino", "--name", NAME, "--output", str(tmp_path / "lib"), "--quiet"]
+    assert compile_command.main([*arguments, *exported]) == 0
+    root, core = tmp_path / "lib", tmp_path / "core"
+    core.mkdir()
+    (core / "Arduino.h").write_text(LINE)
+    (core / "core.cpp").write_text(
+        '#include "Arduino.h"\nLine Serial;\nint main() { setup(); for (;;) loop(); }\n'
+    )
+    sketch, flags = root / "examples" / "Check", ["-O1", f"-I{root / 'src'}", f"-I{core}"]
+    objects = []
+    for source in [*root.glob("src/**/*.c"), *sketch.glob("*.c")]:
+        objects.append(tmp_path / f"{source.parent.name}_{source.stem}.o")
+        run("gcc", *flags, "-std=gnu11", "-Wall", "-Werror", "-c", source, "-o", objects[-1])
+    run(
+        *("g++", *flags, "-std=gnu++17", "-Wall", "-Werror", "-include", "Arduino.h"),
+        *("-x", "c++", sketch / "Check.ino", core / "core.cpp", "-x", "none", *objects),
+        *("-o", tmp_path / "sketch"),
+    )
+    for source in sketch.glob("*.c"):  # and as a core for Arm compiles it
+        run("arm-none-eabi-gcc", *M4, *flags, "-std=gnu11", "-c", source, "-o", tmp_path / "arm.o")
+    cxx = [*M4, *flags, "-std=gnu++17", "-Wall", "-Werror", "-include", "Arduino.h", "-x", "c++"]
+    (core / "Arduino.h").write_text(SILENT_LINE)
+    run("arm-none-eabi-g++", *cxx, "-c", sketch / "Check.ino", "-o", tmp_path / "arm.o")
+    with native(tmp_path / "sketch") as (port, _):
+        report = mbn.check("host", tmp_path / "out", port=port, sketch=True)
+        assert report.check is not None and report.check.exact_samples == report.check.samples == 2
+        assert report.check.where.endswith("as an exported sketch")
+    with (
+        native(tmp_path / "sketch") as (port, _),
+        pytest.raises(CheckError, match="runs build 0000000000000000"),
+    ):
+        mbn.check("host", tmp_path / "out", port=port)
 
 
 def test_arduino_layout(folders: dict[str, Path]) -> None:

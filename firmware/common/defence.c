@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#if defined(__arm__)
+#if defined(__arm__) && !defined(MBN_NO_SEAL) /* an exported sketch has none */
 /* The same CRC-32 as mbn_crc32's, four bytes at a time. */
 static uint32_t range_crc(const mbn_range *range, const uint32_t *table)
 {
@@ -29,7 +29,7 @@ static uint32_t range_crc(const mbn_range *range, const uint32_t *table)
 
 const mbn_range *mbn_defence_damage(uint32_t *table)
 {
-#if defined(__arm__)
+#if defined(__arm__) && !defined(MBN_NO_SEAL)
     extern const mbn_range mbn_ld_seal_start[];
     extern const mbn_range mbn_ld_seal_end[];
     for (uint32_t k = 0; k < MBN_DEFENCE_WORDS; k++) {

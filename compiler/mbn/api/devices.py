@@ -74,16 +74,24 @@ def check(
     port: str | None = None,
     samples: int | None = None,
     emulator: str | None = None,
+    sketch: bool = False,
     progress: Progress = None,
 ) -> Report:
     """Runs images of the folder's samples.npz (`samples` of them; None: all) on the board at
     `port`, or in an emulator (None: QEMU), and compares every output bit with the exact reference.
-    The report is written to the folder too. Raises LinkError, CheckError, ModelError; a difference
-    is no error but in the report."""
+    `sketch`: the port is that of the sketch Check of an Arduino export of the same network. The
+    report is written to the folder too. Raises LinkError, CheckError, ModelError; a difference is
+    no error but in the report."""
     found = as_board(board)
     place = compiled_folder(found) if folder is None else Path(folder)
     return check_job.run_check(
-        place, found, teller(progress), port=port, samples=samples, emulator=emulator
+        place,
+        found,
+        teller(progress),
+        port=port,
+        samples=samples,
+        emulator=emulator,
+        sketch=sketch,
     )
 
 

@@ -50,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
         choices=EMULATORS,
         help="qemu (default), or another that the board's board.toml names",
     )
+    made.add_argument(
+        "--sketch",
+        action="store_true",
+        help="the port is that of the sketch Check of an Arduino export of the same network",
+    )
     made.add_argument("--samples", type=int, help="default: all of samples.npz")
     made.add_argument("--output", type=Path, metavar="DIR", help="what mbn-compile wrote")
     other = made.add_argument_group("against another runtime")
@@ -87,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.against != "float":
         refuse_alone(arguments, dict.fromkeys(OF_FLOAT, ("against float",)))
     refuse_together(arguments, "port", ("emulator",))
-    refuse_together(arguments, "against", ("emulator",))
+    refuse_together(arguments, "against", ("emulator", "sketch"))
+    refuse_alone(arguments, {"sketch": ("port",)})
     console = console_of(arguments)
     if arguments.against is not None:
         return against_runtime(arguments, console)
@@ -99,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         samples=arguments.samples,
         emulator=arguments.emulator,
+        sketch=arguments.sketch,
         progress=ConsoleTeller(console),
     )
     say_json(arguments, report)

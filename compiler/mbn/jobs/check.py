@@ -169,10 +169,11 @@ def run_check(
     port: str | None = None,
     samples: int | None = None,
     emulator: str | None = None,
+    sketch: bool = False,
     place: Running | None = None,
 ) -> Report:
     """Checks and returns the report, which is written to the folder too. `place`: what is run, as
-    `running` says.
+    `running` says. `sketch`: the port is that of an exported sketch, which has no build id.
 
     Raises LinkError, CheckError, ModelError; a mismatch is no error here but in the report.
     """
@@ -202,7 +203,8 @@ def run_check(
         open_device(place.board, place.elf, port, log_path=folder / "check.log") as device,
         tell.task(f"checking {len(images)} images", len(images)) as step,
     ):
-        device.expect(model_sha256=report.network.model_sha256, build_id=place.build_id)
+        build_id = None if sketch else place.build_id
+        device.expect(model_sha256=report.network.model_sha256, build_id=build_id)
         _tell_health(device.health(), board, tell)
         result = check(
             device,
@@ -212,7 +214,8 @@ def run_check(
             load_channels(folder, len(network.stages)),
             progress=step,
         )
-    updated = _with_result(report, result, where(place.board, port), image_sha256(folder))
+    about = where(place.board, port) + (", as an exported sketch" if sketch else "")
+    updated = _with_result(report, result, about, image_sha256(folder))
     save(updated, folder)
     return updated
 

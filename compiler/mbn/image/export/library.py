@@ -47,7 +47,8 @@ FORMS: Mapping[str, Form] = {
         },
         "Put this folder into your sketchbook's `libraries/`; File > Examples has its examples.\n"
         "From a command line:\n\n"
-        "    arduino-cli compile --library . --fqbn @FQBN@ examples/Classify",
+        "    arduino-cli compile --library . --fqbn @FQBN@ examples/Classify\n\n"
+        "examples/Check answers `mbn-check --board BOARD --port PORT --sketch` over USB.",
     ),
     "platformio": Form(
         {
@@ -120,10 +121,48 @@ def exported(library: Library, form: str) -> dict[str, str]:
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
             name = _filled(path.relative_to(root).as_posix(), keys)
             files[name] = _filled(path.read_text(encoding="utf-8"), keys)
+    if form == "arduino":
+        files.update(_check_sketch(library))
     for template, target in FORMS[form].examples.items():
         text = (_TEMPLATES / "examples" / template).read_text(encoding="utf-8")
         files[target] = _filled(_of_a_map(text) if library.example.is_map else text, keys)
     return files
+
+
+def _check_sketch(library: Library) -> dict[str, str]:
+    """The check firmware for the sketch that answers mbn-check (see the template Check.ino): its
+    own files, with this network's names, and what a build says in macros."""
+    root, files = library.runtime.parent, {}
+    for folder in ("check", "common"):
+        for path in sorted((root / "firmware" / folder).glob("*.[ch]")):
+            text = path.read_text(encoding="utf-8")
+            text = text.replace('"network.h"', f'"{library.prefix}.h"')
+            text = text.replace('"mbn/port.h"', '"port.h"')
+            text = text.replace("int main(", "int mbn_check_main(")
+            text = re.sub(r"\bmbn_model(?=_state\b|_init\b|\b)", library.prefix, text)
+            if path.suffix == ".c":
+                text = '#include "sketch.h"\n\n' + text
+            files[_CHECK + path.name] = text
+    port = library.runtime / "include" / "mbn" / "port.h"
+    files[_CHECK + "port.h"] = port.read_text(encoding="utf-8")
+    files[_CHECK + "sketch.h"] = _SKETCH
+    return files
+
+
+_CHECK = "examples/Check/"
+_SKETCH = """/* What a build of the firmware says of itself, in a sketch. */
+#ifndef MBN_SKETCH_H
+#define MBN_SKETCH_H
+
+#define MBN_BOARD_NAME "sketch"
+#define MBN_CORE_NAME "unknown"
+#define MBN_BUILD_ID "0000000000000000"
+#define MBN_NO_SEAL 1
+
+int mbn_check_main(void);
+
+#endif
+"""
 
 
 def _of_a_map(example: str) -> str:
