@@ -124,6 +124,7 @@ PINS = {
     "nrf52840dk": (0x50000718, 0x50000720),  # P0.06, P0.08
     "arduino_nano33ble": (0x50000A0C, 0x50000A28),  # P1.03, P1.10
     "xiao_nrf52840": (0x50000A2C, 0x50000A30),  # P1.11, P1.12
+    "microbit_v2": (0x50000718, 0x50000A20),  # P0.06, P1.08
 }
 ENTRIES = {"teensy41": "mbn_imxrt_reset"}  # where the boot ROM begins: elsewhere mbn_reset
 TABLES = {"rp2040_pico": 256, "teensy41": 0x2000}  # where the vector table lies behind that
@@ -170,8 +171,9 @@ _H7_HSE_HZ = {
     "arduino_giga_r1": 16e6,
     "arduino_nicla_vision": 25e6,
 }
-_NRF52 = ("nrf52840dk", "arduino_nano33ble", "xiao_nrf52840")
+_NRF52 = ("nrf52840dk", "arduino_nano33ble", "xiao_nrf52840", "microbit_v2")
 _F4 = {0x40023800: _pll(), 0x40023808: _switch(3, 2), 0x40007004: _set(3 << 16)}
+_L4: Mapping[int, Ready] = {0x40021000: _pll(), 0x40021008: _switch(3, 2)}
 _H7 = {
     0x58024400: lambda v: _pll()(v) | (v & 1) << 2,
     0x58024410: _switch(7, 3),
@@ -184,7 +186,7 @@ READY: Mapping[str, Mapping[int, Ready]] = {
     "nucleo_f746zg": _F4,
     "stm32f746g_disco": _F4,
     **dict.fromkeys(_H7_HSE_HZ, _H7),
-    "nucleo_l4r5zi": {0x40021000: _pll(), 0x40021008: _switch(3, 2)},
+    **dict.fromkeys(("nucleo_l4r5zi", "b_l475e_iot01a"), _L4),
     "nucleo_u575zi_q": {
         0x46020C00: _pll(),
         0x46020C1C: _switch(3, 2),
@@ -246,7 +248,7 @@ CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f746zg": _f4_hz,
     "stm32f746g_disco": partial(_f4_hz, crystal_hz=25e6),
     **{name: partial(_h7_hz, crystal_hz=hz) for name, hz in _H7_HSE_HZ.items()},
-    "nucleo_l4r5zi": _l4_hz,
+    **dict.fromkeys(("nucleo_l4r5zi", "b_l475e_iot01a"), _l4_hz),
     "nucleo_u575zi_q": lambda r: (
         16e6 * ((r[0x46020C34] & 511) + 1) / ((r[0x46020C34] >> 24 & 127) + 1)
     ),
@@ -267,6 +269,7 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(("stm32h747i_disco", "arduino_portenta_h7"), lambda r: 100e6 / r[0x4001100C]),
     "arduino_giga_r1": lambda r: 120e6 / r[0x4001100C],
     "arduino_nicla_vision": lambda r: 256 * 120e6 / r[0x58000C0C],
+    "b_l475e_iot01a": lambda r: 80e6 / r[0x4001380C],
     "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
     "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
     **dict.fromkeys(_NRF52, lambda r: r[0x40002524] * 16e6 / 2**32),
@@ -320,7 +323,7 @@ WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(
         ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
     ),
-    "stm32f746g_disco": _iwdg_s,
+    **dict.fromkeys(("stm32f746g_disco", "b_l475e_iot01a"), _iwdg_s),
     **dict.fromkeys(_H7_HSE_HZ, lambda r: _iwdg_s(r, 0x58004800)),
     **dict.fromkeys(_NRF52, _wdt_s),
     "rp2040_pico": _rp2040_s,
@@ -392,6 +395,19 @@ def test_a_watchdogs_reset_is_known(
         ready = {**READY[name], register: lambda _, flags=flags: flags}
         found = startup_model.started(image, board.core.name, table, ready)
         assert found.word("start") == reason
+
+
+@pytest.mark.full  # lowers 4.2 million weights
+def test_the_papers_network_links_for_the_teensy(tmp_path: Path) -> None:
+    """Alpha 1.0 at 224x224 with 1,000 classes: the first board that holds it."""
+    board = find_board("teensy41")
+    network = family_network(1.0, 224, 1000)
+    lowered.generate(network, board.core.kernels, InputMode.STREAM).files.write(tmp_path / "c")
+    image = build_image(tmp_path / "c", board, "check", tmp_path)
+    assert image.weights_bytes > 4_200_000
+    assert image.memory_bytes["itcm"] > 10_000  # its code is there
+    for memory in board.memories:
+        assert image.memory_bytes[memory.name] <= memory.size_bytes
 
 
 def test_a_network_too_large_is_refused_with_its_table() -> None:

@@ -69,34 +69,37 @@ SOURCES = (
         },
         frozenset({"REGISTER", "REGISTER16"}),
     ),
-    Source(
-        "family_nrf52/board.c",
-        "nrf52840dk",
-        "nrf52840.svd",
-        {
-            "UART": "UART0",
-            "TIMER": "TIMER0",
-            "UART_PSEL_TXD": "UART0.PSEL_TXD",
-            "UART_PSEL_RXD": "UART0.PSEL_RXD",
-            "TIMER_TASKS_CAPTURE0": "TIMER0.TASKS_CAPTURE[0]",
-            "TIMER_CC0": "TIMER0.CC[0]",
-            "WDT_RR0": "WDT.RR[0]",
-            "GPIO_OUTSET": "P0.OUTSET",
-            "GPIO_PIN_CNF": "P0.PIN_CNF[1]",
-        },
-        {
-            "ICACHECNF": "NVMC.ICACHECNF",
-            "PSEL_PORT": "UART0.PSEL_TXD.PORT",
-            "RESETREAS": "POWER.RESETREAS",
-        },
-        frozenset(
+    *(
+        Source(
+            "family_nrf52/board.c",
+            board,
+            svd,
             {
-                *("REGISTER", "PIN_CNF_OUTPUT", "PIN_CNF_INPUT_PULLED_UP", "ENABLE_UART"),
-                *("ERRORSRC_ALL", "BAUDRATE", "BITMODE_32", "PRESCALER_1_MHZ", "WDT_FEED"),
-                *("CONFIG_SLEEP_RUN", "WDT_HZ", "MS_PER_S", "CORE_HZ", "CRYSTAL_SPINS"),
-                "WRITE_SPINS",
-            }
-        ),
+                "UART": "UART0",
+                "TIMER": "TIMER0",
+                "UART_PSEL_TXD": "UART0.PSEL_TXD",
+                "UART_PSEL_RXD": "UART0.PSEL_RXD",
+                "TIMER_TASKS_CAPTURE0": "TIMER0.TASKS_CAPTURE[0]",
+                "TIMER_CC0": "TIMER0.CC[0]",
+                "WDT_RR0": "WDT.RR[0]",
+                "GPIO_OUTSET": "P0.OUTSET",
+                "GPIO_PIN_CNF": "P0.PIN_CNF[1]",
+            },
+            {
+                "ICACHECNF": "NVMC.ICACHECNF",
+                "PSEL_PORT": "UART0.PSEL_TXD.PORT",
+                "RESETREAS": "POWER.RESETREAS",
+            },
+            frozenset(
+                {
+                    *("REGISTER", "PIN_CNF_OUTPUT", "PIN_CNF_INPUT_PULLED_UP", "ENABLE_UART"),
+                    *("ERRORSRC_ALL", "BAUDRATE", "BITMODE_32", "PRESCALER_1_MHZ", "WDT_FEED"),
+                    *("CONFIG_SLEEP_RUN", "WDT_HZ", "MS_PER_S", "CORE_HZ", "CRYSTAL_SPINS"),
+                    "WRITE_SPINS",
+                }
+            ),
+        )
+        for board, svd in (("nrf52840dk", "nrf52840.svd"), ("microbit_v2", "nrf52833.svd"))
     ),
     Source(
         "family_stm32f4/clock.c",
@@ -135,6 +138,7 @@ SOURCES = (
             "APB1ENR1_TIM5": "RCC.APB1ENR1.TIM5EN",
             "APB1ENR1_PWR": "RCC.APB1ENR1.PWREN",
             "APB1ENR2_LPUART1": "RCC.APB1ENR2.LPUART1EN",
+            "APB2ENR_USART1": "RCC.APB2ENR.USART1EN",
         },
         # boost is the L4+'s: the L4x5 has no CR5
         frozenset({"PWR_CR5", "CR5_R1MODE", "SETTLE_SPINS", "HSI_HZ"}),

@@ -5,7 +5,7 @@
  * implements port.h's serial line and clock. Every wait has a limit. Without the crystal the
  * internal oscillator gives the same 64 MHz (1.5 %). The UART without EasyDMA is used: it has a
  * FIFO of six bytes and needs no buffer that a transfer may outrun. Sections, by title: nRF52840
- * Product Specification v1.7. Untested on hardware.
+ * Product Specification v1.7; the nRF52833's registers are the same. Untested on hardware.
  */
 #include "../family_cortex_m/cortex_m.h"
 #include "mbn/port.h"

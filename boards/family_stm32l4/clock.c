@@ -1,9 +1,12 @@
-/* STM32L4+: 120 MHz from the PLL on the internal oscillator of 16 MHz, boost range, caches.
+/* STM32L4 and L4+: the rated clock (80, 120 MHz) from the PLL on the internal oscillator of 16 MHz,
+ * caches.
  *
- * board.toml sets MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_PORT_G_POWERED where the
- * serial line's pins are on VDDIO2. This file implements the clocks of stm32.h. Every wait has a
+ * board.toml sets MBN_PLL_M, MBN_PLL_N, MBN_CORE_HZ, MBN_FLASH_ACR, MBN_BOOST for the L4+'s range
+ * above 80 MHz, MBN_PORT_G_POWERED where the serial line's pins are on VDDIO2; the line is LPUART1
+ * (MBN_LPUART) or USART1. This file implements the clocks of stm32.h. Every wait has a
  * limit. Without the PLL the core runs from the internal oscillator (16 MHz, 1 %: no crystal is
- * needed). Sections, by title: RM0432 rev 9. Untested on hardware.
+ * needed). Sections, by title: RM0432 rev 9 (L4+), RM0351 (L475).
+ * Untested on hardware.
  */
 #include "../family_stm32/stm32.h"
 
@@ -14,6 +17,7 @@
 #define RCC_AHB2ENR REGISTER(0x4002104Cu)
 #define RCC_APB1ENR1 REGISTER(0x40021058u)
 #define RCC_APB1ENR2 REGISTER(0x4002105Cu)
+#define RCC_APB2ENR REGISTER(0x40021060u)
 /* "PWR registers" */
 #define PWR_CR2 REGISTER(0x40007004u)
 #define PWR_CR5 REGISTER(0x40007080u)
@@ -38,6 +42,7 @@
 #define APB1ENR1_TIM5 (1u << 3)
 #define APB1ENR1_PWR (1u << 28)
 #define APB1ENR2_LPUART1 1u
+#define APB2ENR_USART1 (1u << 14)
 #define CR2_IOSV (1u << 9)    /* VDDIO2 is there: PG2 to PG15 work */
 #define CR5_R1MODE (1u << 8)  /* set: range 1 without boost */
 #define SETTLE_SPINS 200u     /* more than 1 us at 60 MHz ("Dynamic voltage scaling management") */
@@ -46,11 +51,13 @@
 
 static uint32_t core_hz = HSI_HZ;
 
-/* "Dynamic voltage scaling management", range 1 boost: flash waits, then half of the rate for a
- * microsecond. */
+/* "Dynamic voltage scaling management": range 1 as after a reset, flash waits; with boost then half
+ * of the rate for a microsecond. */
 static bool pll_take(void)
 {
+#if defined(MBN_BOOST)
     PWR_CR5 &= ~CR5_R1MODE;
+#endif
     FLASH_ACR = MBN_FLASH_ACR;
     (void)mbn_stm32_wait(&FLASH_ACR, 0xFu, MBN_FLASH_ACR & 0xFu);
     RCC_CFGR = (RCC_CFGR & ~(CFGR_HPRE_MASK | CFGR_SW_MASK)) | CFGR_HPRE_HALF | CFGR_SW_PLL;
@@ -79,8 +86,8 @@ mbn_stm32_clocks mbn_stm32_clocks_start(void)
         RCC_CFGR = (RCC_CFGR & ~(CFGR_HPRE_MASK | CFGR_SW_MASK)) | CFGR_SW_HSI;
         (void)mbn_stm32_wait(&RCC_CFGR, CFGR_SWS_MASK, CFGR_SWS_HSI);
     }
-    /* LPUART1's kernel clock after reset: PCLK1 ("Peripherals independent clock configuration"),
-     * undivided */
+    /* the line's kernel clock after reset: its APB's ("Peripherals independent clock
+     * configuration"), undivided */
     return (mbn_stm32_clocks){core_hz, core_hz};
 }
 
@@ -90,8 +97,13 @@ void mbn_stm32_serial_on(void)
     PWR_CR2 |= CR2_IOSV;
 #endif
     RCC_AHB2ENR |= (1u << MBN_TX_PORT) | (1u << MBN_RX_PORT);
+#if defined(MBN_LPUART)
     RCC_APB1ENR2 |= APB1ENR2_LPUART1;
     (void)RCC_APB1ENR2;
+#else
+    RCC_APB2ENR |= APB2ENR_USART1;
+    (void)RCC_APB2ENR;
+#endif
 }
 
 uint32_t mbn_stm32_timer_on(void)
