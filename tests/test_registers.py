@@ -1,8 +1,9 @@
-"""Addresses and bit fields of our boards' C against files of the makers: SVD, as pyOCD carries it.
+"""Addresses and bit fields of our boards' C against the makers': SVD files, as pyOCD carries them,
+or tables from the makers' headers (register_facts.py).
 
 What enters: macros of a family's C as a board's image sees them. What leaves: nothing but failures.
 Always holds: each macro of a file is held against a register or a field of the maker's, or stands
-in `Source.others`, as what is neither.
+among the `others`, as what is neither. The RA8's registers are held against nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pytest
 
 from mbn.core.boards import find_board
 from mbn.core.target import data_root
+from register_facts import FACTS, Facts
 
 pyocd_svd = pytest.importorskip("pyocd.debug.svd.parser", reason="needs the extra `flash`")
 GCC = "arm-none-eabi-gcc"
@@ -203,7 +205,7 @@ def maker(name: str) -> Mapping[str, tuple[int, Mapping[str, int]]]:
     return found
 
 
-def macros(source: Source, folder: Path) -> dict[str, int | None]:
+def macros(source: Source | Facts, folder: Path) -> dict[str, int | None]:
     """Every macro that the file defines for the board, evaluated (with 1 for each parameter, and
     port 0); None for what is no number."""
     if shutil.which(GCC) is None:
@@ -298,6 +300,18 @@ def test_registers_and_fields_are_the_makers(source: Source, tmp_path: Path) -> 
     assert not wrong
     assert held >= 10
     assert source.others - _STM32 <= set(found)
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=lambda one: f"{one.file}-{one.board}")
+def test_registers_and_fields_are_those_of_headers(facts: Facts, tmp_path: Path) -> None:
+    found = macros(facts, tmp_path)
+    named = {*facts.registers, *facts.fields, *facts.others}
+    assert set(found) == named
+    for name, address in facts.registers.items():
+        assert found[name] == address, name
+    for name, (lowest, width) in facts.fields.items():
+        value = found[name]
+        assert value and value & ~(((1 << width) - 1) << lowest) == 0, name
 
 
 def test_the_pads_of_a_board_are_the_makers() -> None:

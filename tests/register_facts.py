@@ -1,0 +1,216 @@
+"""Registers and fields of parts whose makers' SVD files are not at hand, by the makers' headers.
+
+What enters: nothing. What leaves: tables of addresses and of fields (lowest bit, width), each with
+the header that has them. Always holds: none was taken from our C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Fields = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of one file of ours as a board's image sees it. `others`: macros that are neither."""
+
+    file: str
+    board: str
+    header: str
+    registers: Mapping[str, int]
+    fields: Fields
+    others: frozenset[str]
+
+
+def _at(base: int, prefix: str, **offsets: int) -> dict[str, int]:
+    return {f"{prefix}{name}": base + offset for name, offset in offsets.items()}
+
+
+_ON = 1  # width of a flag
+_H7 = Facts(
+    "family_stm32h7/clock.c",
+    "arduino_portenta_h7",
+    "STMicroelectronics/cmsis_device_h7, Include/stm32h743xx.h and stm32h747xx.h: RCC_TypeDef, "
+    "PWR_TypeDef, SYSCFG_TypeDef, and the _Pos of each field",
+    {
+        **_at(0x58024400, "RCC_", CR=0, CFGR=0x10, D1CFGR=0x18, D2CFGR=0x1C, D3CFGR=0x20),
+        **_at(0x58024400, "RCC_", PLLCKSELR=0x28, PLLCFGR=0x2C, PLL1DIVR=0x30, AHB4ENR=0xE0),
+        **_at(0x58024400, "RCC_", APB1LENR=0xE8, APB2ENR=0xF0, APB4ENR=0xF4),
+        **_at(0x58024800, "PWR_", CSR1=0x04, CR3=0x0C, D3CR=0x18),
+        **_at(0x58000400, "SYSCFG_", PWRCR=0x2C),
+        "FLASH_ACR": 0x52002000,
+        "USART_ENR": 0x58024400 + 0xF0,  # the Portenta's line is on APB2
+    },
+    {
+        "CR_HSION": (0, _ON),
+        "CR_HSIRDY": (2, _ON),
+        "CR_HSEON": (16, _ON),
+        "CR_HSERDY": (17, _ON),
+        "CR_HSEBYP": (18, _ON),
+        "CR_PLL1ON": (24, _ON),
+        "CR_PLL1RDY": (25, _ON),
+        "CFGR_SW_MASK": (0, 3),
+        "CFGR_SW_PLL1": (0, 3),
+        "CFGR_SWS_MASK": (3, 3),
+        "CFGR_SWS_PLL1": (3, 3),
+        "PLLCKSELR_SOURCE_HSE": (0, 2),
+        "PLLCFGR_PLL1RGE_4_TO_8": (2, 2),
+        "PLLCFGR_DIVP1EN": (16, _ON),
+        "D1CFGR_HPRE_HALF": (0, 4),
+        "APB1LENR_TIM5": (3, _ON),
+        "APB4ENR_SYSCFG": (1, _ON),
+        "CR3_SUPPLY_MASK": (0, 3),
+        "CSR1_ACTVOSRDY": (13, _ON),
+        "D3CR_VOS_MASK": (14, 2),
+        "D3CR_VOS_HIGHEST": (14, 2),
+        "D3CR_VOSRDY": (13, _ON),
+        "PWRCR_ODEN": (0, _ON),
+    },
+    frozenset({"PLLCKSELR_DIVM1_SHIFT", "PPRE_HALF", "AHB4ENR_GPIO", "HSI_HZ"}),
+)
+_U5 = Facts(
+    "family_stm32u5/clock.c",
+    "nucleo_u575zi_q",
+    "stm32u585.h of Freya, after STMicroelectronics/cmsis_device_u5: RCC_TypeDef, PWR_TypeDef, "
+    "ICACHE_TypeDef",
+    {
+        **_at(0x46020C00, "RCC_", CR=0, CFGR1=0x1C, PLL1CFGR=0x28, PLL1DIVR=0x34, AHB2ENR1=0x8C),
+        **_at(0x46020C00, "RCC_", AHB3ENR=0x94, APB1ENR1=0x9C, APB2ENR=0xA4),
+        "PWR_VOSR": 0x46020800 + 0x0C,
+        "FLASH_ACR": 0x40022000,
+        **_at(0x40030400, "ICACHE_", CR=0, SR=4),
+    },
+    {
+        "CR_HSION": (8, _ON),
+        "CR_HSIRDY": (10, _ON),
+        "CR_PLL1ON": (24, _ON),
+        "CR_PLL1RDY": (25, _ON),
+        "CFGR1_SW_MASK": (0, 2),
+        "CFGR1_SW_HSI": (0, 2),
+        "CFGR1_SW_PLL1": (0, 2),
+        "CFGR1_SWS_MASK": (2, 2),
+        "CFGR1_SWS_HSI": (2, 2),
+        "CFGR1_SWS_PLL1": (2, 2),
+        "PLL1CFGR_SOURCE_HSI": (0, 2),
+        "PLL1CFGR_RGE_8_TO_16": (2, 2),
+        "PLL1CFGR_REN": (18, _ON),
+        "AHB3ENR_PWR": (2, _ON),
+        "APB1ENR1_TIM5": (3, _ON),
+        "VOSR_BOOSTRDY": (14, _ON),
+        "VOSR_VOSRDY": (15, _ON),
+        "VOSR_RANGE_1": (16, 2),
+        "VOSR_BOOSTEN": (18, _ON),
+        "ICACHE_CR_EN": (0, _ON),
+        "ICACHE_SR_BUSY": (0, _ON),
+    },
+    frozenset({"HSI_HZ"}),
+)
+# What both parts of the family have at the same offsets; Arm's PL011 (DDI 0183, 3.2)
+_RP2_FIELDS: Fields = {
+    "CLK_REF_XOSC": (0, 2),
+    "CLK_SYS_SRC_AUX": (0, _ON),
+    "CLK_PERI_ENABLE": (11, _ON),
+    "XOSC_STABLE": (31, _ON),
+    "PLL_LOCK": (31, _ON),
+    "PLL_PWR_PD": (0, _ON),
+    "PLL_PWR_POSTDIVPD": (3, _ON),
+    "PLL_PWR_VCOPD": (5, _ON),
+    "PAD_SCHMITT": (1, _ON),
+    "PAD_PULL_UP": (3, _ON),
+    "PAD_DRIVE_4MA": (4, 2),
+    "PAD_INPUT_ENABLE": (6, _ON),
+    "FUNCTION_UART": (0, 5),
+    "FR_RXFE": (4, _ON),
+    "FR_TXFF": (5, _ON),
+    "WATCHDOG_REASON_TIMER": (0, _ON),
+    "WATCHDOG_ENABLE": (30, _ON),
+    "WATCHDOG_PAUSE_IN_DEBUG": (24, 3),
+}
+_RP2_OTHERS = frozenset(
+    {
+        *("REGISTER", "CLK_REF_XOSC_SELECTED", "CLK_SYS_REF_SELECTED", "CLK_SYS_AUX_SELECTED"),
+        *("XOSC_ENABLE_1_TO_15_MHZ", "XOSC_STARTUP_CYCLES", "PLL_PWR_ALL", "LCR_H_8_BITS_FIFO"),
+        *("CR_UARTEN_TXE_RXE", "WATCHDOG_COUNTS_PER_MS", "WATCHDOG_LOAD_MOST"),
+        "WDSEL_ALL_BUT_OSCILLATORS",
+    }
+)
+
+
+def _rp2(clocks: int, resets: int, io: int, pads: int, xosc: int, pll: int) -> dict[str, int]:
+    """By the bases of addressmap.h; offsets by clocks.h, resets.h, xosc.h, pll.h."""
+    return {
+        "CLOCKS_BASE": clocks,
+        "RESETS_BASE": resets,
+        "IO_BANK0_BASE": io,
+        "PADS_BANK0_BASE": pads,
+        "XOSC_BASE": xosc,
+        "PLL_SYS_BASE": pll,
+        **_at(clocks, "CLK_", REF_CTRL=0x30, REF_SELECTED=0x38, SYS_CTRL=0x3C, SYS_SELECTED=0x44),
+        **_at(clocks, "CLK_", PERI_CTRL=0x48),
+        **_at(resets, "RESETS_", RESET=0, DONE=8),
+        **_at(xosc, "XOSC_", CTRL=0, STATUS=4, STARTUP=0x0C),
+        **_at(pll, "PLL_", CS=0, PWR=4, FBDIV=8, PRIM=0x0C),
+        "PADS_GPIO": pads + 4 + 4 * 1,  # of pin 1
+        "IO_GPIO_CTRL": io + 8 * 1 + 4,
+    }
+
+
+def _rp2_line(uart: int, timer: int, watchdog: int) -> dict[str, int]:
+    return {
+        "UART0_BASE": uart,
+        "TIMER_BASE": timer,
+        "TIMER_TIMERAWL": timer + 0x28,
+        "WATCHDOG_BASE": watchdog,
+        **_at(uart, "UART_", DR=0, FR=0x18, IBRD=0x24, FBRD=0x28, LCR_H=0x2C, CR=0x30),
+        **_at(watchdog, "WATCHDOG_", CTRL=0, LOAD=4, REASON=8),
+    }
+
+
+_RP2040 = Facts(
+    "family_rp2/chip.h",
+    "rp2040_pico",
+    "raspberrypi/pico-sdk, src/rp2040/hardware_regs/include/hardware/regs/",
+    {
+        **_rp2(0x40008000, 0x4000C000, 0x40014000, 0x4001C000, 0x40024000, 0x40028000),
+        **_rp2_line(0x40034000, 0x40054000, 0x40058000),
+        "TICK_CTRL": 0x40058000 + 0x2C,
+        "PSM_WDSEL": 0x40010000 + 8,
+    },
+    {
+        **_RP2_FIELDS,
+        "RESET_IO_BANK0": (5, _ON),
+        "RESET_PADS_BANK0": (8, _ON),
+        "RESET_PLL_SYS": (12, _ON),
+        "RESET_TIMER": (21, _ON),
+        "RESET_UART0": (22, _ON),
+        "TICK_ENABLE": (9, _ON),
+    },
+    _RP2_OTHERS,
+)
+_RP2350 = Facts(
+    "family_rp2/chip.h",
+    "rp2350_pico2",
+    "raspberrypi/pico-sdk, src/rp2350/hardware_regs/include/hardware/regs/",
+    {
+        **_rp2(0x40010000, 0x40020000, 0x40028000, 0x40038000, 0x40048000, 0x40050000),
+        **_rp2_line(0x40070000, 0x400B0000, 0x400D8000),
+        "TICK_CTRL": 0x40108000 + 0x18,  # TICKS_TIMER0
+        "TICK_CYCLES": 0x40108000 + 0x1C,
+        "WATCHDOG_TICK_CTRL": 0x40108000 + 0x30,
+        "WATCHDOG_TICK_CYCLES": 0x40108000 + 0x34,
+        "PSM_WDSEL": 0x40018000 + 8,
+    },
+    {
+        **_RP2_FIELDS,
+        "RESET_IO_BANK0": (6, _ON),
+        "RESET_PADS_BANK0": (9, _ON),
+        "RESET_PLL_SYS": (14, _ON),
+        "RESET_TIMER": (23, _ON),
+        "RESET_UART0": (26, _ON),
+        "TICK_ENABLE": (0, _ON),
+    },
+    _RP2_OTHERS,
+)
+FACTS = (_H7, _U5, _RP2040, _RP2350)
