@@ -107,6 +107,7 @@ def test_a_size_is_planned_on_every_board(capsys: pytest.CaptureFixture[str]) ->
     (f446,) = (one for one in said.splitlines() if "nucleo_f446re" in one)
     (l4r5,) = (one for one in said.splitlines() if "nucleo_l4r5zi" in one)
     times = [float(line.split(" ms")[0].split()[-1]) for line in (f446, l4r5)]
+    assert (f446.split()[-1], l4r5.split()[-1]) == ("0.25", "0.75")  # the largest alpha at 96x96
     assert times[1] / times[0] == pytest.approx(180 / 120, rel=0.01)
     assert boards_command.main(["--network", "big"]) == 2
 

@@ -183,6 +183,12 @@ def costs(
     return suggest_job.costs(alpha, resolution, classes, known)
 
 
+def largest(resolution: int, classes: int, chosen: Sequence[Board]) -> list[float | None]:
+    """The family's largest alpha at that resolution that fits each board's memory; None where none
+    does. Nothing is built."""
+    return suggest_job.largest(resolution, classes, chosen)
+
+
 def operators_text() -> str:
     """The ONNX operators that a network may be made of, with what they must be like."""
     return supported.operators_text()

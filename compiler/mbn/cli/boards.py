@@ -75,8 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
                 wanted="as 0.25-96: alpha and resolution, and at least one class",
             )
         rows = mbn.costs(float(match[1]), int(match[2]), classes)
-        say_json(arguments, [{**plain(one), "board": one.board.name} for one in rows])
-        network_table(arguments.network, rows, classes, console)
+        alphas = mbn.largest(int(match[2]), classes, [one.board for one in rows])
+        told = zip(rows, alphas, strict=True)
+        say_json(
+            arguments,
+            [{**plain(one), "board": one.board.name, "largest_alpha": a} for one, a in told],
+        )
+        network_table(arguments.network, rows, alphas, classes, console)
         return 0
     known = mbn.boards()
     say_json(arguments, {"boards": [facts(one) for one in known], "ports": mbn.ports()})
@@ -150,8 +155,11 @@ def plugged_table(known: Sequence[Board]) -> Sheet:
     return table
 
 
-def network_table(size: str, rows: Sequence[Cost], classes: int, console: Console) -> None:
-    """Flash, RAM, cycles and milliseconds of a size on every board that has memories."""
+def network_table(
+    size: str, rows: Sequence[Cost], alphas: Sequence[float | None], classes: int, console: Console
+) -> None:
+    """Flash, RAM, cycles and milliseconds of a size on every board that has memories, and the
+    largest alpha at its resolution that fits."""
     table = sheet(
         f"{size}, {classes} classes, rows streamed in: predicted, nothing was run",
         (
@@ -165,9 +173,10 @@ def network_table(size: str, rows: Sequence[Cost], classes: int, console: Consol
             ("zero wait", "right", 0),
             ("with waits, from", "right", 0),
             ("to", "right", 0),
+            ("largest alpha", "right", 1),
         ),
     )
-    for row in rows:
+    for row, alpha in zip(rows, alphas, strict=True):
         times = row.times
         waits = times is not None and times.wait_states > 0
         table.add_row(
@@ -181,6 +190,7 @@ def network_table(size: str, rows: Sequence[Cost], classes: int, console: Consol
             "-" if times is None else f"{times.zero_wait_ms:.1f} ms",
             f"{times.lower_ms:.1f} ms" if times is not None and waits else "-",
             f"{times.upper_ms:.1f} ms" if times is not None and waits else "-",
+            "none" if alpha is None else f"{alpha:g}",
         )
     console.print(table)
     console.print(

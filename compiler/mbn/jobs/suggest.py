@@ -89,6 +89,21 @@ def costs(
     return found
 
 
+def largest(
+    resolution: int, classes: int, boards: Sequence[Board], mode: InputMode = InputMode.STREAM
+) -> list[float | None]:
+    """The family's largest alpha at that resolution that fits each board's memory; None where none
+    does."""
+    found: list[float | None] = [None] * len(boards)
+    for alpha in sorted(fit.ALPHAS, reverse=True):
+        open_ = [index for index, one in enumerate(found) if one is None]
+        for index, cost in zip(
+            open_, costs(alpha, resolution, classes, [boards[i] for i in open_], mode), strict=True
+        ):
+            found[index] = alpha if cost.fits else None
+    return found
+
+
 def suggest(board: Board, mode: InputMode, classes: int) -> list[Suggestion]:
     """The family's sizes that fit the board's memory, most multiply-accumulates first. The arena is
     planned; for flash see `Cost`. Raises BoardError where there is no clock or no fitted model."""
