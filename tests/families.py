@@ -7,6 +7,7 @@ PARTS = (
     "arduino_portenta_h7",
     "b_l475e_iot01a",
     "ek_ra8m1",
+    "feather_m4",
     "microbit_v2",
     "nrf52840dk",
     "nucleo_f446re",

@@ -117,6 +117,7 @@ def _flexspi_header(image: Image, contents: Contents, code: int) -> None:
 BEHIND = {
     "arduino_nano33ble": 0x10000,
     "xiao_nrf52840": 0x27000,
+    "feather_m4": 0x4000,
     **dict.fromkeys(("arduino_portenta_h7", "arduino_giga_r1", "arduino_nicla_vision"), 0x08040000),
 }
 # Where the pins' registers are written: the line's pins, by their board's schematic
@@ -208,6 +209,7 @@ READY: Mapping[str, Mapping[int, Ready]] = {
         0x40010044: _set(3),
     },
     "teensy41": {0x40080000: _set(1 << 31), 0x400D8000: _set(1 << 31)},
+    "feather_m4": {0x40001040: _set(3)},
     "ek_ra8m1": {
         0x4001E03C: _set(0x28),
         0x4001E054: lambda v: (v & ~0x8000) | (v & 0x4000) << 1,
@@ -242,6 +244,18 @@ def _ra8_hz(r: Registers) -> float:
     return 20e6 / ((pll & 3) + 1) * ((pll >> 8 & 255) + 1) / ((r[0x4001E04C] & 15) + 1)
 
 
+def _samd51_hz(r: Registers, generator: int) -> float:
+    """By GCLK: the generator's source, enabled, over its divisor; DPLL0's from its own channel."""
+    control = r[0x40001C20 + 4 * generator]
+    assert control & 1 << 8
+    divisor = max(control >> 16, 1)
+    if control & 15 == 6:  # DFLL48M
+        return 48e6 / divisor
+    channel = r[0x40001C84]
+    assert control & 15 == 7 and channel & 1 << 6 and r[0x40001030] & 2
+    return _samd51_hz(r, channel & 15) * ((r[0x40001034] & 0x1FFF) + 1) / divisor
+
+
 # The core's clock by the PLL's registers and the oscillator that is fitted
 CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f446re": _f4_hz,
@@ -256,10 +270,20 @@ CLOCK: Mapping[str, Callable[[Registers], float]] = {
     "rp2040_pico": lambda r: _rp2_hz(r, 0x40028000),
     "rp2350_pico2": lambda r: _rp2_hz(r, 0x40050000),
     "ek_ra8m1": _ra8_hz,
+    "feather_m4": lambda r: _samd51_hz(r, 0),
     "teensy41": lambda r: (
         12e6 * (r[0x400D8000] & 127) / ((r[0x400FC010] & 7) + 1) / ((r[0x400FC014] >> 10 & 7) + 1)
     ),
 }
+
+
+def _samd51_baud(r: Registers) -> float:
+    channel, control = r[0x40001C80 + 4 * 35], r[0x43000400]
+    assert channel & 1 << 6 and r[0x40000820] & 2 and control & 3 == 2 and control >> 13 & 7 == 0
+    assert r[0x410080B8] == 0x22 and r[0x410080D0] == 0x0701  # PB16 and PB17: C; out; in, pulled up
+    return _samd51_hz(r, channel & 15) / 16 * (1 - (r[0x4300040C] & 0xFFFF) / 65536)
+
+
 BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_f446re": lambda r: 45e6 / r[0x40004408],
     "nucleo_f746zg": lambda r: 54e6 / r[0x4000480C],
@@ -273,6 +297,7 @@ BAUD: Mapping[str, Callable[[Registers], float]] = {
     "nucleo_l4r5zi": lambda r: 256 * 120e6 / r[0x4000800C],
     "nucleo_u575zi_q": lambda r: 160e6 / r[0x4001380C],
     **dict.fromkeys(_NRF52, lambda r: r[0x40002524] * 16e6 / 2**32),
+    "feather_m4": _samd51_baud,
     "teensy41": lambda r: 24e6 / ((r[0x40198010] >> 24 & 31) + 1) / (r[0x40198010] & 0x1FFF),
     "rp2040_pico": lambda r: 133e6 / (16 * (r[0x40034024] + r[0x40034028] / 64)),
     "rp2350_pico2": lambda r: 150e6 / (16 * (r[0x40070024] + r[0x40070028] / 64)),
@@ -319,6 +344,11 @@ def _wdog1_s(registers: Registers) -> float:
     return ((control >> 8) + 1) / 2
 
 
+def _samd51_s(registers: Registers) -> float:
+    assert registers[0x40002000] & 2 and registers[0x4000200C] & 0xFF == 0xA5
+    return (8 << (registers[0x40002000] >> 8 & 15)) / 1024
+
+
 WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     **dict.fromkeys(
         ("nucleo_f446re", "nucleo_f746zg", "nucleo_l4r5zi", "nucleo_u575zi_q"), _iwdg_s
@@ -330,6 +360,7 @@ WATCHDOG: Mapping[str, Callable[[Registers], float]] = {
     "rp2350_pico2": _rp2350_s,
     "ek_ra8m1": _ra8_s,
     "teensy41": _wdog1_s,
+    "feather_m4": _samd51_s,
 }
 WAITS_S = {"ek_ra8m1": (2.237, 4.194)}  # started, not started; others 4 s
 
@@ -382,6 +413,7 @@ def test_start_up_reaches_its_line(
         ("rp2350_pico2", 0x400D8008, 1),
         ("ek_ra8m1", 0x4001E0C0, 1 << 1),
         ("teensy41", 0x400F8008, 1 << 4),
+        ("feather_m4", 0x40000C00, 1 << 5),
     ],
 )
 def test_a_watchdogs_reset_is_known(
@@ -424,6 +456,7 @@ OTHERS = {
     "nucleo_l4r5zi": {"MBN_PLL_N": "20u", "MBN_CORE_HZ": "80000000u"},
     "nucleo_u575zi_q": {"MBN_TX_PORT": "1u", "MBN_TX_PIN": "6u"},
     "nrf52840dk": {"MBN_TX_PIN": "20u"},
+    "feather_m4": {"MBN_DPLL_TIMES": "96u", "MBN_CORE_HZ": "96000000u"},
     "rp2040_pico": {"MBN_PLL_FBDIV": "125u", "MBN_CORE_HZ": "125000000u"},
     "teensy41": {"MBN_PLL_TIMES": "88u", "MBN_CORE_HZ": "528000000u", "MBN_CORE_MV": "1150u"},
 }

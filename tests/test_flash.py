@@ -21,6 +21,7 @@ import pytest
 import serial
 
 from conftest import Builder
+from families import PARTS
 from mbn.core.boards import find_board
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, Image
@@ -248,8 +249,8 @@ def test_permission_denied_names_the_rule(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(LinkError, match=r"cp boards/60-mbn\.rules /etc/udev/rules\.d/"):
         open_port("/dev/ttyACM0", 921600)
     rules = (ROOT / "boards" / "60-mbn.rules").read_text(encoding="utf-8")
-    for board in (find_board(name) for name in ("nucleo_f446re", "nrf52840dk", "rp2040_pico")):
-        for usb in board.flash.usb:
+    for board in (find_board(name) for name in PARTS):
+        for usb in (*board.flash.usb, *board.flash.boot_usb):
             vendor, product = usb.split(":")
             assert f'"{vendor}"' in rules and product in rules
 

@@ -27,7 +27,7 @@ from register_facts import FACTS, Facts
 pyocd_svd = pytest.importorskip("pyocd.debug.svd.parser", reason="needs the extra `flash`")
 GCC = "arm-none-eabi-gcc"
 _DEFINED = re.compile(r"^#define (\w+)(\(([\w, ]+)\))? ", re.MULTILINE)
-_CAST = re.compile(r"\*\(volatile uint(?:16|32)_t \*\)|\(uint32_t\)")
+_CAST = re.compile(r"\*\(volatile uint(?:8|16|32)_t \*\)|\(uint32_t\)")
 _SUFFIX = re.compile(r"\b(0[xX][0-9a-fA-F]+|\d+)[uU]+")
 _PLAIN = re.compile(r"[0-9a-fA-FxX()+\-*/|&~<> ]+")
 

@@ -17,6 +17,7 @@ FAMILIES = {
     "rp2040": 0xE48BFF56,
     "rp2350-arm-s": 0xE48BFF59,
     "nrf52840": 0xADA52840,
+    "samd51": 0x55114460,
     "stm32f4": 0x57755A57,
     "stm32f7": 0x53B80F00,
     "stm32h7": 0x6DB66082,
