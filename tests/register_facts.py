@@ -289,4 +289,75 @@ _SAMD51 = Facts(
         }
     ),
 )
-FACTS = (_H7, _U5, _RP2040, _RP2350, _SAMD51)
+_RA8 = Facts(
+    "family_ra8/board.c",
+    "ek_ra8m1",
+    "renesas/fsp, ra/fsp/src/bsp/cmsis/Device/RENESAS/Include/R7FA8M1AH.h: R_SYSTEM_Type, "
+    "R_FCACHE_Type, R_MSTP_Type, R_PFS_Type, R_PMISC_Type, R_SCI_B0_Type, R_WDT_Type",
+    {
+        **_at(0x4001E000, "", SCKDIVCR=0x20, SCKDIVCR2=0x24, SCKSCR=0x26, PLLCCR=0x28, PLLCR=0x2A),
+        **_at(0x4001E000, "", MOSCCR=0x32, OSCSF=0x3C, PLLCCR2=0x4C, SCICKDIVCR=0x54, SCICKCR=0x55),
+        **_at(0x4001E000, "", RSTSR1=0xC0, PRCR=0x3FA, MOMCR=0xA50),
+        **_at(0x4001C100, "", FCACHEE=0, FCACHEIV=4, FLWT=0x1C),
+        "MSTPCRB": 0x40203000 + 4,
+        "PFS": 0x40400800 + 4 * 1,  # of P0_01
+        "PWPR_S": 0x40400D00 + 0x14,
+        **_at(0x40358900, "SCI_", RDR=0, TDR=4, CCR0=8, CCR1=0x0C, CCR2=0x10, CCR3=0x14, CCR4=0x18),
+        **_at(0x40358900, "SCI_", CSR=0x48, CFCLR=0x68),
+        **_at(0x40202600, "", WDTRR=0, WDTCR=2, WDTRCR=6),
+    },
+    {
+        "OSCSF_MOSCSF": (3, _ON),
+        "OSCSF_PLLSF": (5, _ON),
+        "SOURCE_PLL": (0, 3),
+        "PLLCCR2_VALUE": (0, 12),
+        "CPU_OVER_2": (0, 4),
+        "SCI_OVER_4": (0, 3),
+        "SCICKCR_REQUEST": (6, _ON),
+        "SCICKCR_READY": (7, _ON),
+        "FLWT_4": (0, 3),
+        "MSTPCRB_SCI9": (22, _ON),
+        "PWPR_PFSWE": (6, _ON),
+        "PFS_PULL_UP": (4, _ON),
+        "PFS_DRIVE_MEDIUM": (10, 2),
+        "PFS_PERIPHERAL": (16, _ON),
+        "PFS_SCI_ODD": (24, 5),
+        "CCR1_IDLE_HIGH": (4, 2),
+        "CCR2_BGDM": (4, _ON),
+        "CCR2_BRME": (16, _ON),
+        "CSR_TDRE": (29, _ON),
+        "CSR_RDRF": (31, _ON),
+        "WDTRCR_RESET": (7, _ON),
+        "RSTSR1_WDTRF": (1, _ON),
+    },
+    frozenset(
+        {
+            *("REGISTER8", "REGISTER16", "REGISTER32", "MOMCR_8_TO_24_MHZ", "PLLCCR_VALUE"),
+            *("SCKDIVCR_VALUE", "CPU_OVER_1", "PRCR_OPEN", "PRCR_CLOSED", "PRCR_OPEN_RESETS"),
+            *("CCR0_IDSEL_TE_RE", "CCR3_8_BITS_LSB_FIRST", "CFCLR_ERRORS", "CFCLR_ALL"),
+            *("WDTCR_ANY_TIME_OVER_8192", "WDT_PCLKB_CYCLES", "PCLKB_OVER", "MS_PER_S", "MOCO_HZ"),
+            *("SCI_HZ", "MODULATION", "READY_SPINS", "WRITE_SPINS", "SETTLE_SPINS"),
+            "CYCLES_PER_US",
+        }
+    ),
+)
+FACTS = (_H7, _U5, _RP2040, _RP2350, _SAMD51, _RA8)
+
+
+def bits(*places: int) -> int:
+    return sum(1 << place for place in places)
+
+
+# Values of several fields of R7FA8M1AH.h, spelled out
+RA8_VALUES = {
+    "SCKDIVCR_VALUE": 2 | 3 << 4 | 3 << 8 | 2 << 12 | 2 << 16 | 1 << 20 | 1 << 24 | 3 << 28,
+    "PLLCCR2_VALUE": 1 | 3 << 4 | 1 << 8,  # PLODIVP, Q, R
+    "CCR0_IDSEL_TE_RE": bits(10, 4, 0),
+    "CCR3_8_BITS_LSB_FIRST": 2 << 8 | bits(12),  # CHR, LSBF
+    "CFCLR_ERRORS": bits(24, 27, 28),  # ORERC, PERC, FERC
+    "CFCLR_ALL": bits(4, 16, 17, 18, 24, 26, 27, 28, 29, 31),
+    "WDTCR_ANY_TIME_OVER_8192": 8 << 4 | 3 << 8 | 3 << 12,  # CKS, RPES, RPSS
+    "PRCR_OPEN": 0xA5 << 8 | bits(0, 1),  # PRKEY, PRC1, PRC0
+    "PRCR_OPEN_RESETS": 0xA5 << 8 | bits(5),  # PRC5
+    "PRCR_CLOSED": 0xA5 << 8,
+}

@@ -3,7 +3,7 @@ or tables from the makers' headers (register_facts.py).
 
 What enters: macros of a family's C as a board's image sees them. What leaves: nothing but failures.
 Always holds: each macro of a file is held against a register or a field of the maker's, or stands
-among the `others`, as what is neither. The RA8's registers are held against nothing.
+among the `others`, as what is neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 
 from mbn.core.boards import find_board
 from mbn.core.target import data_root
-from register_facts import FACTS, Facts
+from register_facts import FACTS, RA8_VALUES, Facts
 
 pyocd_svd = pytest.importorskip("pyocd.debug.svd.parser", reason="needs the extra `flash`")
 GCC = "arm-none-eabi-gcc"
@@ -312,6 +312,12 @@ def test_registers_and_fields_are_those_of_headers(facts: Facts, tmp_path: Path)
     for name, (lowest, width) in facts.fields.items():
         value = found[name]
         assert value and value & ~(((1 << width) - 1) << lowest) == 0, name
+
+
+def test_values_of_several_fields_are_spelled_by_the_header(tmp_path: Path) -> None:
+    found = macros(next(one for one in FACTS if one.board == "ek_ra8m1"), tmp_path)
+    for name, value in RA8_VALUES.items():
+        assert found[name] == value, name
 
 
 def test_the_pads_of_a_board_are_the_makers() -> None:
