@@ -73,7 +73,7 @@ def test_bits_cycles_resets_and_reports(
     pc = registers(stray)["pc"]
     assert any(s.address & ~1 <= pc < (s.address & ~1) + s.size_bytes for s in table)
     monkeypatch.setattr(Device, "_inference_s", lambda self: 3.0)
-    with pytest.raises(LinkError, match="nothing came"):  # no warning before it bites
+    with pytest.raises(LinkError, match="started anew in the middle"):  # no warning before it bites
         device.run(np.full((4, 4, 2), HANG, np.int8))
     device.wait_ready()
     assert device.health() == Health(None, Start.WATCHDOG, "")

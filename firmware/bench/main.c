@@ -15,6 +15,10 @@
 
 #include "network.h"
 
+#if defined(MBN_BENCH_DEFENCE) /* besides each inference a look at all constants, to count it */
+#include "defence.h"
+static uint32_t words[MBN_DEFENCE_WORDS];
+#endif
 #ifndef MBN_BENCH_RUNS
 #define MBN_BENCH_RUNS 1
 #endif
@@ -25,8 +29,9 @@
 #define TEXT(number) TEXT_OF(number)
 
 static mbn_model_state model;
-volatile int8_t mbn_bench_sink;                          /* so that the result is used */
-const volatile uint32_t mbn_bench_runs = MBN_BENCH_RUNS; /* volatile: the same code for any value */
+volatile int8_t mbn_bench_sink; /* so that the result is used */
+/* volatile: the same code for any value; in RAM, since constants are sealed */
+volatile uint32_t mbn_bench_runs = MBN_BENCH_RUNS;
 
 #if defined(__arm__)
 typedef void (*mark_fn)(void);
@@ -94,6 +99,11 @@ static mbn_status run(void)
     if (status == MBN_OK) {
         mbn_bench_sink = *mbn_output(&model.base);
     }
+#if defined(MBN_BENCH_DEFENCE)
+    if (mbn_defence_damage(words) != NULL) {
+        status = MBN_ERR_CHANGED;
+    }
+#endif
     return status;
 }
 

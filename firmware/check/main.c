@@ -440,6 +440,17 @@ _Noreturn void mbn_app_fault(const mbn_fault *fault)
     mbn_port_reset();
 }
 
+static void tell_start(void)
+{
+    const uint8_t zero = 0;
+    mbn_port_write(&zero, 1); /* ends a frame that the reset may have cut */
+    mbn_frame_begin(&writer);
+    mbn_frame_u8(&writer, MBN_TELL_START);
+    mbn_frame_u8(&writer, 0);
+    mbn_frame_u8(&writer, (uint8_t)mbn_port_start()->reason);
+    mbn_frame_end(&writer);
+}
+
 int main(void)
 {
     static uint8_t burst[256];
@@ -447,6 +458,7 @@ int main(void)
     damage = mbn_defence_damage((uint32_t *)(void *)received);
     mbn_port_watchdog_start(MBN_WATCHDOG_MS);
     mbn_frame_reader_init(&reader, received, sizeof received);
+    tell_start();
     for (;;) {
         mbn_port_watchdog_feed();
         size_t size = mbn_port_read(burst, sizeof burst);

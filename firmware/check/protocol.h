@@ -49,7 +49,9 @@ enum {
     /* reason u8: 1 framing or CRC, 2 longer than the request capacity */
     MBN_TELL_DAMAGE = 0xC2,
     /* the words of mbn_fault (port.h), 15 x u32 */
-    MBN_TELL_FAULT = 0xC3
+    MBN_TELL_FAULT = 0xC3,
+    /* mbn_start_reason u8 (port.h): the board has started, and knows of no request before this */
+    MBN_TELL_START = 0xC4
 };
 
 enum {

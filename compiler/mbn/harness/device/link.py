@@ -81,10 +81,13 @@ class Link:
 
     def send(self, payload: bytes) -> None:
         """Writes one frame. Raises `LinkError` if the other side is gone."""
-        frame = protocol.encode(payload)
-        self.log.note(">", frame)
+        self.send_raw(protocol.encode(payload))
+
+    def send_raw(self, data: bytes) -> None:
+        """Writes bytes as they are: a frame, or a part of one."""
+        self.log.note(">", data)
         try:
-            self._port.write(frame)
+            self._port.write(data)
             self._port.flush()
         except GONE as error:
             raise self._lost(error) from error

@@ -43,6 +43,7 @@ class Tell(IntEnum):
     TRACE = 0xC1
     DAMAGE = 0xC2
     FAULT = 0xC3
+    START = 0xC4
 
 
 class Watch(IntFlag):

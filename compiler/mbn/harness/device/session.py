@@ -39,6 +39,10 @@ class IdentityError(LinkError):
     """The device's identity is not valid in this version; asking again won't help."""
 
 
+class RestartedError(LinkError):
+    """The device started anew in the middle; what it was told before is lost."""
+
+
 class RefusedError(LinkError):
     """The device answered with a refusal."""
 
@@ -320,6 +324,13 @@ class Device:
                 raise LinkError(
                     f"the device stopped with a {protocol.describe_fault(payload[2:])}",
                     advice="arm-none-eabi-addr2line -f -e IMAGE.elf PC names the place",
+                    node=self.link.url,
+                )
+            if payload[0] == Tell.START:
+                raise RestartedError(
+                    "the device started anew in the middle",
+                    advice="A supply that breaks down, a loose cable and a pressed button do that. "
+                    f"The log is {self.link.log.path}",
                     node=self.link.url,
                 )
             if payload[0] == Tell.TRACE and len(payload) >= 6:
