@@ -214,6 +214,13 @@ def run_check(
             load_channels(folder, len(network.stages)),
             progress=step,
         )
+    if result.restarts:
+        times = "once" if result.restarts == 1 else f"{result.restarts} times"
+        tell.say(
+            f"{board.name} went {times} in the middle, and the check went on where it was; the log "
+            f"is {folder / 'check.log'}",
+            style="yellow",
+        )
     about = where(place.board, port) + (", as an exported sketch" if sketch else "")
     updated = _with_result(report, result, about, image_sha256(folder))
     save(updated, folder)

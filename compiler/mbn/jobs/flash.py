@@ -26,6 +26,7 @@ from mbn.harness.flash.qemu import QemuFlasher
 from mbn.harness.flash.swd import SwdFlasher
 from mbn.harness.flash.tool import TOOLS, ToolFlasher
 from mbn.harness.flash.uart import UartFlasher
+from mbn.harness.host.port import UsbName, port_named, usb_name
 from mbn.jobs.check import IMAGE_NAME
 from mbn.report import load_report
 
@@ -126,6 +127,7 @@ def flashed(wanted: Wanted, place: Place, tell: Teller, log_path: Path) -> Itera
     with flasher_for(wanted, place) as flasher:
         what = f"Flashing {wanted.board.name} by {flasher.name}: {flasher.describe()}"
         tell.say(what)
+        usb = usb_name(flasher.port) if flasher.port and "://" not in flasher.port else None
         with ExitStack() as stack:
             steps: dict[str, Step] = {}
 
@@ -135,13 +137,15 @@ def flashed(wanted: Wanted, place: Place, tell: Teller, log_path: Path) -> Itera
                 steps[step](done, of)
 
             flash(flasher, payload, show, tell.say)
-        identify(wanted, flasher, log_path)
+        identify(wanted, flasher, log_path, usb)
         tell.say(f"flashed {payload.size_bytes:,} bytes; build {wanted.build_id} runs")
         yield flasher
 
 
-def identify(wanted: Wanted, flasher: Flasher, log_path: Path) -> None:
-    """Asks the running image who it is. Raises `FlashError`: silent, or another."""
+def identify(wanted: Wanted, flasher: Flasher, log_path: Path, usb: UsbName | None = None) -> None:
+    """Asks the running image who it is. `usb`: what its port was before; where it comes back under
+    another name, the flasher's `port` is that one from then on. Raises `FlashError`: silent, or
+    another."""
     assert flasher.port is not None
     end = time.monotonic() + _ANSWER_S
     while True:
@@ -165,6 +169,7 @@ def identify(wanted: Wanted, flasher: Flasher, log_path: Path) -> None:
                     node=error.node,
                 ) from error
             time.sleep(0.2)  # a port that went with the reset
+            flasher.port = (port_named(usb) if usb else None) or flasher.port
 
 
 def _compare(wanted: Wanted, device: Device) -> None:

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.errors import CheckError, UsageError
+from mbn.core.errors import CheckError, LinkError, UsageError
 from mbn.core.network import UNREAD, StageChannels
+from mbn.harness.device.link import LostError
 from mbn.harness.device.protocol import Memory, Watch
-from mbn.harness.device.session import Device
+from mbn.harness.device.session import Device, RestartedError, Run
 
 Int8 = NDArray[np.int8]
+MOST_RESTARTS = 3  # in one check
 
 # The reference's output map of every stage for one image, in the device's order of stages.
 StageMaps = Callable[[Int8], Sequence[Int8]]
@@ -37,6 +39,7 @@ class CheckResult:
     memory: Memory
     measured_cycles: int | None  # of one inference
     stage_cycles: tuple[int, ...] | None  # of another, by stage
+    restarts: int = 0  # times that the board went in the middle and came back
 
     @property
     def exact(self) -> bool:
@@ -72,10 +75,15 @@ def check(
             node=identity.board,
         )
     wanted = expected.reshape(count, *identity.output_shape)
-    runs = []
-    for image in images:
-        runs.append(device.run(image))
-        progress(len(runs))
+    runs: list[Run] = []
+    restarts = 0
+    while len(runs) < count:
+        try:
+            runs.append(device.run(images[len(runs)]))
+            progress(len(runs))
+        except (RestartedError, LostError) as error:
+            restarts += 1
+            _resume(device, error, restarts, np.array([run.output for run in runs]), wanted)
     memory = device.memory()
     if memory.stack_guard_ok is False:
         raise CheckError(
@@ -105,7 +113,28 @@ def check(
         memory=memory,
         measured_cycles=runs[0].cycles,
         stage_cycles=stage_cycles,
+        restarts=restarts,
     )
+
+
+def _resume(device: Device, error: LinkError, restarts: int, outputs: Int8, wanted: Int8) -> None:
+    """Waits for a board that went in the middle. What was compared stays compared; its image is
+    run again. Raises LinkError, with what was done, where it does not come back, or too often."""
+    try:
+        if restarts > MOST_RESTARTS:
+            raise error
+        device.link.log.say(f"resuming: {error.found}")
+        device.come_back(error)
+    except LinkError as last:
+        done = len(outputs)
+        exact = sum(bool(np.array_equal(outputs[k], wanted[k])) for k in range(done))
+        raise LinkError(
+            f"{last.found}; until then {done} of {len(wanted)} images were compared, {exact} exact"
+            + (f", and the board came back {restarts - 1} times" if restarts > 1 else ""),
+            wanted=last.wanted,
+            advice=last.advice,
+            node=last.node,
+        ) from error
 
 
 def explain(

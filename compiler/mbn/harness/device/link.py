@@ -6,6 +6,7 @@ byte is logged.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Self
 
 from mbn.core.errors import LinkError
 from mbn.harness.device import protocol
-from mbn.harness.host.port import GONE, POLL_S, open_port
+from mbn.harness.host.port import GONE, POLL_S, open_port, port_named, usb_name
 
 _READ_BYTES = 65536
 _SHOWN_BYTES = 48
@@ -22,6 +23,13 @@ _MOST_PENDING = 1 << 20
 
 class SilenceError(LinkError):
     """A wait that ended without an answer; asking again may help."""
+
+
+class LostError(LinkError):
+    """The other side hung up, or the port went; it may come back."""
+
+
+_AGAIN_S = 0.1  # between two looks for a port that went
 
 
 class Log:
@@ -52,6 +60,9 @@ class Link:
     def __init__(self, url: str, *, baud: int, log_path: Path) -> None:
         self.url = url
         self.log = Log(log_path)
+        self._baud = baud
+        self.may_return = True  # False for a process that was started here: it won't
+        self._usb = None if "://" in url else usb_name(url)
         try:
             self._port = open_port(url, baud)
         except LinkError:
@@ -78,6 +89,33 @@ class Link:
     def close(self) -> None:
         self._port.close()
         self.log.close()
+
+    def reopen(self, timeout_s: float) -> None:
+        """Waits for a port that went: by its USB serial number, where it has one, under whatever
+        name it comes back. Raises the last `LinkError` where it does not come back in time."""
+        end = time.monotonic() + timeout_s
+        with contextlib.suppress(*GONE):
+            self._port.close()
+        self._pending.clear()
+        self._frames.clear()
+        while True:
+            url = port_named(self._usb) if self._usb else self.url
+            try:
+                if url is None:
+                    raise LostError(
+                        f"the port of serial number {self._usb.serial if self._usb else ''} does "
+                        "not come back",
+                        advice=f"Is its cable in? The log is {self.log.path}",
+                        node=self.url,
+                    )
+                self._port = open_port(url, self._baud)
+                self.url = url
+                self.log.say(f"opened again as {url}")
+                return
+            except LinkError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(_AGAIN_S)
 
     def send(self, payload: bytes) -> None:
         """Writes one frame. Raises `LinkError` if the other side is gone."""
@@ -130,9 +168,9 @@ class Link:
             self._pending.clear()
             self.damaged_frames += 1
 
-    def _lost(self, error: Exception) -> LinkError:
+    def _lost(self, error: Exception) -> LostError:
         self.log.say(f"lost: {error}")
-        return LinkError(
+        return LostError(
             f"the other side hung up: {error}",
             advice=f"The log is {self.log.path}",
             node=self.url,

@@ -59,6 +59,7 @@ def open_device(
             else:
                 port, child = stack.enter_context(emulated(board, elf))
         link = stack.enter_context(Link(port, baud=baud or board.baud, log_path=log_path))
+        link.may_return = child is None
         device = Device(link)
         try:
             device.wait_ready(_READY_S)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mbn.core.errors import CheckError, LinkError, UsageError
 from mbn.harness.device import protocol
-from mbn.harness.device.link import Link, SilenceError
+from mbn.harness.device.link import Link, LostError, SilenceError
 from mbn.harness.device.protocol import Ask, Health, Identity, Memory, StageInfo, Tell, Watch
 
 Int8 = NDArray[np.int8]
@@ -203,6 +203,17 @@ class Device:
                 if time.monotonic() - begun >= timeout_s:
                     raise
                 time.sleep(_AGAIN_S)
+
+    def come_back(self, error: LinkError, timeout_s: float = 10.0) -> None:
+        """After a `RestartedError` or a `LostError`: waits until the same image answers again.
+        Raises LinkError where nothing does, CheckError where another does."""
+        before = self.identity
+        if isinstance(error, LostError):
+            if not self.link.may_return:
+                raise error
+            self.link.reopen(timeout_s)
+        self.wait_ready(timeout_s)
+        self.expect(model_sha256=before.model_sha256, build_id=before.build_id)
 
     def _inference_s(self) -> float:
         identity = self.identity

@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import re
 import termios
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import serial  # type: ignore[import-untyped]
+from serial.tools import list_ports  # type: ignore[import-untyped]
 
 from mbn.core.errors import LinkError
 
@@ -22,6 +25,37 @@ WRITE_S = 10.0  # an image's part at a slow rate
 # socket:// and rfc2217:// with a host, if any, and a port, if any
 _ADDRESS = re.compile(r"(socket|rfc2217)://(\[[^\]/?#]*\]|[^:/?#]*)(?::(\d*))?(?=[/?#]|$)", re.I)
 RULES = "boards/60-mbn.rules"
+
+
+@dataclass(frozen=True)
+class UsbName:
+    """What stays the same of a USB port that goes and comes back under another name: vendor,
+    product, serial number, and which of the device's ports it is."""
+
+    vendor: int
+    product: int
+    serial: str
+    interface: str
+
+
+def usb_name(device: str) -> UsbName | None:
+    """That of a port of this computer; None where it has no serial number, or is no USB port."""
+    path = Path(device).resolve()
+    found = (one for one in list_ports.comports() if Path(one.device).resolve() == path)
+    return next(map(_usb_name, found), None)
+
+
+def port_named(name: UsbName) -> str | None:
+    """The port that now bears this name; None while it is away."""
+    found = (one.device for one in list_ports.comports() if _usb_name(one) == name)
+    return next(found, None)
+
+
+def _usb_name(one: Any) -> UsbName | None:
+    if one.vid is None or not one.serial_number:
+        return None
+    place = (one.location or "").partition(":")[2]  # bus-port:configuration.interface
+    return UsbName(one.vid, one.pid, one.serial_number, place)
 
 
 def open_port(url: str, baud: int, *, parity: str = serial.PARITY_NONE) -> Any:
