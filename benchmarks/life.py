@@ -325,13 +325,16 @@ def live(
     log: Path,
     done: Callable[[Life], bool],
 ) -> Life:
-    """Lives until `done` says so."""
+    """Lives until `done` says so, or Ctrl-C comes."""
     begun = time.monotonic()
-    with Living(image, samples, expected, seed, log) as living:
+    with (
+        Living(image, samples, expected, seed, log) as living,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         while not done(living.life):
             living.next()
             living.life.seconds = time.monotonic() - begun
-        return living.life
+    return living.life
 
 
 def failures(life: Life) -> list[str]:

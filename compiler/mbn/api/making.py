@@ -69,19 +69,30 @@ def family() -> Iterator[Network]:
 
 
 def tune(
-    asked: Job, records: PathLike, *, place: Place | None = None, progress: Progress = None
+    asked: Job,
+    records: PathLike,
+    *,
+    place: Place | None = None,
+    scheduler: str | None = None,
+    progress: Progress = None,
 ) -> Tuned:
     """Measures every candidate of every stage of a job's network that `records` does not know yet,
-    in emulation, or on an attached board (`place`), and writes `records` after each run. Raises
-    BoardError where no cycles can be counted."""
+    in emulation, or on an attached board (`place`), and writes `records` after each run.
+    `scheduler`: the address of a Dask scheduler, whose workers emulate side by side; it executes
+    whatever it is sent. Raises BoardError where no cycles can be counted."""
     tell = teller(progress)
     path, counter = Path(records), _counter(asked.board, place, progress)
     made = tune_job.prepare(asked, _folder(asked.board), tell)
-    return _tuned(made, _read(path, progress), path, counter, progress)
+    return _tuned(made, _read(path, progress), path, counter, progress, scheduler)
 
 
 def tune_family(
-    asked: Job, records: PathLike, *, place: Place | None = None, progress: Progress = None
+    asked: Job,
+    records: PathLike,
+    *,
+    place: Place | None = None,
+    scheduler: str | None = None,
+    progress: Progress = None,
 ) -> Iterator[Tuned]:
     """The same for every size of the family, one after the other; the job says board and options,
     and no network."""
@@ -90,7 +101,7 @@ def tune_family(
     all_channels = replace(asked, options=replace(asked.options, simplify=False))
     for network in family():
         made = tune_job.tuning_of(all_channels, network)
-        yield _tuned(made, known, path, counter, progress)
+        yield _tuned(made, known, path, counter, progress, scheduler)
 
 
 def _counter(board: Board, place: Place | None, progress: Progress) -> Counter:
@@ -110,11 +121,18 @@ def _read(path: Path, progress: Progress) -> Records:
     return known
 
 
-def _tuned(made: Tuning, known: Records, path: Path, counter: Counter, progress: Progress) -> Tuned:
+def _tuned(
+    made: Tuning,
+    known: Records,
+    path: Path,
+    counter: Counter,
+    progress: Progress,
+    scheduler: str | None,
+) -> Tuned:
     name = made.network.name
     with teller(progress).task(f"measuring {name}") as step:
         folder = _folder(made.job.board) / name
-        runs = tune_job.tune(made, known, path, folder, counter, step)
+        runs = tune_job.tune(made, known, path, folder, counter, step, scheduler)
     return Tuned(made, known, counter.by, runs)
 
 

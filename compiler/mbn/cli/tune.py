@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mbn
 from mbn.cli.arguments import command, say_json
@@ -18,6 +18,7 @@ from mbn.cli.network import add_network, check_network, network_options
 from mbn.cli.place import add_place, place_of, said_anything
 from mbn.cli.run import ConsoleTeller, console_of, guarded
 from mbn.core.errors import UsageError
+from mbn.core.executing import HELP
 from mbn.core.schedule import Sharing, Variant
 from mbn.core.target import Board
 from mbn.report.sheet import Sheet
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what is known, and where it goes (default tuning.jsonl)",
     )
+    made.add_argument("--scheduler", metavar="ADDRESS", help=HELP)
     add_place(made.add_argument_group("an attached board, in the place of the emulator"))
     return made
 
@@ -86,8 +88,11 @@ def run(arguments: argparse.Namespace) -> int:
     console = console_of(arguments)
     board, tell = mbn.find_board(arguments.board), ConsoleTeller(console)
     place = place_of(arguments, board) if said_anything(arguments) else None
+    if place is not None and arguments.scheduler is not None:
+        raise UsageError("--scheduler with an attached board", wanted="one of them")
+    ways: Any = {"place": place, "scheduler": arguments.scheduler, "progress": tell}
     if not arguments.family:
-        found = mbn.tune(job_of(arguments, board), arguments.records, place=place, progress=tell)
+        found = mbn.tune(job_of(arguments, board), arguments.records, **ways)
         console.print(table(found))
         console.print(f"{found.runs} runs; wrote {arguments.records}")
         say_json(arguments, {"runs": found.runs, "records": arguments.records})
@@ -95,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model is not None or arguments.alpha is not None:
         raise UsageError("--family with --model or --alpha", wanted="one way to name networks")
     job = job_of(arguments, board)
-    for found in mbn.tune_family(job, arguments.records, place=place, progress=tell):
+    for found in mbn.tune_family(job, arguments.records, **ways):
         console.print(f"{found.made.network.name} on {board.core.name}: {found.runs} runs")
     console.print(f"wrote {arguments.records}")
     return 0

@@ -9,8 +9,10 @@ Records are written after each run, and what they hold is not measured again.
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +21,7 @@ import numpy as np
 
 from mbn.core import elf
 from mbn.core.errors import BoardError
+from mbn.core.executing import executor
 from mbn.core.network import Network
 from mbn.core.options import LEVELS
 from mbn.core.schedule import BandOption
@@ -196,16 +199,37 @@ def tune(
     folder: Path,
     counter: Counter,
     progress: Progress,
+    scheduler: str | None = None,
 ) -> int:
-    """Measures what is not known, and writes all to `path` after each run. Returns the runs."""
+    """Measures what is not known, and writes all to `path` after each run. Returns the runs. With a
+    `scheduler` its workers run side by side, each in a folder of its own."""
     todo = rounds(made, known)
-    for number, options in enumerate(todo):
-        progress(number, len(todo))
-        for stage, point in measured(made, options, folder, counter):
+
+    def take(points: Sequence[tuple[Stage, Point]]) -> None:
+        for stage, point in points:
             known.add(made.key(stage), point, counter.by)
         tuning.write(known, path)
+
+    if scheduler is None:
+        for number, options in enumerate(todo):
+            progress(number, len(todo))
+            take(measured(made, options, folder, counter))
+    else:
+        with executor(scheduler) as pool:
+            waiting = [pool.submit(_apart, made, options, counter) for options in todo]
+            for number, future in enumerate(as_completed(waiting)):
+                take(future.result())
+                progress(number + 1, len(todo))
     progress(len(todo), len(todo))
     return len(todo)
+
+
+def _apart(
+    made: Tuning, options: Sequence[BandOption], counter: Counter
+) -> list[tuple[Stage, Point]]:
+    """A run on a worker, which may share this computer with others."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measured(made, options, Path(folder), counter)
 
 
 def _code_bytes(image: Path, generated: lowering.Generated) -> list[int]:

@@ -22,6 +22,7 @@ from mbn.cli.run import console as run_console
 from mbn.cli.run import progress_of
 from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
+from mbn.core.executing import HELP
 from mbn.core.target import Board
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
 from mbn.report.sheet import Sheet
@@ -68,6 +69,7 @@ def add(commands: Any) -> None:
     device.add_argument(
         "--runs", type=Path, default=RUNS, metavar="FILE", help=f"of --run; default {RUNS}"
     )
+    device.add_argument("--scheduler", metavar="ADDRESS", help=f"with --run: {HELP}")
     device.set_defaults(run=run)
 
 
@@ -144,6 +146,7 @@ def run_sizes(sizes: Sequence[Size], arguments: argparse.Namespace, console: Con
             arguments.runs,
             arguments.runs.parent,
             progress,
+            arguments.scheduler,
         )
     console.print(f"{len(made)} runs; wrote {arguments.runs}")
 

@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,7 +20,9 @@ from typing import Any
 
 import jsonschema
 
+from mbn.core.boards import find_board
 from mbn.core.errors import UsageError
+from mbn.core.executing import executor
 from mbn.core.kernel_set import VERSIONS
 from mbn.core.options import Options
 from mbn.core.target import Board, data_root
@@ -99,22 +102,44 @@ def run(
     path: Path,
     folder: Path,
     progress: Callable[[int, int, str], None],
+    scheduler: str | None = None,
 ) -> list[Run]:
     """Runs what `path` does not know yet, the fewest multiply-accumulates first, and writes it
-    after each. Returns the new ones. progress: runs done, of how many, and what runs now."""
+    after each. Returns the new ones. progress: runs done, of how many, and what runs now (of a
+    scheduler, whose workers run side by side in `folder` of their own: what has run)."""
     known = dict(read(path).known)
     order = sorted(sizes, key=lambda size: size[0] * size[1] ** 2)
     todo = [
         (*size, board) for size in order for board in boards if (*size, board.name) not in known
     ]
-    made = []
-    for number, (alpha, resolution, board) in enumerate(todo):
-        progress(number, len(todo), f"{alpha:g}-{resolution} on {board.name}")
-        made.append(_run(alpha, resolution, board, folder))
-        known[made[-1].key] = made[-1]
+    made: list[Run] = []
+
+    def take(one: Run) -> None:
+        made.append(one)
+        known[one.key] = one
         write(known, path)
+
+    if scheduler is None:
+        for number, (alpha, resolution, board) in enumerate(todo):
+            progress(number, len(todo), f"{alpha:g}-{resolution} on {board.name}")
+            take(_run(alpha, resolution, board, folder))
+    else:
+        with executor(scheduler) as pool:
+            waiting = [
+                pool.submit(_run_named, alpha, resolution, board.name, str(folder))
+                for alpha, resolution, board in todo
+            ]
+            for number, future in enumerate(as_completed(waiting)):
+                take(future.result())
+                alpha, resolution, name = made[-1].key
+                progress(number, len(todo), f"{alpha:g}-{resolution} on {name}")
     progress(len(todo), len(todo), "")
     return made
+
+
+def _run_named(alpha: float, resolution: int, board: str, folder: str) -> Run:
+    """A run on a worker, which finds the board by itself."""
+    return _run(alpha, resolution, find_board(board), Path(folder))
 
 
 def _run(alpha: float, resolution: int, board: Board, folder: Path) -> Run:
