@@ -21,10 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mbn.core.executing import HELP, executor
 
 RESOLUTION = 96
 CALIBRATION = 8  # drawn images: with drawn weights more say nothing
@@ -272,19 +276,34 @@ def main() -> int:
     own.add_argument("--exporter", choices=EXPORTERS, default="torchscript")
     own.add_argument("--board", default="qemu")
     own.add_argument("--one", help=argparse.SUPPRESS)
+    own.add_argument("--scheduler", metavar="ADDRESS", help=HELP)
     own.add_argument("--write", action="store_true", help="renew docs/coverage.json and .md")
     asked = own.parse_args()
     if asked.one:
         print(json.dumps(measured(asked.one, asked.exporter, asked.board)))
         return 0
     worst = 0
-    for name in asked.networks:
-        found = isolated(name, asked.exporter, asked.board)
+    for found in found_of(asked):
         if found["outcome"] in ("differs", "crashed"):
             worst = 1
         if asked.write:  # after each: a run of hours may be cut short
             renew(found)
     return worst
+
+
+def found_of(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Each network's line, as they come: one after the other here, or from a scheduler's workers,
+    which have this repository at this place."""
+    if asked.scheduler is None:
+        for name in asked.networks:
+            yield isolated(name, asked.exporter, asked.board)
+        return
+    with executor(asked.scheduler) as pool:
+        waiting = [
+            pool.submit(isolated, name, asked.exporter, asked.board) for name in asked.networks
+        ]
+        for future in as_completed(waiting):
+            yield future.result()
 
 
 def known() -> list[dict[str, Any]]:

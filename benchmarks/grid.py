@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from mbn import arithmetic
 from mbn.cli.run import guarded
 from mbn.core.boards import find_board
+from mbn.core.executing import HELP, executor
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Options
 from mbn.core.schedule import StageNeeds
@@ -112,30 +115,58 @@ def run(arguments: argparse.Namespace) -> int:
         "| cycles | bits |\n|---|---|---|--:|--:|--:|--:|--:|--:|---|"
     )
     good = True
-    for size in SIZES:
-        network = size.network(Path("out") / "benchmarks" / "onnx")
-        for name in arguments.boards:
-            kernels = find_board(name).core.kernels
-            for mode in (InputMode(mode) for mode in arguments.modes):
-                target = lowering.Target(kernels)
-                options = Options(mode, simplify=False, ram_budget=0)
-                made = lowering.planned(network, target, options)
-                planned_bytes = made.plan.arena_bytes
-                within = planned_bytes <= bound(size, kernels.name, mode, made.needs)
-                exact, columns = True, "- | - | - | -"
-                if arguments.compile:
-                    lowering.generate(network, target, options)
-                if size.name in arguments.run:
-                    exact, columns = measured(size, name, mode, 0)
-                good &= within and exact
-                estimate = size.estimate(mode)
-                print(
-                    f"| {size.name} | {mode} | {kernels} | {estimate:,.0f} "
-                    f"| {planned_bytes:,} | {100 * (planned_bytes / estimate - 1):+.1f} % "
-                    f"| {columns} |" + ("" if within else " **over its bound**"),
-                    flush=True,
-                )
+    for well, text in rows_of(arguments):
+        good &= well
+        print(text, flush=True)
     return 0 if good else 1
+
+
+def rows_of(arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
+    """Whether all is well with a line, and the line: in order here, size by size as they come from
+    a scheduler's workers."""
+    asked = (arguments.boards, arguments.modes, arguments.compile, arguments.run)
+    if arguments.scheduler is None:
+        for size in SIZES:
+            yield from rows(size, *asked)
+        return
+    with executor(arguments.scheduler) as pool:
+        waiting = [pool.submit(all_rows, size, *asked) for size in SIZES]
+        for future in as_completed(waiting):
+            yield from future.result()
+
+
+def all_rows(
+    size: Size, boards: Sequence[str], modes: Sequence[str], compiles: bool, runs: Sequence[str]
+) -> list[tuple[bool, str]]:
+    """A size's rows on a worker."""
+    return list(rows(size, boards, modes, compiles, runs))
+
+
+def rows(
+    size: Size, boards: Sequence[str], modes: Sequence[str], compiles: bool, runs: Sequence[str]
+) -> Iterator[tuple[bool, str]]:
+    """Plans one size for each board and mode, and compiles or runs it."""
+    network = size.network(Path("out") / "benchmarks" / "onnx")
+    for name in boards:
+        kernels = find_board(name).core.kernels
+        for mode in (InputMode(mode) for mode in modes):
+            target = lowering.Target(kernels)
+            options = Options(mode, simplify=False, ram_budget=0)
+            made = lowering.planned(network, target, options)
+            planned_bytes = made.plan.arena_bytes
+            within = planned_bytes <= bound(size, kernels.name, mode, made.needs)
+            exact, columns = True, "- | - | - | -"
+            if compiles:
+                lowering.generate(network, target, options)
+            if size.name in runs:
+                exact, columns = measured(size, name, mode, 0)
+            estimate = size.estimate(mode)
+            yield (
+                within and exact,
+                f"| {size.name} | {mode} | {kernels} | {estimate:,.0f} "
+                f"| {planned_bytes:,} | {100 * (planned_bytes / estimate - 1):+.1f} % "
+                f"| {columns} |" + ("" if within else " **over its bound**"),
+            )
 
 
 def main() -> int:
@@ -146,6 +177,7 @@ def main() -> int:
     parser.add_argument("--boards", nargs="+", default=["qemu"], help="default: qemu")
     parser.add_argument("--modes", nargs="+", default=[mode.value for mode in InputMode])
     parser.add_argument("--compile", action="store_true", help="lower every size to C through TVM")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=HELP)
     parser.add_argument("--run", nargs="*", default=[], metavar="SIZE", help="as 0.25-96")
     arguments = parser.parse_args()
     return guarded("grid", lambda: run(arguments))

@@ -196,12 +196,16 @@ class Living:
         """One event, and the inferences that it takes."""
         kind = self._draw.choices(("fault", "reset", "half frame", "nothing"), (6, 1, 1, 2))[0]
         where = self._draw.choice(list(Where))
-        if kind == "fault":
-            self._fault(where)
-        elif kind == "reset":
-            self._reset()
-        else:
-            self._plain(half=kind == "half frame")
+        try:
+            if kind == "fault":
+                self._fault(where)
+            elif kind == "reset":
+                self._reset()
+            else:
+                self._plain(half=kind == "half frame")
+        except (LinkError, ToolError, TimeoutError) as error:  # in its place a new one goes on
+            self.life.deaf.append(f"{kind} ({where}): {error or 'no answer in time'}")
+            self._end()
 
     def _moment(self, one: Emulated) -> tuple[int, int, int]:
         """Sample, band, instructions behind it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import as_completed
@@ -85,3 +87,20 @@ def test_a_network_is_tuned_on_two_workers(
     many_asked = [*asked, "--records", str(many), "--scheduler", cluster.scheduler_address]
     assert tune_command.main(many_asked) == 0
     assert sorted(alone.read_text().splitlines()) == sorted(many.read_text().splitlines())
+
+
+@pytest.mark.full
+def test_the_grid_is_planned_on_two_workers(
+    cluster: distributed.LocalCluster, tmp_path: Path
+) -> None:
+    """The lines of one process, in any order."""
+    script = Path(__file__).parents[1] / "benchmarks" / "grid.py"
+    command = [sys.executable, str(script), "--modes", "stream"]
+    tables = []
+    for more in ([], ["--scheduler", cluster.scheduler_address]):
+        done = subprocess.run(
+            [*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        tables.append(sorted(done.stdout.splitlines()))
+    assert tables[0] == tables[1] and len(tables[0]) == 22
