@@ -50,12 +50,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`columns`: what the figures are."""
+    """`columns`: what the figures are; `source`: where they are printed, empty where none is;
+    `verified`: whether every printed figure was read there, or is written down from memory."""
 
     number: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    source: str = ""
+    verified: bool = False
 
 
 def _rounded(value: float, step: float) -> float:

@@ -13,17 +13,32 @@ if TYPE_CHECKING:  # no torch is needed here
     from mbn_paper.counts.figures import Figure, Row, Table
 
 
-_REMEMBERED = {"10", "11", "12", "13", "14"}
-
-
 def note(found: Sequence[Table]) -> str:
-    """What is to be known of the printed figures; empty where nothing is."""
-    if not any(table.number in _REMEMBERED for table in found):
+    """Which printed figures were read in the paper; empty where none is printed."""
+    printed = [table for table in found if _printed(table)]
+    read = [table.source for table in printed if table.verified]
+    unread = [table.source for table in printed if not table.verified]
+    said = []
+    if read:
+        said.append(
+            f"Printed figures: {_places(read)}; verified in two transcriptions of arXiv"
+            " 1704.04861v1."
+        )
+    if unread:
+        said.append(f"Not verified, written down from memory: {_places(unread)}.")
+    return " ".join(said)
+
+
+def _places(sources: Sequence[str]) -> str:
+    return "paper, " + ", ".join(one.removeprefix("paper, ") for one in sources)
+
+
+def source(table: Table) -> str:
+    """Where a table's figures are printed, and whether they were read there; empty where none
+    is."""
+    if not _printed(table):
         return ""
-    return (
-        "The printed figures of tables 10 to 14 were written down from memory, not from the paper"
-        " in hand."
-    )
+    return f"Printed: {table.source}, {'verified' if table.verified else 'not verified'}."
 
 
 def title(table: Table) -> str:

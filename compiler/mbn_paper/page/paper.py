@@ -20,10 +20,7 @@ if TYPE_CHECKING:  # torch, which only counting needs
     from mbn_paper.counts.figures import Table as Counted
 
 HEADS = Path(__file__).parents[1] / "data" / "heads.json"
-COUNTED = (
-    "Counted from this compiler's own definitions of the networks, layer by layer; printed: in"
-    " arXiv 1704.04861."
-)
+COUNTED = "Counted from this compiler's own definitions of the networks, layer by layer."
 HEADS_NOTE = (
     "Percent on pictures that no training shows; int8 by the exact reference. Instructions are"
     " counted in emulation; cycles are modelled for zero-wait memory."
@@ -50,7 +47,8 @@ def tables_section(found: Sequence[Counted]) -> Section:
 def _counted(of: Counted) -> Table:
     columns = table_cells.columns(of)
     left = (0, len(columns) - 1) if table_cells.has_reasons(of) else (0,)
-    return table(table_cells.title(of), columns, table_cells.rows(of), left=left)
+    rows = table_cells.rows(of)
+    return table(table_cells.title(of), columns, rows, table_cells.source(of), left)
 
 
 def heads_section(path: Path = HEADS) -> Section | None:
