@@ -19,6 +19,7 @@ from mbn.harness.cost import (
     Cost,
     CostResult,
     disassembly,
+    functions,
     llvm,
     m_profile,
     measure,
@@ -27,7 +28,7 @@ from mbn.harness.cost import (
 )
 from mbn.harness.cost.count import Execution, count
 from mbn.harness.cost.disassembly import Instruction
-from mbn.harness.cost.measurement import branches_taken
+from mbn.harness.cost.measurement import branches_taken, joined
 from mbn.harness.host.emulator import qemu_command
 
 Builder = Callable[..., Image]
@@ -268,6 +269,32 @@ def test_block_with_a_mark_and_more_is_refused(build: Builder, tmp_path: Path) -
 def test_branches_taken(text: str, taken: int) -> None:
     execution = Execution(0, (b"\0\0",), None, False, runs=10, fell_through=3)
     assert branches_taken(execution, [Instruction.parse(text)]) == taken
+
+
+def test_blocks_that_always_follow_each_other_are_one() -> None:
+    """QEMU ends a block at a page; a loop's two pieces are modelled as the loop that they are."""
+    known = {b"ab": Instruction.parse("adds\tr0, r0, #1"), b"br": Instruction.parse("bne\t#-4")}
+    first = Execution(0x3FE, (b"ab",), 2, False, runs=10, fell_through=10)
+    second = Execution(0x400, (b"ab", b"br"), 2, False, runs=10, fell_through=1)
+    other = Execution(0x404, (b"ab",), 2, False, runs=1, fell_through=1)
+    whole = Execution(0x3FE, (b"ab", b"ab", b"br"), 2, False, runs=10, fell_through=1)
+    assert joined([second, other, first], known) == [whole, other]
+    assert len(joined([first, dataclasses.replace(second, stage=3)], known)) == 2
+    assert len(joined([first, dataclasses.replace(second, runs=11)], known)) == 2
+
+
+def test_functions_add_up(build: Builder, tmp_path: Path) -> None:
+    """What single functions cost is what the stages and the driver cost together."""
+    board = find_board("qemu-m7")
+    image = _bench(build, board)
+    found = functions(board, image, STAGES, tmp_path / "a")
+    whole = measure(board, image, STAGES, tmp_path / "b").total
+    assert whole.modelled_cycles is not None
+    assert sum(one.instructions for one in found) == whole.instructions
+    assert round(sum(one.modelled_cycles for one in found)) == pytest.approx(
+        whole.modelled_cycles, abs=10
+    )
+    assert all(one.calls >= 0 for one in found) and any(one.calls > 0 for one in found)
 
 
 # -- the tables ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ What is not known is None with a note that says why, never 0.
 """
 
 from mbn.harness.cost.count import bench_defines
-from mbn.harness.cost.measurement import measure
+from mbn.harness.cost.measurement import FunctionCost, functions, measure
 from mbn.harness.cost.result import Cost, CostResult
 
-__all__ = ["Cost", "CostResult", "bench_defines", "measure"]
+__all__ = ["Cost", "CostResult", "FunctionCost", "bench_defines", "functions", "measure"]

@@ -5,11 +5,13 @@ Instructions are exact. Cycles are modelled, or None with a note that says why.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mbn.core.elf import symbols
 from mbn.core.errors import ToolError
 from mbn.core.target import Board, Core
 from mbn.harness.cost import llvm, m_profile, pipeline_model
@@ -84,6 +86,36 @@ def measure(
     )
 
 
+@dataclass(frozen=True)
+class FunctionCost:
+    """What a function's own code costs in one inference, without the functions that it calls.
+    calls: how often it was entered. modelled_cycles: of all calls; 0.0 where there is no model."""
+
+    name: str
+    calls: int
+    instructions: int
+    modelled_cycles: float
+
+
+def functions(board: Board, elf: Path, stages: int, folder: Path) -> list[FunctionCost]:
+    """The bench app's functions that belong to an inference, the dearest first. Parameters and
+    errors as of `measure`."""
+    executions = [one for one in count(board, elf, stages, folder) if not one.harness]
+    model = _MODELS.get(board.core.name)
+    costs = _cycles(model, executions, []) if model else [(one, 0.0) for one in executions]
+    named = sorted((s.address, s.name) for s in symbols(elf) if s.is_function)
+    starts = [address for address, _ in named]
+    found: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    for one, cycles in costs:
+        address, name = named[bisect_right(starts, one.address) - 1]
+        own = found[name]
+        own[0] += one.runs if one.address == address else 0
+        own[1] += one.instructions
+        own[2] += cycles
+    made = [FunctionCost(name, int(n), int(i), c) for name, (n, i, c) in found.items()]
+    return sorted(made, key=lambda one: (-one.modelled_cycles, -one.instructions))
+
+
 def _unaligned(
     board: Board, elf: Path, stages: int, folder: Path, timeout_s: float
 ) -> Mapping[int | None, int] | None:
@@ -111,7 +143,10 @@ def _modelled(
         notes.append(f"modelled cycles are unknown: there is no model of the {core.name}")
         return None, ""
     try:
-        return _cycles(model, executions, notes), _source(model)
+        total: dict[int | None, float] = defaultdict(float)
+        for execution, cycles in _cycles(model, executions, notes):
+            total[_share(execution)] += cycles
+        return total, _source(model)
     except ToolError as error:
         notes.append(f"modelled cycles are unknown: {error}")
         return None, ""
@@ -125,28 +160,51 @@ def _source(model: _Model) -> str:
 
 def _cycles(
     model: _Model, executions: Sequence[Execution], notes: list[str]
-) -> Mapping[int | None, float]:
+) -> list[tuple[Execution, float]]:
+    """Blocks and the cycles of all their runs."""
     opcodes = {opcode for execution in executions for opcode in execution.opcodes}
     known = disassemble(model.target, opcodes)
+    if model.table is None:
+        executions = joined(executions, known)
     blocks = {
         execution.opcodes: tuple(known[code] for code in execution.opcodes if code in known)
         for execution in executions
     }
     passes = _passes(model, blocks.values(), notes)
     refill = pipeline_model.REFILL if model.table is None else model.table.refill
-    total: dict[int | None, float] = defaultdict(float)
-    for execution in executions:
-        block = blocks[execution.opcodes]
-        share = _share(execution)
-        unknown = len(execution.opcodes) - len(block)  # one cycle each
-        one_pass = passes[block] + unknown
-        total[share] += one_pass * execution.runs + refill * branches_taken(execution, block)
     if len(known) < len(opcodes):
         notes.append(
             f"{len(opcodes) - len(known)} of {len(opcodes)} opcodes are not known to LLVM and "
             "count as one cycle"
         )
-    return total
+    found = []
+    for execution in executions:
+        block = blocks[execution.opcodes]
+        unknown = len(execution.opcodes) - len(block)  # one cycle each
+        one_pass = passes[block] + unknown
+        taken = refill * branches_taken(execution, block)
+        found.append((execution, one_pass * execution.runs + taken))
+    return found
+
+
+def joined(executions: Sequence[Execution], known: Mapping[bytes, Instruction]) -> list[Execution]:
+    """Blocks that always run one behind the other as one. QEMU ends a block at each page of 1 KB,
+    and a piece of a loop can't be modelled as a loop."""
+    found: list[Execution] = []
+    for one in sorted(executions, key=lambda e: (str(_share(e)), e.address)):
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and _share(last) == _share(one)
+            and last.runs == one.runs
+            and last.address + sum(map(len, last.opcodes)) == one.address
+            and not (last.opcodes[-1] in known and known[last.opcodes[-1]].is_branch)
+        ):
+            whole = (*last.opcodes, *one.opcodes)
+            found[-1] = replace(last, opcodes=whole, fell_through=one.fell_through)
+        else:
+            found.append(one)
+    return found
 
 
 def _passes(
