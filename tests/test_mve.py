@@ -24,6 +24,7 @@ from mbn.passes.kernels.mve.depthwise import depthwise_words
 from mbn.passes.kernels.mve.pointwise import pointwise_stream
 from networks import Spec, conv, depthwise, make_network
 from test_kernels import compare
+from tflite_form import in_tflite
 
 FRESH = int(os.environ.get("MBN_EXAMPLES", "0"))
 BOARDS = ("host", "qemu-m55")
@@ -61,13 +62,19 @@ def _shapes() -> dict[str, Network]:
         found[f"{channels} deep"] = make_network((3, 7, 3), specs, seed=channels)
     found["deep block"] = make_network((4, 7, 3), [conv(544, 1), depthwise(1), conv(5, 1)], seed=9)
     found["wide row"] = make_network((4, 130, 2), [conv(4, 1), depthwise(1), conv(4, 1)], seed=10)
+    # two lines at once, whose windows are two rows apart
+    for kernel in (1, 2):
+        specs = [conv(6, 1), depthwise(2, "same", kernel), conv(5, 1)]
+        found[f"kernel {kernel} by two"] = make_network((12, 12, 3), specs, seed=40 + kernel)
+    specs = [conv(9, 3, 2), depthwise(1), conv(10, 1), depthwise(2), conv(6, 1)]
+    found["any multiplier"] = in_tflite(make_network((12, 20, 3), specs, seed=22))
     return found
 
 
 SHAPES = _shapes()
 ALWAYS = ["even heights", "mixed factors", "deep block", "wide row"]
 ALWAYS += [f"width {width}" for width in (1, 3, 8, 13)]
-ALWAYS += ["kernel 3", "kernel 4", "16 deep", "272 deep"]
+ALWAYS += ["kernel 3", "kernel 4", "16 deep", "272 deep", "kernel 2 by two", "any multiplier"]
 
 
 @pytest.mark.parametrize("board", BOARDS)

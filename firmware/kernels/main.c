@@ -4,15 +4,15 @@
  *
  * What enters: cases.h, generated beside network.S (tests/test_assembly.py). What leaves: exit
  * status 0 if all is equal; otherwise 4 * the number of the first case, plus 1 for a byte beside
- * the output, 2 for a register, 3 for the output. A case's inputs are drawn, in its first two
- * rounds extreme.
+ * the output, 2 for a register, 3 for the output. A case's inputs (int8 rows, or a tile of int16)
+ * are drawn, in its first two rounds extreme.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "mbn/port.h"
 
-static void *case_tile(void);
+static void *case_input(void);
 
 #include "cases.h"
 
@@ -24,7 +24,7 @@ enum {
     OUTPUT
 };
 
-static _Alignas(8) uint8_t tiles[GUARD + CASE_TILE_BYTES + GUARD];
+static _Alignas(8) uint8_t inputs[GUARD + CASE_INPUT_BYTES + GUARD];
 static _Alignas(8) uint8_t outs[2][GUARD + CASE_OUT_BYTES + GUARD];
 static uint32_t drawn = 1;
 
@@ -34,13 +34,13 @@ static uint32_t draw(void)
     return drawn >> 8;
 }
 
-static void *case_tile(void)
+static void *case_input(void)
 {
-    return tiles + GUARD;
+    return inputs + GUARD;
 }
 
 /* r4 to r11, s16 to s31 and sp before and after a call of `fn` with `argument`. */
-void watched(void (*fn)(int8_t *), int8_t *argument, uint32_t *before, uint32_t *after);
+void watched(void (*fn)(void *), void *argument, uint32_t *before, uint32_t *after);
 
 /* clang-format off: an instruction a line */
 __asm__(".syntax unified\n\t"
@@ -72,13 +72,20 @@ static int run(int number)
 {
     const kernel_case *one = &cases[number];
     for (int round = 0; round < CASE_ROUNDS; round++) {
-        for (uint32_t k = 0; k < sizeof tiles; k++) {
-            tiles[k] = (uint8_t)draw();
+        for (uint32_t k = 0; k < sizeof inputs; k++) {
+            inputs[k] = (uint8_t)draw();
         }
-        int16_t *values = case_tile();
-        for (uint32_t k = 0; k < one->tile_bytes / 2; k++) {
-            const int32_t value = (int32_t)(draw() % 256u) - 128;
-            values[k] = (int16_t)(round > 1 ? value : (value >= 0) == round ? 127 : -128);
+        int16_t *halves = case_input();
+        int8_t *bytes = case_input();
+        for (uint32_t k = 0; k < one->input_bytes / (one->bytewise ? 1 : 2); k++) {
+            const int32_t drawn_value = (int32_t)(draw() % 256u) - 128;
+            const int32_t extreme = (drawn_value >= 0) == round ? 127 : -128;
+            const int32_t value = round > 1 ? drawn_value : extreme;
+            if (one->bytewise) {
+                bytes[k] = (int8_t)value;
+            } else {
+                halves[k] = (int16_t)value;
+            }
         }
         uint32_t before[KEPT], after[KEPT];
         for (int k = 0; k < KEPT; k++) {
@@ -87,8 +94,8 @@ static int run(int number)
         for (uint32_t k = 0; k < sizeof outs[0]; k++) {
             outs[0][k] = outs[1][k] = (uint8_t)draw();
         }
-        watched(one->written, (int8_t *)outs[0] + GUARD, before, after);
-        one->twin((int8_t *)outs[1] + GUARD);
+        watched(one->written, outs[0] + GUARD, before, after);
+        one->twin(outs[1] + GUARD);
         if (memcmp(before, after, sizeof before) != 0) {
             return REGISTER;
         }

@@ -65,11 +65,11 @@ _MVE = Estimate(
 
 SCALAR = KernelSet("scalar", "scalar 1", 3, 1, 1, 0, 0, False, _SCALAR)
 # SMLAD on M4 and M33
-DSP = KernelSet("dsp", "dsp 2", 4, 2, 1, 8, 0, True, _DSP)
+DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP)
 # The same schedules over groups of three pixels, with bodies of its own
-M7 = KernelSet("m7", "m7 2", 3, 2, 1, 8, 16, True, _DSP)
+M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP)
 # Helium on M55 and M85
-MVE = KernelSet("mve", "mve 1", 4, 16, 4, 0, 0, True, _MVE)
+MVE = KernelSet("mve", "mve 2", 4, 16, 4, 0, 0, True, _MVE)
 
 KERNEL_SETS: Mapping[str, KernelSet] = {one.name: one for one in (SCALAR, DSP, M7, MVE)}
 VERSIONS: Mapping[str, str] = {name: one.version for name, one in KERNEL_SETS.items()}

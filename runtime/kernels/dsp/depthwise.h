@@ -45,90 +45,6 @@ MBN_INLINE int32_t mbn_dsp_middle(uint32_t pair, const int top, const mbn_dsp_ta
     return top ? mbn_smlatb(pair, w, acc) : mbn_smlabb(pair, w, acc);
 }
 
-#if MBN_DSP && defined(__ARM_FP)
-
-/* One kernel row of a strip of up to four outputs. ROW: its pointer. MASK: sets bytes beyond the
- * map. LEFT, RIGHT: the neighbours' loads, or the zero point. H: the half of the middle weights.
- * TWO, THREE: what outputs 2 and 3 add; nothing if the map ends before them. Y0 to Y2: the
- * accumulator that each output begins from. Weights are held in FPU registers, because 14 are
- * not enough. */
-#define MBN_DW_ROW(ROW, W02, W1, H, LEFT, MASK, RIGHT, TWO, THREE, Y0, Y1, Y2)                    \
-    "ldr.w %[e], [%[" ROW "]]\n\t" LEFT(ROW) "vmov %[w0], %[" W02 "]\n\t"                         \
-    "vmov %[w1], %[" W1 "]\n\t" MASK "sxtb16 %[o], %[e], ror #8\n\t"                             \
-    "sxtb16 %[e], %[e]\n\t"                                                                       \
-    "smlabb %[y0], %[t], %[w0], %[" Y0 "]\n\t" RIGHT(ROW)                                         \
-    "smlab" H " %[y0], %[e], %[w1], %[y0]\n\t"                                                    \
-    "smlabt %[y0], %[o], %[w0], %[y0]\n\t"                                                        \
-    "smlad %[y1], %[e], %[w0], %[" Y1 "]\n\t"                                                     \
-    "smlab" H " %[y1], %[o], %[w1], %[y1]\n\t" TWO(H, Y2) THREE(H)
-
-#define MBN_DW_TWO(H, Y2)                                                                         \
-    "smlad %[y2], %[o], %[w0], %[" Y2 "]\n\t"                                                     \
-    "smlat" H " %[y2], %[e], %[w1], %[y2]\n\t"
-#define MBN_DW_THREE(H)                                                                           \
-    "smlatb %[y3], %[e], %[w0], %[y3]\n\t"                                                        \
-    "smlat" H " %[y3], %[o], %[w1], %[y3]\n\t"                                                    \
-    "smlabt %[y3], %[t], %[w0], %[y3]\n\t"
-#define MBN_DW_NOT_TWO(H, Y2) ""
-#define MBN_DW_NOT_THREE(H) ""
-
-#define MBN_DW_LOAD_LEFT(ROW) "ldrsb.w %[t], [%[" ROW "], #-1]\n\t"
-#define MBN_DW_LOAD_RIGHT(ROW) "ldrsb.w %[t], [%[" ROW "], #4]!\n\t"
-#define MBN_DW_ZERO_POINT(ROW) "mov.w %[t], %[zp]\n\t"
-#define MBN_DW_UNREAD(ROW) ""
-/* valid bytes 2 and 3: the rest become zero points (in two's complement, as bytes) */
-#define MBN_DW_MASK2 "movt %[e], %[zp2]\n\t"
-#define MBN_DW_MASK3 "bfc %[e], #24, #8\n\torr.w %[e], %[e], %[zp1]\n\t"
-
-#define MBN_DW_STRIP(LEFT, MASK, RIGHT, TWO, THREE)                                               \
-    __asm__("vmov %[y3], %[b]\n\t" MBN_DW_ROW("r0", "f0", "f3", "b", LEFT, MASK, RIGHT, TWO,      \
-                                              THREE, "y3", "y3", "y3")                            \
-            MBN_DW_ROW("r1", "f1", "f3", "t", LEFT, MASK, RIGHT, TWO, THREE, "y0", "y1", "y2")    \
-            MBN_DW_ROW("r2", "f2", "f4", "b", LEFT, MASK, RIGHT, TWO, THREE, "y0", "y1", "y2")    \
-            : [y0] "=&r"(y0), [y1] "=&r"(y1), [y2] "=&r"(y2), [y3] "=&r"(y3), [e] "=&r"(e),       \
-              [o] "=&r"(o), [t] "=&r"(t), [w0] "=&r"(w0), [w1] "=&r"(w1), [r0] "+r"(rows[0]),     \
-              [r1] "+r"(rows[1]), [r2] "+r"(rows[2])                                              \
-            : [f0] "t"(taps->w02[0]), [f1] "t"(taps->w02[1]), [f2] "t"(taps->w02[2]),             \
-              [f3] "t"(taps->w1_low), [f4] "t"(taps->w1_high), [b] "t"(taps->bias),               \
-              [zp] "i"(zero_point), [zp1] "i"((uint32_t)(zero_point & 255) << 24),                \
-              [zp2] "i"((zero_point & 255) * 0x101)                                               \
-            : "memory")
-
-#define MBN_DW_CHOOSE(LEFT)                                                                       \
-    if (valid > 4) {                                                                              \
-        MBN_DW_STRIP(LEFT, "", MBN_DW_LOAD_RIGHT, MBN_DW_TWO, MBN_DW_THREE);                      \
-    } else if (valid == 4) {                                                                      \
-        MBN_DW_STRIP(LEFT, "", MBN_DW_ZERO_POINT, MBN_DW_TWO, MBN_DW_THREE);                      \
-    } else if (valid == 3) {                                                                      \
-        MBN_DW_STRIP(LEFT, MBN_DW_MASK3, MBN_DW_UNREAD, MBN_DW_TWO, MBN_DW_NOT_THREE);            \
-    } else {                                                                                      \
-        MBN_DW_STRIP(LEFT, MBN_DW_MASK2, MBN_DW_UNREAD, MBN_DW_NOT_TWO, MBN_DW_NOT_THREE);        \
-    }
-
-/* Weights and bias as FPU registers hold them: bits, not numbers. */
-typedef struct mbn_dsp_waiting {
-    float w02[3];
-    float w1_low;
-    float w1_high;
-    float bias;
-} mbn_dsp_waiting;
-
-/* The sums of four outputs; moves the row pointers on to the next strip. */
-MBN_INLINE void mbn_dsp_sums_s1(const int8_t *rows[3], int32_t y[4], const mbn_dsp_waiting *taps,
-                                const int32_t zero_point, const int first, const int32_t valid)
-{
-    int32_t y0, y1, y2, y3;
-    uint32_t e, o, t, w0, w1;
-    if (first) {
-        MBN_DW_CHOOSE(MBN_DW_ZERO_POINT)
-    } else {
-        MBN_DW_CHOOSE(MBN_DW_LOAD_LEFT)
-    }
-    y[0] = y0, y[1] = y1, y[2] = y2, y[3] = y3;
-}
-
-#endif
-
 /* Strips of four outputs go through the tile group by group. If groups have another number of
  * pixels, places are counted from the row's first. */
 #if MBN_DSP_GROUP == 4
@@ -220,50 +136,6 @@ MBN_INLINE void mbn_dsp_strip_s2(const int8_t *const rows[3], int32_t x, int16_t
     }
 }
 
-#if MBN_DSP && defined(__ARM_FP)
-
-MBN_INLINE void mbn_dsp_store_s1(const int32_t y[4], int16_t *tile, const int32_t count,
-                                 const int32_t phase, const int32_t group_halves,
-                                 const int32_t *words, const int32_t shift, const int32_t low,
-                                 const int32_t high)
-{
-    const mbn_dsp_requantiser by = mbn_dsp_requantiser_of(words + 6, 1, shift);
-    MBN_UNROLL
-    for (int32_t i = 0; i < count; i++) {
-        tile[mbn_dsp_place(phase + i, group_halves)] =
-            (int16_t)mbn_dsp_store_value(y[i], by, shift, low, high);
-    }
-}
-
-/* A row, stride 1, padding 1. */
-MBN_INLINE void mbn_dsp_row_s1(const int8_t *const from[3], const int32_t *words, int16_t *tile,
-                               const int32_t phase, const int32_t group_halves, const int32_t width,
-                               const int32_t zero_point, const int32_t shift, const int32_t low,
-                               const int32_t high)
-{
-    const int8_t *rows[3] = {from[0], from[1], from[2]};
-    const int32_t end = (width - 1) / 4 * 4;
-    mbn_dsp_waiting taps;
-    int32_t y[4];
-    __builtin_memcpy(&taps, words, sizeof taps);
-    mbn_dsp_sums_s1(rows, y, &taps, zero_point, 1, end == 0 ? width : 5);
-    mbn_dsp_store_s1(y, tile, end == 0 ? width : 4, phase, group_halves, words, shift, low, high);
-    for (const int8_t *stop = from[0] + end; end > 4 && rows[0] != stop;) {
-        MBN_DSP_STEP(tile, group_halves);
-        const int32_t at = MBN_DSP_PHASE(phase, rows[0] - from[0]);
-        mbn_dsp_sums_s1(rows, y, &taps, zero_point, 0, 5);
-        mbn_dsp_store_s1(y, tile, 4, at, group_halves, words, shift, low, high);
-    }
-    if (end != 0) {
-        MBN_DSP_STEP(tile, group_halves);
-        mbn_dsp_sums_s1(rows, y, &taps, zero_point, 0, width - end);
-        mbn_dsp_store_s1(y, tile, width - end, MBN_DSP_PHASE(phase, end), group_halves, words,
-                         shift, low, high);
-    }
-}
-
-#endif
-
 /* A row of one channel; all but the pointers constants. `tile` is the channel's halfword of pixel
  * 0. Stride 1 needs padding 1 on both sides; stride 2 needs outputs <= (width + 1) / 2. */
 MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, const int8_t *row2,
@@ -279,13 +151,6 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
                                (uint32_t)words[4]};
     if (stride == 1) {
         const int32_t end = (width - 1) / 4 * 4; /* the last strip */
-#if MBN_DSP && defined(__ARM_FP)
-        if (width - end > 1) { /* a last strip of one output is left to the C below */
-            mbn_dsp_row_s1(rows, words, tile, phase, group_halves, width, zero_point, shift, low,
-                           high);
-            return 0;
-        }
-#endif
         mbn_dsp_strip_s1(rows, 0, tile, phase, group_halves, &taps, words, zero_point, 1,
                          end == 0 ? width : 5, shift, low, high);
         for (int32_t x = 4; x < end; x += 4) {
@@ -311,6 +176,30 @@ MBN_INLINE int32_t mbn_dsp_depthwise3x3(const int8_t *row0, const int8_t *row1, 
     if (end != 0) {
         mbn_dsp_strip_s2(rows, end, tile, phase, group_halves, &taps, words, padding_left,
                          zero_point, 0, width - end, tail, shift, low, high);
+    }
+    return 0;
+}
+
+/* All channels of `lines` rows of outputs, which lie row_pixels apart in the tile. rows: stride *
+ * (lines - 1) + 3 of input. The same as the assembly of compiler/mbn/passes/kernels/asm/
+ * depthwise.py; all but the pointers are constants. */
+MBN_INLINE int32_t mbn_dsp_depthwise_band(
+    const int8_t *const *rows, const int32_t *words, int16_t *tile, const int32_t lines,
+    const int32_t row_pixels, const int32_t channels, const int32_t pairs,
+    const int32_t channel_words, const int32_t plane_bytes, const int32_t width,
+    const int32_t outputs, const int32_t stride, const int32_t padding_left,
+    const int32_t zero_point, const int32_t shift, const int32_t low, const int32_t high)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        int16_t *const to = tile + (c < pairs ? 8 * c : 8 * (c - pairs) + 1);
+        for (int32_t y = 0; y < lines; y++) {
+            const int8_t *const *from = rows + stride * y;
+            const int32_t at = c * plane_bytes;
+            mbn_dsp_depthwise3x3(from[0] + at, from[1] + at, from[2] + at, words, to,
+                                 y * row_pixels, 8 * pairs, width, outputs, stride, padding_left,
+                                 zero_point, shift, low, high);
+        }
+        words += channel_words;
     }
     return 0;
 }

@@ -125,4 +125,22 @@ MBN_INLINE int32_t mbn_dsp_window(const int8_t *row, int16_t *tile, const int32_
     return 0;
 }
 
+/* noipa: a constant that gcc found in all calls would cost registers that the asm needs */
+#if defined(__clang__)
+#define MBN_SHARED static __attribute__((noinline, unused)) int32_t
+#else
+#define MBN_SHARED static __attribute__((noipa, unused)) int32_t
+#endif
+
+/* A 3x3 window of three channels inside the map, as mbn_dsp_patch fills it: most first layers'. A
+ * function, so that an image has it once. */
+MBN_SHARED mbn_dsp_any_patch(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+                             int16_t *tile)
+{
+    mbn_dsp_patch(row0, tile, tile + 96, 9, 0, 0, 0, 0);
+    mbn_dsp_patch(row1, tile + 32, tile + 96, 9, 1, 0, 0, 0);
+    mbn_dsp_patch(row2, tile + 64, tile + 96, 9, 2, 0, 0, 0);
+    return 0;
+}
+
 #endif

@@ -17,9 +17,6 @@
 #include "dsp/planes.h"
 #include "dsp/pointwise.h"
 #include "dsp/pool.h"
-#include "dsp/shared.h"
-#include "dsp/strips.h"
-#include "dsp/strips2.h"
 #include "dsp/vector.h"
 
 #endif

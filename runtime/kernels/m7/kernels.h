@@ -11,17 +11,12 @@
 #pragma GCC optimize("no-schedule-insns") /* see dsp/kernels.h */
 #endif
 
-#include "m7/couples.h"
 #include "dsp/depthwise.h"
 #include "dsp/elements.h"
 #include "dsp/fill.h"
 #include "dsp/planes.h"
 #include "dsp/pointwise.h"
 #include "dsp/pool.h"
-#include "dsp/shared.h"
-#include "dsp/strips.h"
-#include "dsp/strips2.h"
 #include "dsp/vector.h"
-#include "m7/strips.h"
 
 #endif

@@ -2,13 +2,13 @@
  *
  * What enters: the window's rows (planes, plane_bytes from channel to channel), for each four
  * channels a table of 16-byte weights a channel (byte 4 * kx + ky, zeros where the kernel is
- * smaller), bias[4], 2m[4], and Z[4] where s > 0; in rounding `tflite` bias[4], m[4], T[4], -e[4]
- * (mbn_requantise_tflite in scalar/kernels.h). What leaves: int8 values in the pointwise's
- * tile, byte pixel * depth + channel.
+ * smaller), bias[4], 2m[4] (m[4] in rounding `tflite`), and four each of the other words that
+ * requantise (mbn_mve_store_value in mve/instructions.h). What leaves: int8 values in the
+ * pointwise's tile, byte pixel * depth + channel.
  * Always holds: the rows are interleaved first (VST4) into a patch buffer: four bytes, one of
  * each row, for each column and padded column; any 16 bytes of it from a column on are one
  * output's whole window, so that one VMLADAV is one output. Lines of a band of two share the
- * buffer: the second line's weights lie one row lower, which is a shift of each lane by a byte.
+ * buffer: the second line's weights lie `below` rows lower, a shift of each lane by bytes.
  */
 #ifndef MBN_MVE_DEPTHWISE_H
 #define MBN_MVE_DEPTHWISE_H
@@ -124,7 +124,7 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     "vstrb.32 q6, [%[out]]\n\t"                                                                   \
     "add %[out], %[out], %[depth]\n\t"
 
-/* Weights into q0 to q3; `lower`: shifted by a row. */
+/* Weights into q0 to q3; `lower`: shifted by so many rows. */
 #define MBN_DW_WEIGHTS                                                                            \
     "vldrw.32 q0, [%[words]]\n\t"                                                                 \
     "vldrw.32 q1, [%[words], #16]\n\t"                                                            \
@@ -134,10 +134,10 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     "vldrw.32 q7, [%[words], #80]\n\t"
 
 #define MBN_DW_LOWER                                                                              \
-    "vshl.i32 q0, q0, #8\n\t"                                                                     \
-    "vshl.i32 q1, q1, #8\n\t"                                                                     \
-    "vshl.i32 q2, q2, #8\n\t"                                                                     \
-    "vshl.i32 q3, q3, #8\n\t"
+    "vshl.i32 q0, q0, %[down]\n\t"                                                                \
+    "vshl.i32 q1, q1, %[down]\n\t"                                                                \
+    "vshl.i32 q2, q2, %[down]\n\t"                                                                \
+    "vshl.i32 q3, q3, %[down]\n\t"
 
 #define MBN_DW_FIRST                                                                              \
     MBN_DW_MAC("a1", MBN_DW_FAR0, "q1")                                                           \
@@ -202,12 +202,28 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
     "vadd.i32 q6, q6, q4\n\t"                                                                     \
     "vshl.s32 q6, q6, q5\n\t"
 
+/* By any multiplier: the left shift; the sign and the half, where something is shifted right. */
+#define MBN_DW_TFLITE_ANY                                                                         \
+    "vldrw.32 q5, [%[words], #128]\n\t"                                                           \
+    "vshl.s32 q6, q6, q5\n\t"                                                                     \
+    "vldrw.32 q5, [%[words], #160]\n\t"                                                           \
+    "vshr.s32 q4, q6, #31\n\t"                                                                    \
+    "vand q4, q4, q5\n\t"                                                                         \
+    "vldrw.32 q5, [%[words], #144]\n\t"                                                           \
+    "vqrdmulh.s32 q6, q6, q7\n\t"                                                                 \
+    "vadd.i32 q4, q4, q5\n\t"                                                                     \
+    "vldrw.32 q5, [%[words], #112]\n\t"                                                           \
+    "vadd.i32 q6, q6, q4\n\t"                                                                     \
+    "vshl.s32 q6, q6, q5\n\t"                                                                     \
+    "vldrw.32 q5, [%[words], #96]\n\t"                                                            \
+    "vadd.i32 q6, q6, q5\n\t"
+
 #define MBN_DW_ASM(TEXT, COUNT, ...)                                                              \
     __asm__ volatile(TEXT                                                                         \
             : [a0] "=&Te"(a0), [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3), [p0] "+r"(p0),  \
               [p1] "+r"(p1), [out] "+l"(out)                                                      \
             : [words] "r"(words), [depth] "r"(depth), [count] "r"(COUNT), [far] "i"(4 * columns), \
-              [step] "i"(4 * stride), [shift] "i"(shift)__VA_ARGS__                               \
+              [step] "i"(4 * stride), [shift] "i"(shift), [down] "i"(8 * lower)__VA_ARGS__        \
             : "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "lr", "memory", "cc")
 
 #define MBN_DW_CLAMP , [low] "r"(low), [high] "r"(high)
@@ -215,12 +231,20 @@ MBN_INLINE void mbn_mve_border(int8_t *to, const int32_t columns, const int32_t 
 /* `count` pixels of four channels. */
 MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words, int8_t *out,
                                        const int32_t count, const int32_t stride,
-                                       const int32_t columns, const int32_t depth, const int lower,
-                                       const int32_t shift, const int32_t low, const int32_t high)
+                                       const int32_t columns, const int32_t depth,
+                                       const int32_t lower, const int32_t shift, const int32_t low,
+                                       const int32_t high)
 {
     const int8_t *p0 = patch, *p1 = patch + 8 * columns;
     int32_t a0, a1, a2, a3;
-    if (shift == MBN_TFLITE) {
+    if (shift == MBN_TFLITE_ANY) {
+        if (lower) {
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_TFLITE_ANY), count,
+                       MBN_DW_CLAMP);
+        } else {
+            MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_ANY(MBN_DW_TFLITE_ANY), count, MBN_DW_CLAMP);
+        }
+    } else if (shift == MBN_TFLITE) {
         if (lower) {
             MBN_DW_ASM(MBN_DW_WEIGHTS MBN_DW_LOWER MBN_DW_ANY(MBN_DW_TFLITE), count, MBN_DW_CLAMP);
         } else {
@@ -256,8 +280,9 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
 
 MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words, int8_t *out,
                                        const int32_t count, const int32_t stride,
-                                       const int32_t columns, const int32_t depth, const int lower,
-                                       const int32_t shift, const int32_t low, const int32_t high)
+                                       const int32_t columns, const int32_t depth,
+                                       const int32_t lower, const int32_t shift, const int32_t low,
+                                       const int32_t high)
 {
     const int8_t *weights = (const int8_t *)words;
     for (int32_t x = 0; x < count; x++) {
@@ -269,9 +294,8 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
                 sum += window[k] * weight;
             }
             int32_t factor = words[20 + c];
-            out[x * depth + c] = mbn_mve_store_value(
-                sum, shift == MBN_TFLITE ? factor : factor / 2, shift != 0 ? words[24 + c] : 0,
-                shift == MBN_TFLITE ? words[28 + c] : 0, shift, low, high);
+            out[x * depth + c] = mbn_mve_store_value(sum, shift < 0 ? factor : factor / 2,
+                                                     words + 24 + c, 4, shift, low, high);
         }
     }
 }
@@ -279,18 +303,17 @@ MBN_INLINE void mbn_mve_depthwise_line(const int8_t *patch, const int32_t *words
 #endif
 
 /* One band (one line, or two that share their rows) of `channels` (1 to 4) channels. row0 ..:
- * of the first channel; rows beyond `rows` repeat the last. patch: 4 * columns + 16 columns.
+ * of the first channel; rows beyond `rows` repeat the last. below: rows from one line's window to
+ * the other's. patch: 4 * columns + 16 columns.
  * Where a plane has at least as many spare columns as either border (columns == plane_bytes), the
  * planes are interleaved all at once and the spare columns become the borders. */
-MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, const int8_t *row2,
-                                     const int8_t *row3, const int32_t *words, int8_t *patch,
-                                     int8_t *tile, const int32_t plane_bytes,
-                                     const int32_t channels, const int32_t rows,
-                                     const int32_t lines, const int32_t columns, const int32_t left,
-                                     const int32_t right, const int32_t width,
-                                     const int32_t zero_point, const int32_t outputs,
-                                     const int32_t stride, const int32_t depth, const int32_t shift,
-                                     const int32_t low, const int32_t high)
+MBN_INLINE int32_t mbn_mve_depthwise(
+    const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *row3,
+    const int32_t *words, int8_t *patch, int8_t *tile, const int32_t plane_bytes,
+    const int32_t channels, const int32_t rows, const int32_t lines, const int32_t below,
+    const int32_t columns, const int32_t left, const int32_t right, const int32_t width,
+    const int32_t zero_point, const int32_t outputs, const int32_t stride, const int32_t depth,
+    const int32_t shift, const int32_t low, const int32_t high)
 {
     const int together = columns == plane_bytes;
     mbn_mve_interleave(row0, row1, row2, row3, patch + 4 * left, rows, together ? 1 : channels,
@@ -307,7 +330,7 @@ MBN_INLINE int32_t mbn_mve_depthwise(const int8_t *row0, const int8_t *row1, con
                            high);
     if (lines == 2) {
         mbn_mve_depthwise_line(patch, words, tile + outputs * depth, outputs, stride, columns,
-                               depth, 1, shift, low, high);
+                               depth, below, shift, low, high);
     }
     return 0;
 }

@@ -26,13 +26,21 @@
 #define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
 #define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
 
-/* Requantises one accumulator, which includes the bias. `m` is not doubled. `offset` and
- * `exponent` (minus e) are used only if `shift` says so. */
-MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, int32_t offset,
-                                      int32_t exponent, int32_t shift, int32_t low, int32_t high)
+/* Requantises one accumulator, which includes the bias. `m` is not doubled. words: what else the
+ * rounding needs, `step` apart: Z where s > 0; T and -e of `tflite`; of any multiplier the zero
+ * point, minus the right shift, the left one, the rounding's half, and -1 where there is one. */
+MBN_INLINE int8_t mbn_mve_store_value(int32_t accumulator, int32_t m, const int32_t *words,
+                                      int32_t step, int32_t shift, int32_t low, int32_t high)
 {
-    int32_t value = shift == MBN_TFLITE ? mbn_requantise_tflite(accumulator, m, offset, -exponent)
-                                        : mbn_requantise_shift(accumulator, 2 * m, offset, shift);
+    int32_t value;
+    if (shift == MBN_TFLITE_ANY) {
+        const int32_t shifts = 256 * words[2 * step] - words[step];
+        value = mbn_requantise_tflite_any(accumulator, m, words[0], shifts);
+    } else if (shift == MBN_TFLITE) {
+        value = mbn_requantise_tflite(accumulator, m, words[0], -words[step]);
+    } else {
+        value = mbn_requantise_shift(accumulator, 2 * m, shift != 0 ? words[0] : 0, shift);
+    }
     value = value < low ? low : value;
     return (int8_t)(value > high ? high : value);
 }

@@ -3,8 +3,8 @@
  * The tile is int8 [pixel][depth], with depth a multiple of 16 (padding may be anything, since its
  * weights are zero). The weights are one stream for each two output channels n, n + 1:
  *     for each 16 input channels: 16 weights of n, 16 of n + 1
- *     bias[n], bias[n + 1], m[n], m[n + 1], and Z[n], Z[n + 1] where s > 0; in rounding `tflite`
- *     T[n], T[n + 1], -e[n], -e[n + 1] (mbn_requantise_tflite in scalar/kernels.h).
+ *     bias[n], bias[n + 1], m[n], m[n + 1], and pairs of the other words that requantise
+ *     (mbn_mve_store_value in mve/instructions.h).
  * The output is up to 4 pixels of both channels' planes. One VMLADAVA is 16 multiplies and takes
  * two cycles; every load is issued during one.
  */
@@ -312,18 +312,24 @@ MBN_INLINE void mbn_mve_chain(int32x4_t sums[2], const int8_t *tile, const int8_
     }
 }
 
-/* Four sums of one channel to their stored values, one in the low byte of each lane. */
-MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, int32_t bias, int32_t m, int32_t offset,
-                                        int32_t exponent, const int32_t shift, const int32_t low,
-                                        const int32_t high)
+/* Four sums of channel n to their stored values, one in the low byte of each lane. tail: the words
+ * behind the stream's weights. */
+MBN_INLINE int32x4_t mbn_mve_requantise(int32x4_t sum, const int32_t *tail, const int32_t n,
+                                        const int32_t shift, const int32_t low, const int32_t high)
 {
-    sum = vaddq_n_s32(sum, bias);
-    if (shift == MBN_TFLITE) {
+    const int32_t m = tail[2 + n];
+    sum = vaddq_n_s32(sum, tail[n]);
+    if (shift == MBN_TFLITE_ANY) {
+        sum = vshlq_r_s32(sum, tail[8 + n]);
+        int32x4_t sign = vandq_s32(vshrq_n_s32(sum, 31), vdupq_n_s32(tail[12 + n]));
+        sum = vaddq_n_s32(vaddq_s32(vqrdmulhq_n_s32(sum, m), sign), tail[10 + n]);
+        sum = vaddq_n_s32(vshlq_r_s32(sum, tail[6 + n]), tail[4 + n]);
+    } else if (shift == MBN_TFLITE) {
         int32x4_t sign = vshrq_n_s32(sum, 31);
         sum = vaddq_s32(vqrdmulhq_n_s32(sum, m), sign);
-        sum = vshlq_r_s32(vaddq_n_s32(sum, offset), exponent);
+        sum = vshlq_r_s32(vaddq_n_s32(sum, tail[4 + n]), tail[6 + n]);
     } else if (shift > 0) {
-        sum = vaddq_n_s32(vshlq_r_s32(sum, shift), offset);
+        sum = vaddq_n_s32(vshlq_r_s32(sum, shift), tail[4 + n]);
         sum = vqrdmulhq_n_s32(sum, m);
     } else {
         sum = vqrdmulhq_n_s32(sum, m);
@@ -363,9 +369,7 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
     MBN_UNROLL
     for (int32_t n = 0; n < channels; n++) {
         if (!stored) {
-            values[n] =
-                mbn_mve_requantise(values[n], tail[n], tail[2 + n], shift != 0 ? tail[4 + n] : 0,
-                                   shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
+            values[n] = mbn_mve_requantise(values[n], tail, n, shift, low, high);
         }
         mbn_mve_store(out + n * plane_bytes, values[n], pixels);
         if (split) {
@@ -394,8 +398,7 @@ MBN_INLINE int32_t mbn_mve_pointwise(const int8_t *tile, const int8_t *far, cons
                 sum += pixel[k] * weights[32 * (k / 16) + 16 * n + k % 16];
             }
             to[n * plane_bytes + p] =
-                mbn_mve_store_value(sum, tail[2 + n], shift != 0 ? tail[4 + n] : 0,
-                                    shift == MBN_TFLITE ? tail[6 + n] : 0, shift, low, high);
+                mbn_mve_store_value(sum, tail[2 + n], tail + 4 + n, 2, shift, low, high);
         }
     }
     return 0;

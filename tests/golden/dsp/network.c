@@ -31,24 +31,31 @@ static const alignas(8) int8_t border_0[20] = {
 /* network.S, and the same in C */
 #if MBN_ASSEMBLY
 int32_t mbn_model_pointwise_28x4_1x3_4_16_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out);
-int32_t mbn_model_pointwise_4x5_1x3_4_20_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out);
-int32_t mbn_model_pointwise_6x3_1x1_1_4_s0(const int16_t *tile, const int32_t *stream, int8_t *out);
+int32_t mbn_model_depthwise_s1_4x4x3_2x4_4_zero0_s0_0to192(const int32_t *words, int16_t *tile, const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *row3, const int8_t *row4, const int8_t *row5);
+int32_t mbn_model_pointwise_4x5_4x3_4_20_s0_0to192_unpacked(const int16_t *tile, const int32_t *stream, int8_t *out);
+int32_t mbn_model_pointwise_6x3_1x1_1_4_s0_unpacked(const int16_t *tile, const int32_t *stream, int8_t *out);
 #else
 static int32_t mbn_model_pointwise_28x4_1x3_4_16_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out)
 {
     mbn_dsp_band(tile, stream + 0, out + 0, 2, 2, 1, 3, 3, 16, 4, 14, 1, 0, -128, 64);
     return 0;
 }
-static int32_t mbn_model_pointwise_4x5_1x3_4_20_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out)
+static int32_t mbn_model_depthwise_s1_4x4x3_2x4_4_zero0_s0_0to192(const int32_t *words, int16_t *tile, const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *row3, const int8_t *row4, const int8_t *row5)
 {
-    mbn_dsp_band(tile, stream + 0, out + 0, 2, 2, 1, 3, 3, 20, 4, 2, 1, 0, -128, 64);
-    mbn_dsp_band(tile, stream + 12, out + 16, 1, 1, 1, 3, 3, 20, 4, 2, 1, 0, -128, 64);
+    const int8_t *const rows[] = {row0, row1, row2, row3, row4, row5};
+    mbn_dsp_depthwise_band(rows, words, tile, 4, 4, 4, 2, 7, 4, 3, 3, 1, 1, -128, 0, -128, 64);
     return 0;
 }
-static int32_t mbn_model_pointwise_6x3_1x1_1_4_s0(const int16_t *tile, const int32_t *stream, int8_t *out)
+static int32_t mbn_model_pointwise_4x5_4x3_4_20_s0_0to192_unpacked(const int16_t *tile, const int32_t *stream, int8_t *out)
 {
-    mbn_dsp_band(tile, stream + 0, out + 0, 1, 2, 1, 1, 1, 4, 1, 3, 1, 0, -128, 127);
-    mbn_dsp_band(tile, stream + 7, out + 2, 1, 1, 1, 1, 1, 4, 1, 3, 1, 0, -128, 127);
+    mbn_dsp_band(tile, stream + 0, out + 0, 2, 2, 4, 3, 4, 20, 4, 2, 0, 0, -128, 64);
+    mbn_dsp_band(tile, stream + 12, out + 16, 1, 1, 4, 3, 4, 20, 4, 2, 0, 0, -128, 64);
+    return 0;
+}
+static int32_t mbn_model_pointwise_6x3_1x1_1_4_s0_unpacked(const int16_t *tile, const int32_t *stream, int8_t *out)
+{
+    mbn_dsp_band(tile, stream + 0, out + 0, 1, 2, 1, 1, 1, 4, 1, 3, 0, 0, -128, 127);
+    mbn_dsp_band(tile, stream + 7, out + 2, 1, 1, 1, 1, 1, 4, 1, 3, 0, 0, -128, 127);
     return 0;
 }
 #endif
@@ -68,18 +75,11 @@ static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const 
     mbn_model_pointwise_28x4_1x3_4_16_s0_0to192((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
-/* Stage 1: dsp: depthwise by 3x3 strips of aligned words; pointwise 4 pixels x 2 channels, 2 pairs; bands of 1 rows, tile of 3 pixels. */
-static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int16_t *tile, const int32_t *depthwise, const int32_t *pointwise)
+/* Stage 1: dsp: depthwise by 3x3 strips, all channels in assembly; pointwise 4 pixels x 2 channels, 2 pairs; bands of 4 rows, tile of 12 pixels. */
+static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const int8_t *in2, const int8_t *in3, const int8_t *in4, const int8_t *in5, int8_t *out, int16_t *tile, const int32_t *depthwise, const int32_t *pointwise)
 {
-    for (int32_t j = 0; j < 2; ++j) {
-        int32_t cse_v1 = (j * 4);
-        mbn_dsp_depthwise3x3((&(in0[cse_v1])), (&(in1[cse_v1])), (&(in2[cse_v1])), (&(depthwise[(j * 7)])), (&(tile[(j * 8)])), 0, 16, 3, 3, 1, 1, -128, 0, -128, 64);
-    }
-    for (int32_t j_1 = 0; j_1 < 2; ++j_1) {
-        int32_t cse_v2 = ((j_1 * 4) + 8);
-        mbn_dsp_depthwise3x3((&(in0[cse_v2])), (&(in1[cse_v2])), (&(in2[cse_v2])), (&(depthwise[((j_1 * 7) + 14)])), (&(tile[((j_1 * 8) + 1)])), 0, 16, 3, 3, 1, 1, -128, 0, -128, 64);
-    }
-    mbn_model_pointwise_4x5_1x3_4_20_s0_0to192((&(tile[0])), (&(pointwise[0])), (&(out[0])));
+    mbn_model_depthwise_s1_4x4x3_2x4_4_zero0_s0_0to192((&(depthwise[0])), (&(tile[0])), (&(in0[0])), (&(in1[0])), (&(in2[0])), (&(in3[0])), (&(in4[0])), (&(in5[0])));
+    mbn_model_pointwise_4x5_4x3_4_20_s0_0to192_unpacked((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
 /* Stage 2: dsp: sums of whole maps, two values an instruction. */
@@ -108,7 +108,7 @@ static void mbn_dense_1x1x5_to_1x1x3(const int8_t *in0, int8_t *out, int16_t *ti
     for (int32_t c_1 = 0; c_1 < 2; ++c_1) {
         tile[((c_1 * 8) + 1)] = ((int16_t)in0[(c_1 + 3)]);
     }
-    mbn_model_pointwise_6x3_1x1_1_4_s0((&(tile[0])), (&(pointwise[0])), (&(out[0])));
+    mbn_model_pointwise_6x3_1x1_1_4_s0_unpacked((&(tile[0])), (&(pointwise[0])), (&(out[0])));
 }
 
 /* Stage 0: conv stem
@@ -122,16 +122,16 @@ static void stage_00_stem(
 
 /* Stage 1: block pw
  * 4x3x4 -> 4x3x5, 672 multiply-accumulates
- * scratch 32 bytes at 80; output at 0, whole map, 20 bytes a row */
+ * scratch 128 bytes at 0; output at 128, whole map, 20 bytes a row */
 static void stage_01_pw(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
-    mbn_block_4x3x4_to_4x3x5(in[0], in[1], in[2], out[0], (int16_t *)(void *)(scratch), mbn_model_01_depthwise, mbn_model_01_pointwise);
+    mbn_block_4x3x4_to_4x3x5(in[0], in[1], in[2], in[3], in[4], in[5], out[0], (int16_t *)(void *)(scratch), mbn_model_01_depthwise, mbn_model_01_pointwise);
 }
 
 /* Stage 2: pool pool
  * 4x3x5 -> 1x1x5, 0 multiply-accumulates
- * scratch 0 bytes at 80; output at 128, whole map, 8 bytes a row */
+ * scratch 0 bytes at 0; output at 208, whole map, 8 bytes a row */
 static void stage_02_pool(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -141,7 +141,7 @@ static void stage_02_pool(
 
 /* Stage 3: dense dense
  * 1x1x5 -> 1x1x3, 15 multiply-accumulates
- * scratch 48 bytes at 80; output at 344, whole map, 4 bytes a row */
+ * scratch 48 bytes at 0; output at 344, whole map, 4 bytes a row */
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -157,11 +157,11 @@ static const mbn_tensor tensors[5] = {
      .height = 4, .width = 3, .channels = 4,
      .depth = 4, .plane_bytes = 4, .reader = 1,
      .zero_point = -128, .scale = 0.03125f},
-    {.offset_bytes = 0, .row_bytes = 20,
+    {.offset_bytes = 128, .row_bytes = 20,
      .height = 4, .width = 3, .channels = 5,
      .depth = 4, .plane_bytes = 4, .reader = 2,
      .zero_point = -128, .scale = 0.03125f},
-    {.offset_bytes = 128, .row_bytes = 8,
+    {.offset_bytes = 208, .row_bytes = 8,
      .height = 1, .width = 1, .channels = 5,
      .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = -128, .scale = 0.015625f},
@@ -179,17 +179,17 @@ static const mbn_stage stages[4] = {
      .kernel_rows = 3, .stride_rows = 2, .pad_top = 0, .band_rows = 1},
     {.name = "pw",
      .run = stage_01_pw, .border = border_m128,
-     .macs = 672, .scratch_offset_bytes = 80,
+     .macs = 672, .scratch_offset_bytes = 0,
      .input = 1, .output = 2, .second = MBN_NO_TENSOR,
-     .kernel_rows = 3, .stride_rows = 1, .pad_top = 1, .band_rows = 1},
+     .kernel_rows = 3, .stride_rows = 1, .pad_top = 1, .band_rows = 4},
     {.name = "pool",
      .run = stage_02_pool, .border = NULL,
-     .macs = 0, .scratch_offset_bytes = 80,
+     .macs = 0, .scratch_offset_bytes = 0,
      .input = 2, .output = 3, .second = MBN_NO_TENSOR,
      .kernel_rows = 4, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
     {.name = "dense",
      .run = stage_03_dense, .border = NULL,
-     .macs = 15, .scratch_offset_bytes = 80,
+     .macs = 15, .scratch_offset_bytes = 0,
      .input = 3, .output = 4, .second = MBN_NO_TENSOR,
      .kernel_rows = 1, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
 };
@@ -207,8 +207,8 @@ const mbn_network mbn_model = {
     .segment_count = 2,
     .input = 0,
     .output = 4,
-    .window_rows = 4,
-    .band_rows = 1,
+    .window_rows = 6,
+    .band_rows = 4,
     .input_mode = MBN_INPUT_STREAM,
     .pixels = NULL,
     .arena_bytes = MBN_MODEL_ARENA_BYTES,

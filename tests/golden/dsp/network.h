@@ -39,8 +39,8 @@ extern const mbn_network mbn_model;
 typedef struct mbn_model_state {
     mbn_state base;
     uint16_t rows_done[5];
-    const int8_t *window[4];
-    int8_t *band[1];
+    const int8_t *window[6];
+    int8_t *band[4];
     struct {
         uint32_t guard_low;
         alignas(16) uint8_t arena[MBN_MODEL_ARENA_BYTES];

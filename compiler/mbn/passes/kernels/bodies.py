@@ -88,10 +88,11 @@ DSP_DEPTHWISE3X3 = _body(
     "row0 row1 row2 words tile phase group_halves width outputs stride padding_left zero_point "
     + _END,
 )
-_ROW = "row0 row1 row2 words tile phase channels pairs plane_bytes width"
-DSP_ANY_S1 = _body("mbn_dsp_any_s1", f"{_ROW} zero_point")
-DSP_ANY_S2_LEFT0 = _body("mbn_dsp_any_s2_left0", f"{_ROW} zero_point")
-DSP_ANY_S2_LEFT1 = _body("mbn_dsp_any_s2_left1", f"{_ROW} zero_point")
+DSP_DEPTHWISE_BAND = _body(
+    "mbn_dsp_depthwise_band",
+    "rows words tile lines row_pixels channels pairs channel_words plane_bytes width outputs "
+    f"stride padding_left zero_point {_END}",
+)
 _POINTWISE = "tile stream out plane_bytes"
 DSP_BAND = _body(
     "mbn_dsp_band",
@@ -99,21 +100,13 @@ DSP_BAND = _body(
     + _END,
 )
 
-# dsp/ and m7/: all channels of a band's rows (stride 1), or of one row (stride 2)
-_LINES = "in0 in1 in2 in3 in4 in5 in6 in7 in8 in9 lines words tile channels pairs plane_bytes width"
-DSP_DEPTHWISE_S1 = _body("mbn_dsp_depthwise_s1", f"{_LINES} next zero_point")
-DSP_DEPTHWISE_S2 = _body("mbn_dsp_depthwise_s2", f"{_ROW} left zero_point")
-M7_DEPTHWISE_S1 = _body("mbn_m7_depthwise_s1", f"{_LINES} next zero_point")
-M7_DEPTHWISE_S2 = _body("mbn_m7_depthwise_s2", f"{_ROW} left zero_point")
-M7_COUPLES = _body("mbn_m7_couples", "tile stream out pixels pairs couples plane_bytes")
-
 # mve/
 MVE_ADD = _body("mbn_mve_add", "a b out count table r low high")
 MVE_COPY = _body("mbn_mve_copy", "to source count")
 MVE_PACK = _body("mbn_mve_pack", "to row plane_bytes channels width left right step zero_point")
 MVE_DEPTHWISE = _body(
     "mbn_mve_depthwise",
-    "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines columns left right "
+    "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines below columns left right "
     f"width zero_point outputs stride depth {_END}",
 )
 MVE_POINTWISE = _body(

@@ -10,7 +10,10 @@ compiler, debugger or interrupt can live with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mbn.passes.kernels.asm.ordered import Instruction, instruction, ordered
 
 _CORE = re.compile(r"r([0-9]|1[0-2])|lr")
 _SINGLE = re.compile(r"s([12]?[0-9]|3[01])")
@@ -36,6 +39,8 @@ class Function:
         self._labels: set[str] = set()
         self._locals = 0
         self._tables: list[str] = []
+        self._slots: dict[str, str] = {}
+        self._run: list[Instruction] | None = None
         for number, argument in enumerate(arguments):
             self.define(argument, f"r{number}", "argument")
 
@@ -53,9 +58,39 @@ class Function:
         self._lines.append(f"{name} .req {register}")
         return name
 
+    def alias(self, name: str, old: str, meaning: str = "") -> str:
+        """A second name for a register, where it holds something else for a while."""
+        register = self._names[old]
+        assert name not in self._names and not _TAKEN.fullmatch(name), name
+        self._names[name] = register
+        self._map.append((register, name, meaning))
+        self._lines.append(f"{name} .req {register}")
+        return name
+
+    def slot(self, name: str, offset: int) -> str:
+        """Names a word of the stack, `offset` bytes from sp, for `put` and `get`."""
+        self._slots[name] = f"[sp, #{offset}]"
+        return name
+
+    def put(self, name: str, source: str) -> None:
+        """Keeps a register's value in a slot or an FPU register."""
+        if name in self._slots:
+            self.op("str", source, self._slots[name], note=name)
+        else:
+            self.op("vmov", name, source)
+
+    def get(self, name: str, source: str) -> None:
+        """name = what `put` kept."""
+        if source in self._slots:
+            self.op("ldr", name, self._slots[source], note=source)
+        else:
+            self.op("vmov", name, source)
+
     def release(self, *names: str) -> None:
         """Frees the registers of names."""
         for name in names:
+            if self._slots.pop(name, None):
+                continue
             del self._names[name]
             self._lines.append(f".unreq {name}")
 
@@ -69,10 +104,31 @@ class Function:
 
     def op(self, mnemonic: str, *operands: str, note: str = "") -> None:
         """One instruction. note: a comment behind it."""
-        for operand in operands:
+        self.together((mnemonic, *operands), note=note)
+
+    def together(self, *lines: tuple[str, ...], note: str = "") -> None:
+        """Instructions, mnemonic and operands each, that stay one behind the other."""
+        for operand in (operand for line in lines for operand in line[1:]):
             for word in _WORD.findall(operand):
                 assert word in self._names or word in _FIXED, f"{word} has no register"
-        self._write(f"{mnemonic:<7} {', '.join(operands)}", note)
+        if self._run is not None:
+            self._run.append(instruction(lines, self._names, note))
+            return
+        for mnemonic, *operands in lines:
+            self._write(_line(mnemonic, operands), note)
+            note = ""
+
+    @contextmanager
+    def ordered(self) -> Iterator[None]:
+        """What is written meanwhile is put in the order that a core with two issue slots likes.
+        Registers keep their names meanwhile."""
+        assert self._run is None
+        self._run = []
+        yield
+        run, self._run = self._run, None
+        for one in ordered(run):
+            for mnemonic, *operands in one.lines:
+                self._write(_line(mnemonic, operands), one.note)
 
     def loads(self, *what: tuple[str, str], note: str = "") -> None:
         """A run of loads: (name, address) each. On the M3 and M4 the first costs two cycles and
@@ -155,13 +211,14 @@ class Function:
         code += [f"    .cfi_def_cfa_offset {pushed}", "    .cfi_offset lr, -4"]
         for at, one in enumerate(sorted(saved, key=_number, reverse=True), 2):
             code.append(f"    .cfi_offset {one}, -{4 * at}")
+        several = "d8" if doubles == 1 else f"d8-d{7 + doubles}"
         if doubles:
-            code += [f"    vpush   {{d8-d{7 + doubles}}}"]
+            code += [f"    vpush   {{{several}}}"]
             code += [f"    .cfi_adjust_cfa_offset {8 * doubles}"]
         if frame_bytes:
             code += [f"    sub     sp, #{frame_bytes}", f"    .cfi_adjust_cfa_offset {frame_bytes}"]
         end = [f"    add     sp, #{frame_bytes}"] if frame_bytes else []
-        end += [f"    vpop    {{d8-d{7 + doubles}}}"] if doubles else []
+        end += [f"    vpop    {{{several}}}"] if doubles else []
         end += [f"    pop     {{{', '.join([*sorted(saved, key=_number), 'pc'])}}}"]
         own = f"PREFIX_{self.name}"
         begin = pushed + 8 * doubles + frame_bytes
@@ -212,7 +269,12 @@ class Function:
         return f".L{self.name}_{label}"
 
     def _write(self, text: str, note: str) -> None:
+        assert self._run is None, "only instructions can be ordered"
         self._lines.append(f"    {text:<40} @ {note}" if note else f"    {text}".rstrip())
+
+
+def _line(mnemonic: str, operands: Sequence[str]) -> str:
+    return f"{mnemonic:<7} {', '.join(operands)}"
 
 
 def _number(register: str) -> int:

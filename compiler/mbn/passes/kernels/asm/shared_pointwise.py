@@ -136,13 +136,13 @@ class _Body:
         f = self.f
         registers = (f.rename("w0", "by0"), f.rename("w1", "by1"), f.rename("x0", "by2"))
         to = f.rename("x1", "to")
-        _ROUNDING.begin(f, registers, 0)
+        _ROUNDING.begin(f, registers, 0, raw=self.raw)
         f.op("vmov", to, "at_out")
         for kind in ("hi", "lo") if self.raw else ("lo", "hi"):
             number = ("lo", "hi").index(kind)
             values = [sums[kind, p] for p in self.pixels]
             lows = [sums["lo", p] for p in self.pixels if self.raw and kind == "hi"]
-            _ROUNDING.channel(f, values, registers, 0, number, lows)
+            _ROUNDING.channel(f, values, registers, 0, number, (), lows)
         # all are values now, so the words that requantised them are free
         f.op("vmov", "by0", "plane")
         f.op("add", "by1", to, "by0")

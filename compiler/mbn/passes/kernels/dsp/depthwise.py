@@ -1,27 +1,27 @@
 """The depthwise 3x3 of a block, into the pointwise's tile.
 
-The bodies in strips.h and strips2.h serve layers that saturate at int8's bounds and have the usual
-padding. depthwise.h serves any other 3x3 whose strips of words end where the row ends.
+Assembly (asm/depthwise.py) serves maps of even width, and any at stride 1, with the usual padding.
+runtime/kernels/dsp/depthwise.h serves any other 3x3 whose strips of words end where the row ends.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.constants import TfliteConstants, WeightedConstants, rounding_code
-from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.asm.channels import Shape
+from mbn.passes.kernels.asm.depthwise import depthwise_name, parameters, written
+from mbn.passes.kernels.asm.rounding import Rounding
 from mbn.passes.kernels.bodies import numbered
-from mbn.passes.kernels.dsp.tile import MOST_LINES, SLOTS, pixels_of, row_pixels, up
+from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.layout import WORD
 from mbn.passes.kernels.stage_builder import StageBuilder
-
-SMALL_PIXELS = 36
-MOST_OFFSET = 65536  # of a store, from the group of the first of two rows: MOVW takes 16 bits
 
 
 def fast_depthwise(b: StageBuilder) -> bool:
@@ -82,87 +82,51 @@ def depthwise3x3(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> Non
 
 
 def serves_strips(b: StageBuilder) -> bool:
-    """Whether the bodies of strips.h and strips2.h can compute this layer."""
-    layer, derived, width = (
-        b.layers[0],
-        _unshifted(b.derived[0], b.kernels.folded_shift),
-        b.source.width,
-    )
-    saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
-    group_bytes = SLOTS * 4 * up(len(derived.weights), 2)
-    within_reach = (width + 2 * SLOTS) // pixels_of(b) * group_bytes < MOST_OFFSET
-    if not saturates or not within_reach or not fast_depthwise(b):
+    """Whether the assembly of asm/depthwise.py can compute this layer."""
+    layer, width = b.layers[0], b.source.width
+    if not fast_depthwise(b):
         return False
     if layer.stride == (1, 1):
         return width >= 3
+    if layer.stride != (2, 2):
+        return False
     return width % 2 == 0 and width >= 6 and b.network.tensor(layer.output).width == width // 2
 
 
 def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
-    """All channels of the band: in one call at stride 1, otherwise in a call for each row."""
+    """All channels of the band in one call."""
     layer, width, channels = b.layers[0], b.source.width, b.source.channels
-    outputs, stride = b.network.tensor(layer.output).width, layer.stride[0]
     derived = _unshifted(b.derived[0], b.kernels.folded_shift)
-    words = b.const("depthwise", depthwise_words(derived), "depthwise, 7 words a channel")
-    groups, plane = int(tile.ty.shape[0]), b.in_layout().strides[0]
+    table = depthwise_words(derived)
+    words = b.const("depthwise", table, f"depthwise, {table.shape[1]} words a channel")
+    groups, outputs = int(tile.ty.shape[0]), b.network.tensor(layer.output).width
     reads = [row[0:channels, 0:width] for row in rows]
     writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
-    shape = {
-        "channels": channels,
-        "pairs": pairs,
-        "plane_bytes": plane,
-        "width": width,
-        "zero_point": b.source.zero_point,
-    }
-    addresses = [b.address(row, 0, 0) for row in rows]
-    pixels = row_pixels(b, outputs, b.band_rows)
-    dsp = pixels_of(b) == SLOTS
-    if layer.stride == (1, 1) and not by_rows(b):
-        addresses += addresses[-1:] * (MOST_LINES + 2 - len(rows))
-        with b.block("depthwise", reads, writes):
-            b.call(
-                bodies.DSP_DEPTHWISE_S1 if dsp else bodies.M7_DEPTHWISE_S1,
-                **numbered("in", addresses),
-                lines=b.band_rows,
-                words=b.address(words, 0, 0),
-                tile=b.address(tile, 0, 0, 0, 0),
-                next=pixels,
-                **shape,
-            )
-        return
-    left = layer.pads[1]
-    if not by_rows(b):
-        body = bodies.DSP_DEPTHWISE_S2 if dsp else bodies.M7_DEPTHWISE_S2
-        shape["left"] = left
-    elif layer.stride == (1, 1):
-        body = bodies.DSP_ANY_S1
-    else:
-        body = bodies.DSP_ANY_S2_LEFT1 if left else bodies.DSP_ANY_S2_LEFT0
-    for line in range(b.band_rows):
-        group, phase = divmod(line * pixels, pixels_of(b))
-        with b.block(f"depthwise{line}", reads, writes):
-            b.call(
-                body,
-                **numbered("row", addresses[line * stride : line * stride + 3]),
-                words=b.address(words, 0, 0),
-                tile=b.address(tile, group, 0, 0, 0),
-                phase=phase,
-                **shape,
-            )
-
-
-def by_rows(b: StageBuilder) -> bool:
-    """Whether the shared body is called, one row at a time."""
-    return b.variant.shared is Sharing.ALL and goes_by_rows(b)
-
-
-def goes_by_rows(b: StageBuilder) -> bool:
-    """Whether a shared body exists for this shape. Small maps have none: several stages use the
-    same code for them anyway."""
-    if pixels_of(b) != SLOTS or not serves_strips(b):
-        return False
-    small = b.source.width * b.source.height <= SMALL_PIXELS
-    return b.layers[0].stride != (1, 1) or (b.source.width > SLOTS and not small)
+    shape = Shape(
+        width=width,
+        outputs=outputs,
+        stride=layer.stride[0],
+        left=layer.pads[1],
+        lines=b.band_rows,
+        row_pixels=row_pixels(b, outputs, b.band_rows),
+        channels=channels,
+        pairs=pairs,
+        group=pixels_of(b),
+        plane_bytes=b.in_layout().strides[0],
+        zero_point=b.source.zero_point,
+        channel_words=table.shape[1],
+        rounding=Rounding(rounding_code(derived), derived.low, derived.high),
+        two_slots=pixels_of(b) != SLOTS,
+    )
+    with b.block("depthwise", reads, writes):
+        b.call_assembly(
+            depthwise_name(shape),
+            parameters(shape.rows),
+            partial(written, shape),
+            words=b.address(words, 0, 0),
+            tile=b.address(tile, 0, 0, 0, 0),
+            **numbered("row", [b.address(row, 0, 0) for row in rows[: shape.rows]]),
+        )
 
 
 def _unshifted(derived: WeightedConstants, folded_shift: int) -> WeightedConstants:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.asm import pointwise as asm
+from mbn.passes.kernels.asm.parts import PARAMETERS
 from mbn.passes.kernels.asm.shared_pointwise import (
     SHARED_PARAMETERS,
     shared_name,
@@ -28,6 +28,8 @@ LEAST_PRODUCTS = 8192  # by single pixels of a map: fewer are not worth vector.h
 MOST_PLANE_BYTES = 2044  # an offset in assembly must reach two planes
 
 
+LEAST_RAW = 5  # pairs of inputs: a subtraction an output costs more than it saves below
+MOST_CHANGES = 2  # from raw couples to others, or back
 RAW_LIMIT = 2**23  # a sum that is taken from a difference is below it
 
 
@@ -85,14 +87,10 @@ def pointwise_stream(
 
 
 def straight(b: StageBuilder, index: int) -> bool:
-    """Whether one asm statement can compute all pairs of output channels of a layer: see
-    couples.h."""
+    """Whether the shared body can compute a layer."""
     derived = b.derived[index]
     saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
-    deep = (
-        pixels_of(b) == SLOTS or derived.weights[0].size > 2
-    )  # the M7's body begins with two pairs
-    return saturates and deep and b.out_plane_bytes() <= MOST_PLANE_BYTES
+    return saturates and b.out_plane_bytes() <= MOST_PLANE_BYTES
 
 
 def shared(b: StageBuilder, pixels: int) -> bool:
@@ -120,14 +118,19 @@ class Pointwise:
         self.b, self.tile, self.out = b, tile, out
         self.derived, self.index = b.derived[index], index
         self.raw = raw_couples(self.derived)
-        if self._fixed(pixels_of(b)) and (pixels_of(b) != SLOTS or not self.raw.all()):
-            self.raw = np.zeros_like(self.raw)  # the M7's body, and a shared one of mixed streams
+        self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
+        # not on the M7, nor for short sums of their own, nor for a shared body of mixed streams,
+        # nor where the forms alternate: each run of couples of one form has code of its own
+        mixed = self._fixed(SLOTS) and not self.raw.all()
+        changes = int(np.count_nonzero(self.raw[1:] != self.raw[:-1]))
+        short = self.pairs < LEAST_RAW and not self._fixed(SLOTS)
+        if pixels_of(b) != SLOTS or short or mixed or changes > MOST_CHANGES:
+            self.raw = np.zeros_like(self.raw)
         self.stream = b.const(
             "pointwise",
             pointwise_stream(self.derived, order, self.raw),
             "pointwise streams, two channels each",
         )
-        self.groups, self.pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
         couples, words = (int(size) for size in self.stream.ty.shape)
         self.couples = couples
         self.reads = [tile[0 : self.groups, 0 : self.pairs, 0:SLOTS, 0:2]]
@@ -176,14 +179,11 @@ class Pointwise:
             self._written(number, 1, pixels, stop=couples)
 
     def _fixed(self, pixels: int) -> bool:
-        """Whether couples of channels are computed by a body that is not written for this shape:
-        one that stages share, or the M7's."""
+        """Whether couples of channels are computed by the body that stages share."""
         b = self.b
         if b.out.channels < 2 or not straight(b, self.index):
             return False
-        if shared(b, pixels):
-            return pixels >= 3
-        return pixels_of(b) != SLOTS
+        return shared(b, pixels) and pixels >= 3
 
     def _written(
         self, number: Any, rows: int, width: int, start: int = 0, stop: int | None = None
@@ -200,7 +200,7 @@ class Pointwise:
             if b.out_plane_bytes() <= MOST_PLANE_BYTES:
                 stream = b.address(self.stream, 0, 0)
                 b.call_assembly(
-                    made.name, asm.PARAMETERS, made.function, tile=tile, stream=stream, out=out
+                    made.name, PARAMETERS, made.function, tile=tile, stream=stream, out=out
                 )
                 return
             for run in made.runs:
@@ -245,14 +245,11 @@ class Pointwise:
                 "couples": couples,
                 "plane_bytes": b.out_plane_bytes(),
             }
-            if shared(b, pixels):
-                raw = bool(self.raw[:couples].all())
-                b.call_assembly(
-                    shared_name(pixels, raw=raw),
-                    SHARED_PARAMETERS,
-                    partial(shared_pointwise, pixels, raw=raw),
-                    **arguments,
-                    jump=jump,
-                )
-            else:
-                b.call(bodies.M7_COUPLES, **arguments, pixels=pixels)
+            raw = bool(self.raw[:couples].all())
+            b.call_assembly(
+                shared_name(pixels, raw=raw),
+                SHARED_PARAMETERS,
+                partial(shared_pointwise, pixels, raw=raw),
+                **arguments,
+                jump=jump,
+            )

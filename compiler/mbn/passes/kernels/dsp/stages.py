@@ -14,7 +14,6 @@ from mbn.core.network import Op, StageKind
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies, scalar
 from mbn.passes.kernels.dsp.depthwise import (
-    by_rows,
     depthwise3x3,
     depthwise_strips,
     fast_depthwise,
@@ -54,10 +53,10 @@ def block(b: StageBuilder) -> bool:
     tile = b.scratch("tile", "int16", (groups, pairs, SLOTS, 2))
     if serves_strips(b):
         depthwise_strips(b, rows, tile, pairs)
-        how = "3x3 strips of half-aligned words, all channels"
+        how = "3x3 strips, all channels in assembly"
     elif fast_depthwise(b):
         depthwise3x3(b, rows, tile, pairs)
-        how = "3x3 strips of aligned words"
+        how = "3x3 strips in C"
     else:
         scalar.depthwise_row(
             b, rows, lambda channel, x, value: _store_half(b, tile, channel, x, value, pairs)
@@ -87,7 +86,7 @@ def _heights(b: StageBuilder) -> list[int]:
     """Two rows share the words that are loaded; in a small map all rows share the weights too. Rows
     of 4n + 2 pixels share groups, two rows at a time."""
     height, width = b.out.height, b.out.width
-    rolls = serves_strips(b) and b.layers[0].stride == (1, 1) and not by_rows(b)
+    rolls = serves_strips(b) and b.layers[0].stride == (1, 1)
     fills = width % SLOTS == 2
     if pixels_of(b) != SLOTS:
         fills = False  # every row begins a group, so any number of rows fits

@@ -9,7 +9,6 @@ from __future__ import annotations
 from mbn.core.network import Op, StageKind
 from mbn.core.options import LEVELS, Optimise
 from mbn.core.schedule import Sharing, Variant
-from mbn.passes.kernels.dsp.depthwise import goes_by_rows
 from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
 from mbn.passes.kernels.dsp.pointwise import straight
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
@@ -60,7 +59,7 @@ def group_sizes(b: StageBuilder) -> set[int]:
 def _all_is_more(b: StageBuilder) -> bool:
     """Whether Sharing.ALL shares more than Sharing.POINTWISE."""
     if b.stage.kind is StageKind.BLOCK:
-        return goes_by_rows(b)
+        return False
     layer = b.layers[0]
     image = b.in_layout().plane_bytes == 0 and layer.op is not Op.DENSE
     run = layer.kernel[1] * b.source.channels

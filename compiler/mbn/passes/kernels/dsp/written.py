@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from mbn.core.constants import WeightedConstants, rounding_code
 from mbn.core.lowered import Assembly
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.asm import pointwise as asm
+from mbn.passes.kernels.asm.band import written
+from mbn.passes.kernels.asm.parts import MOST_OFFSET, Band, Part, Place
+from mbn.passes.kernels.asm.pointwise import RUN, cycles
 from mbn.passes.kernels.asm.rounding import Rounding
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels
 from mbn.passes.kernels.stage_builder import StageBuilder
 
-Pixels = tuple[asm.Place, ...]
+Pixels = tuple[Place, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,13 @@ class Written:
         """The assembly function, whose twin is mbn_dsp_band."""
         derived, plane = self.derived, self.b.out_plane_bytes()
         rounding = Rounding(self.code, derived.low, derived.high)
-        band = asm.Band(self.pairs, 2 + self.pairs + 2 * rounding.words, plane, rounding)
+        band = Band(
+            self.pairs,
+            2 + self.pairs + 2 * rounding.words,
+            plane,
+            rounding,
+            two_slots=pixels_of(self.b) != SLOTS,
+        )
         places = _places(self.b, self.pairs, self.rows, self.width)
         parts = [part for run in self.runs for part in _parts(band, run, places)]
         twin = []
@@ -89,7 +97,7 @@ class Written:
             f"Pointwise of {self.rows} x {self.width} pixels: {2 * self.pairs} inputs, "
             f"{self.channels} output channels."
         )
-        return asm.written(self.name, about, band, parts, "\n    ".join(twin))
+        return written(self.name, about, band, parts, "\n    ".join(twin))
 
     @property
     def name(self) -> str:
@@ -97,9 +105,7 @@ class Written:
         b, derived = self.b, self.derived
         words = [f"pointwise_{2 * self.pairs}x{self.channels}", f"{self.rows}x{self.width}"]
         words += [f"{b.out_plane_bytes()}", f"{b.out_row_bytes()}"]
-        words.append({-1: "tflite", -2: "tflite_any"}.get(self.code, f"s{self.code}"))
-        if (derived.low, derived.high) != (-128, 127):
-            words.append(f"{derived.low + 128}to{derived.high + 128}")
+        words.append(Rounding(self.code, derived.low, derived.high).name)
         if self.couples != (0, len(self.raw)):
             words.append("couples{}to{}".format(*self.couples))
         if not self.raw.any():
@@ -125,7 +131,7 @@ def _places(b: StageBuilder, pairs: int, rows: int, width: int) -> dict[int, Pix
     at = sorted(
         (y * of_row + x, y * row_bytes + x) for y in range(rows) for x in range(width)
     )  # place in the tile, bytes in the output
-    found: dict[int, list[asm.Place]] = {}
+    found: dict[int, list[Place]] = {}
     size = pixels_of(b)
     for step, sign in ((size, 1), (2, -1)) if size == SLOTS else ((size, 1),):
         groups: dict[int, list[tuple[int, int]]] = {}
@@ -134,35 +140,35 @@ def _places(b: StageBuilder, pairs: int, rows: int, width: int) -> dict[int, Pix
         for pixels in groups.values():
             slot, out = pixels[0]
             far = pixels[2][1] if len(pixels) > 2 else out + 2
-            place = asm.Place(16 * pairs * (slot // size) + 4 * (slot % size), out, far)
+            place = Place(16 * pairs * (slot // size) + 4 * (slot % size), out, far)
             found.setdefault(sign * len(pixels), []).append(place)
     return {size: tuple(places) for size, places in found.items()}
 
 
-def _parts(band: asm.Band, run: Run, places: dict[int, Pixels]) -> Iterator[asm.Part]:
+def _parts(band: Band, run: Run, places: dict[int, Pixels]) -> Iterator[Part]:
     """The register tiles of a run of couples."""
     four = run.raw and run.channels == 2 and _quads_serve(band, places)
     quads = run.count // 2 * 2 if four else 0
     for size in (-2, -1) if quads else ():
         if size in places:
-            yield asm.Part(-size, 2, run.first, quads, 2, run.raw, places[size])
+            yield Part(-size, 2, run.first, quads, 2, run.raw, places[size])
     first, left = run.first + quads, run.count - quads
     for size in range(SLOTS, 0, -1) if left else ():
         if size in places:
-            yield asm.Part(size, 1, first, left, run.channels, run.raw, places[size])
+            yield Part(size, 1, first, left, run.channels, run.raw, places[size])
 
 
-def _quads_serve(band: asm.Band, places: dict[int, Pixels]) -> bool:
+def _quads_serve(band: Band, places: dict[int, Pixels]) -> bool:
     """Whether four channels at once are possible, and quicker than two."""
-    reach = 4 * (2 * band.stream_words + min(band.pairs, asm.RUN))
+    reach = 4 * (2 * band.stream_words + min(band.pairs, RUN))
     if -2 not in places and -1 not in places:
         return False
-    if 3 * band.plane_bytes + 1 > asm.MOST_OFFSET or reach > asm.MOST_OFFSET:
+    if 3 * band.plane_bytes + 1 > MOST_OFFSET or reach > MOST_OFFSET:
         return False
 
     def cost(sizes: tuple[int, ...], at_once: int) -> float:
         return sum(
-            len(places.get(size, ())) * asm.cycles(abs(size), at_once, band.pairs, raw=True)
+            len(places.get(size, ())) * cycles(abs(size), at_once, band.pairs, raw=True)
             for size in sizes
         )
 

@@ -103,6 +103,7 @@ def _depthwise_call(
             channels=count,
             rows=len(window),
             lines=1 if len(window) == patch.rows else 2,
+            below=layer.stride[0],
             columns=patch.columns,
             left=patch.left,
             right=patch.right,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mbn.core.network import Op
 from mbn.passes.kernels import scalar
+from mbn.passes.kernels.dsp.tile import is_requantisable
 from mbn.passes.kernels.mve.depthwise import WINDOW, depthwise, patch_of
 from mbn.passes.kernels.mve.im2col import Pixel, gather, gather_packed, pack
 from mbn.passes.kernels.mve.pointwise import convolution_calls, pointwise_band, pointwise_stream
@@ -21,7 +22,7 @@ ROW_BYTES_MAX = 4096  # of a row's im2col; longer rows are done by four pixels
 
 def block(b: StageBuilder) -> bool:
     """A depthwise into a tile of one band, then a pointwise from the tile."""
-    if not b.short_rounding:
+    if not is_requantisable(b):
         return False
     patch = patch_of(b)
     depth = up(len(b.derived[0].weights), LANES)
@@ -61,7 +62,7 @@ def band_cycles(b: StageBuilder) -> dict[int, int]:
 def convolution(b: StageBuilder) -> bool:
     """im2col into a tile, then the pointwise over all channels. The tile holds a row where that is
     small, otherwise four pixels."""
-    if not b.short_rounding or b.layers[0].groups > 1:
+    if not is_requantisable(b) or b.layers[0].groups > 1:
         return False
     derived = b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))

@@ -21,12 +21,18 @@ def up(value: int, step: int) -> int:
 
 
 def other_words(derived: WeightedConstants) -> tuple[NDArray[np.int32], ...]:
-    """The words after the multipliers. The right shifts of `tflite` are negated, as VSHL takes
-    them."""
+    """The words after the multipliers: see mbn_mve_store_value in runtime/kernels/mve/
+    instructions.h. Right shifts are negated, as VSHL takes them."""
     if isinstance(derived, SingleConstants):
         return derived.words
-    offset, right = derived.words
-    return (offset, -right)
+    right, left = np.maximum(-derived.exponent, 0), np.maximum(derived.exponent, 0)
+    if derived.short:
+        return (derived.offset, -right)
+    some = right > 0
+    half = np.where(some, 1 << np.maximum(right - 1, 0), 0)
+    return tuple(
+        word.astype(np.int32) for word in (derived.offset, -right, left, half, -some.astype(int))
+    )
 
 
 def table(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
