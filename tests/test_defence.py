@@ -21,8 +21,8 @@ from conftest import Builder
 from mbn.cli.run import ConsoleTeller
 from mbn.core.boards import find_board
 from mbn.core.elf import Contents, sections, symbols
-from mbn.core.errors import CheckError, LinkError
-from mbn.core.target import Board, Image
+from mbn.core.errors import CheckError, LinkError, UsageError
+from mbn.core.target import FAST_RAM, Board, Image, with_fast_ram
 from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
 from mbn.harness.device.protocol import Health, Start
@@ -167,6 +167,36 @@ def test_damage_where_the_linker_put_them(tmp_path: Path) -> None:
         with open_device(board, damaged, log_path=log) as device:
             health = device.health()
         assert health is not None and health.damaged == (part.address, part.size_bytes)
+
+
+def test_weights_in_fast_ram(tmp_path: Path) -> None:
+    """Code and early weights are copied at start-up: the same bits, and checked where they lie."""
+    board = with_fast_ram(find_board("qemu"), 64 * 1024)
+    asked = job(board, tmp_path)
+    made = compile_job.compile_image(asked, SILENT)
+    assert made.image.fast_stages[:2] == (0, 1) and len(made.image.fast_stages) < 16
+    assert 48 * 1024 < made.image.memory_bytes[FAST_RAM] <= 64 * 1024
+    left = sum(one.size_bytes for one in sections(made.image.elf) if one.name == ".weights")
+    assert 0 < left < made.image.weights_bytes == 243_672
+    found = compile_job.check_image(made, SILENT, samples=1).check
+    assert found is not None and found.exact_samples == found.samples == 1
+    damaged = flipped(made.image, ".hot", tmp_path)
+    with open_device(board, damaged, log_path=tmp_path / "serial.log") as device:
+        health = device.health()
+    assert health is not None and health.damaged is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("qemu", 700, "a multiple of 1,024 below"),
+        ("qemu", 1 << 30, "a multiple of 1,024 below"),
+        ("nucleo_h743zi", 65536, "has fast memory already: itcm"),
+    ],
+)
+def test_fast_ram_that_can_not_be(name: str, size: int, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        with_fast_ram(find_board(name), size)
 
 
 def test_an_unsealed_image_refuses(build: Builder, tmp_path: Path) -> None:

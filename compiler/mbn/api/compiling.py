@@ -19,7 +19,7 @@ from mbn.core.boards import as_board
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Optimise, Options, Rounding
 from mbn.core.plan import Plan
-from mbn.core.target import Board
+from mbn.core.target import Board, with_fast_ram
 from mbn.core.telling import Listener
 from mbn.harness.device.open import open_device
 from mbn.jobs import check as check_job
@@ -64,6 +64,7 @@ class JobOptions(NetworkOptions, total=False):
     output: Place | None
     input_mode: str
     ram_budget: int | None
+    fast_ram: int | None
     images: Place | None
     samples: int
     records: Sequence[Place] | None
@@ -83,6 +84,7 @@ def job(
     fused: bool = True,
     simplify: bool = True,
     ram_budget: int | None = None,
+    fast_ram: int | None = None,
     alpha: float | None = None,
     resolution: int = 96,
     classes: int | None = None,
@@ -124,7 +126,7 @@ def job(
     )
     return Job(
         request=request,
-        board=as_board(board),
+        board=as_board(board) if fast_ram is None else with_fast_ram(as_board(board), fast_ram),
         options=Options(
             mode=InputMode(input_mode),
             optimise=Optimise(optimise),
@@ -155,6 +157,7 @@ def compile(
       where the integers no longer follow it.
     - `rounding`: "single" (fast), or "tflite" (TensorFlow Lite's reference bits).
     - `optimise`: "speed", "balanced" or "size". `ram_budget`: bytes of the arena at most.
+      `fast_ram`: bytes of RAM for code and weights, which the flash's wait states then don't slow.
     - `input_mode`: "stream" (rows as they come) or "whole" (the image lies in RAM).
     - `output`: the folder; None: out/BOARD/NETWORK.
     - `images`, `samples`: what is checked later: a folder of pictures, and how many.
@@ -230,6 +233,25 @@ class Compiled:
     def report(self) -> Report:
         """report.json as it was compiled; `check` returns a newer one."""
         return self._made.report
+
+    @property
+    def fast_stages(self) -> tuple[int, ...]:
+        """Stages whose weights are copied to fast memory at start-up."""
+        return self._made.image.fast_stages
+
+    @property
+    def fast(self) -> str | None:
+        """What is copied to fast memory at start-up; None where nothing is."""
+        image = self._made.image
+        memory = next(iter(image.board.memories_for("hot")), None)
+        if memory is None or not image.memory_bytes.get(memory.name):
+            return None
+        used = image.memory_bytes[memory.name]
+        stages = ", ".join(map(str, image.fast_stages))
+        weights = f", and the weights of stages {stages}" if stages else ""
+        return (
+            f"{used:,} of {memory.size_bytes:,} bytes of {memory.name}: the network's code{weights}"
+        )
 
     @property
     def app(self) -> targets.Image | None:

@@ -77,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
         help="the fastest plan whose arena is within these bytes (0: the least that there is)",
     )
     made.add_argument(
+        "--fast-ram",
+        type=int,
+        metavar="BYTES",
+        help="RAM to spend on speed: code and the weights read most often are copied there at "
+        "start-up and run without the flash's wait states",
+    )
+    made.add_argument(
         "--input",
         choices=[mode.value for mode in InputMode],
         default=InputMode.STREAM.value,
@@ -213,6 +220,7 @@ def _built(compiled: mbn.Compiled, arguments: argparse.Namespace, console: Conso
             compiled.board,
             arguments.optimise,
             console,
+            compiled.fast_stages,
         )
     if arguments.release is not None:
         shipping.ship(compiled, arguments, console)
@@ -230,9 +238,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     refuse_alone(arguments, {"port": ("check",), "emulator": ("check",), "max_ms": ("suggest",)})
     refuse_together(arguments, "emulator", ("port", "fail_over"))
     if arguments.board == "all":
-        refuse_together(arguments, "check", ("port", "emulator", "release", "export", "fail_over"))
+        others = ("port", "emulator", "release", "export", "fail_over", "fast_ram")
+        refuse_together(arguments, "check", others)
     for other in ("plan_only", "suggest"):
-        refuse_together(arguments, other, ("check", "release", "fail_over"))
+        refuse_together(arguments, other, ("check", "release", "fail_over", "fast_ram"))
     refuse_together(arguments, "export", ("fail_over",))
     refuse_together(arguments, "suggest", ("plan_only", "export", "model", "output"))
     refuse_together(arguments, "plan_only", ("export", "images"))
@@ -260,6 +269,8 @@ def print_made(compiled: mbn.Compiled, console: Console) -> None:
             f"{compiled.app.app} {compiled.app.flash_bytes:>10,} bytes of flash, "
             f"{compiled.app.static_ram_bytes:,} of RAM: {compiled.app.elf.name}"
         )
+    if compiled.fast:
+        console.print(f"fast   {compiled.fast}")
     console.print(f"wrote  {compiled.folder}")
 
 
@@ -272,6 +283,7 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
         output=arguments.output,
         input_mode=arguments.input,
         ram_budget=arguments.ram_budget,
+        fast_ram=arguments.fast_ram,
         images=arguments.images,
         samples=arguments.samples,
         records=None if arguments.records == ["none"] else arguments.records or (),

@@ -35,8 +35,10 @@ def show(
     board: Board,
     optimise: str,
     console: Console,
+    fast_stages: Sequence[int] = (),
 ) -> None:
-    """Predicted cycles by stage, and milliseconds; a line where there is no prediction."""
+    """Predicted cycles by stage, and milliseconds; a line where there is no prediction.
+    fast_stages: those whose weights lie in fast memory."""
     if prediction is None:
         if not board.native:
             console.print(f"No cycles are predicted for this core or rounding; {COUNT}")
@@ -69,7 +71,8 @@ def show(
         )
     if optimise != "speed" and measured < len(prediction.stages):
         console.print(f"The model was fitted for --optimise speed; {COUNT}")
-    times = prediction.times(sum(stage.macs for stage in stages), board)
+    slow = [stage.macs for number, stage in enumerate(stages) if number not in fast_stages]
+    times = prediction.times(sum(slow), board)
     if times:
         console.print(f"time   {times}, at {board.clock_hz / 1e6:g} MHz")
 

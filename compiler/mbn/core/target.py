@@ -7,10 +7,10 @@ images. Always holds: a value is frozen, and what it says of memory is in bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mbn.core.errors import BoardError
+from mbn.core.errors import BoardError, UsageError
 from mbn.core.kernel_set import DSP, M7, MVE, SCALAR, KernelSet
 
 STACK_BYTES = 4096  # reserved unless board.toml says stack_bytes
@@ -84,10 +84,14 @@ def core_title(core: str) -> str:
     return f"{family.capitalize()}-{kind.upper()}" if kind else core
 
 
+FAST_RAM, FAST_RAM_STEP = "ram_fast", 1024  # a part of the data RAM, and its granularity
+
+
 @dataclass(frozen=True)
 class Memory:
     """A range of addresses and what it may hold: "code", "weights", "data", "stack", "arena" (a
-    second part of the arena), "hot" (code copied there at start-up)."""
+    second part of the arena), "hot" (code copied there at start-up, and weights as far as there is
+    room)."""
 
     name: str
     origin: int
@@ -174,10 +178,36 @@ class Board:
         return (data[0].size_bytes - own, *far[:1])
 
 
+def with_fast_ram(board: Board, size_bytes: int) -> Board:
+    """The board with the last bytes of its data RAM set apart for code and weights, which start-up
+    copies there: RAM has no wait states. Raises `UsageError` where there is not so much."""
+    data = next(iter(board.memories_for("data")), None)
+    taken = 0 if data is None else data.size_bytes - board.stack_bytes - FIRMWARE_BYTES
+    if data is None or not 0 < size_bytes < taken or size_bytes % FAST_RAM_STEP:
+        raise UsageError(
+            f"{size_bytes:,} bytes of fast RAM",
+            wanted=f"a multiple of {FAST_RAM_STEP:,} below {max(taken, 0):,}, the RAM of "
+            f"{board.name} less stack and firmware",
+            node="--fast-ram",
+        )
+    if board.memories_for("hot"):
+        raise UsageError(
+            f"{board.name} has fast memory already: {board.memories_for('hot')[0].name}",
+            node="--fast-ram",
+            advice="leave --fast-ram out",
+        )
+    less = replace(data, size_bytes=data.size_bytes - size_bytes)
+    fast = Memory(FAST_RAM, data.origin + less.size_bytes, size_bytes, ("hot",))
+    at = board.memories.index(data)
+    memories = (*board.memories[:at], less, fast, *board.memories[at + 1 :])
+    return replace(board, memories=memories)
+
+
 @dataclass(frozen=True)
 class Image:
     """A built program and its sizes in bytes. The flash is weights and code together.
 
+    `fast_stages`: those whose weights lie in the board's fast memory (`hot`).
     `memory_bytes`: how much of each of the board's memories is used, stack included; empty on the
     host.
     """
@@ -194,6 +224,7 @@ class Image:
     static_ram_bytes: int  # without the stack
     stack_bytes: int  # reserved; 0 on the host
     memory_bytes: Mapping[str, int]
+    fast_stages: tuple[int, ...] = ()
 
 
 def data_root() -> Path:

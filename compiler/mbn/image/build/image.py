@@ -224,7 +224,7 @@ def _compile(job: _Job) -> Placement | None:
     while True:
         done = tools.run(["ninja", "-C", str(job.folder)], job.log)
         if done.returncode == 0:
-            return placement
+            return _filled(job, placement)
         full = overflows(done.stdout)
         if placement is None or not full:
             raise tools.failed("the build", done.stdout, job.log)
@@ -236,6 +236,24 @@ def _compile(job: _Job) -> Placement | None:
             raise does_not_fit(placement, full)
         placement = moved
         job.script.write_text(placement.script(), encoding="utf-8")
+
+
+def _filled(job: _Job, placement: Placement | None) -> Placement | None:
+    """Links once more where fast memory is left for weights."""
+    if placement is None or placement.hot is None:
+        return placement
+    linked = _size(one for one in sections(job.folder / "image.elf") if one.name == ".hot")
+    filled = placement.filled(linked, _weights_by_stage(job))
+    if not filled.hot_stages:
+        return placement
+    job.script.write_text(filled.script(), encoding="utf-8")
+    if tools.run(["ninja", "-C", str(job.folder)], job.log).returncode == 0:
+        return filled
+    job.script.write_text(placement.script(), encoding="utf-8")
+    done = tools.run(["ninja", "-C", str(job.folder)], job.log)
+    if done.returncode != 0:
+        raise tools.failed("the build", done.stdout, job.log)
+    return placement
 
 
 def _object_copy(elf: Path, target: Path, kind: str, log: Path) -> Path:
@@ -255,6 +273,9 @@ def _measure(job: _Job, placement: Placement | None, elf: Path) -> Image:
     flash = [section for section in loaded if section.in_file]
     ram = [section for section in loaded if section.writable and section.name != _STACK_SECTION]
     weights_bytes = _weights_bytes(job, loaded)
+    fast = () if placement is None else placement.hot_stages
+    by_stage = _weights_by_stage(job) if fast else {}
+    weights_bytes += sum(by_stage[stage] for stage in fast)
     flash_bytes = _size(flash)
     hex_path = bin_path = None
     if placement is not None:
@@ -275,6 +296,7 @@ def _measure(job: _Job, placement: Placement | None, elf: Path) -> Image:
         static_ram_bytes=_size(ram),
         stack_bytes=_size(section for section in loaded if section.name == _STACK_SECTION),
         memory_bytes=_by_memory(placement, loaded),
+        fast_stages=fast,
     )
 
 

@@ -10,7 +10,7 @@ memory alone. An overflow of the linker becomes an error that says what is too l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mbn.core.errors import BoardError, PlanError
@@ -31,6 +31,7 @@ class Placement:
     memory: Mapping[str, Memory]
     apart: Mapping[int, Memory] = field(default_factory=dict)  # weights, by stage
     hot: Memory | None = None  # the network's code runs from here
+    hot_stages: tuple[int, ...] = ()  # stages whose weights are read from there too
 
     def script(self) -> str:
         """The linker script: memories, aliases, what lies apart, stack; then sections.ld."""
@@ -88,12 +89,30 @@ class Placement:
         lines = []
         for memory in dict.fromkeys(self.apart.values()):
             stages = sorted(stage for stage, one in self.apart.items() if one == memory)
-            names = " ".join(f".rodata.*_{stage:02d}_*" for stage in stages)
             lines.append(
                 f"SECTIONS {{ .weights_{memory.name} : ALIGN(16) "
-                f"{{ *weights.c.o*({names}) . = ALIGN(8); }} > {memory.name} }}"
+                f"{{ {self._tables(stages)}. = ALIGN(8); }} > {memory.name} }}"
             )
         return lines
+
+    @staticmethod
+    def _tables(stages: Sequence[int]) -> str:
+        """The weights of some stages, for a script."""
+        names = " ".join(f".rodata.*_{stage:02d}_*" for stage in stages)
+        return f". = ALIGN(16); *weights.c.o*({names}) " if stages else ""
+
+    def filled(self, hot_bytes: int, weights: Mapping[int, int]) -> Placement:
+        """The placement with weights in what is left of the fast memory, of which code takes
+        hot_bytes. Maps shrink, so a weight of an early stage is read for more pixels."""
+        if self.hot is None:
+            return self
+        left, stages = self.hot.size_bytes - hot_bytes, []
+        for stage in sorted(weights):
+            size = weights[stage] + 16  # of its alignment
+            if stage not in self.apart and size <= left:
+                stages.append(stage)
+                left -= size
+        return replace(self, hot_stages=tuple(stages))
 
     def _hot(self) -> list[str]:
         """Always the symbols that start-up reads; without hot code, an empty range."""
@@ -105,7 +124,8 @@ class Placement:
             "KEEP(*(.mbn_image)) } > CODE }",
             "SECTIONS { .hot : ALIGN(8) { mbn_ld_hot_start = .; "
             "*network.[cS].o*(.text .text.*) *mbn.c.o*(.text .text.*) "
-            f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
+            + self._tables(self.hot_stages)
+            + f". = ALIGN(8); mbn_ld_hot_end = .; }} > {self.hot.name} AT> CODE }}",
             "mbn_ld_hot_load = LOADADDR(.hot);",
         ]
 
@@ -114,7 +134,7 @@ class Placement:
         to the other code; weights of late stages, or else data, go to the next memory that may hold
         them. weights: bytes by stage; if they are not known separately, all move."""
         if self.hot is not None and self.hot.name == full:
-            return replace(self, hot=None)
+            return replace(self, hot=self.hot if self.hot_stages else None, hot_stages=())
         at = {stage: self.apart.get(stage, self.memory["weights"]) for stage in weights}
         choices = self.board.memories_for("weights")
         for stage in sorted(weights, reverse=True):

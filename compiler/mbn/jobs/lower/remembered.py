@@ -199,7 +199,8 @@ def image_facts(image: Image) -> dict[str, Any]:
 def image_of(facts: dict[str, Any], board: Board, folder: Path) -> Image:
     """What `image_facts` said, its files in `folder`."""
     files = {end: folder / facts[end] if facts[end] else None for end in ("elf", "hex", "bin")}
-    return Image(**{**facts, **files, "board": board})
+    fast = tuple(facts["fast_stages"])
+    return Image(**{**facts, **files, "board": board, "fast_stages": fast})
 
 
 def write(kept: Kept, folder: Path, work: Path) -> None:

@@ -51,7 +51,8 @@ class Prediction:
     instructions_per_cycle: float
 
     def times(self, macs: int, board: Board) -> Times | None:
-        """Milliseconds on the board; None if the board has no clock."""
+        """Milliseconds on the board; None if the board has no clock. macs: those whose weights lie
+        in flash."""
         instructions = self.total * self.instructions_per_cycle
         return milliseconds(self.total, macs, instructions, board)
 

@@ -9,7 +9,8 @@ lower: all code comes from the cache, or is prefetched in time; every weight is 
     group of four output pixels (the kernels' way), in sequence: W cycles for each line of them.
 upper: no cache, no prefetch: every line of executed code waits too, instructions of 4 bytes.
 
-Code in fast RAM (`hot`) has no wait states. Wait states of data RAM (the arena) are not included.
+Code in fast RAM (`hot`) has no wait states, nor have the weights there. Those of data RAM (the
+arena) are not included, nor what fetching code from it over the system bus costs on M3 and M4.
 """
 
 from __future__ import annotations
