@@ -173,15 +173,6 @@ MBN_INLINE int32_t mbn_ssat8(int32_t value)
 
 #if MBN_DSP && defined(__ARM_FP)
 
-/* A pointer or a number in an FPU register. */
-MBN_INLINE float mbn_dsp_wait(uintptr_t value)
-{
-    const uint32_t word = (uint32_t)value;
-    float bits;
-    __builtin_memcpy(&bits, &word, sizeof bits);
-    return bits;
-}
-
 /* gcc estimates an asm statement's size from its number of lines, and places literals and short
  * branches by it. .rept hides lines from it. So a run is followed by as many empty lines as the
  * assembler will repeat. */

@@ -4,7 +4,7 @@
 
 #include "scalar/compiler.h"
 
-/* The pointwise's asm takes all fourteen registers. gcc's scheduling before register allocation
+/* The asm of single pixels takes nearly all registers. gcc's scheduling before register allocation
  * would keep other values alive across it, for which there are none (measured too: it only adds
  * spills). */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)

@@ -103,7 +103,20 @@ class Channels:
 
     def define(self) -> None:
         """Names the registers."""
+        names = [*WEIGHTS, "e", "o", *self.SUMS, *self.own()]
+        registers = (*(f"r{number}" for number in range(13)), "lr")
+        for name, register in zip(names, registers, strict=False):
+            self.f.define(name, register)
+
+    def own(self) -> Sequence[str]:
+        """Registers besides weights, E, O and sums."""
         raise NotImplementedError
+
+    @property
+    def turn(self) -> int:
+        """Strips in a turn of the loop over them: whole groups, and an even number, so that sums
+        are in the same registers again."""
+        return 6 if self.shape.two_slots else 4
 
     def lines(self) -> None:
         """All rows of a channel."""

@@ -68,20 +68,14 @@ class Strips(Channels):
         """Strips inside a row that follow each other without a loop."""
         return 10 if self.shape.two_slots else 5
 
-    @property
-    def turn(self) -> int:
-        """Strips in a turn of the loop: whole groups."""
-        return 6 if self.shape.two_slots else 4
+    def own(self) -> Sequence[str]:
+        return ("word" if self.shape.two_slots else "x", "m", "to")
 
     def define(self) -> None:
-        f = self.f
-        names = ["w0", "w1", "w2", "wa", "wb", "e", "o", *self.SUMS]
-        names += ["word" if self.shape.two_slots else "x", "m", "to"]
-        for name, register in zip(names, (*(f"r{n}" for n in range(13)), "lr"), strict=True):
-            f.define(name, register)
+        super().define()
         # sums at the edges, while multiplier and address wait
-        f.alias("y4", "m")
-        f.alias("y5", "to")
+        self.f.alias("y4", "m")
+        self.f.alias("y5", "to")
 
     def prepare(self) -> None:
         f = self.f

@@ -44,17 +44,8 @@ class Strips2(Channels):
         """Strips that follow each other without a loop."""
         return 8 if self.shape.two_slots else 6
 
-    @property
-    def turn(self) -> int:
-        """Strips in a turn of the loop: whole groups, and sums in the same registers again."""
-        return 6 if self.shape.two_slots else 4
-
-    def define(self) -> None:
-        f = self.f
-        names = ["w0", "w1", "w2", "wa", "wb", "e", "o", *self.SUMS]
-        names += ["word", "m", "to"] if self.shape.two_slots else ["in0", "in1", "in2", "to"]
-        for name, register in zip(names, (*(f"r{n}" for n in range(13)), "lr"), strict=False):
-            f.define(name, register)
+    def own(self) -> Sequence[str]:
+        return ("word", "m", "to") if self.shape.two_slots else ("in0", "in1", "in2", "to")
 
     def prepare(self) -> None:
         if self.shape.two_slots:
