@@ -90,6 +90,7 @@ def test_a_network_is_tuned_on_two_workers(
 
 
 @pytest.mark.full
+@pytest.mark.full
 def test_the_grid_is_planned_on_two_workers(
     cluster: distributed.LocalCluster, tmp_path: Path
 ) -> None:
