@@ -21,7 +21,7 @@ import lowered
 import networks
 from mbn.core.boards import find_board
 from mbn.core.kernel_set import KERNEL_SETS
-from mbn.core.lowered import PREFIX, Assembly, StageCode
+from mbn.core.lowered import PREFIX, Assembly, StageCode, parameter_names
 from mbn.core.network import Network
 from mbn.core.options import InputMode
 from mbn.harness.host.emulator import qemu_command
@@ -166,7 +166,9 @@ def cases_of(network: Network, kernels: str) -> Iterator[Case]:
                 if function.name in seen:
                     continue
                 seen.add(function.name)
-                name = "depthwise" if "words" in names_of(function) else "pointwise"
+                name = (
+                    "depthwise" if "words" in parameter_names(function.parameters) else "pointwise"
+                )
                 table = next(t.values for t in code.tables if t.name == name)
                 sizes = (code.scratch_bytes, option.rows * out.row_bytes)
                 if name == "depthwise":
@@ -174,15 +176,16 @@ def cases_of(network: Network, kernels: str) -> Iterator[Case]:
                 yield Case(function, table, arguments(code, function, into.row_bytes), *sizes)
 
 
-def names_of(function: Assembly) -> list[str]:
-    """Of its parameters."""
-    return [one.split()[-1].lstrip("*") for one in function.parameters.split(",")]
-
-
 def arguments(code: StageCode, function: Assembly, row_bytes: int) -> str:
     """What the stage gives it; 0 for what is no constant. Rows are three, in turns."""
     found = next(m[2] for m in ARGUMENTS.finditer(code.text) if m[1] == function.name)
-    given = dict(zip(names_of(function), (word.strip() for word in found.split(",")), strict=True))
+    given = dict(
+        zip(
+            parameter_names(function.parameters),
+            (word.strip() for word in found.split(",")),
+            strict=True,
+        )
+    )
     words = []
     for name, word in given.items():
         if name.startswith("row"):
@@ -224,7 +227,7 @@ def written(cases: list[Case], folder: Path, kernels: str = "dsp") -> Path:
             lines.append(f"static void {kind}_{number}(void *out)\n{{ {call} }}")
     table = "".join(
         f"{{t_{n}, twin_{n}, {case.input_bytes}, {case.out_bytes}, "
-        f"{int('words' in names_of(case.function))}}},"
+        f"{int('words' in parameter_names(case.function.parameters))}}},"
         for n, case in enumerate(cases)
     )
     lines += [f"enum {{ CASE_COUNT = {len(cases)}, CASE_ROUNDS = {ROUNDS} }};"]

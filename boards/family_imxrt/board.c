@@ -38,12 +38,7 @@ static uint32_t core_hz = CRYSTAL_HZ;
 
 static bool wait_for(volatile uint32_t *address, uint32_t mask, uint32_t wanted)
 {
-    for (uint32_t spins = READY_SPINS; spins != 0u; spins--) {
-        if ((*address & mask) == wanted) {
-            return true;
-        }
-    }
-    return false;
+    return mbn_cortex_m_wait(address, mask, wanted, READY_SPINS);
 }
 
 /* WDOG3 runs after a reset, and WDOG1 pulls a pin 16 s after power-on. */

@@ -22,12 +22,7 @@ static uint32_t core_hz = MBN_XOSC_HZ;
 
 static bool wait_for(volatile uint32_t *address, uint32_t mask, uint32_t wanted)
 {
-    for (uint32_t spins = READY_SPINS; spins != 0u; spins--) {
-        if ((*address & mask) == wanted) {
-            return true;
-        }
-    }
-    return false;
+    return mbn_cortex_m_wait(address, mask, wanted, READY_SPINS);
 }
 
 static void reset_end(uint32_t what)

@@ -122,12 +122,7 @@ static uint32_t core_hz = OSCILLATOR_HZ;
 
 static bool wait_for(volatile uint32_t *address, uint32_t mask, uint32_t wanted)
 {
-    for (uint32_t spins = READY_SPINS; spins != 0u; spins--) {
-        if ((*address & mask) == wanted) {
-            return true;
-        }
-    }
-    return false;
+    return mbn_cortex_m_wait(address, mask, wanted, READY_SPINS);
 }
 
 static void generator_start(uint32_t generator, uint32_t control)

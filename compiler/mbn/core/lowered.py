@@ -51,6 +51,11 @@ class Assembly:
         return f"{PREFIX}_{self.name}"
 
 
+def parameter_names(parameters: str) -> tuple[str, ...]:
+    """Names of the parameters that C declares so."""
+    return tuple(one.split()[-1].lstrip("*") for one in parameters.split(","))
+
+
 @dataclass(frozen=True, eq=False)
 class StageCode:
     """One stage's kernel: the text of a static C function named PLACEHOLDER, what each of its

@@ -25,7 +25,15 @@ from mbn.core.constants import (
     WeightedConstants,
 )
 from mbn.core.kernel_set import KernelSet
-from mbn.core.lowered import PLACEHOLDER, PREFIX, Argument, Assembly, StageCode, Table
+from mbn.core.lowered import (
+    PLACEHOLDER,
+    PREFIX,
+    Argument,
+    Assembly,
+    StageCode,
+    Table,
+    parameter_names,
+)
 from mbn.core.network import Network, Op, Stage, Tensor
 from mbn.core.schedule import Variant
 from mbn.passes.kernels import bodies, tir
@@ -181,8 +189,8 @@ class StageBuilder(tir.Builder):
         """A statement that calls a function of network.S, which becomes one of the stage's. It is
         written only where the stage is built, not for each option that is looked at."""
         self.assembly[name] = write
-        names = tuple(one.split()[-1].lstrip("*") for one in parameters.split(","))
-        self.call(bodies.Body(f"{PREFIX}_{name}", names), **arguments)
+        body = bodies.Body(f"{PREFIX}_{name}", parameter_names(parameters))
+        self.call(body, **arguments)
 
     def requantised(self, accumulator: Any, tables: Requantiser, channel: Any) -> Any:
         """The expression of an int8 value from an accumulator of `channel`."""
