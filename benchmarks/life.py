@@ -398,6 +398,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples = load_samples(folder, SAMPLES)
         defines = {"MBN_CHECK_EVERY": f"{EVERY}u", "MBN_WATCHDOG_MS": f"{WATCHDOG_MS}u"}
         made = Path(temporary) / "life"
+        arguments.log.parent.mkdir(parents=True, exist_ok=True)
         image = build_image(folder / "c", board, "check", made, defines=defines)
         cycles, instructions = look_cycles(
             folder / "c", image, len(network.stages), Path(temporary) / "cost"
@@ -421,7 +422,7 @@ def run(arguments: argparse.Namespace) -> int:
             samples,
             Reference(network).run(samples),
             seed=arguments.seed,
-            log=made / "serial.log",
+            log=arguments.log,
             done=done,
         )
         print(table(life))
@@ -440,6 +441,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600.0, help="default: an hour")
     parser.add_argument("--inferences", type=int, help="instead of seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=Path("out") / "life.log",
+        help="what went over the line, and each fault (default %(default)s)",
+    )
     return guarded("life", lambda: run(parser.parse_args()))
 
 

@@ -1,11 +1,11 @@
 """Fixtures: which board the tests run on, an app built for it, the device, the transport.
 
 What enters: --board NAME (default qemu), --port PORT (default: the board's emulator), --flash
-(write the image into the board first), --probe ID, --full or --share K/N (see shares.py),
---no-object-cache. What leaves: `board`, `build` (a builder of the hand-made network's images),
-`app` (its check image), `transport` (the port's name, or None), `flash`, `device` (running,
-identified), `bundled` (the folder that mbn-compile --check made of the bundled network). Always
-holds: an image is built once a session; an emulator ends with its fixture.
+(write the image into the board first), --probe ID, --at PLACE (one a process), --full or --share
+K/N (see shares.py), --no-object-cache. What leaves: `board`, `build` (a builder of the hand-made
+network's images), `app` (its check image), `place`, `transport` (the port's name, or None),
+`flash`, `device` (running, identified), `bundled` (the folder that mbn-compile --check made of the
+bundled network). Always holds: an image is built once a session; an emulator ends with its fixture.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from mbn.core.boards import find_board
 from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT
 from mbn.harness.device import Device, open_device
-from mbn.harness.flash.find import Place
+from mbn.harness.flash.find import LAB, Place, lab_place
 from mbn.image.build import build_image
-from mbn.jobs.flash import Wanted, flashed, wanted_from, wanted_of
+from mbn.jobs.flash import Wanted, flashed, reserved, wanted_from, wanted_of
 
 os.environ["CI"] = "true"  # all is compiled anew: test_remembered.py says where not
 
@@ -54,6 +54,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--port", default=None, help="its serial port; without: its emulator")
     parser.addoption("--flash", action="store_true", help="flash the board with each image first")
     parser.addoption("--probe", default=None, help="with --flash: the debug probe's unique id")
+    parser.addoption(
+        "--at",
+        action="append",
+        default=[],
+        help="where the board is: labgrid:PLACE, or an entry of lab.toml; given several times, "
+        "that many processes share the tests, each with a board of its own",
+    )
     shares.add_options(parser)
     parser.addoption(
         "--no-object-cache",
@@ -64,6 +71,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SHARE] = shares.chosen(config)
+    places, processes = config.getoption("--at"), getattr(config.option, "numprocesses", None)
+    if places and (processes or 1) > len(places):
+        raise pytest.UsageError(f"{processes} processes, {len(places)} --at: one for each wanted")
     if hasattr(config, "workerinput"):
         os.setpgid(0, 0)  # Ctrl-C reaches the first process only, and that one ends this one
     elif not (_OBJECTS in os.environ or config.getoption("--no-object-cache") or _lists(config)):
@@ -107,6 +117,8 @@ def pytest_keyboard_interrupt() -> None:
 @pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not installed
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One process where a real board is tested: a port has one user. Else one a core."""
+    if places := config.getoption("--at"):
+        return len(places)
     return 0 if config.getoption("--port") or config.getoption("--flash") else None
 
 
@@ -117,10 +129,22 @@ def board(request: pytest.FixtureRequest) -> Board:
 
 
 @pytest.fixture(scope="session")
-def transport(request: pytest.FixtureRequest) -> str | None:
+def place(request: pytest.FixtureRequest, board: Board) -> Iterator[Place]:
+    """Where a real board is; of several --at this process's. What labgrid has is held until the
+    session ends."""
+    option = request.config.getoption
+    said, places = Place(port=option("--port"), probe=option("--probe")), option("--at")
+    if places:
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        said = said.over(lab_place(board, places[worker], Path(LAB)))
+    with reserved(said, SILENT) as held:
+        yield held
+
+
+@pytest.fixture(scope="session")
+def transport(place: Place) -> str | None:
     """The port of a real board; None: the emulator."""
-    port: str | None = request.config.getoption("--port")
-    return port
+    return place.port
 
 
 @pytest.fixture(scope="session")
@@ -146,11 +170,10 @@ def app(board: Board, build: Builder) -> Image:
 
 
 @pytest.fixture(scope="session")
-def flash(request: pytest.FixtureRequest, transport: str | None) -> Flash:
+def flash(request: pytest.FixtureRequest, place: Place) -> Flash:
     """Flashes what is wanted, and gives the port that it answers on; without --flash, the port."""
     if not request.config.getoption("--flash"):
-        return lambda wanted, log: contextlib.nullcontext(transport)
-    place = Place(port=transport, probe=request.config.getoption("--probe"))
+        return lambda wanted, log: contextlib.nullcontext(place.port)
 
     @contextlib.contextmanager
     def flash(wanted: Wanted, log: Path) -> Iterator[str | None]:

@@ -204,7 +204,10 @@ def flash(
     at = compiled_folder(found) if folder is None else Path(folder)
     wanted = flash_job.wanted_from(at, found)
     tell = teller(progress)
-    with flash_job.flashed(wanted, place or find_place(found), tell, at / "flash.log") as flasher:
+    with (
+        flash_job.reserved(place or find_place(found), tell) as held,
+        flash_job.flashed(wanted, held, tell, at / "flash.log") as flasher,
+    ):
         if not check:
             return None
         return check_job.run_check(at, found, tell, port=flasher.port, samples=samples)

@@ -6,6 +6,7 @@ What enters: jobs, data, folders. What leaves: files, and what they hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -19,6 +20,7 @@ from mbn.core.kernel_set import VERSIONS
 from mbn.core.network import Network
 from mbn.core.target import Board
 from mbn.harness.flash.find import Place
+from mbn.jobs import flash as flash_job
 from mbn.jobs import tune as tune_job
 from mbn.jobs.compile import Job
 from mbn.jobs.lower.fit import ALPHAS, RESOLUTIONS
@@ -81,9 +83,10 @@ def tune(
     `scheduler`: the address of a Dask scheduler, whose workers emulate side by side; it executes
     whatever it is sent. Raises BoardError where no cycles can be counted."""
     tell = teller(progress)
-    path, counter = Path(records), _counter(asked.board, place, progress)
-    made = tune_job.prepare(asked, _folder(asked.board), tell)
-    return _tuned(made, _read(path, progress), path, counter, progress, scheduler)
+    path = Path(records)
+    with _counter(asked.board, place, progress) as counter:
+        made = tune_job.prepare(asked, _folder(asked.board), tell)
+        return _tuned(made, _read(path, progress), path, counter, progress, scheduler)
 
 
 def tune_family(
@@ -96,18 +99,23 @@ def tune_family(
 ) -> Iterator[Tuned]:
     """The same for every size of the family, one after the other; the job says board and options,
     and no network."""
-    path, counter = Path(records), _counter(asked.board, place, progress)
+    path = Path(records)
     known = _read(path, progress)
     all_channels = replace(asked, options=replace(asked.options, simplify=False))
-    for network in family():
-        made = tune_job.tuning_of(all_channels, network)
-        yield _tuned(made, known, path, counter, progress, scheduler)
+    with _counter(asked.board, place, progress) as counter:
+        for network in family():
+            made = tune_job.tuning_of(all_channels, network)
+            yield _tuned(made, known, path, counter, progress, scheduler)
 
 
-def _counter(board: Board, place: Place | None, progress: Progress) -> Counter:
+@contextmanager
+def _counter(board: Board, place: Place | None, progress: Progress) -> Iterator[Counter]:
     if place is None:
-        return tune_job.counter_of(board)
-    return tune_job.Attached(board, place, teller(progress))
+        yield tune_job.counter_of(board)
+        return
+    tell = teller(progress)
+    with flash_job.reserved(place, tell) as held:
+        yield tune_job.Attached(board, held, tell)
 
 
 def _folder(board: Board) -> Path:

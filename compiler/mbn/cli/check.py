@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLES,
     )
     made.add_argument("--board", help="host, qemu, stm32, ...")
-    made.add_argument("--port", help="serial port; default: the board's emulator")
+    made.add_argument(
+        "--port", help="serial port, URL or labgrid:PLACE; default: the board's emulator"
+    )
     made.add_argument(
         "--emulator",
         choices=EMULATORS,

@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--images", type=Path, metavar="DIR", help="images, or arrays (.npy, .npz), to check with"
     )
-    check.add_argument("--port", help="serial port of a running board (default: the emulator)")
+    check.add_argument("--port", help="serial port, URL or labgrid:PLACE (default: the emulator)")
     check.add_argument(
         "--emulator",
         choices=EMULATORS,

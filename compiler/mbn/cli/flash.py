@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   mbn-flash --board nucleo_l4r5zi --probe 0668FF --port rfc2217://lab:4000
   mbn-flash --board rp2040_pico --port /dev/ttyACM0        # to the UF2 drive (hold BOOTSEL)
   mbn-flash --board nucleo_f446re --at desk --dry-run      # as lab.toml says; touches nothing
+  mbn-flash --board stm32 --at labgrid:rack3 --check       # a place of a labgrid coordinator
 """
 
 

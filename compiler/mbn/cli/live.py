@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         EXAMPLES,
     )
     made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
-    made.add_argument("--port", help="serial port of a running board (default: the emulator)")
+    made.add_argument("--port", help="serial port, URL or labgrid:PLACE (default: the emulator)")
     made.add_argument(
         "--output",
         type=Path,

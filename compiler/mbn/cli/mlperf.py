@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
         "mbn-mlperf", "Drive a board as MLPerf Tiny's runner does, and check its results.", EXAMPLES
     )
     made.add_argument("--board", required=True, help="host, qemu, stm32, ...")
-    made.add_argument("--port", help="serial port; default: the board's emulator")
+    made.add_argument(
+        "--port", help="serial port, URL or labgrid:PLACE; default: the board's emulator"
+    )
     made.add_argument("--mode", choices=["accuracy", "performance", "both"], default="both")
     made.add_argument("--samples", type=int, default=10, help="of accuracy (default 10)")
     made.add_argument("--runs", type=int, default=10, help="inferences a window (default 10)")

@@ -25,7 +25,7 @@ def add_place(made: argparse._ActionsContainer) -> None:
     made.add_argument(
         "--drive", type=Path, metavar="DIR", help="the boot loader's or probe's drive"
     )
-    made.add_argument("--at", metavar="NAME", help="an entry of lab.toml")
+    made.add_argument("--at", metavar="NAME", help="an entry of lab.toml, or labgrid:PLACE")
     made.add_argument(
         "--lab", type=Path, default=Path("lab.toml"), metavar="FILE", help="default: lab.toml"
     )

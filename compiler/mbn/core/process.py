@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -62,6 +62,7 @@ class Child:
         *,
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.DEVNULL,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         _NOTES.debug("$ %s", " ".join(command))
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
@@ -71,6 +72,7 @@ class Child:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=self._errors,
+                env=environment,
                 start_new_session=True,
                 # only a system call between fork and exec, no lock that a thread may hold
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509

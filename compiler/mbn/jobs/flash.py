@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbn.core.errors import CheckError, FlashError, LinkError, UsageError
@@ -24,8 +24,9 @@ from mbn.harness.flash.drive import DriveFlasher
 from mbn.harness.flash.find import Place, drive_of, port_of, probe_of
 from mbn.harness.flash.qemu import QemuFlasher
 from mbn.harness.flash.swd import SwdFlasher
-from mbn.harness.flash.tool import TOOLS, ToolFlasher
+from mbn.harness.flash.tool import LABGRID_METHODS, TOOLS, ToolFlasher, labgrid_tool
 from mbn.harness.flash.uart import UartFlasher
+from mbn.harness.host import labgrid
 from mbn.harness.host.port import UsbName, port_named, usb_name
 from mbn.jobs.check import IMAGE_NAME
 from mbn.report import load_report
@@ -73,6 +74,8 @@ def choose_method(board: Board, place: Place) -> str:
         chosen: str | None = place.method
     elif not place.real and "qemu" in methods:
         chosen = "qemu"
+    elif place.labgrid:
+        chosen = next((one for one in methods if one in LABGRID_METHODS), None)
     elif place.probe:
         chosen = "swd"
     elif place.drive:
@@ -92,19 +95,22 @@ def flasher_for(wanted: Wanted, place: Place) -> Flasher:
     is none or several; nothing was touched then."""
     board = wanted.board
     method = choose_method(board, place)
+    port = place.port or (f"{labgrid.PREFIX}{place.labgrid}" if place.labgrid else None)
     if method == "qemu":
         return QemuFlasher(board, wanted.elf)
     if method == "uart":
-        return UartFlasher(board, place.port or port_of(board))
+        return UartFlasher(board, port or port_of(board))
     made: Flasher
-    if method == "swd":
+    if place.labgrid:
+        made = ToolFlasher(board, method, wanted.hex, labgrid_tool(place.labgrid, method))
+    elif method == "swd":
         made = SwdFlasher(board, place.probe or probe_of(board), wanted.hex)
     elif method in TOOLS:
         made = ToolFlasher(board, method, wanted.hex)
     else:
         drive = place.drive or drive_of(board, method)
         made = DriveFlasher(board, method, drive, wanted.hex)
-    made.port = place.port or port_of(board)
+    made.port = port or port_of(board)
     return made
 
 
@@ -118,6 +124,17 @@ def steps_text(flasher: Flasher, payload: Payload) -> str:
         lines.append(f"{step:<8}  within {limits[step]:.0f} s, and once more{note}")
     lines.append(f"identify  on {flasher.port or 'the emulator'}")
     return "\n".join(lines)
+
+
+@contextmanager
+def reserved(place: Place, tell: Teller) -> Iterator[Place]:
+    """The place, with its port and ours as long as this lasts, where it is one of labgrid's; any
+    other as it is. Raises `ToolError`."""
+    if place.labgrid is None:
+        yield place
+        return
+    with labgrid.held(place.labgrid, tell.say) as port:
+        yield replace(place, port=port)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mbn.core.errors import FileError, ToolError
 from mbn.harness.cost import llvm
-from mbn.harness.host import emulator
+from mbn.harness.host import emulator, labgrid
 from mbn.harness.host.port import open_port
 from mbn.image.build import tools
 from mbn.jobs.compile import Job
@@ -28,7 +28,9 @@ def ready(job: Job, *, check: bool = False, port: str | None = None) -> None:
     tools.require_for(job.board)
     if not check:
         return
-    if port is not None:
+    if port is not None and port.startswith(labgrid.PREFIX):
+        labgrid.require()
+    elif port is not None:
         open_port(port, job.board.baud).close()
     elif not job.board.native:
         emulator.require_qemu()

@@ -20,6 +20,7 @@ import serial  # type: ignore[import-untyped]
 from mbn.core.errors import BoardError, LinkError
 from mbn.core.target import Board
 from mbn.harness.device.emulated import native_pty, qemu_pty
+from mbn.harness.host import labgrid
 from mbn.harness.host.port import open_port
 
 APP = "mlperf"  # the folder of firmware/ that answers the runner
@@ -169,6 +170,7 @@ def open_runner(board: Board, elf: Path, port: str | None, baud: int) -> Iterato
             port, begin = started.port, started.begin
         elif port is None:
             raise BoardError(f"there is no emulator for {board.name}", advice="Give --port")
+        port = stack.enter_context(labgrid.reached(port))
         opened = stack.enter_context(open_port(port, baud))
         runner = Runner(opened, port)
         if begin is None:

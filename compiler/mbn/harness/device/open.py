@@ -16,6 +16,7 @@ from mbn.core.target import QEMU, RP2040PY, Board, Image
 from mbn.harness.device.emulated import emulated, native
 from mbn.harness.device.link import Link
 from mbn.harness.device.session import Device
+from mbn.harness.host import labgrid
 
 _READY_S = 10.0
 NAMES = {QEMU: "QEMU", RP2040PY: "rp2040py"}
@@ -58,6 +59,7 @@ def open_device(
                 port, child = stack.enter_context(native(elf))
             else:
                 port, child = stack.enter_context(emulated(board, elf))
+        port = stack.enter_context(labgrid.reached(port, say))
         link = stack.enter_context(Link(port, baud=baud or board.baud, log_path=log_path))
         link.may_return = child is None
         device = Device(link)

@@ -19,6 +19,7 @@ from mbn.core.files import read_text
 from mbn.core.target import Board
 from mbn.harness.flash.drive import drives, mounted
 from mbn.harness.flash.swd import Probe, probes, require_pyocd
+from mbn.harness.host.labgrid import PREFIX
 
 LAB = "lab.toml"
 _HINT = f"mbn-boards shows what is plugged in; {LAB} can name it once and for all"
@@ -32,6 +33,7 @@ class Place:
     probe: str | None = None
     drive: Path | None = None
     method: str | None = None
+    labgrid: str | None = None  # a place of its coordinator; it has the port, once it is held
 
     def over(self, other: Place) -> Place:
         """This place; what it leaves open is taken from the other."""
@@ -40,12 +42,13 @@ class Place:
             self.probe or other.probe,
             self.drive or other.drive,
             self.method or other.method,
+            self.labgrid or other.labgrid,
         )
 
     @property
     def real(self) -> bool:
         """Whether it names any hardware."""
-        return bool(self.port or self.probe or self.drive)
+        return bool(self.port or self.probe or self.drive or self.labgrid)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,14 @@ def all_probes() -> tuple[Probe, ...] | None:
 
 def lab_place(board: Board, at: str | None, file: Path) -> Place:
     """What lab.toml says of the board; of the entry `at` where several are of one board. An entry
-    is a table named as a board, or one with `board = NAME`. Raises `UsageError`."""
+    is a table named as a board, or one with `board = NAME`; `at` may be labgrid:PLACE instead.
+    Raises `UsageError`."""
+    if at is not None and at.startswith(PREFIX):
+        if at == PREFIX:
+            raise UsageError(
+                f"--at {at}", wanted=f"{PREFIX}PLACE, a place of labgrid's coordinator"
+            )
+        return Place(labgrid=at.removeprefix(PREFIX))
     entries = _entries(file, must_exist=at is not None)
     names = {board.name, *board.aliases}
     mine = {key: entry for key, entry in entries.items() if str(entry.get("board", key)) in names}
@@ -160,15 +170,19 @@ def _entries(file: Path, *, must_exist: bool) -> dict[str, dict[str, object]]:
 
 
 def _place(entry: dict[str, object], file: Path, key: str) -> Place:
-    unknown = set(entry) - {"board", "port", "probe", "drive", "method"}
+    unknown = set(entry) - {"board", "port", "probe", "drive", "method", "labgrid"}
     if unknown or not all(isinstance(value, str) for value in entry.values()):
         raise UsageError(
             f"[{key}] has {', '.join(sorted(unknown)) or 'a value that is not text'}",
-            wanted="board, port, probe, drive, method, each a text",
+            wanted="board, port, probe, drive, method, labgrid, each a text",
             node=str(file),
         )
     said = {name: str(value) for name, value in entry.items()}
     drive = said.get("drive")
     return Place(
-        said.get("port"), said.get("probe"), Path(drive) if drive else None, said.get("method")
+        said.get("port"),
+        said.get("probe"),
+        Path(drive) if drive else None,
+        said.get("method"),
+        said.get("labgrid"),
     )

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbn.core.errors import FlashError
+from mbn.core.errors import FlashError, UsageError
 from mbn.core.process import Child
 from mbn.core.target import Board
 from mbn.harness.flash.find import Port, ports
 from mbn.harness.flash.interface import Deadline, Flasher, Part, Tick
+from mbn.harness.host import labgrid
 
 _MARGIN_S = 10.0
 _WAIT_S = 60.0  # for a person to press the button
@@ -26,12 +27,13 @@ _BYTES_PER_S = 20_000.0  # the slowest of them, erasing included
 @dataclass(frozen=True)
 class Tool:
     """A program: how it is called for a board's image, where it comes from, and how the board's
-    boot loader is entered."""
+    boot loader is entered. `environment`: None for this process's."""
 
     program: str
     command: Callable[[Board, Path], list[str]]
     package: str
     button: str
+    environment: Mapping[str, str] | None = None
 
 
 def _teensy(board: Board, file: Path) -> list[str]:
@@ -73,6 +75,34 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
+def _bootstrap(place: str) -> Callable[[Board, Path], list[str]]:
+    """By the OpenOCDDriver of the user's own LG_ENV."""
+    return lambda _, file: ["-p", place, "bootstrap", str(file)]
+
+
+def _write_files(place: str) -> Callable[[Board, Path], list[str]]:
+    return lambda _, file: ["-p", place, "write-files", str(file)]
+
+
+_COMMANDS = {"swd": _bootstrap, "copy": _write_files}
+LABGRID_METHODS = (
+    "uart",
+    *_COMMANDS,
+)  # uart: the board's boot loader, through the place's serial port
+
+
+def labgrid_tool(place: str, method: str) -> Tool:
+    """labgrid's program as one that flashes. Raises UsageError for a method that it hasn't."""
+    if method not in _COMMANDS:
+        raise UsageError(
+            f"labgrid does not flash by {method}", wanted=f"of {', '.join(LABGRID_METHODS)}"
+        )
+    button = "see that the place exports what flashes it, and that LG_ENV names its driver"
+    return Tool(
+        labgrid.PROGRAM, _COMMANDS[method](place), labgrid.INSTALL, button, labgrid.environment()
+    )
+
+
 def _boot_port(board: Board) -> Port:
     """The boot loader's serial port. Raises `FlashError` where there are none or several."""
     found = [port for port in ports() if port.usb in board.flash.boot_usb]
@@ -90,9 +120,9 @@ class ToolFlasher(Flasher):
 
     reads_back = False
 
-    def __init__(self, board: Board, method: str, file: Path) -> None:
+    def __init__(self, board: Board, method: str, file: Path, tool: Tool | None = None) -> None:
         self.name = method
-        self._tool, self._board, self._file = TOOLS[method], board, file
+        self._tool, self._board, self._file = tool or TOOLS[method], board, file
 
     def describe(self) -> str:
         return f"the program {self._tool.program}"
@@ -116,7 +146,7 @@ class ToolFlasher(Flasher):
         command = [self._tool.program, *self._tool.command(self._board, self._file)]
         if not Path(command[-1] if command[-1] != "-R" else command[-2]).is_file():
             raise FlashError("there is no such file", node=str(self._file), final=True)
-        with Child(command) as child:
+        with Child(command, environment=self._tool.environment) as child:
             status = child.wait(deadline.left())
             words = " ".join(child.errors().split())
         if status is None:
