@@ -3,7 +3,7 @@
 What enters: --board NAME (default qemu), --port PORT (default: the board's emulator), --flash
 (write the image into the board first), --probe ID, --at PLACE (one a process), --full or --share
 K/N (see shares.py), --no-object-cache. What leaves: `board`, `build` (a builder of the hand-made
-network's images), `app` (its check image), `place`, `transport` (the port's name, or None),
+network's images), `app` (its check image), `bench`, `transport` (the port's name, or None),
 `flash`, `device` (running, identified), `bundled` (the folder that mbn-compile --check made of the
 bundled network). Always holds: an image is built once a session; an emulator ends with its fixture.
 """
@@ -129,7 +129,7 @@ def board(request: pytest.FixtureRequest) -> Board:
 
 
 @pytest.fixture(scope="session")
-def place(request: pytest.FixtureRequest, board: Board) -> Iterator[Place]:
+def bench(request: pytest.FixtureRequest, board: Board) -> Iterator[Place]:
     """Where a real board is; of several --at this process's. What labgrid has is held until the
     session ends."""
     option = request.config.getoption
@@ -142,9 +142,9 @@ def place(request: pytest.FixtureRequest, board: Board) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def transport(place: Place) -> str | None:
+def transport(bench: Place) -> str | None:
     """The port of a real board; None: the emulator."""
-    return place.port
+    return bench.port
 
 
 @pytest.fixture(scope="session")
@@ -170,14 +170,14 @@ def app(board: Board, build: Builder) -> Image:
 
 
 @pytest.fixture(scope="session")
-def flash(request: pytest.FixtureRequest, place: Place) -> Flash:
+def flash(request: pytest.FixtureRequest, bench: Place) -> Flash:
     """Flashes what is wanted, and gives the port that it answers on; without --flash, the port."""
     if not request.config.getoption("--flash"):
-        return lambda wanted, log: contextlib.nullcontext(place.port)
+        return lambda wanted, log: contextlib.nullcontext(bench.port)
 
     @contextlib.contextmanager
     def flash(wanted: Wanted, log: Path) -> Iterator[str | None]:
-        with flashed(wanted, place, SILENT, log) as flasher:
+        with flashed(wanted, bench, SILENT, log) as flasher:
             yield flasher.port
 
     return flash
