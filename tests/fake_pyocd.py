@@ -44,7 +44,15 @@ def main(argv: list[str]) -> int:
         return 0
     with FLASH.with_suffix(".log").open("a") as log:
         log.write(f"{' '.join(argv)}\n")
-    if argv[argv.index("--uid") + 1] not in PROBES:
+    gone = FLASH.with_suffix(".gone")
+    if f"vanish {verb}" == TROUBLE and not gone.exists():
+        gone.write_text("..", encoding="ascii")  # as often it is not found
+        sys.stderr.write("0000304 C USB device disconnected [__main__]\n")
+        return 1
+    away = gone.read_text(encoding="ascii") if gone.exists() else ""
+    if away:
+        gone.write_text(away[1:], encoding="ascii")
+    if away or argv[argv.index("--uid") + 1] not in PROBES:
         print(f"No connected debug probe matches unique ID '{argv[argv.index('--uid') + 1]}'")
         return 1
     if f"hang {verb}" == TROUBLE:

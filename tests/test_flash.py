@@ -295,6 +295,20 @@ def test_swd_in_trouble(
         run(swd.SwdFlasher(wanted.board, "PROBE1", wanted.hex), wanted)
 
 
+def test_a_probe_that_vanishes_is_waited_for(
+    wanted: Wanted, probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of writing; what was half written is erased and written again."""
+    monkeypatch.setattr(swd, "_AGAIN_S", 0.01)
+    monkeypatch.setenv("FAKE_TROUBLE", "vanish load")
+    (said,) = run(swd.SwdFlasher(wanted.board, "PROBE1", wanted.hex), wanted)
+    assert "USB device disconnected" in said and "once more" in said
+    log = probe.with_suffix(".log").read_text(encoding="ascii").splitlines()
+    verbs = [line.split()[0] for line in log]
+    again = ["commander"] * 3 + ["erase", "load"]
+    assert verbs[:8] == ["commander", "erase", "load", *again]
+
+
 def test_swd_tries_once_more(wanted: Wanted, probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_TROUBLE", "once load")
     (said,) = run(swd.SwdFlasher(wanted.board, "PROBE1", wanted.hex), wanted)

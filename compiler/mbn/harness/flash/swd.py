@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ UNKNOWN = "cortex_m"
 _PART_LETTERS = 9  # stm32f446, nrf52840: what follows is package and size
 _LIST_S = 20.0
 _BYTES_PER_S = 8000.0  # a slow probe on a slow part
+_AGAIN_S = 0.5  # between two looks for a probe that went
 _MARGIN_S = 20.0  # starting pyOCD, its packs, and the probe
 _ERROR = re.compile(r"(?:^|\s)(?:ERROR|CRITICAL)[:|\s]+(.*)|^\d+ [EC] (.*)", re.MULTILINE)
 
@@ -73,6 +75,10 @@ def probes() -> tuple[Probe, ...]:
     )
 
 
+class _NotConnectedError(FlashError):
+    """pyOCD finds no such probe."""
+
+
 class SwdFlasher(Flasher):
     """pyOCD with one probe."""
 
@@ -87,6 +93,7 @@ class SwdFlasher(Flasher):
         self._target = board.flash.target
         self._probe = probe
         self._file = file
+        self._was_there = False
 
     def describe(self) -> str:
         return f"probe {self._probe} ({self._target})"
@@ -102,7 +109,17 @@ class SwdFlasher(Flasher):
         }
 
     def connect(self, deadline: Deadline) -> None:
-        self._run(deadline, "commander", "--command", "status", "--command", "exit")
+        """A probe that was there and went (it enumerates anew, a hub restarts) is waited for."""
+        while True:
+            try:
+                self._run(deadline, "commander", "--command", "status", "--command", "exit")
+            except _NotConnectedError:
+                if not self._was_there or deadline.left() < _AGAIN_S:
+                    raise
+                time.sleep(_AGAIN_S)
+            else:
+                self._was_there = True
+                return
 
     def erase(self, parts: list[Part], tick: Tick, deadline: Deadline) -> None:
         ranges = [f"{address:#x}-{address + len(data):#x}" for address, data in parts]
@@ -145,7 +162,7 @@ class SwdFlasher(Flasher):
 
     def _failed(self, verb: str, status: int, words: str) -> FlashError:
         if "No available debug probes" in words or "No connected debug probe" in words:
-            return FlashError(
+            return _NotConnectedError(
                 "the probe is not connected",
                 advice=f"Plug it in; if it is, cp {RULES} /etc/udev/rules.d/ as root; mbn-boards "
                 "lists those that are seen",
