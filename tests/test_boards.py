@@ -115,6 +115,11 @@ def test_a_board_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ('name = "psram"', 'name = "ram"', "two memories are called ram"),
         ("baud = 921600", "baud = 0", "baud is 0"),
         ('"25000000u"', '"1;2"', "MBN_CLOCK_HZ|MBN_FPGAIO_HZ"),
+        (
+            "[defines]",
+            '[current]\nmilliamps = 5\nvolts = 3\nsource = ""\n[defines]',
+            "and where it is published",
+        ),
     ],
 )
 def test_a_bad_board_of_ones_own(

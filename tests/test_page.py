@@ -106,20 +106,25 @@ def trainings() -> tuple[Result, ...]:
             made.append(
                 Result(
                     study="toy",
+                    design="paper",
                     network=network,
                     alpha=float(alpha),
                     resolution=64,
                     stem_stride=1,
+                    classes=10,
                     seed=seed,
                     epochs=2,
                     macs=macs * 1_000_000,
                     params=macs * 40_000,
                     float_percent=top,
-                    int8_percent=top - 0.25,
+                    int8_percent=None if planned is None else top - 0.25,
                     images=500,
                     arena_bytes=planned and macs * 2048,
                     cycles=planned and macs * 1_300_000,
+                    ran_on="qemu" if planned else "host",
+                    drawn=alpha == 0.5,
                     seconds=5,
+                    machine="an abacus",
                     command='mbn-paper study --data "<toy>"',
                 )
             )
@@ -289,8 +294,18 @@ def test_figures_are_the_data(parsed: Parsed, paper: Paper, folder: Path) -> Non
     of_half = next(row for row in study if row[:2] == ["depthwise separable", "0.5"])
     tops = [one.int8_percent for one in paper.results if one.alpha == 0.5]
     assert of_half[6] == str(spread(tops)) == "81.94 ± 0.09"
-    assert of_half[7:] == ["8", "0.32", "16", f"{8 * 1_300_000 / 168_000:.3g}"]
-    assert [row[-1] for row in study if row[0] == "full convolutions"] == ["-"]
+    assert of_half[7:] == ["8", "0.32", "16*", f"{8 * 1_300_000 / 168_000:.3g}*"]  # drawn weights
+    (full,) = (row for row in study if row[0] == "full convolutions")
+    assert full[6] == full[-1] == "-"
+    # the page begins with the claims
+    first = next(iter(parsed.tables))
+    assert first == "The paper's claims, the paper's own widths, 2 epochs on toy"
+    (form, _) = parsed.tables[first][1:]
+    assert form[0] == "Table 4" and form[3:] == [
+        "0.00 ± 0.00 points, for 8.3 times fewer",
+        "2",
+        "differs",
+    ]
     (one,) = compiled.find([folder])
     stages = parsed.tables["Stages"][1:]
     assert [row[3] for row in stages] == [f"{stage.macs:,}" for stage in one.report.stages]

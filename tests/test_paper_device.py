@@ -149,6 +149,36 @@ def test_rows_of_boards(planned: Device) -> None:
     assert "qemu" not in {board.name for board in real_boards()}
 
 
+def test_energy_is_of_a_published_current() -> None:
+    """Amperes x volts x seconds; none where no current is known; the smallest board that holds."""
+    boards = [find_board(name) for name in ("nrf52840dk", "nucleo_h743zi", "teensy41")]
+    found = device([SMALL, Size(1, 96)], [find_board("qemu")], boards, {})
+    rows = {(row.size.name, row.board.name): row for row in found.boards}
+    small = rows["0.25-96", "nrf52840dk"]
+    assert small.times is not None and small.board.current is not None
+    low, high = small.millijoules or (0, 0)
+    seconds = small.times.zero_wait_ms / 1000
+    assert low == pytest.approx(0.0063 * 3 * seconds * 1000)
+    assert high / low == pytest.approx(small.times.upper_ms / small.times.zero_wait_ms) and high > 1
+    assert "CoreMark at 64 MHz from flash" in small.board.current.source
+    assert rows["0.25-96", "nucleo_h743zi"].millijoules is None
+    assert device_cells.energy_cell(rows["0.25-96", "nucleo_h743zi"]) == "-"
+    holds = device_cells.hold_rows(found)
+    assert [row[:3] for row in holds] == [
+        ["0.25-96", "3 of 3", "nrf52840dk"],
+        ["1-96", "1 of 3", "teensy41"],
+    ]
+    assert holds[0][3].endswith(" of 1,024") and holds[1][-1] == device_cells.energy_cell(
+        rows["1-96", "teensy41"]
+    )
+    assert [row[0] for row in device_cells.current_rows(found)] == ["nrf52840dk", "teensy41"]
+    columns, rest = device_cells.largest_rows(found)
+    assert columns[2:] == ["alpha 0.25", "alpha 1"]
+    assert [row[3] for row in rest][:2] == ["flash", "flash"] and rest[2][3].startswith("96: ")
+    (none,) = device_cells.hold_rows(replace(found, boards=(rows["1-96", "nrf52840dk"],)))
+    assert none == ["1-96", "0 of 1", "none", "", "", "", "", ""]
+
+
 def test_plans_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, boards = tmp_path / "plans.json", [find_board("qemu-m55"), find_board("ek_ra8m1")]
     first = Plans(path)
@@ -177,6 +207,7 @@ def test_command(
     data = json.loads(capsys.readouterr().out)
     assert [row["run"]["exact"] for row in data["cores"]] == [True] * 3
     (row,) = data["boards"]
+    assert row["current"] is None and row["millijoules"] is None
     assert row["fits"] and row["times"]["inferences_per_second"] == pytest.approx(
         row["clock_hz"] / row["cycles"]
     )

@@ -25,6 +25,7 @@ from mbn.core.target import (
     STACK_BYTES,
     USES,
     Board,
+    Current,
     Emulator,
     Flashing,
     Memory,
@@ -35,13 +36,15 @@ FILE = "board.toml"
 PACKAGED = "@boards/"  # what a path into the package's folder of boards begins with
 MOST_TOML_BYTES = 1 << 20
 MOST_ADDRESS = 1 << 32
+MOST_MILLIAMPS, MOST_VOLTS = 10_000, 48
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("name", "title", "aliases", "core", "clock_hz", "tested", "baud", "stack_bytes"),
-        *("sources", "defines", "memory", "emulator", "flash", "fqbn"),
+        *("sources", "defines", "memory", "emulator", "flash", "fqbn", "current"),
     ),
     "memory": ("name", "origin", "size_bytes", "holds", "wait_states", "line_bytes", "emulated"),
     "emulator": ("machine", "arguments", "kind"),
+    "current": ("milliamps", "volts", "source"),
     "flash": ("methods", "target", "uf2_family", "drive", "usb", "boot_usb", "rom_id", "sectors"),
 }
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")  # it names a folder, and stands in C and on terminals
@@ -113,9 +116,22 @@ def _board(table: Mapping[str, Any], folder: Path, packaged: Path) -> Board:
         sources=tuple(_source(str(one), folder, packaged) for one in table["sources"]),
         defines=defines,
         fqbn=None if "fqbn" not in table else _fqbn(str(table["fqbn"])),
+        current=None if "current" not in table else _current(table["current"]),
         flash=_flashing(table.get("flash", {}), emulated=quick is not None),
         slower=tuple(one for one in emulators if one is not quick),
     )
+
+
+def _current(entry: Mapping[str, Any]) -> Current:
+    """Of a published figure, whose source is named."""
+    _known(entry, "current")
+    made = Current(float(entry["milliamps"]), float(entry["volts"]), str(entry["source"]))
+    if not (0 < made.milliamps < MOST_MILLIAMPS and 0 < made.volts <= MOST_VOLTS and made.source):
+        raise BoardError(
+            f"a current of {made.milliamps:g} mA at {made.volts:g} V, source {made.source!r}",
+            wanted=f"below {MOST_MILLIAMPS} mA, up to {MOST_VOLTS} V, and where it is published",
+        )
+    return made
 
 
 def _fqbn(value: str) -> str:

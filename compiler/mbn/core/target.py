@@ -128,6 +128,20 @@ class Flashing:
     sectors: tuple[int, ...] = ()  # bytes of each of the flash, in order: what it erases
 
 
+@dataclass(frozen=True)
+class Current:
+    """What the part, or the whole board, draws while it runs code from flash at the board's clock,
+    as its maker publishes it."""
+
+    milliamps: float
+    volts: float
+    source: str  # the document and its section or table, and the conditions
+
+    def millijoules(self, milliseconds: float) -> float:
+        """Energy of so long at this current."""
+        return self.milliamps * self.volts * milliseconds / 1000
+
+
 USES = ("code", "weights", "data", "stack", "arena", "hot")  # what a memory may hold
 METHODS = ("swd", "uart", "uf2", "copy", "teensy", "dfu", "bossac", "qemu")
 
@@ -151,6 +165,7 @@ class Board:
     flash: Flashing = Flashing()
     slower: tuple[Emulator, ...] = ()  # emulators that only run it where they are asked for
     fqbn: str | None = None  # what the Arduino tools call it
+    current: Current | None = None  # None: no published figure is known here
     place: Path | None = None  # the folder of a user's own board; None: it comes with the package
     said: str | None = None  # that folder as --board named it, where no name finds it
 

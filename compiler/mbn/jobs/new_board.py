@@ -27,6 +27,8 @@ _COMMENTS = {
     "image's own rate is MBN_BAUD below",
     "sources =": "C files: relative to this folder, or behind @boards/ in the package's. One of "
     "your own replaces a family's where pins and clocks are not enough; it implements mbn/port.h",
+    "[current]": "What the maker publishes that it draws running code from flash at this clock; "
+    "leave it out where yours differs",
     "[flash]": "methods: of "
     + ", ".join(METHODS[:-1])  # qemu comes with an emulator
     + ", the preferred first; target: pyOCD's name of the part; drive: the label of the boot "

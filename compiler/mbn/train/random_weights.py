@@ -1,8 +1,9 @@
 """A quantised MobileNet of any size with drawn weights: to measure a size without training it.
 
-What enters: alpha, resolution, classes, channels, a seed. What leaves: a QDQ int8 ONNX model as
-ONNX Runtime's static quantiser would write it (float input, int8 weights with a scale an output
-channel, int32 biases at s_in * s_w, clamps fused into the outputs' range). Always holds: the same
+What enters: alpha, resolution, classes, channels, a form, a seed. What leaves: a QDQ int8 ONNX
+model as ONNX Runtime's static quantiser would write it (float input, int8 weights with a scale an
+output channel, int32 biases at s_in * s_w, clamps fused into the outputs' range). Always holds: the
+same
 arguments give the same bytes on every machine (raw PCG64 words; sums of integers small enough for
 float64 to hold exactly); every channel takes many values over the images it is scaled by.
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from mbn.core.errors import UsageError
-from mbn.core.family import Kind, LayerShape, Shape, shape
+from mbn.core.family import Form, Kind, LayerShape, Shape, shape
 from mbn.train.graph import INPUT, LOGITS, conv_attributes, model, pool_nodes
 
 Float64 = NDArray[np.float64]
@@ -50,14 +51,21 @@ class QuantisedLayer:
 
 
 def random_qdq(
-    alpha: float, resolution: int, classes: int, channels: int = 3, seed: int = 1
+    alpha: float,
+    resolution: int,
+    classes: int,
+    channels: int = 3,
+    seed: int = 1,
+    *,
+    form: Form = Form.SEPARABLE,
+    stem_stride: int = 2,
 ) -> onnx.ModelProto:
     """A QDQ int8 MobileNet with drawn weights, opset 17, checked; see the file's head.
 
     Input float32 1 x channels x resolution x resolution, result `logits` 1 x classes. Raises
     UsageError for sizes that make no MobileNet and for a negative seed.
     """
-    network = shape(alpha, resolution, classes, channels)
+    network = shape(alpha, resolution, classes, channels, form=form, stem_stride=stem_stride)
     if seed < 0:
         raise UsageError(f"seed {seed}", wanted="0 or more")
     bits = np.random.PCG64(np.random.SeedSequence(seed))

@@ -35,6 +35,16 @@ from mbn_paper.device.runs import CLASSES, Key, Run
 RUNS = Path("out") / "paper" / "device.jsonl"
 PLANS = Path("out") / "paper" / "plans.json"  # made once for a state of the compiler
 EMULATED = ("qemu", "qemu-m7", "qemu-m55")
+# columns that a narrow terminal does without, the highest first
+OPTIONAL = {
+    "with waits": 7,
+    "instructions": 6,
+    "off": 5,
+    "RAM, whole": 4,
+    "MACs": 3,
+    "per second": 2,
+    "boards": 1,
+}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)-(\d+)")
 
 
@@ -44,7 +54,7 @@ def add(commands: Any) -> None:
         "device",
         help="flash, RAM, cycles and times of the 16 models and the 96s, with 1000 classes",
         description="What the paper's models take on microcontrollers: 1000 classes, all channels "
-        "computed. There is no column of energy: no measured figure stands behind one.",
+        "computed. Energy is there where the maker publishes a current, and from modelled cycles.",
     )
     device.add_argument(
         "sizes", nargs="*", metavar="SIZE", help="as 0.25-96; default: the paper's 16 and the 96s"
@@ -159,21 +169,28 @@ def show(found: Device, wanted: Sequence[Board], console: Console) -> None:
         console.print(table(title, device_cells.CORE_COLUMNS, cells))
     console.print(f"{device_cells.CORE_NOTE}\n")
     if not wanted:
-        columns, cells = device_cells.fit_rows(found)
-        console.print(table("What fits, and milliseconds at zero wait", columns, cells))
-        console.print(f"{device_cells.FIT_NOTE} --board B... has bounds with wait states.")
+        columns, cells = device_cells.largest_rows(found)
+        console.print(table("What fits which board, and milliseconds at zero wait", columns, cells))
+        console.print(f"{device_cells.LARGEST_NOTE} --board B... has bounds with wait states.\n")
+        holds = "The smallest board that holds each size"
+        cells = device_cells.hold_rows(found)
+        console.print(table(holds, device_cells.HOLD_COLUMNS, cells))
+        console.print(f"{device_cells.HOLD_NOTE}\n")
     for board in wanted:
         cells = [device_cells.board_cells(row) for row in device_cells.rows_of(found, board)]
         console.print(table(device_cells.board_title(board), device_cells.BOARD_COLUMNS, cells))
     if wanted:
-        console.print(device_cells.BOARD_NOTE)
+        console.print(f"{device_cells.BOARD_NOTE}\n")
+    if currents := device_cells.current_rows(found):
+        console.print(table("Published currents", device_cells.ENERGY_COLUMNS, currents))
+        console.print(device_cells.ENERGY_NOTE)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """For the terminal."""
     made = Sheet(title)
     for column in columns:
-        made.add_column(column, justify="right", no_wrap=True)
+        made.column(column, optional=OPTIONAL.get(column, 0))
     for row in rows:
         made.add_row(*row)
     return made
@@ -225,6 +242,7 @@ def board_json(row: BoardRow) -> dict[str, Any]:
         "clock_hz": row.board.clock_hz,
         "fits": cost is not None,
         "lacks": list(row.lacks),
+        "flash_and_ram_bytes": list(row.room),
         "optimise": None if cost is None else cost.optimise,
         "flash_bytes": None if cost is None else cost.flash_bytes,
         "ram_bytes": None if cost is None else cost.ram_bytes,
@@ -232,4 +250,6 @@ def board_json(row: BoardRow) -> dict[str, Any]:
         "times": None
         if times is None
         else {**asdict(times), "inferences_per_second": 1000 / times.zero_wait_ms},
+        "current": None if row.board.current is None else asdict(row.board.current),
+        "millijoules": row.millijoules,
     }

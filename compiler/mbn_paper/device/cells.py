@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mbn.core.target import Board
 from mbn.passes.predict import Times
 from mbn.report.table import UNKNOWN, number
-from mbn_paper.device.entries import BoardRow, CoreRow, Device
+from mbn_paper.device.entries import BoardRow, CoreRow, Device, Size, smallest
 
 CORE_COLUMNS = (
     "size",
@@ -34,7 +34,29 @@ CORE_NOTE = (
 )
 FIT_NOTE = (
     "Predicted for zero-wait memory. s: fits only with --optimise size; flash, RAM: what it lacks;"
-    " - no model of the core. There is no energy: no figure of it was measured."
+    " - no model of the core."
+)
+LARGEST_NOTE = "Of each alpha the largest resolution that fits, and its milliseconds. " + FIT_NOTE
+HOLD_COLUMNS = (
+    "size",
+    "boards",
+    "the smallest",
+    "flash, KB",
+    "RAM, KB",
+    "zero wait",
+    "with waits",
+    "energy, mJ",
+)
+HOLD_NOTE = (
+    "The smallest: of the boards that hold a size, that with the least flash, then the least RAM;"
+    " what the model takes there, of what there is. By plans, not builds."
+)
+ENERGY_COLUMNS = ("board", "mA", "V", "published by")
+ENERGY_NOTE = (
+    "Energy: volts x amperes x cycles / clock. The current is what the maker publishes for code"
+    " that runs from flash at this clock; the cycles are modelled, from zero wait to the upper"
+    " bound with wait states. Nothing was measured, and multiplies may draw more than what the"
+    " maker ran. Boards for which no such figure was found have none."
 )
 BOARD_COLUMNS = (
     "size",
@@ -47,6 +69,7 @@ BOARD_COLUMNS = (
     "to",
     "per second",
     "with waits",
+    "energy, mJ",
 )
 BOARD_NOTE = (
     "Predicted, not measured. Wait states: from, with all code in the cache or prefetched in time;"
@@ -89,6 +112,23 @@ def fit_rows(found: Device) -> tuple[list[str], list[list[str]]]:
     return ["size", *map(short_name, boards.values())], [*rows, clocks]
 
 
+def largest_rows(found: Device) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the table of boards by alphas: a cell is the largest resolution that
+    fits with its milliseconds, or what the smallest one lacks."""
+    alphas = sorted({row.size.alpha for row in found.boards})
+    rows = []
+    for board in {row.board.name: row.board for row in found.boards}.values():
+        cells = [board.name, f"{board.clock_hz / 1e6:g}"]
+        for alpha in alphas:
+            own = [row for row in rows_of(found, board) if row.size.alpha == alpha]
+            own.sort(key=lambda row: (row.cost is not None, row.size.resolution))
+            fits = own[-1].cost is not None
+            best = own[-1] if fits else own[0]
+            cells.append(f"{best.size.resolution}: {fit_cell(best)}" if fits else fit_cell(best))
+        rows.append(cells)
+    return ["board", "MHz", *(f"alpha {alpha:g}" for alpha in alphas)], rows
+
+
 def short_name(board: Board) -> str:
     """As the matrix heads its columns: nucleo_f446re is f446re."""
     return board.name.split("_")[-2 if board.name.endswith("_q") else -1]
@@ -107,7 +147,7 @@ def board_cells(row: BoardRow) -> list[str]:
     """Of BOARD_COLUMNS."""
     cost = row.cost
     if cost is None:
-        return [row.size.name, "", "", f"no: {' and '.join(row.lacks)}", *[""] * 6]
+        return [row.size.name, "", "", f"no: {' and '.join(row.lacks)}", *[""] * 7]
     return [
         row.size.name,
         f"{cost.flash_bytes:,}",
@@ -115,6 +155,49 @@ def board_cells(row: BoardRow) -> list[str]:
         "yes" if cost.optimise == "speed" else f"by {cost.optimise}",
         number(cost.cycles),
         *time_cells(row.times),
+        energy_cell(row),
+    ]
+
+
+def hold_rows(found: Device) -> list[list[str]]:
+    """Of HOLD_COLUMNS, a row a size."""
+    return [_hold_cells(found, size) for size in dict.fromkeys(row.size for row in found.boards)]
+
+
+def _hold_cells(found: Device, size: Size) -> list[str]:
+    own = [row for row in found.boards if row.size == size]
+    holding = [size.name, f"{sum(row.cost is not None for row in own)} of {len(own)}"]
+    row = smallest(found, size)
+    if row is None or row.cost is None:
+        return [*holding, "none", *[""] * 5]
+    flash, ram = row.room
+    zero, *waits = time_cells(row.times)
+    return [
+        *holding,
+        row.board.name,
+        f"{row.cost.flash_bytes / 1024:,.0f} of {flash / 1024:,.0f}",
+        f"{row.cost.ram_bytes / 1024:,.0f} of {ram / 1024:,.0f}",
+        zero,
+        waits[0] if waits[0] == waits[1] else f"{waits[0].removesuffix(' ms')} to {waits[1]}",
+        energy_cell(row),
+    ]
+
+
+def energy_cell(row: BoardRow) -> str:
+    """Millijoules of an inference."""
+    if row.millijoules is None:
+        return UNKNOWN
+    low, high = (f"{one:,.3g}" if one < 100 else f"{one:,.0f}" for one in row.millijoules)
+    return low if low == high else f"{low} to {high}"
+
+
+def current_rows(found: Device) -> list[list[str]]:
+    """Of ENERGY_COLUMNS, a row a board with a published current."""
+    boards = {row.board.name: row.board.current for row in found.boards}
+    return [
+        [name, f"{one.milliamps:g}", f"{one.volts:g}", one.source]
+        for name, one in boards.items()
+        if one is not None
     ]
 
 

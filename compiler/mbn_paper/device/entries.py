@@ -121,6 +121,23 @@ class BoardRow:
     def times(self) -> Times | None:
         return None if self.cost is None else self.cost.times
 
+    @property
+    def millijoules(self) -> tuple[float, float] | None:
+        """Energy of an inference at the board's published current, from zero wait to the upper
+        bound with wait states; None where there is no such figure or no time."""
+        current, times = self.board.current, self.times
+        if current is None or times is None:
+            return None
+        return current.millijoules(times.zero_wait_ms), current.millijoules(times.upper_ms)
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Bytes of the board's flash and RAM: all memories that may hold weights, and data."""
+        return tuple(  # type: ignore[return-value]
+            sum(one.size_bytes for one in self.board.memories if set(one.holds) & uses)
+            for uses in ({"code", "weights"}, {"data", "arena"})
+        )
+
 
 @dataclass(frozen=True)
 class Device:
@@ -128,6 +145,12 @@ class Device:
 
     cores: tuple[CoreRow, ...]
     boards: tuple[BoardRow, ...]
+
+
+def smallest(found: Device, size: Size) -> BoardRow | None:
+    """Of the boards that hold a size, that with the least flash, then the least RAM."""
+    rows = [row for row in found.boards if row.size == size and row.cost is not None]
+    return min(rows, key=lambda row: (row.room, row.board.name), default=None)
 
 
 def real_boards() -> list[Board]:

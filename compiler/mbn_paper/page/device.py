@@ -38,8 +38,7 @@ def sections(found: Device) -> tuple[Section, ...]:
             "device",
             "The models on microcontrollers",
             (
-                f"The paper's 16 models and the 96s, {CLASSES} classes, all channels computed. The"
-                " energy of an inference is not in it: no figure of it was measured.",
+                f"The paper's 16 models and the 96s, {CLASSES} classes, all channels computed.",
                 device_cells.CORE_NOTE,
             ),
             _core_blocks(found),
@@ -74,6 +73,22 @@ def _fit_section(found: Device) -> Section:
         wide=True,
         faint=("flash", "RAM", "flash+RAM", UNKNOWN),
     )
+    holds = table(
+        "The smallest board that holds each size",
+        device_cells.HOLD_COLUMNS,
+        device_cells.hold_rows(found),
+        device_cells.HOLD_NOTE,
+        left=(0, 2),
+        wide=True,
+        faint=(UNKNOWN, "none"),
+    )
+    currents = table(
+        "Published currents",
+        device_cells.ENERGY_COLUMNS,
+        device_cells.current_rows(found),
+        device_cells.ENERGY_NOTE,
+        left=(0, 3),
+    )
     parts = []
     for board in boards.values():
         own = [row for row in device_cells.rows_of(found, board) if row.times is not None]
@@ -92,7 +107,7 @@ def _fit_section(found: Device) -> Section:
         (f"Sizes that fit a board whose core has a model. {device_cells.BOARD_NOTE}",),
         tuple(parts),
     )
-    return Section("fits", "What fits which board", (), (matrix,), (times,))
+    return Section("fits", "What fits which board", (), (matrix, holds, currents), (times,))
 
 
 def _lines(axes: Axes, rows: Sequence[CoreRow], value: str, **how: Any) -> None:

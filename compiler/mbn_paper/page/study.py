@@ -1,8 +1,9 @@
-"""The study's accuracy against what it costs.
+"""The study: the paper's claims as they came out, and accuracy against what it costs.
 
-What enters: results of trainings and their log. What leaves: a section. Always holds: a point is
-the mean over seeds, its bar their sample standard deviation; networks that were not run on a board
-have no RAM and no milliseconds, and the section says how many.
+What enters: results of trainings and their log. What leaves: sections. Always holds: the claims'
+come first, those of the paper's design before any other; a point is the mean over seeds, its bar
+their sample standard deviation; costs of drawn weights are marked; networks that were not run on a
+board have no RAM and no milliseconds, and the section says which.
 """
 
 from __future__ import annotations
@@ -13,11 +14,18 @@ from matplotlib.axes import Axes
 
 from mbn.report.page import plots
 from mbn.report.page.content import Figure, Section, Table, table
-from mbn_paper.study.findings import Spread, findings, grouped, spread
+from mbn_paper.study.findings import (
+    Spread,
+    claims,
+    findings,
+    grouped,
+    int8_cell,
+    spread,
+)
 from mbn_paper.study.results import Epoch, Result
+from mbn_paper.study.words import CLAIM_COLUMNS, DRAWN, NAMES, claim_cells, method, studies, title
 
 CLOCK_MHZ = 168  # of the STM32F405, a Cortex-M4
-NAMES = {"separable": "depthwise separable", "conv": "full convolutions", "shallow": "shallow"}
 Axis = tuple[str, Callable[[Result], float | None]]
 AXES: tuple[Axis, ...] = (
     ("multiply-adds, millions", lambda one: one.macs / 1e6),
@@ -39,49 +47,63 @@ def _scaled(value: int | None, by: int) -> float | None:
     return None if value is None else value / by
 
 
+def claims_section(results: Sequence[Result]) -> Section:
+    """The table of claims of each study, and how its networks were trained."""
+    groups = studies(results)
+    tables = tuple(
+        table(
+            f"The paper's claims, {title(group)}",
+            CLAIM_COLUMNS,
+            [claim_cells(claim) for claim in claims(group)],
+            " ".join(method(group)),
+            left=tuple(range(len(CLAIM_COLUMNS))),
+        )
+        for group in groups
+    )
+    first = claims(groups[0])
+    met = sum(claim.agrees for claim in first)
+    lead = (
+        f"At {title(groups[0])} {met} of {len(first)} claims agree; what differs stands beside."
+        " Accuracies on small images are not those of ImageNet: differences are compared.",
+    )
+    return Section("claims", "Are the paper's claims met?", lead, tables)
+
+
 def sections(results: Sequence[Result], log: Sequence[Epoch]) -> tuple[Section, ...]:
     """One a study; none where there are no results."""
     return tuple(
-        _section(
-            [one for one in results if one.study == study],
-            [one for one in log if one.study == study],
-        )
-        for study in dict.fromkeys(one.study for one in results)
+        _section(group, [one for one in log if one.study == group[0].study])
+        for group in studies(results)
     )
 
 
 def _section(results: Sequence[Result], log: Sequence[Epoch]) -> Section:
-    study, images = results[0].study, results[0].images
-    lead = [
-        f"{len(results)} trainings on {study}, each tested on {images:,} images. A figure behind ±"
-        " is the sample standard deviation over seeds."
-    ]
+    study = results[0].study
     variants = grouped(results)
-    unplanned = sum(seeds[0].cycles is None for seeds in variants.values())
-    if unplanned:
-        lead.append(
-            f"{unplanned} of {len(variants)} networks were not run on a board (mbn-paper study"
-            " --board) and are left out where that is needed."
-        )
     parts = [
         Section(
             f"study-{study}-{number}",
             f"{one.title[0].upper()}{one.title[1:]}",
-            one.claims,
+            tuple(f"{claim}." for claim in one.claims) + one.notes,
             (table("Top-1 in percent, mean ± deviation", ("network", *one.columns), one.rows),),
         )
         for number, one in enumerate(findings(results), 1)
     ]
-    title = f"Accuracy against cost: {study}"
     blocks: list[Table | Figure] = [_accuracy(study, variants), _all(variants)]
     if log:
         blocks.insert(1, _losses(study, log))
-    return Section(f"study-{study}", title, tuple(lead), tuple(blocks), tuple(parts))
+    return Section(
+        f"study-{study}",
+        f"Accuracy against cost: {title(results)}",
+        method(results),
+        tuple(blocks),
+        tuple(parts),
+    )
 
 
 def _losses(study: str, log: Sequence[Epoch]) -> Figure:
     """Training loss by epoch, a line a network."""
-    title = f"Training loss on {study}"
+    named = f"Training loss, {study}"
     networks = list(dict.fromkeys((one.network, one.alpha, one.resolution) for one in log))
     with plots.style():
         made, (axes,) = plots.drawing(1, 1, 3.6)
@@ -103,14 +125,14 @@ def _losses(study: str, log: Sequence[Epoch]) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_ylabel("mean loss of the epoch")
         made.legend(loc="outside right upper")
-        svg = plots.to_svg(made, f"loss-{study}", title)
+        svg = plots.to_svg(made, f"loss-{study}", named)
     caption = "Measured while training, mean over seeds: cross entropy with smoothed labels."
-    return Figure(f"loss-{study}", title, svg, caption)
+    return Figure(f"loss-{study}", named, svg, caption)
 
 
 def _accuracy(study: str, variants: dict[tuple[str, float, int], list[Result]]) -> Figure:
     """Four plots: accuracy over each cost, float hollow and int8 filled."""
-    title = f"Accuracy on {study} against what it costs"
+    named = f"Accuracy against what it costs, {study}"
     with plots.style():
         first = [seeds[0] for seeds in variants.values()]
         known = [(label, cost) for label, cost in AXES if any(cost(one) for one in first)]
@@ -125,9 +147,9 @@ def _accuracy(study: str, variants: dict[tuple[str, float, int], list[Result]]) 
             place.set_ylabel("top-1, percent")
         handles, names = axes[0].get_legend_handles_labels()
         made.legend(handles, names, loc="outside upper left", ncols=len(names), handletextpad=0.2)
-        svg = plots.to_svg(made, f"accuracy-{study}", title)
+        svg = plots.to_svg(made, f"accuracy-{study}", named)
     marks = "Filled: int8; hollow: float. Bars: one sample standard deviation over seeds."
-    return Figure(f"accuracy-{study}", title, svg, f"{marks} {SOURCE}")
+    return Figure(f"accuracy-{study}", named, svg, f"{marks} {SOURCE}")
 
 
 def _points(
@@ -140,16 +162,22 @@ def _points(
         own = [seeds for key, seeds in variants.items() if key[0] == name]
         for kind, filled in (("float", False), ("int8", True)):
             at = [
-                (x, spread([getattr(one, f"{kind}_percent") for one in seeds]))
+                (x, spread(tops))
                 for seeds in own
-                if (x := cost(seeds[0])) is not None
+                if (x := cost(seeds[0])) is not None and (tops := _tops(seeds, kind))
             ]
             if at:
-                _errorbars(axes, at, number, NAMES.get(name, name) if filled else "", filled)
+                _errorbars(axes, at, number, "" if filled else NAMES[name], filled)
     if known:
         low, high = min(known) / 1.3, max(known) * 1.3
         plots.log_axis(axes, "x", plots.ticks_between(low, high, 6))
         axes.set_xlim(low, high)
+
+
+def _tops(seeds: Sequence[Result], kind: str) -> list[float]:
+    """Percentages of float or int8, where they are known."""
+    found = (one.int8_percent if kind == "int8" else one.float_percent for one in seeds)
+    return [top for top in found if top is not None]
 
 
 def _errorbars(
@@ -176,22 +204,23 @@ def _all(variants: dict[tuple[str, float, int], list[Result]]) -> Table:
         first = seeds[0]
         rows.append(
             (
-                NAMES.get(name, name),
+                NAMES[name],
                 f"{alpha:g}",
                 str(resolution),
                 str(len(seeds)),
                 str(first.epochs),
                 str(spread([one.float_percent for one in seeds])),
-                str(spread([one.int8_percent for one in seeds])),
-                *(_cell(cost(first)) for _, cost in AXES),
+                int8_cell(seeds),
+                *(_cell(cost(first)) for _, cost in AXES[:2]),
+                *(_cell(cost(first)) + (DRAWN if first.drawn else "") for _, cost in AXES[2:]),
             )
         )
     columns = ("network", "alpha", "pixels", "seeds", "epochs", "float, %", "int8, %")
     return table(
         "All networks of the study",
-        (*columns, "multiply-adds, M", "parameters, M", "RAM, KB", "ms*"),
+        (*columns, "multiply-adds, M", "parameters, M", "RAM, KB", "ms"),
         rows,
-        f"{SOURCE} *On a Cortex-M4 at {CLOCK_MHZ} MHz.",
+        f"{SOURCE} At {CLOCK_MHZ} MHz. {DRAWN}: of drawn weights.",
         wide=True,
     )
 

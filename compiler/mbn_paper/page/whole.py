@@ -20,7 +20,9 @@ from mbn_paper.device.entries import Device
 from mbn_paper.page import device as device_part
 from mbn_paper.page import paper as paper_part
 from mbn_paper.page import study as study_part
+from mbn_paper.study.findings import claims
 from mbn_paper.study.results import Epoch, Result
+from mbn_paper.study.words import studies
 
 if TYPE_CHECKING:  # torch, which only counting needs
     from mbn_paper.counts.figures import Table
@@ -38,13 +40,14 @@ class Paper:
 
 def page(found: Sequence[Compiled], paper: Paper) -> str:
     """One page of the paper's part, and of what was compiled if there is any."""
-    trained = ", trained and measured at a small size," if paper.results else ""
+    trained = ", trained again on small images" if paper.results else ""
     summary = [
-        f"The MobileNets paper (arXiv 1704.04861), counted again{trained} and taken down to"
+        f"The MobileNets paper (arXiv 1704.04861), counted again{trained}, and taken down to"
         " microcontrollers."
     ]
     facts = _paper_facts(paper)
-    parts = [paper_part.tables_section(paper.tables)]
+    parts = [study_part.claims_section(paper.results)] if paper.results else []
+    parts.append(paper_part.tables_section(paper.tables))
     parts += study_part.sections(paper.results, paper.log)
     parts += device_part.sections(paper.device)
     heads = paper_part.heads_section()
@@ -70,7 +73,13 @@ def _paper_facts(paper: Paper) -> list[tuple[str, str]]:
         ("sizes that some real board holds", f"{len(fit)} of {len(sizes)}"),
     ]
     if paper.results:
-        facts.append(("trainings", f"{len(paper.results)}"))
+        first = claims(studies(paper.results)[0])
+        met = sum(claim.agrees for claim in first)
+        facts = [
+            ("of the paper's claims agree", f"{met} of {len(first)}"),
+            *facts,
+            ("trainings", f"{len(paper.results)}"),
+        ]
     return facts
 
 

@@ -1,9 +1,9 @@
 """What a study's results say of the paper's claims.
 
 What enters: results of one study. What leaves: a `Finding` a comparison: rows with mean and sample
-standard deviation over seeds, the paper's figure beside, and sentences with the differences. Always
-holds: every figure is computed from the results; whether the paper's order is met is decided by
-pairs of one seed, and said either way.
+standard deviation over seeds, the paper's figure beside, and its `Claim`s. Always holds: every
+figure is computed from the results, differences by pairs of one seed where there are such; whether
+a claim agrees is decided by the rule that stands in it, and said either way.
 
 Source: arXiv 1704.04861, tables 4 to 7 (top-1 on ImageNet).
 """
@@ -11,11 +11,12 @@ Source: arXiv 1704.04861, tables 4 to 7 (top-1 on ImageNet).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import mean, stdev
+from statistics import linear_regression, mean, stdev
 
+from mbn.report.table import UNKNOWN
 from mbn_paper.study.results import Result
 
 COLUMNS = ("multiply-adds", "params", "seeds", "float", "int8", "int8 - float", "paper")
@@ -23,7 +24,9 @@ COLUMNS = ("multiply-adds", "params", "seeds", "float", "int8", "int8 - float", 
 PAPER_FORMS = {"conv": 71.7, "separable": 70.6}  # Table 4
 PAPER_THIN, PAPER_SHALLOW = 68.4, 65.3  # Table 5
 PAPER_ALPHAS = {1.0: 70.6, 0.75: 68.4, 0.5: 63.7, 0.25: 50.6}  # Table 6
-PAPER_RESOLUTIONS = "70.6, 69.1, 67.2, 64.4 at 224, 192, 160, 128"  # Table 7
+PAPER_MACS = (569, 325, 149, 41)  # million, of those: Table 6
+PAPER_RESOLUTIONS = (70.6, 69.1, 67.2, 64.4)  # at 224, 192, 160, 128: Table 7
+NEAR = 1.0  # points
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,44 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, in words, its figures there and here, and whether they agree by
+    `rule`. `seeds`: trainings of each network behind it, fewest and most."""
+
+    table: str
+    says: str
+    rule: str
+    paper: str
+    ours: str
+    seeds: tuple[int, int]
+    agrees: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}, {self.says}: {self.verdict} (agrees if {self.rule}). Paper: "
+            f"{self.paper}; here: {self.ours}"
+        )
+
+    @property
+    def verdict(self) -> str:
+        return "agrees" if self.agrees else "differs"
+
+    @property
+    def trainings(self) -> str:
+        fewest, most = self.seeds
+        return f"{fewest}" if fewest == most else f"{fewest}-{most}"
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One comparison; a row has a name and a cell for each of `columns`."""
+    """One comparison; a row has a name and a cell for each of `columns`. `notes`: what it says
+    besides the paper's claims."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    claims: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Group = dict[tuple[str, float, int], list[Result]]  # by form, alpha, resolution
@@ -85,10 +119,27 @@ def _row(name: str, seeds: Sequence[Result], paper: float | None) -> tuple[str, 
         f"{first.params / 1e6:.3f} M",
         str(len(seeds)),
         str(spread([one.float_percent for one in seeds])),
-        str(spread([one.int8_percent for one in seeds])),
-        f"{spread([one.int8_percent - one.float_percent for one in seeds]).mean:+.2f}",
+        int8_cell(seeds),
+        points_cell(seeds),
         "" if paper is None else f"{paper:.1f}",
     )
+
+
+def int8_of(seeds: Sequence[Result]) -> list[tuple[float, float]]:
+    """Float and int8 percent of the trainings that have both."""
+    return [(one.float_percent, one.int8_percent) for one in seeds if one.int8_percent is not None]
+
+
+def int8_cell(seeds: Sequence[Result]) -> str:
+    """Of the seeds that have it; a dash where none has."""
+    both = int8_of(seeds)
+    return str(spread([int8 for _, int8 in both])) if both else UNKNOWN
+
+
+def points_cell(seeds: Sequence[Result]) -> str:
+    """int8 less float."""
+    both = int8_of(seeds)
+    return f"{mean(int8 - top for top, int8 in both):+.2f}" if both else UNKNOWN
 
 
 def _less(first: Sequence[Result], second: Sequence[Result]) -> Spread:
@@ -102,8 +153,9 @@ def _less(first: Sequence[Result], second: Sequence[Result]) -> Spread:
     )
 
 
-def _verdict(agrees: bool) -> str:
-    return "as in the paper" if agrees else "not as in the paper"
+def _seeds(*groups: Sequence[Result]) -> tuple[int, int]:
+    counts = [len(one) for one in groups]
+    return min(counts), max(counts)
 
 
 def _forms(groups: Group, largest: int) -> Finding | None:
@@ -113,18 +165,24 @@ def _forms(groups: Group, largest: int) -> Finding | None:
             continue
         conv = groups[form, alpha, resolution]
         points = _less(conv, other)
+        paper = PAPER_FORMS["conv"] - PAPER_FORMS["separable"]
+        claim = Claim(
+            "Table 4",
+            "separable convolutions lose little to full ones",
+            f"within {NEAR:g} point of the paper's",
+            f"{paper:.1f} points, for 8.6 times fewer multiply-adds",
+            f"{points} points, for {conv[0].macs / other[0].macs:.1f} times fewer",
+            _seeds(conv, other),
+            abs(points.mean - paper) <= NEAR,
+        )
         return Finding(
-            f"table 4, full convolutions against depthwise separable, alpha {alpha:g}",
+            f"Table 4, full convolutions against depthwise separable, alpha {alpha:g}",
             COLUMNS,
             (
                 _row("full convolutions", conv, PAPER_FORMS["conv"]),
                 _row("depthwise separable", other, PAPER_FORMS["separable"]),
             ),
-            (
-                f"Separable loses {points} points for {conv[0].macs / other[0].macs:.1f} times "
-                f"fewer multiply-adds (paper: 1.1 for 8.6): {_verdict(-1 <= points.mean <= 3)}, "
-                "to two points.",
-            ),
+            (claim,),
         )
     return None
 
@@ -140,18 +198,23 @@ def _thin(groups: Group, largest: int) -> Finding | None:
     thin = min(near, key=lambda key: abs(math.log(groups[key][0].macs / macs)))
     points = _less(groups[thin], groups[shallow])
     what = "gains" if points.mean > 0 else "loses"
-    size = Spread(abs(points.mean), points.deviation)
+    claim = Claim(
+        "Table 5",
+        "thin beats shallow at as many multiply-adds",
+        "it gains",
+        f"gains {PAPER_THIN - PAPER_SHALLOW:.1f} points",
+        f"{what} {Spread(abs(points.mean), points.deviation)} points",
+        _seeds(groups[thin], groups[shallow]),
+        points.mean > 0,
+    )
     return Finding(
-        "table 5, thin against shallow",
+        "Table 5, thin against shallow",
         COLUMNS,
         (
             _row(f"thin, alpha {thin[1]:g}", groups[thin], PAPER_THIN),
             _row(f"shallow, alpha {shallow[1]:g}", groups[shallow], PAPER_SHALLOW),
         ),
-        (
-            f"Thin {what} {size} points against shallow (paper: gains 3.1): "
-            f"{_verdict(points.mean > 0)} in its direction.",
-        ),
+        (claim,),
     )
 
 
@@ -164,8 +227,28 @@ def _alphas(groups: Group, largest: int) -> Finding | None:
         _row(f"alpha {alpha:g}", seeds, PAPER_ALPHAS.get(alpha))
         for alpha, seeds in zip(alphas, series, strict=True)
     ]
-    claims = _line_claims(series, "alpha", "log-linear, and below it for alpha 0.25")
-    return Finding("table 6, width multiplier", COLUMNS, tuple(rows), claims)
+    # without a thin network of table 5 that is none of the paper's four
+    own = [groups["separable", a, largest] for a in PAPER_ALPHAS if a in alphas]
+    whole = len(own) == len(PAPER_ALPHAS)
+    tops = list(PAPER_ALPHAS.values())
+    falls = _falls("Table 6", "the width", own if whole else series, tops)
+    jump = (_jump(own),) if whole else ()
+    return Finding("Table 6, width multiplier", COLUMNS, tuple(rows), (falls, *jump))
+
+
+def _jump(series: Sequence[Sequence[Result]]) -> Claim:
+    """Figure 4: straight over the logarithm of multiply-adds, but for alpha 0.25."""
+    ours = Line.of([seeds[0].macs for seeds in series], _tops(series))
+    paper = Line.of([macs * 1e6 for macs in PAPER_MACS], list(PAPER_ALPHAS.values()))
+    return Claim(
+        "Figure 4",
+        "accuracy is a line over the logarithm of multiply-adds, but for a drop at alpha 0.25",
+        "the drop below the line is more than twice what the others are off it",
+        str(paper),
+        str(ours),
+        _seeds(*series),
+        -ours.last > 2 * ours.apart,
+    )
 
 
 def _resolutions(groups: Group) -> Finding | None:
@@ -185,58 +268,81 @@ def _resolutions(groups: Group) -> Finding | None:
         for size, seeds in zip(sizes, series, strict=True)
     ]
     return Finding(
-        f"table 7, resolution, alpha {alpha:g}",
+        f"Table 7, resolution, alpha {alpha:g}",
         COLUMNS[:-1],
         tuple(rows),
-        _line_claims(series, "resolution", PAPER_RESOLUTIONS),
+        (_falls("Table 7", "the resolution", series, PAPER_RESOLUTIONS),),
     )
 
 
-def _line_claims(series: Sequence[Sequence[Result]], what: str, paper: str) -> tuple[str, ...]:
-    """Whether accuracy falls at each step down, and how straight it is over the logarithm of
-    multiply-adds (figure 4): the least one's distance from the line through the others."""
-    tops = [mean(one.float_percent for one in seeds) for seeds in series]
+def _falls(
+    table: str, what: str, series: Sequence[Sequence[Result]], paper: Sequence[float]
+) -> Claim:
+    """Whether accuracy falls at each step down."""
     steps = [_less(a, b) for a, b in pairwise(series)]
-    falls = all(step.mean > 0 for step in steps)
-    said = [
-        f"Accuracy falls by {', '.join(str(step) for step in steps)} points at each step of "
-        f"{what}: {_verdict(falls)} in its order."
-    ]
-    if len(series) >= 4:
-        logs = [math.log2(seeds[0].macs) for seeds in series]
-        slope, at = _line(logs[:-1], tops[:-1])
-        away = tops[-1] - (slope * logs[-1] + at)
-        said.append(
-            f"Over the logarithm of multiply-adds: {slope:.2f} points a doubling; the smallest "
-            f"lies {abs(away):.2f} points {'above' if away > 0 else 'below'} the line through the "
-            f"others (paper: {paper})."
+    return Claim(
+        table,
+        f"accuracy falls with {what}",
+        "at every step",
+        f"by {', '.join(f'{a - b:.1f}' for a, b in pairwise(paper))} points",
+        f"by {', '.join(str(step) for step in steps)} points",
+        _seeds(*series),
+        all(step.mean > 0 for step in steps),
+    )
+
+
+def _tops(series: Sequence[Sequence[Result]]) -> list[float]:
+    return [mean(one.float_percent for one in seeds) for seeds in series]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The least squares line through all points but the last, over the logarithm of base 2: its
+    slope, how far the last lies above it, and how far the furthest of the others is from it."""
+
+    slope: float
+    last: float
+    apart: float
+
+    @classmethod
+    def of(cls, macs: Sequence[float], tops: Sequence[float]) -> Line:
+        logs = [math.log2(one) for one in macs]
+        slope, at = linear_regression(logs[:-1], tops[:-1])
+        *others, last = (top - (slope * log + at) for log, top in zip(logs, tops, strict=True))
+        return cls(slope, last, max(map(abs, others)))
+
+    def __str__(self) -> str:
+        where = "below" if self.last < 0 else "above"
+        return (
+            f"{self.slope:.2f} points a doubling; alpha 0.25 {abs(self.last):.2f} {where} the "
+            f"line, the others within {self.apart:.2f}"
         )
-    return tuple(said)
-
-
-def _line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope and intercept of the least squares line."""
-    x_mean, y_mean = mean(x), mean(y)
-    square = sum((a - x_mean) ** 2 for a in x)
-    slope = sum((a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True)) / square
-    return slope, y_mean - slope * x_mean
 
 
 def _integers(found: Sequence[Result]) -> Finding | None:
-    forms: Callable[[Result], str] = lambda one: one.network  # noqa: E731
-    names = list(dict.fromkeys(forms(one) for one in found))
     rows = []
-    for name in names:
-        points = [one.int8_percent - one.float_percent for one in found if one.network == name]
-        of = spread(points)
-        rows.append((name, str(len(points)), str(of), f"{min(points):+.2f}", f"{max(points):+.2f}"))
-    worst = min(found, key=lambda one: one.int8_percent - one.float_percent)
+    for name in dict.fromkeys(one.network for one in found):
+        points = [int8 - top for top, int8 in int8_of([o for o in found if o.network == name])]
+        if points:
+            ends = (f"{min(points):+.2f}", f"{max(points):+.2f}")
+            rows.append((name, str(len(points)), str(spread(points)), *ends))
+    if not rows:
+        return None
+    worst = min(
+        (one for one in found if one.int8_percent is not None),
+        key=lambda one: (one.int8_percent or 0) - one.float_percent,
+    )
     return Finding(
         "int8, as on a device, less float",
         ("trainings", "points", "least", "most"),
         tuple(rows),
-        (
+        notes=(
             f"The worst: {worst.network}, alpha {worst.alpha:g} at {worst.resolution}, seed "
             f"{worst.seed}: {worst.float_percent:.2f} % float, {worst.int8_percent:.2f} % int8.",
         ),
     )
+
+
+def claims(found: Sequence[Result]) -> list[Claim]:
+    """Of one study, in the paper's order."""
+    return [claim for finding in findings(found) for claim in finding.claims]

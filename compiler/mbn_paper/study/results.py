@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,42 +25,51 @@ RESULTS, LOG = "results.jsonl", "log.jsonl"  # in a study's folder
 
 
 Line = TypeVar("Line", "Result", "Epoch")
+Key = tuple[str, str, float, int]  # study, form, alpha, resolution
 
 
 @dataclass(frozen=True)
 class Result:
     """One training. `macs` and `params` as the paper counts them (no biases); percentages are
-    top-1 on the same `images` test images, int8 by the exact integer reference. `arena_bytes`
-    (activations, image rows streamed in) and `cycles` (modelled, Cortex-M4) are of the network's
-    first seed, checked bit for bit in emulation; None where none was run. `seconds` are of one CPU
-    thread."""
+    top-1 on the same `images` test images, int8 by the exact integer reference (None: the float
+    network was not at hand). `arena_bytes` (activations, image rows streamed in) and `cycles`
+    (modelled, Cortex-M4) are of one run of the network on the board `ran_on`, every output bit
+    compared: with trained weights, of whichever seed had them, or `drawn` ones. All None where
+    none ran; arena and cycles are None where it ran on the host alone. `seconds`: CPU time of the
+    training's process; on a GPU, the clock's; None where it is not known."""
 
     study: str
+    design: str  # a name of mbn_paper.study.designs
     network: str  # a mbn.core.family.Form
     alpha: float
     resolution: int
     stem_stride: int
+    classes: int
     seed: int
     epochs: int
     macs: int
     params: int
     float_percent: float
-    int8_percent: float
+    int8_percent: float | None
     images: int
     arena_bytes: int | None
     cycles: int | None
-    seconds: int
-    command: str
+    ran_on: str | None
+    drawn: bool
+    seconds: int | None
+    machine: str  # what trained it
+    command: str  # that trains it anew
 
     @property
-    def variant(self) -> tuple[str, str, float, int]:
+    def variant(self) -> Key:
         """What all seeds of a network share."""
         return self.study, self.network, self.alpha, self.resolution
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of a training: its mean loss, and CPU seconds of the training's process so far."""
+    """One epoch of a training: its mean loss, and CPU seconds of the training's process so far
+    (None: not known)."""
 
     study: str
     network: str
@@ -69,7 +78,7 @@ class Epoch:
     seed: int
     epoch: int  # from 1
     loss: float
-    seconds: float
+    seconds: float | None
 
 
 def read(path: Path = BUNDLED) -> tuple[Result, ...]:
@@ -111,12 +120,9 @@ def append(path: Path, line_of: Result | Epoch) -> None:
         os.close(handle)
 
 
-def with_costs(path: Path, costs: Mapping[tuple[str, str, float, int], tuple[int, int]]) -> None:
-    """Writes arena bytes and cycles into the results of the variants named, in one step."""
-    lines = []
-    for one in read(path):
-        arena, cycles = costs.get(one.variant, (one.arena_bytes, one.cycles))
-        lines.append(json.dumps(asdict(replace(one, arena_bytes=arena, cycles=cycles))) + "\n")
+def change(path: Path, changed: Callable[[Result], Result]) -> None:
+    """Writes what `changed` makes of each result, all in one step."""
     part = path.with_suffix(".part")
+    lines = [json.dumps(asdict(changed(one))) + "\n" for one in read(path)]
     part.write_text("".join(lines), encoding="utf-8")
     part.replace(path)
