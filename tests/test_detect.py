@@ -1,78 +1,130 @@
-"""SSD's boxes: the integers against the formulae, and what suppression promises.
+"""SSD's boxes: the integers against the formulae, what suppression promises, and the device's C.
 
-What enters: drawn int8 results with drawn scales. What leaves: nothing but failures. Always holds:
-each property is checked by other code than the detector's.
+What enters: drawn int8 results with drawn scales; a small network with an SSD head. What leaves:
+nothing but failures. Always holds: the reference is checked by other code than its own; the C,
+under sanitizers and on the emulated M4, gives the reference's boxes, every number of each.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mbn_paper.detect import Detection, Detector, MapCode, anchors
-from mbn_paper.detect.boxes import MORE_RATIOS, VARIANCES, corners, matched, overlaps
-from mbn_paper.detect.decode import SIDE
+import mbn
+import qdq
+from mbn.arithmetic import detector_tables
+from mbn.cli import compile as compile_command
+from mbn.core import network_file
+from mbn.core.boards import find_board
+from mbn.core.detector import (
+    SIDE,
+    VARIANCES,
+    BoxMap,
+    Detection,
+    Detector,
+    Scores,
+    default_boxes,
+    scaled_sizes,
+)
+from mbn.core.errors import BrokenNetwork, ModelError
+from mbn.core.network import Network, Tensor
+from mbn.core.target import data_root
+from mbn.core.telling import SILENT
+from mbn.core.verify import verify
+from mbn.exact import BoxReference
+from mbn.harness.device import check, open_device
+from mbn.image.export.library import exported
+from mbn.jobs import check as check_job
+from mbn.jobs import export as export_job
+from mbn.jobs.lower import detecting
+from mbn.passes.frontend import lower
+from mbn.report import load_report
 from mbn_paper.heads import measure
+from mbn_paper.heads.boxes import MORE_RATIOS, anchors, corners, matched, overlaps
 from mbn_paper.heads.scenes import Pictures, Scenes
 
+Int8 = NDArray[np.int8]
 CLASSES = 3
 SIDES = (4, 2, 1)
 fuzzed = settings(max_examples=40, deadline=None, derandomize=True)
 
 
-def drawn(seed: int) -> tuple[Detector, list[np.ndarray]]:
-    """A detector, and results of one picture."""
+def with_head(
+    detector: Detector, sides: list[tuple[int, int]], meanings: list[tuple[float, int]]
+) -> Network:
+    """No layers: results alone, classes then boxes of each map, of the given scales and zeros."""
+    tensors = []
+    for one, (height, width) in zip(detector.maps, sides, strict=True):
+        for values in (detector.classes, 4):
+            scale, zero = meanings[len(tensors)]
+            channels = len(one.sizes) * values
+            real = float(np.float32(scale))
+            tensors.append(Tensor(f"r{len(tensors)}", height, width, channels, real, zero))
+    names = tuple(tensor.name for tensor in tensors)
+    return Network("n", tuple(tensors), (), (), results=names, detector=detector)
+
+
+def drawn(seed: int) -> tuple[Network, Int8]:
+    """A network with a head, and results of one picture."""
     bits = np.random.default_rng(seed)
-    maps = tuple(
-        MapCode(
-            float(bits.uniform(0.01, 0.2)),
-            int(bits.integers(-128, 128)),
-            float(bits.uniform(0.005, 0.1)),
-            int(bits.integers(-40, 40)),
-        )
-        for _ in SIDES
-    )
-    results = []
-    for side in SIDES:
-        for values in (CLASSES, 4):
-            results.append(bits.integers(-128, 128, (side, side, 4 * values)).astype(np.int8))
-    return Detector(anchors(SIDES), CLASSES, maps, candidates=40), results
+    sizes = scaled_sizes(len(SIDES))
+    maps = tuple(BoxMap(2 * at, 2 * at + 1, one) for at, one in enumerate(sizes))
+    detector = Detector(maps, CLASSES, candidates=40)
+    meanings = []
+    for _ in SIDES:
+        meanings.append((float(bits.uniform(0.01, 0.2)), int(bits.integers(-128, 128))))
+        meanings.append((float(bits.uniform(0.005, 0.1)), int(bits.integers(-40, 40))))
+    network = with_head(detector, [(side, side) for side in SIDES], meanings)
+    return network, bits.integers(-128, 128, network.result_bytes).astype(np.int8)
 
 
 @fuzzed
 @given(st.integers(0, 2**32 - 1))
 def test_integers_are_the_formulae_rounded(seed: int) -> None:
-    detector, results = drawn(seed)
-    scores, boxes = detector.decoded(results)
-    start = 0
-    for code, count, at in zip(detector.maps, detector.default.counts, (0, 2, 4), strict=True):
-        own = detector.default.boxes[start : start + count]
-        logits = (results[at].reshape(-1, CLASSES) - float(code.class_zero)) * code.class_scale
+    network, results = drawn(seed)
+    reference = BoxReference(network)
+    scores, boxes = reference.decoded(results)
+    start, at = 0, 0
+    for number, side in enumerate(SIDES):
+        own = default_boxes(side, side, reference.detector.maps[number].sizes)
+        count, (classes, codes) = len(own), network.outputs[2 * number : 2 * number + 2]
+        values = results[at : at + classes.size_bytes].reshape(-1, CLASSES)
+        logits = (values - float(classes.zero_point)) * classes.scale
         exact = 1 / (1 + np.exp(-logits))
         assert np.abs(scores[start : start + count] / 2**15 - exact).max() < 2e-5
-        codes = (results[at + 1].reshape(-1, 4) - float(code.box_zero)) * code.box_scale
-        middle = own[:, :2] + codes[:, :2] * VARIANCES[0] * own[:, 2:]
-        size = own[:, 2:] * np.minimum(np.exp(codes[:, 2:] * VARIANCES[1]), 8)
+        at += classes.size_bytes
+        values = results[at : at + codes.size_bytes].reshape(-1, 4)
+        reals = (values - float(codes.zero_point)) * codes.scale
+        middle = own[:, :2] + reals[:, :2] * VARIANCES[0] * own[:, 2:]
+        size = own[:, 2:] * np.minimum(np.exp(reals[:, 2:] * VARIANCES[1]), 8)
         wanted = np.clip(corners(np.concatenate([middle, size], axis=1)), 0, 1)
         assert np.abs(boxes[start : start + count] / SIDE - wanted).max() < 4e-4
-        start += count
-    assert start == len(boxes) == len(detector.own)
+        at, start = at + codes.size_bytes, start + count
+    assert start == len(boxes) == len(reference.own)
 
 
 @fuzzed
 @given(st.integers(0, 2**32 - 1))
 def test_suppression(seed: int) -> None:
-    detector, results = drawn(seed)
-    found = detector.run(results)
-    assert found == detector.run([one.copy() for one in results])
-    scores, boxes = detector.decoded(results)
+    network, results = drawn(seed)
+    reference = BoxReference(network)
+    detector, found = reference.detector, reference.run(results)
+    scores, boxes = reference.decoded(results)
     best = sorted(
         ((-int(scores[n, c]), n, c) for n, c in np.ndindex(scores.shape)),
     )[: detector.candidates]
     candidates = [
-        Detection(c, -s, tuple(int(v) for v in boxes[n]))
+        Detection(c, -s, tuple(int(v) for v in boxes[n]))  # type: ignore[arg-type]
         for s, n, c in best
         if -s >= detector.least
     ]
@@ -89,6 +141,338 @@ def test_suppression(seed: int) -> None:
     for one in (each for each in candidates if each not in found):
         better = [o for o in found if o.label == one.label and o.score >= one.score]
         assert any(overlap(one, other) > limit - 1e-9 for other in better)
+
+
+# -- the device's C, natively --------------------------------------------------------------------
+
+Run = Callable[[list[tuple[Network, Int8, int]]], list[tuple[int, list[Detection]]]]
+SANITIZED = ["-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align=strict", "-Werror"]
+
+
+@pytest.fixture(scope="module")
+def run_c(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Status and boxes of mbn_detect for networks, results, and how many boxes there is room
+    for."""
+    program = tmp_path_factory.mktemp("detect") / "cases"
+    runtime = data_root() / "runtime"
+    sources = [Path(__file__).with_name("detect_cases.c"), *(runtime / "src").glob("*.c")]
+    command = ["gcc", *SANITIZED, *WARNINGS, "-I", str(runtime / "include"), "-o", str(program)]
+    subprocess.run([*command, *map(str, sources)], check=True)
+
+    def run(cases: list[tuple[Network, Int8, int]]) -> list[tuple[int, list[Detection]]]:
+        words = np.concatenate([np.fromiter(_words(*one), np.int32) for one in cases])
+        done = subprocess.run([program], input=words.tobytes(), capture_output=True, check=True)
+        return [_boxes([int(part) for part in line.split()]) for line in done.stdout.splitlines()]
+
+    return run
+
+
+def _words(network: Network, results: Int8, most: int) -> Iterator[int]:
+    """A case as detect_cases.c reads it; results lie in planes by turns."""
+    detector = network.detector
+    assert detector is not None
+    yield from (len(detector.maps), detector.classes, int(detector.background))
+    yield from (detector.candidates, detector.least, detector.overlap, most)
+    ends = np.cumsum([out.size_bytes for out in network.outputs])[:-1]
+    parts = np.split(results, ends)
+    for at, (one, tables) in enumerate(zip(detector.maps, detector_tables(network), strict=True)):
+        out = network.outputs[one.class_result]
+        yield from (out.height, out.width, len(one.sizes), at % 2, 1 - at % 2)
+        yield from (*tables.scores, *tables.offsets, *tables.factors, *tables.rows)
+        yield from (*tables.columns, *(side for size in tables.sizes for side in size))
+        yield from (*parts[one.class_result].tolist(), *parts[one.box_result].tolist())
+
+
+def _boxes(numbers: list[int]) -> tuple[int, list[Detection]]:
+    status, count, *rest = numbers
+    assert len(rest) == 6 * count
+    rows = [rest[at : at + 6] for at in range(0, len(rest), 6)]
+    return status, [Detection(row[0], row[1], (row[2], row[3], row[4], row[5])) for row in rows]
+
+
+def _agree(run: Run, cases: list[tuple[Network, Int8]]) -> list[list[Detection]]:
+    wanted = [BoxReference(network).run(results) for network, results in cases]
+    found = run([(*case, case[0].detector.candidates) for case in cases])  # type: ignore[union-attr]
+    for number, (own, (status, got)) in enumerate(zip(wanted, found, strict=True)):
+        assert (status, got) == (0, own), f"case {number}"
+    return wanted
+
+
+def _any(bits: np.random.Generator) -> tuple[Network, Int8]:
+    """Any head, any codes: also ones that are nearly all equal, at the ends, or seldom high."""
+    maps, sides = [], []
+    for at in range(int(bits.integers(1, 5))):
+        count = int(bits.integers(1, 5))
+        drawn_sizes = 10 ** bits.uniform(-5, 0.59, (count, 2))
+        sizes = tuple((float(height), float(width)) for height, width in drawn_sizes)
+        maps.append(BoxMap(2 * at, 2 * at + 1, sizes))
+        sides.append((int(bits.integers(1, 7)), int(bits.integers(1, 7))))
+    background = bool(bits.integers(0, 2))
+    detector = Detector(
+        tuple(maps),
+        int(bits.integers(1 + background, 6)),
+        background=background,
+        scores=list(Scores)[int(bits.integers(0, 2))],
+        variances=(float(bits.uniform(0.01, 2)), float(bits.uniform(0.01, 2))),
+        least=int(bits.choice([0, 1, 1638, 8192, 32768, int(bits.integers(0, 32769))])),
+        candidates=int(bits.choice([1, 2, 7, 40, 400])),
+        overlap=int(bits.choice([0, 115, 256, int(bits.integers(0, 257))])),
+    )
+    meanings = [(float(10 ** bits.uniform(-4, 1)), int(bits.integers(-128, 128))) for _ in range(8)]
+    network = with_head(detector, sides, meanings)
+    low, high = sorted(int(one) for one in bits.integers(-128, 128, 2))
+    kinds = [
+        lambda: bits.integers(-128, 128, network.result_bytes),
+        lambda: bits.integers(low, high + 1, network.result_bytes),
+        lambda: np.full(network.result_bytes, low),
+        lambda: bits.choice([-128, 127], network.result_bytes),
+        lambda: np.where(bits.random(network.result_bytes) < 0.02, high, -128),
+    ]
+    return network, kinds[int(bits.integers(0, len(kinds)))]().astype(np.int8)
+
+
+def test_c_on_any_codes(run_c: Run) -> None:
+    bits = np.random.default_rng(20)
+    found = _agree(run_c, [_any(bits) for _ in range(400)])
+    assert min(map(len, found)) == 0
+    assert max(map(len, found)) > 40
+
+
+def one_cell(sizes: tuple[tuple[float, float], ...], **limits: int) -> Network:
+    """One map of one cell; code 0 means no offset, the default size, and a score of a half."""
+    detector = Detector((BoxMap(0, 1, sizes),), 1, **limits)  # type: ignore[arg-type]
+    return with_head(detector, [(1, 1)], [(0.05, 0), (0.05, 0)])
+
+
+def test_limits_in_c(run_c: Run) -> None:
+    halves = ((1.0, 1.0), (0.5, 1.0))  # intersection over union is exactly 1/2
+    codes = np.array([1, 0] + [0] * 8, np.int8)
+    cases = [(one_cell(halves, overlap=overlap), codes) for overlap in (128, 127)]
+    empty = (one_cell(((1e-5, 0.5),) * 3, overlap=0), np.zeros(15, np.int8))  # sides of zero
+    outside = np.array([5, 5, *[127, 127, -128, -128] * 2], np.int8)
+    beyond = (one_cell(((3.0, 3.0),) * 2, overlap=0), outside)  # all behind the edge: no area
+    at_least = [
+        (one_cell(((1.0, 1.0),), least=least), np.zeros(5, np.int8)) for least in (16384, 16385)
+    ]
+    many = one_cell(((0.2, 0.2),) * 9, candidates=4, overlap=256)
+    ties = (many, np.zeros(45, np.int8))  # the first four stay, in their order
+    rising = (many, np.array([*range(9), *np.arange(36) % 9], np.int8))
+    found = _agree(run_c, [*cases, empty, beyond, *at_least, ties, rising])
+    assert [len(one) for one in found] == [2, 1, 3, 2, 1, 0, 4, 4]
+    assert [one.score for one in found[7]] == sorted({one.score for one in found[7]}, reverse=True)
+    # with less room than objects the best come; with none, none
+    wanted = BoxReference(many).run(ties[1])
+    assert run_c([(*ties, most) for most in (2, 0)]) == [(0, wanted[:2]), (0, [])]
+
+
+def test_c_refuses_other_results(run_c: Run) -> None:
+    network, results = drawn(1)
+    assert network.detector is not None
+    none = replace(network, detector=replace(network.detector, candidates=0))
+    assert run_c([(none, results, 3)]) == [(-1, [])]
+
+
+# -- from a file to the device -------------------------------------------------------------------
+
+
+def headed() -> qdq.Graph:
+    """A trunk with two maps of different scale, boxes before classes in the second."""
+    g = qdq.Graph((1, 3, 24, 32))
+    g.channels = 3
+    g.dequantise("image", 0.0078125, 0)
+    g.convolve(8, 3, stride=2, pads=(1, 1, 1, 1), name="stem")
+    g.then("Relu")
+    g.quantise(0.03, -128)
+    outputs = []
+    for name, values in (("near", (9, 12)), ("far", (8, 6))):
+        g.convolve(g.channels, 3, stride=2, pads=(1, 1, 1, 1), depthwise=True, name=f"{name}_dw")
+        g.then("Relu")
+        g.quantise(0.03, -128)
+        g.convolve(16, 1, name=name)
+        g.then("Relu")
+        trunk, scale = g.quantise(0.03, -128), g.scale
+        for number, count in enumerate(values):
+            g.value, g.channels, g.scale = trunk, 16, scale
+            g.convolve(count, 1, name=f"{name}_{number}")
+            outputs.append(g.quantise(0.04, 5))
+        g.value, g.channels, g.scale = trunk, 16, scale
+    g.outputs = outputs
+    return g
+
+
+WORDS = {
+    "classes": 3,
+    "background": True,
+    "results": [[0, 1], [3, 2]],
+    "sizes": [[[0.2, 0.2], [0.2, 0.4], [0.4, 0.2]], [[0.6, 0.6], [0.9, 0.5]]],
+    "least": 0.4,
+    "candidates": 30,
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The network, and what is said of its results."""
+    folder = tmp_path_factory.mktemp("headed")
+    (folder / "ssd.json").write_text(json.dumps(WORDS))
+    return headed().save(folder / "headed.onnx"), folder / "ssd.json"
+
+
+def command(files: tuple[Path, Path], board: str, output: Path, *more: str) -> list[str]:
+    named = ["--model", str(files[0]), "--detect", str(files[1])]
+    return ["--board", board, *named, "--output", str(output), *more]
+
+
+@pytest.mark.parametrize("board", ["qemu", "host"])
+def test_check_compares_boxes(
+    files: tuple[Path, Path], board: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "names.txt").write_text("nothing\ncat\ndog\n")
+    labels = ["--labels", str(tmp_path / "names.txt")]
+    more = ["--check", "--samples", "4", *labels]
+    assert compile_command.main(command(files, board, tmp_path / "out", *more)) == 0
+    said = capsys.readouterr().out
+    report = load_report(tmp_path / "out")
+    assert report.check is not None and report.check.boxes is not None
+    assert report.check.boxes > 4
+    assert f"4 of 4 samples exact: all bits equal, all {report.check.boxes} boxes too" in said
+    assert (report.stages[-1].kind, report.stages[-1].output) == ("detect", "1x30x6")
+    if board == "qemu":
+        assert 1000 < (report.stages[-1].modelled_cycles or 0) < 200_000
+        spent = sum(stage.modelled_cycles or 0 for stage in report.stages)
+        assert spent < (report.check.modelled_cycles or 0) < 1.3 * spent  # the driver's besides
+        return
+    header = (tmp_path / "out" / "c" / "network.h").read_text()
+    assert "#define MBN_MODEL_CANDIDATES 30u" in header
+    assert 'return index < MBN_MODEL_CLASSES ? labels[index] : ""' in header
+    _boxes_that_differ(tmp_path / "out")
+
+
+def _boxes_that_differ(folder: Path) -> None:
+    """The check says which box of which sample it is, and counts the sample as not exact."""
+    network = network_file.load(folder / "network.npz")
+    images = check_job.load_samples(folder, 3)
+    reference = check_job.Reference(network)
+    expected = check_job.reference_outputs(reference, images, SILENT)
+    boxes = check_job.reference_boxes(network, expected)
+    assert boxes is not None
+    other = [[replace(one, score=one.score + 1) for one in boxes[1]], boxes[2][:-1]]
+    board = find_board("host")
+    with open_device(board, folder / "check.elf", None, log_path=folder / "x.log") as device:
+        device.run(images[0])
+        assert list(device.boxes().found) == boxes[0]
+        for wrong, word in (([boxes[0], other[0], boxes[2]], "box 0 differs first: got class"),):
+            found = check(device, images, expected, boxes=wrong)
+            assert (found.exact_samples, found.boxes) == (2, sum(map(len, boxes)))
+            assert f"sample 1: all bytes agree, but {word}" in str(found.mismatch)
+        found = check(device, images, expected, boxes=[*boxes[:2], other[1]])
+        assert f"there are {len(boxes[2])} boxes, wanted {len(other[1])}" in str(found.mismatch)
+
+
+def test_api_and_metadata(files: tuple[Path, Path], tmp_path: Path) -> None:
+    model = onnx.load(str(files[0]))
+    onnx.helper.set_model_props(model, {detecting.METADATA: json.dumps(WORDS)})
+    path = tmp_path / "told.onnx"
+    onnx.save_model(model, str(path))
+    made = mbn.compile(path, board="qemu", output=tmp_path / "out", samples=1)
+    detector = made.network.detector
+    assert detector is not None
+    assert (detector.classes, detector.least, detector.background) == (3, 13107, True)
+    assert network_file.load(made.folder / "network.npz").detector == detector
+    again = json.loads(json.dumps(detecting.described(detector)))
+    assert detecting.of_network(made.network, again, None) == detector
+    image = np.random.default_rng(4).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    found = mbn.reference(made.folder).boxes(image)
+    assert made.boxes(image) == found
+    assert all(one.label in (1, 2) for one in found)
+    # metadata of another network is left aside
+    assert detecting.of_network(made.network, {**WORDS, "classes": 4}, None) is None
+    with pytest.raises(mbn.UsageError, match="no detector"):
+        mbn.reference(lower(files[0], "plain")).boxes(image)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "no object"),
+        ("{}", "no classes"),
+        ({**WORDS, "classes": 4}, "map 0: result 0 is 6x8x9. wanted: 6x8x12: 3 boxes a cell"),
+        ({**WORDS, "class": 4}, "'class'. wanted: of background, candidates"),
+        ({**WORDS, "classes": True}, "classes: true. wanted: a number of classes"),
+        ({**WORDS, "ratios": [1]}, "sizes and ratios. wanted: one or the other"),
+        ({**WORDS, "results": [[0, 1], [0, 1]]}, "results [0, 1, 0, 1]"),
+        ({**WORDS, "results": [[0, 9], [3, 2]]}, "wanted: different ones of 0 to 3"),
+        ({**WORDS, "sizes": [[[0.2, 0.2]]]}, "sizes of 1 maps. wanted: of 2"),
+        ({**WORDS, "sizes": [[[0.2, 9]], [[1, 1]]]}, "map 0: default boxes of"),
+        ({**WORDS, "scores": "softmax"}, "wanted: logits or probabilities"),
+        ({**WORDS, "candidates": 0}, "candidates: 0. wanted: 1 to 4096"),
+        ({**WORDS, "least": 1.5}, "least: 1.5. wanted: a score, 0 to 1"),
+        ({**WORDS, "variances": [float("inf"), 1]}, "variances: [Infinity, 1]"),
+    ],
+)
+def test_words_that_do_not_fit(
+    files: tuple[Path, Path],
+    words: str | dict[str, object],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "ssd.json"
+    path.write_text(words if isinstance(words, str) else json.dumps(words))
+    assert compile_command.main(command((files[0], path), "host", tmp_path, "--plan-only")) == 2
+    told = capsys.readouterr().err
+    assert said in told and str(path) in told.replace("\n", "")
+
+
+def test_damaged_and_broken(files: tuple[Path, Path], tmp_path: Path) -> None:
+    network, _ = drawn(3)
+    assert network.detector is not None
+    network_file.save(network, tmp_path / "network.npz")
+    assert network_file.load(tmp_path / "network.npz").detector == network.detector
+    wrong = replace(network, detector=replace(network.detector, classes=CLASSES + 1))
+    network_file.save(wrong, tmp_path / "network.npz")
+    with pytest.raises(ModelError, match="damaged"):
+        network_file.load(tmp_path / "network.npz")
+    whole = lower(files[0], "headed")
+    with pytest.raises(BrokenNetwork, match="detector: results"):
+        verify(replace(whole, detector=network.detector), "a pass")
+
+
+def test_prediction_beside_boxes(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a detector takes is not predicted; the table of the others is printed."""
+    assert compile_command.main(command(files, "qemu", tmp_path / "out", "--samples", "1")) == 0
+    said = capsys.readouterr().out
+    assert "predicted" in said and "pointwise" in said and "detect" not in said
+
+
+def test_exported(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """The library's example finds the reference's boxes, natively."""
+    arguments = compile_command.parser().parse_args(command(files, "host", tmp_path / "work"))
+    made = export_job.library(compile_command.job_of(arguments, find_board("host")), SILENT, "eyes")
+    assert made.example.boxes
+    for form, example in (("cmake", "examples/find_boxes.c"), ("zephyr", "samples/find_boxes")):
+        texts = exported(made, form)
+        assert any(path.startswith(example) for path in texts)
+        assert not any("lassify" in path or "classify" in text for path, text in texts.items())
+    folder = tmp_path / "eyes"
+    for name, text in exported(made, "cmake").items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    assert "install(FILES src/mbn/detect.h src/mbn/mbn.h" in (folder / "CMakeLists.txt").read_text()
+    sources = [*(folder / "src").rglob("*.c"), folder / "examples" / "find_boxes.c"]
+    build = ["gcc", "-std=c11", *WARNINGS[:2], "-Werror", "-I", str(folder / "src")]
+    subprocess.run([*build, "-o", str(tmp_path / "run"), *map(str, sources)], check=True)
+    done = subprocess.run([str(tmp_path / "run")], check=False, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"{len(made.example.boxes)} objects" in done.stdout
+
+
+# -- the paper's head ----------------------------------------------------------------------------
 
 
 def test_default_boxes() -> None:

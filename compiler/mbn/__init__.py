@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         suggest,
     )
     from mbn.api.reference import HostReference, reference
+    from mbn.core.detector import Detection
     from mbn.core.errors import (
         BoardError,
         CheckError,
@@ -148,6 +149,7 @@ _HOMES = {
         "suggest",
     ),
     "api.reference": ("HostReference", "reference"),
+    "core.detector": ("Detection",),
     "core.errors": (
         "BoardError",
         "CheckError",
@@ -170,6 +172,7 @@ __all__ = [
     "CheckError",
     "Comparison",
     "Compiled",
+    "Detection",
     "FlashError",
     "HostReference",
     "Inspection",

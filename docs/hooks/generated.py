@@ -166,6 +166,7 @@ PYTHON = {
         "compare_float",
         "reference",
         "HostReference",
+        "Detection",
         "Comparison",
     ),
     "Before anything is built": (

@@ -7,7 +7,8 @@
  * N = 2 less those of N = 1 are one inference.
  *
  * Before a stage the instruction at mbn_bench_enter + 4 * stage executes, after it the one at
- * mbn_bench_leave + 4 * stage, once a band: a counter tells stages apart by these addresses.
+ * mbn_bench_leave + 4 * stage, once a band: a counter tells stages apart by these addresses. What a
+ * detector makes of the results counts as one more stage.
  * Functions called mbn_bench_ are this app's own cost and no part of an inference.
  */
 #include "mbn/mbn.h"
@@ -83,6 +84,29 @@ __attribute__((noinline)) static uint32_t mbn_bench_fill(int8_t *row, uint32_t s
     return x;
 }
 
+#if defined(MBN_MODEL_CANDIDATES)
+static mbn_candidate work[MBN_MODEL_CANDIDATES];
+static mbn_detection found[MBN_MODEL_CANDIDATES];
+#endif
+
+/* The detector's work, as a stage behind the network's. */
+static mbn_status mbn_bench_detect(void)
+{
+    mbn_status status = MBN_OK;
+#if defined(MBN_MODEL_CANDIDATES)
+    const mbn_observer *watching = OBSERVER;
+    uint16_t count;
+    if (watching != NULL) {
+        watching->before(NULL, mbn_model.stage_count);
+    }
+    status = mbn_model_detect(&model, work, found, MBN_MODEL_CANDIDATES, &count);
+    if (watching != NULL) {
+        watching->after(NULL, mbn_model.stage_count);
+    }
+#endif
+    return status;
+}
+
 static mbn_status run(void)
 {
     const mbn_tensor *in = &mbn_model.tensors[mbn_model.input];
@@ -98,6 +122,7 @@ static mbn_status run(void)
     }
     if (status == MBN_OK) {
         mbn_bench_sink = *mbn_output(&model.base);
+        status = mbn_bench_detect();
     }
 #if defined(MBN_BENCH_DEFENCE)
     if (mbn_defence_damage(words) != NULL) {

@@ -7,6 +7,7 @@
 #include "mbn/mbn.h"
 #include "mbn/port.h"
 
+#include "boxes.h"
 #include "defence.h"
 #include "frame.h"
 #include "network.h"
@@ -282,6 +283,7 @@ static void infer(const request *asked)
         finished = mbn_finish(&model.base);
         if (finished != MBN_ERR_STATE) {
             inference_cycles += mbn_port_cycles() - started;
+            mbn_boxes_find(&model);
             look_again();
         }
     }
@@ -324,6 +326,21 @@ static void output(const request *asked)
             index++;
         }
         mbn_frame_u8(&writer, (uint8_t)result_byte(index, at - start));
+    }
+    mbn_frame_end(&writer);
+}
+
+static void boxes(const request *asked)
+{
+    int status = mbn_boxes_status();
+    if (status != MBN_STATUS_UNKNOWN) {
+        status = finished != MBN_OK ? (int)MBN_ERR_STATE : status;
+        status = asked->size != 2u ? (int)MBN_STATUS_SHORT : status;
+        status = damage != NULL ? (int)MBN_STATUS_DAMAGED : status;
+    }
+    answer_begin(asked, status);
+    if (status == MBN_OK) {
+        mbn_boxes_put(&writer, get_u16(asked->arguments), ANSWER_BYTES);
     }
     mbn_frame_end(&writer);
 }
@@ -387,6 +404,9 @@ static void serve(const request *asked)
         break;
     case MBN_ASK_HEALTH:
         health(asked);
+        break;
+    case MBN_ASK_BOXES:
+        boxes(asked);
         break;
     case MBN_ASK_RESET:
         answer_status(asked, MBN_OK);

@@ -41,6 +41,11 @@ enum {
     /* -> constants whole u8, start and size of the damaged ones 2 x u32, then mbn_start_info
      * (port.h): why the board started u32, the words of mbn_fault 15 x u32 */
     MBN_ASK_HEALTH = 0x0B,
+    /* first box u16 -> total u16, first u16, cycles of decoding and suppressing u32 (0 without
+     * counter), then by box label, score, top, left, bottom, right 6 x u16 (mbn/detect.h), best
+     * first: as many as fit. Only of a network with a detector, after INFER; of any other it is
+     * unknown, as it is to firmware from before there were detectors. */
+    MBN_ASK_BOXES = 0x0C,
 
     MBN_ANSWER = 0x80,
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Required, TypedDict, Unpack
 
-from mbn.api.reference import Image, Int8, codes_of
+from mbn.api.reference import Image, Int8, codes_of, require_detector
 from mbn.api.telling import Place, Progress, table, teller
 from mbn.core import target as targets
 from mbn.core.boards import as_board
+from mbn.core.detector import Detection
 from mbn.core.network import Network
 from mbn.core.options import InputMode, Optimise, Options, Rounding
 from mbn.core.plan import Plan
@@ -49,6 +50,7 @@ class NetworkOptions(TypedDict, total=False):
     weights: str
     data: str | None
     labels: Place | None
+    detect: Place | None
     input_range: Sequence[float] | None
     mean: Sequence[float]
     std: Sequence[float]
@@ -91,6 +93,7 @@ def job(
     weights: str = "trained",
     data: str | None = None,
     labels: Place | None = None,
+    detect: Place | None = None,
     input_range: Sequence[float] | None = None,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
@@ -113,6 +116,7 @@ def job(
             weights=weights,
             data=data,
             labels=None if labels is None else Path(labels),
+            detect=None if detect is None else Path(detect),
             onnx=None if model is None else Path(model),
             calibrate=None if calibrate is None else Path(calibrate),
             images=None if images is None else Path(images),
@@ -151,6 +155,8 @@ def compile(
       network of `alpha` (0.25) that knows `data` ("photographs", or "digits"), or one with drawn
       weights (`weights="random:SEED"`, with `resolution` in pixels, `classes`).
     - `labels`: a text file with the names of the classes, one a line; None: those of the model's.
+    - `detect`: a JSON file: the outputs are an SSD head's, and the device turns them into boxes;
+      None: as the model's metadata say, if they do.
     - `board`: a name, as `boards()` lists them.
     - `calibrate`: of a float network, a folder of images such as it will see. `input_range`: what
       pixels 0 and 255 mean to it; or `mean` and `std` of pixels / 255. `accept_loss`: compile even
@@ -294,6 +300,17 @@ class Compiled:
             device.expect(build_id=place.build_id)
             result = device.run(codes).output
         return result.reshape(self.network.output.shape if not self.network.results else -1)
+
+    def boxes(self, image: Image, *, port: str | None = None) -> list[Detection]:
+        """The objects that the board (`port`) or its emulator finds in one image, best first: see
+        `run`. Raises UsageError where the network has no detector."""
+        require_detector(self.network)
+        codes = codes_of(self.network, image)
+        place = compile_job.running(self._made, port)
+        with open_device(place.board, place.elf, port, log_path=self.folder / "run.log") as device:
+            device.expect(build_id=place.build_id)
+            device.run(codes)
+            return list(device.boxes().found)
 
     def export(
         self, form: str, output: Place, *, name: str | None = None, progress: Progress = None

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mbn.api.telling import Place
 from mbn.core import network_file
+from mbn.core.detector import Detection
 from mbn.core.errors import UsageError
 from mbn.core.network import Network
-from mbn.exact import Reference
+from mbn.exact import BoxReference, Reference
 from mbn.jobs.lower.inputs import as_codes
 from mbn.passes.frontend import lower
 
@@ -41,6 +42,12 @@ class HostReference:
             outputs = outputs.reshape(len(codes), *self.network.output.shape)
         return np.asarray(outputs[0] if one else outputs)
 
+    def boxes(self, image: Image) -> list[Detection]:
+        """What the network's detector finds in one image, best first. Raises UsageError where it
+        has none, or for an image of another shape or dtype."""
+        require_detector(self.network)
+        return BoxReference(self.network).run(self(image))
+
     def __repr__(self) -> str:
         shapes = self.network.input.shape_text, self.network.output.shape_text
         return f"<mbn.HostReference {self.network.name}: {' -> '.join(shapes)}>"
@@ -55,6 +62,16 @@ def reference(model: Place | Network) -> HostReference:
     if path.is_dir():
         return HostReference(network_file.load(path / "network.npz"))
     return HostReference(lower(path, path.stem))
+
+
+def require_detector(network: Network) -> None:
+    """Raises UsageError where it has none."""
+    if network.detector is None:
+        raise UsageError(
+            f"{network.name} has no detector",
+            wanted="a network whose results are an SSD head's",
+            advice="Compile it with detect=FILE",
+        )
 
 
 def codes_of(network: Network, image: Image) -> Int8:

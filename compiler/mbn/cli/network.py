@@ -83,6 +83,12 @@ def add_network(made: argparse.ArgumentParser) -> None:
     network.add_argument(
         "--labels", type=Path, metavar="FILE", help="names of the classes, one a line"
     )
+    network.add_argument(
+        "--detect",
+        type=Path,
+        metavar="FILE",
+        help="JSON: the outputs are an SSD head's, and the device gives boxes (docs/detection.md)",
+    )
     add_model(network, "your own network: .onnx, QDQ or float; or .tflite, int8")
     network.add_argument(
         "file", nargs="?", type=Path, metavar="NETWORK", help="the same, without --model"
@@ -126,7 +132,7 @@ def take_file(arguments: argparse.Namespace) -> None:
 def check_network(arguments: argparse.Namespace) -> None:
     """Takes the file, and refuses options that would be ignored."""
     take_file(arguments)
-    own = ("calibrate", "input_range", "mean", "std", "accept_loss", "input_shape")
+    own = ("detect", "calibrate", "input_range", "mean", "std", "accept_loss", "input_shape")
     refuse_alone(arguments, dict.fromkeys(own, ("model",)))
     refuse_together(arguments, "model", ("resolution", "classes"))
 
@@ -144,6 +150,7 @@ def network_options(arguments: argparse.Namespace) -> NetworkOptions:
         "weights": arguments.weights,
         "data": arguments.data,
         "labels": arguments.labels,
+        "detect": arguments.detect,
         "input_range": arguments.input_range,
         "mean": arguments.mean or (),
         "std": arguments.std or (),

@@ -46,7 +46,7 @@ def show(
     console.print(
         prediction_table(
             f"{name} on {board.name} ({board.core.name}), predicted",
-            stages,
+            stages[: len(prediction.stages)],  # what a detector takes is not predicted
             [stage.cycles for stage in prediction.stages],
             [stage.floor for stage in prediction.stages],
             prediction.total,

@@ -22,6 +22,7 @@ from mbn.core.constants import (
     IntegerConstants,
     TfliteAddition,
 )
+from mbn.core.detector import Detector
 from mbn.core.expression import Expression
 from mbn.core.options import Rounding
 
@@ -187,6 +188,7 @@ class Network:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     results: tuple[str, ...] = ()  # tensors, in the graph's order; empty: the last layer's
+    detector: Detector | None = None  # how the results become boxes
 
     @cached_property
     def _by_name(self) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn.core.detector import BoxMap, Detector, Scores
 from mbn.core.errors import ModelError
 from mbn.core.expression import Element, Expression, Kind, Step
 from mbn.core.files import read_regular
@@ -53,6 +55,7 @@ def to_bytes(network: Network) -> bytes:
         "rounding": network.rounding.value,
         **({"mean": network.mean, "std": network.std} if network.mean else {}),
         **({"results": network.results} if network.results else {}),
+        **({"detector": asdict(network.detector)} if network.detector else {}),
         "tensors": [[t.name, t.height, t.width, t.channels, t.zero_point] for t in network.tensors],
         "layers": layers,
         "stages": [[s.name, s.kind.value, s.layers] for s in network.stages],
@@ -198,7 +201,7 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Netwo
     stages = tuple(
         Stage(name, StageKind(kind), tuple(indices)) for name, kind, indices in head["stages"]
     )
-    return Network(
+    made = Network(
         head["name"],
         tensors,
         layers,
@@ -209,4 +212,22 @@ def _network(head: dict[str, Any], scales: Any, arrays: dict[str, Any]) -> Netwo
         mean=tuple(head.get("mean", ())),
         std=tuple(head.get("std", ())),
         results=tuple(head.get("results", ())),
+        detector=_detector(head["detector"]) if "detector" in head else None,
     )
+    shapes = [out.shape for out in made.outputs]
+    if made.detector is not None and (problem := made.detector.problem(shapes)):
+        raise ValueError(*problem)
+    return made
+
+
+def _detector(data: dict[str, Any]) -> Detector:
+    maps = tuple(
+        BoxMap(
+            one["class_result"],
+            one["box_result"],
+            tuple((height, width) for height, width in one["sizes"]),
+        )
+        for one in data["maps"]
+    )
+    values = {**data, "maps": maps, "scores": Scores(data["scores"])}
+    return Detector(**{**values, "variances": tuple(data["variances"])})

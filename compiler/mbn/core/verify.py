@@ -43,7 +43,14 @@ class _Verifier:
         for name in self.network.results:
             if name not in known:
                 raise self.fail(f"result {name}", "nothing makes it", "the output of a layer")
+        self._detector()
         self._stages()
+
+    def _detector(self) -> None:
+        detector = self.network.detector
+        shapes = [out.shape for out in self.network.outputs]
+        if detector is not None and (found := detector.problem(shapes)):
+            raise self.fail("detector", *found)
 
     def _tensors(self) -> None:
         names = [tensor.name for tensor in self.network.tensors]

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core import network_file
+from mbn.core.detector import Detection
 from mbn.core.errors import BoardError, CheckError, ModelError
 from mbn.core.files import read_regular
 from mbn.core.generic import generic, lacking
 from mbn.core.network import Network, StageChannels
 from mbn.core.target import QEMU, Board
 from mbn.core.telling import Teller
-from mbn.exact import Reference
+from mbn.exact import BoxReference, Reference
 from mbn.harness import cost
 from mbn.harness.device.check import CheckResult, check
 from mbn.harness.device.open import open_device, where
@@ -36,6 +37,7 @@ from mbn.report import Check, Report, StageFacts, load_report, save
 
 Int8 = NDArray[np.int8]
 IMAGE_NAME = "check"
+DETECT = "detect"  # the kind of what a detector does behind the network's stages
 SAMPLES_NAME = "samples.npz"
 GENERIC = "generic"  # below a folder: what runs in the place of a board without an emulator
 REFERENCE_BATCH = 8
@@ -113,6 +115,14 @@ def reference_outputs(reference: Reference, images: Int8, tell: Teller) -> Int8:
             parts.append(reference.run(images[start : start + REFERENCE_BATCH]))
             step(min(start + REFERENCE_BATCH, len(images)), None)
     return np.concatenate(parts)
+
+
+def reference_boxes(network: Network, outputs: Int8) -> list[list[Detection]] | None:
+    """What a detector finds in every image's output; None where the network has none."""
+    if network.detector is None:
+        return None
+    run = BoxReference(network).run
+    return [run(one) for one in outputs]
 
 
 def stage_maps(reference: Reference, image: Int8) -> list[Int8]:
@@ -212,6 +222,7 @@ def run_check(
             expected,
             lambda image: stage_maps(reference, image),
             load_channels(folder, len(network.stages)),
+            boxes=reference_boxes(network, expected),
             progress=step,
         )
     if result.restarts:
@@ -267,11 +278,12 @@ def _with_result(report: Report, result: CheckResult, place: str, image: str) ->
         instructions=old.instructions if old else None,
         modelled_cycles=old.modelled_cycles if old else None,
         unaligned_cycles=old.unaligned_cycles if old else None,
-        measured_cycles=result.measured_cycles,
+        measured_cycles=_sum(result.measured_cycles, result.box_cycles),
         mismatch=result.mismatch,
         where=place,
         build_id=report.build_id,
         image_sha256=image,
+        boxes=result.boxes,
     )
     if result.memory.arena_bytes != report.memory.arena_bytes:
         raise CheckError(
@@ -280,12 +292,20 @@ def _with_result(report: Report, result: CheckResult, place: str, image: str) ->
             advice="compile again",
         )
     memory = replace(report.memory, stack_bytes_painted=result.memory.stack_used_bytes or None)
-    cycles = result.stage_cycles or (None,) * len(report.stages)
+    cycles: tuple[int | None, ...] = (None,) * len(report.stages)
+    if result.stage_cycles is not None:
+        of_boxes = () if result.boxes is None else (result.box_cycles,)
+        cycles = (*result.stage_cycles, *of_boxes)
     stages = tuple(
         replace(stage, measured_cycles=count or None)
         for stage, count in zip(report.stages, cycles, strict=True)
     )
     return report.with_check(check_facts, memory, stages)
+
+
+def _sum(cycles: int | None, of_boxes: int | None) -> int | None:
+    """Of an inference and of the boxes that its results are turned into."""
+    return None if cycles is None else cycles + (of_boxes or 0)
 
 
 def with_counts(
@@ -310,8 +330,9 @@ def with_counts(
 
 
 def stage_facts(network: Network) -> tuple[StageFacts, ...]:
-    """The stages' facts that are known before anything runs."""
-    return tuple(
+    """The stages' facts that are known before anything runs; a detector is one more stage, which
+    reads each box's results and gives six numbers an object."""
+    stages = [
         StageFacts(
             stage.name,
             str(stage.kind),
@@ -320,4 +341,10 @@ def stage_facts(network: Network) -> tuple[StageFacts, ...]:
             network.stage_macs(stage),
         )
         for stage in network.stages
-    )
+    ]
+    if (detector := network.detector) is not None:
+        outputs = [network.outputs[one.box_result] for one in detector.maps]
+        boxes = sum(out.size_bytes for out in outputs) // 4
+        shapes = f"1x{boxes}x{detector.classes + 4}", f"1x{detector.candidates}x6"
+        stages.append(StageFacts("boxes", DETECT, *shapes, macs=0))
+    return tuple(stages)

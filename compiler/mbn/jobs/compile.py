@@ -29,10 +29,11 @@ from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import fidelity, fit, labelled, naming, remembered, sources
+from mbn.jobs.lower import fidelity, fit, labelled, remembered, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Generated, Shared, Target, generate, tuned_of
 from mbn.jobs.lower.mapping import map_of
+from mbn.jobs.lower.meaning import with_meaning
 from mbn.passes import tuning
 from mbn.passes.frontend import closest, lower
 from mbn.passes.predict import Prediction, predict, prediction_of
@@ -107,9 +108,7 @@ def plan_boards(job: Job, chosen: Sequence[Board], tell: Teller) -> list[Planned
         network = lower(
             source.path, source.name, fused=job.options.fused, rounding=job.options.rounding
         )
-    mean, std = sources.normalisation(job.request, network.input.channels, source.normalisation)
-    classes = naming.of_network(network, source.classes, job.request.labels)
-    network = replace(network, classes=classes, mean=mean, std=std)
+    network = with_meaning(network, source, job.request)
     shared = Shared()
     tuned: dict[str, tuning.Tuned | None] = {}
     plans = []

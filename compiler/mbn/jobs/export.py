@@ -16,7 +16,7 @@ from mbn.core.errors import UsageError
 from mbn.core.network import Network
 from mbn.core.target import data_root
 from mbn.core.telling import Teller
-from mbn.exact import Reference
+from mbn.exact import BoxReference, Reference
 from mbn.image.export import owned
 from mbn.image.export.library import CAMERA, Example, Library, exported, pack
 from mbn.jobs.compile import Job, Planned, judge_quantised, plan_network
@@ -91,5 +91,8 @@ def _example(job: Job, planned: Planned, network: Network) -> Example:
     pixels = ((CAMERA[0] * y + CAMERA[1] * x + CAMERA[2] * c) & 255).astype(np.uint8)
     both = np.concatenate([image, as_codes(network, pixels[None])])
     first = network.output
-    outputs = Reference(network).run(both)[:, : first.size_bytes]
-    return Example(image[0], outputs[0], outputs[1], (first.height, first.width) != (1, 1))
+    whole = Reference(network).run(both)
+    outputs = whole[:, : first.size_bytes]
+    boxes = None if network.detector is None else tuple(BoxReference(network).run(whole[0]))
+    is_map = (first.height, first.width) != (1, 1)
+    return Example(image[0], outputs[0], outputs[1], is_map, boxes)

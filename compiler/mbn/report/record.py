@@ -85,6 +85,7 @@ class Check:
     unaligned_cycles: int | None = None  # of unaligned accesses, not in the modelled ones
     build_id: str = ""  # of what was checked; empty in reports of older versions
     image_sha256: str = ""  # of its check.elf
+    boxes: int | None = None  # of all samples, each compared; None: there is no detector
 
     @property
     def is_exact(self) -> bool:
@@ -149,7 +150,11 @@ def to_json(report: Report) -> dict[str, Any]:
     data["stages"] = list(data["stages"])
     for name in ("check", "earlier_check"):
         if data[name]:
-            data[name] = {key: value for key, value in data[name].items() if value != ""}
+            data[name] = {
+                key: value
+                for key, value in data[name].items()
+                if value != "" and (key, value) != ("boxes", None)
+            }
     if data["earlier_check"] is None:
         del data["earlier_check"]
     if data["accuracy"]:

@@ -181,6 +181,8 @@ def print_check(report: Report, console: Console) -> None:
             "knows no waits\n either."
         )
     verdict = "all bits equal" if check.exact_samples == check.samples else "DIFFERENT"
+    if check.boxes is not None and check.is_exact:
+        verdict += f", all {check.boxes:,} boxes too"
     console.print(
         f"{check.exact_samples} of {check.samples} samples exact: {verdict} "
         f"(top-1 agreement {100 * check.top1_agreement:.1f} %)",

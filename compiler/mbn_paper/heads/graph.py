@@ -8,6 +8,7 @@ then boxes of each map, named as their convolutions.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from mbn.jobs.lower import detecting
 from mbn.train.graph import INPUT, checked_model, conv_attributes, float_graph
 from mbn.train.graph import LOGITS as VECTOR
 from mbn.train.mobilenet import ConvNormClamp, MobileNet, folded, folded_layer
@@ -28,6 +30,7 @@ def head_graph(head: Head, network: MobileNet | Ssd) -> onnx.ModelProto:
     """The float graph of a head."""
     metadata = {"mbn.head": head.name, "mbn.input": "(x - 128) / 128, RGB"}
     if isinstance(network, Ssd):
+        metadata[detecting.METADATA] = json.dumps(detecting.described(network.detector))
         return ssd_graph(network, head.network, head.resolution, metadata)
     weights = [(_array(weight), _array(bias)) for weight, bias in folded(network)]
     made = float_graph(network.shape, weights, head.network, metadata)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn_paper.detect import Anchors, Detection, Detector, MapCode
-from mbn_paper.detect.boxes import VARIANCES, corners, overlaps
-from mbn_paper.detect.decode import SIDE
+from mbn.core.detector import SIDE, VARIANCES, Detection
+from mbn_paper.heads.boxes import LEAST_SCORE, Anchors, corners, overlaps
 from mbn_paper.heads.scenes import CELLS, Pictures
 
 Reals = NDArray[np.float64]
-LEAST_SCORE = 0.05  # of a float detection
 LEAST_OVERLAP = 0.5  # of a right one with the true box
 SUPPRESSED = 0.45
 
@@ -148,12 +146,3 @@ def float_detections(default: Anchors, logits: Reals, codes: Reals) -> list[Dete
         top, left, bottom, right = (int(value) for value in np.rint(boxes[box] * SIDE))
         found.append(Detection(label, int(chance[box, label] * 2**15), (top, left, bottom, right)))
     return found
-
-
-def detector(default: Anchors, classes: int, meanings: Sequence[tuple[float, int]]) -> Detector:
-    """The integers' detector; meanings: scale and zero point of each result."""
-    maps = tuple(
-        MapCode(*of_classes, *of_boxes)
-        for of_classes, of_boxes in zip(meanings[::2], meanings[1::2], strict=True)
-    )
-    return Detector(default, classes, maps, least=round(LEAST_SCORE * 2**15))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mbn.core.detector import RATIOS, SCORE_BITS, BoxMap, Detector
 from mbn.core.family import Kind, LayerShape, shape, width
 from mbn.train.mobilenet import ConvNormClamp, MobileNet
-from mbn_paper.detect.boxes import MORE_RATIOS, RATIOS, Anchors, anchors
+from mbn_paper.heads.boxes import LEAST_SCORE, MORE_RATIOS, Anchors, anchors
 from mbn_paper.heads.spec import Head
 
 # Channels of each extra layer's 1x1 and 3x3, at alpha 1 (arXiv 1512.02325 for VGG, halved where
@@ -63,6 +64,12 @@ class Ssd(nn.Module):
             for what, values in (("classes", classes), ("boxes", 4)):
                 name = f"{layer.name}_{what}"
                 self.predictors[name] = nn.Conv2d(layer.channels_out, each * values, 1)
+
+    @property
+    def detector(self) -> Detector:
+        """How the graph's results, classes then boxes of each map, become boxes."""
+        maps = (BoxMap(2 * at, 2 * at + 1, one) for at, one in enumerate(self.anchors.sizes))
+        return Detector(tuple(maps), self.classes, least=round(LEAST_SCORE * (1 << SCORE_BITS)))
 
     def _add(self, to: nn.Sequential, layer: LayerShape) -> None:
         self.layers[layer.name] = layer

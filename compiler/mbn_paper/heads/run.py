@@ -21,7 +21,7 @@ from mbn.core.constants import UNIT_SCALE
 from mbn.core.network import Network as IntegerNetwork
 from mbn.core.target import Board
 from mbn.core.telling import Teller
-from mbn.exact import Reference
+from mbn.exact import BoxReference, Reference
 from mbn.jobs import check as check_job
 from mbn.jobs import compile as compile_job
 from mbn.jobs.lower import inputs, sources
@@ -86,7 +86,7 @@ def run_head(
     report = compile_job.check_image(compiled, tell)
     assert report.check is not None
     exact = float_scores(head, network, pictures)
-    rounded = int8_scores(head, compiled.generated.network, network, pictures, codes)
+    rounded = int8_scores(head, compiled.network, pictures, codes)
     teacher = None
     if head.teacher:
         taught = train_head(head, folder, progress, only_teacher=True)
@@ -184,17 +184,14 @@ def _outputs(network: Network, images: torch.Tensor) -> Sequence[NDArray[np.floa
 def int8_scores(
     head: Head,
     lowered: IntegerNetwork,
-    network: Network,
     pictures: Pictures,
     codes: NDArray[np.int8],
 ) -> tuple[measure.Score, ...]:
     """Of the exact reference's results."""
     results = Reference(lowered).run(codes)
     outputs = lowered.outputs
-    if isinstance(network, Ssd):
-        meanings = [(out.scale, out.zero_point) for out in outputs]
-        run = measure.detector(network.anchors, network.classes, meanings).run
-        ends = np.cumsum([out.size_bytes for out in outputs])[:-1]
-        return measure.detection_scores([run(np.split(one, ends)) for one in results], pictures)
+    if lowered.detector is not None:
+        run = BoxReference(lowered).run
+        return measure.detection_scores([run(one) for one in results], pictures)
     real = (results.astype(np.float64) - outputs[0].zero_point) * outputs[0].scale
     return measure.scores(head.name, real, pictures)

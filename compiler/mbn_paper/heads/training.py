@@ -23,9 +23,9 @@ from mbn.train.images import normalise
 from mbn.train.mobilenet import MobileNet
 from mbn.train.optimising import restore, rmsprop, save, set_rate
 from mbn.train.training import LABEL_SMOOTHING
-from mbn_paper.detect.boxes import Anchors, matched
+from mbn_paper.heads.boxes import Anchors, matched
 from mbn_paper.heads.networks import Ssd, flat, head_network
-from mbn_paper.heads.scenes import Pictures, Scenes
+from mbn_paper.heads.scenes import HELD_OUT_FOLD, Pictures, Scenes
 from mbn_paper.heads.spec import Head
 
 EVERY = 100  # steps between checkpoints
@@ -67,7 +67,8 @@ def _trained(
     if isinstance(network, Ssd):
         _start_unlikely(network)
     optimiser = rmsprop(network, head.rate)
-    settings = json.dumps({**asdict(head), "width": alpha}, sort_keys=True)
+    facts = {**asdict(head), "width": alpha, "held_out_fold": HELD_OUT_FOLD}
+    settings = json.dumps(facts, sort_keys=True)
     first = restore(path, settings, network, optimiser, otherwise="give another --output")
     for step in range(first, head.steps):
         network.train()

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn.core.detector import Detection
 from mbn.core.errors import CheckError, LinkError, UsageError
 from mbn.core.network import UNREAD, StageChannels
 from mbn.harness.device.link import LostError
 from mbn.harness.device.protocol import Memory, Watch
-from mbn.harness.device.session import Device, RestartedError, Run
+from mbn.harness.device.session import Boxes, Device, RestartedError, Run
 
 Int8 = NDArray[np.int8]
 MOST_RESTARTS = 3  # in one check
@@ -29,7 +30,8 @@ StageMaps = Callable[[Int8], Sequence[Int8]]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found. Cycles are None if the device has no counter, never 0."""
+    """What a check found. Cycles are None if the device has no counter, never 0. A sample is exact
+    where all its bytes are and, of a network with a detector, all its boxes."""
 
     samples: int
     exact_samples: int
@@ -40,6 +42,9 @@ class CheckResult:
     measured_cycles: int | None  # of one inference
     stage_cycles: tuple[int, ...] | None  # of another, by stage
     restarts: int = 0  # times that the board went in the middle and came back
+    # of all samples together, each compared; None: the network has no detector
+    boxes: int | None = None
+    box_cycles: int | None = None  # of the first sample's
 
     @property
     def exact(self) -> bool:
@@ -53,12 +58,13 @@ def check(
     stage_maps: StageMaps | None = None,
     channels: Sequence[StageChannels] | None = None,
     *,
+    boxes: Sequence[Sequence[Detection]] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> CheckResult:
     """Runs all `images` (samples x height x width x channels, int8) and compares with `expected`
     (samples x anything that holds the output's bytes). With `stage_maps` the first mismatch is
-    traced to its stage and element. `progress`: called with the number of
-    images that were compared. Raises `CheckError` for a stack
+    traced to its stage and element. `boxes`: what a detector should find in each sample.
+    `progress`: called with the number of images that were compared. Raises `CheckError` for a stack
     that was too small, `LinkError` for a device that faults or falls silent."""
     identity = device.identity
     count = len(images)
@@ -76,10 +82,14 @@ def check(
         )
     wanted = expected.reshape(count, *identity.output_shape)
     runs: list[Run] = []
+    found: list[Boxes] = []
     restarts = 0
     while len(runs) < count:
         try:
-            runs.append(device.run(images[len(runs)]))
+            run = device.run(images[len(runs)])
+            if boxes is not None:
+                found[len(runs) :] = [device.boxes()]
+            runs.append(run)
             progress(len(runs))
         except (RestartedError, LostError) as error:
             restarts += 1
@@ -93,6 +103,7 @@ def check(
         )
     outputs = np.stack([run.output for run in runs])
     same = np.all(outputs == wanted, axis=(1, 2, 3))
+    same_boxes = [one.found == tuple(own) for one, own in zip(found, boxes or (), strict=True)]
     flat, wanted_flat = outputs.reshape(count, -1), wanted.reshape(count, -1)
     mismatch = None
     if not same.all():
@@ -100,6 +111,13 @@ def check(
         mismatch = f"sample {first}: " + explain(
             device, images[first], wanted[first], stage_maps, channels
         )
+    elif boxes is not None and not all(same_boxes):
+        first = same_boxes.index(False)
+        mismatch = f"sample {first}: all bytes agree, but " + _first_other_box(
+            found[first].found, boxes[first]
+        )
+    if boxes is not None:
+        same &= same_boxes
     stage_cycles = None
     if identity.has_cycles:
         device.run(images[0], Watch.CYCLES)
@@ -114,7 +132,17 @@ def check(
         measured_cycles=runs[0].cycles,
         stage_cycles=stage_cycles,
         restarts=restarts,
+        boxes=None if boxes is None else sum(len(one.found) for one in found),
+        box_cycles=found[0].cycles if found else None,
     )
+
+
+def _first_other_box(got: Sequence[Detection], wanted: Sequence[Detection]) -> str:
+    """Where two lists of boxes differ first."""
+    for at, (one, other) in enumerate(zip(got, wanted, strict=False)):
+        if one != other:
+            return f"box {at} differs first: got {one}, wanted {other}"
+    return f"there are {len(got)} boxes, wanted {len(wanted)}"
 
 
 def _resume(device: Device, error: LinkError, restarts: int, outputs: Int8, wanted: Int8) -> None:

@@ -15,6 +15,7 @@ from enum import IntEnum, IntFlag
 
 from cobs import cobs  # type: ignore[import-untyped]
 
+from mbn.core.detector import Detection
 from mbn.core.network import MOST_STAGES
 
 VERSION = 1
@@ -35,6 +36,7 @@ class Ask(IntEnum):
     MEMORY = 0x09
     RESET = 0x0A
     HEALTH = 0x0B
+    BOXES = 0x0C
 
 
 class Tell(IntEnum):
@@ -237,6 +239,16 @@ def parse_memory(body: bytes) -> Memory:
     if not known:
         return Memory(None, None, None, arena, bool(arena_ok), state)
     return Memory(reserved, used, bool(guard), arena, bool(arena_ok), state)
+
+
+def parse_boxes(body: bytes) -> tuple[int, list[Detection], int]:
+    """How many there are, those in this answer, and the cycles that they took (0: unknown)."""
+    total, _, cycles = struct.unpack_from("<HHI", body)
+    found = [
+        Detection(label, score, (top, left, bottom, right))
+        for label, score, top, left, bottom, right in struct.iter_unpack("<6H", body[8:])
+    ]
+    return total, found, cycles
 
 
 _FAULT_WORDS = (

@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn.core.detector import Detection
 from mbn.core.errors import CheckError, LinkError, UsageError
 from mbn.harness.device import protocol
 from mbn.harness.device.link import Link, LostError, SilenceError
@@ -56,6 +57,15 @@ class Run:
     """One inference: the output map (height, width, channels), and cycles if they are counted."""
 
     output: Int8
+    cycles: int | None
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """What a detector found in one image, best first, and the cycles that it took, if they are
+    counted."""
+
+    found: tuple[Detection, ...]
     cycles: int | None
 
 
@@ -131,6 +141,20 @@ class Device:
         body = self._ask(Ask.INFER, timeout_s=self._inference_s(), expected="a finished inference")
         (cycles,) = self._unpacked("<Q", body)
         return Run(self._output(), cycles if identity.has_cycles else None)
+
+    def boxes(self) -> Boxes:
+        """What the network's detector found in the image of the last run."""
+        found: list[Detection] = []
+        while True:
+            body = self._ask(Ask.BOXES, struct.pack("<H", len(found)), expected="boxes")
+            total, part, cycles = self._parsed(protocol.parse_boxes, body)
+            found.extend(part)
+            if len(found) == total:
+                return Boxes(tuple(found), cycles if self.identity.has_cycles else None)
+            if not part or len(found) > total:
+                raise LinkError(
+                    f"the device's list has {len(found)} of {total} boxes", node=self.link.url
+                )
 
     def checksums(self) -> tuple[int, ...]:
         """CRC-32 of every stage's output map of the last run, which watched CHECKSUMS."""

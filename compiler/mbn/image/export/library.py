@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mbn.core.detector import Detection
 from mbn.core.errors import UsageError
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -90,6 +91,7 @@ class Example:
     output: NDArray[np.int8]
     camera_output: NDArray[np.int8]
     is_map: bool = False  # the result is not a vector: it lies in the arena in the kernels' layout
+    boxes: tuple[Detection, ...] | None = None  # of the image; None: there is no detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,17 +118,24 @@ def exported(library: Library, form: str) -> dict[str, str]:
         raise UsageError(f"--export {form}", wanted="one of " + ", ".join(FORMS))
     files = {f"src/{path}": text for path, text in _sources(library).items()}
     keys = _keys(library, form, files)
+    named = _named_after_boxes if _detects(library) else str
     for folder in ("common", form):
         root = _TEMPLATES / folder
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            name = _filled(path.relative_to(root).as_posix(), keys)
-            files[name] = _filled(path.read_text(encoding="utf-8"), keys)
+            name = _filled(named(path.relative_to(root).as_posix()), keys)
+            files[name] = _filled(named(path.read_text(encoding="utf-8")), keys)
     if form == "arduino":
         files.update(_check_sketch(library))
     for template, target in FORMS[form].examples.items():
-        text = (_TEMPLATES / "examples" / template).read_text(encoding="utf-8")
-        files[target] = _filled(_of_a_map(text) if library.example.is_map else text, keys)
+        text = (_TEMPLATES / "examples" / named(template)).read_text(encoding="utf-8")
+        copied = library.example.is_map and "mbn_output(" in text
+        files[named(target)] = _filled(_of_a_map(text) if copied else text, keys)
     return files
+
+
+def _named_after_boxes(text: str) -> str:
+    """Names of a classifier's example as those of a detector's."""
+    return text.replace("classify", "find_boxes").replace("Classify", "FindBoxes")
 
 
 def _check_sketch(library: Library) -> dict[str, str]:
@@ -139,7 +148,8 @@ def _check_sketch(library: Library) -> dict[str, str]:
             text = text.replace('"network.h"', f'"{library.prefix}.h"')
             text = text.replace('"mbn/port.h"', '"port.h"')
             text = text.replace("int main(", "int mbn_check_main(")
-            text = re.sub(r"\bmbn_model(?=_state\b|_init\b|\b)", library.prefix, text)
+            text = re.sub(r"\bmbn_model(?=_state\b|_init\b|_detect\b|\b)", library.prefix, text)
+            text = text.replace("MBN_MODEL_", f"{library.prefix.upper()}_")
             if path.suffix == ".c":
                 text = '#include "sketch.h"\n\n' + text
             files[_CHECK + path.name] = text
@@ -194,10 +204,11 @@ def _sources(library: Library) -> dict[str, str]:
     files = {}
     for name, text in library.generated.items():
         files[names[name]] = text.replace('#include "network.h"', f'#include "{prefix}.h"')
-    header = (library.runtime / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
-    files["mbn/mbn.h"] = header
-    runtime = (library.runtime / "src" / "mbn.c").read_text(encoding="utf-8")
-    files["mbn/mbn.c"] = _shared(runtime, header)
+    for part in ("mbn", "detect") if _detects(library) else ("mbn",):
+        header = (library.runtime / "include" / "mbn" / f"{part}.h").read_text(encoding="utf-8")
+        files[f"mbn/{part}.h"] = header
+        runtime = (library.runtime / "src" / f"{part}.c").read_text(encoding="utf-8")
+        files[f"mbn/{part}.c"] = _shared(runtime, header, f'#include "mbn/{part}.h"\n')
     files[f"{prefix}_sample.h"] = _sample(library)
     wanted = _INCLUDE.findall(files[f"{prefix}.c"])
     while wanted:
@@ -209,11 +220,15 @@ def _sources(library: Library) -> dict[str, str]:
     return files
 
 
-def _shared(runtime: str, header: str) -> str:
+def _detects(library: Library) -> bool:
+    """Whether it turns results into boxes."""
+    return "network_detect.c" in library.generated
+
+
+def _shared(runtime: str, header: str, include: str) -> str:
     """The runtime with weak functions: each library brings it, and a program with two libraries
     links one."""
     names = re.findall(r"^(?!typedef)[A-Za-z_][\w ]*[ *](mbn_\w+)\(", header, re.MULTILINE)
-    include = '#include "mbn/mbn.h"\n'
     assert names and runtime.count(include) == 1
     pragmas = "".join(f"#pragma weak {name}\n" for name in names)
     about = "\n/* A program of several exported networks has this file several times. */\n"
@@ -224,11 +239,12 @@ def _sample(library: Library) -> str:
     """The header of the examples' data."""
     prefix, upper, one = library.prefix, library.prefix.upper(), library.example
     down, right, along = CAMERA
+    include = "" if one.boxes is None else '#include "mbn/detect.h"\n\n'
     return f"""/* For the examples: one image, its outputs, and those of the camera's pattern. */
 #ifndef {upper}_SAMPLE_H
 #define {upper}_SAMPLE_H
 
-#include <stdint.h>
+{include}#include <stdint.h>
 
 #define {upper}_CAMERA_PIXEL(y, x, c) ((uint8_t)({down}u * (y) + {right}u * (x) + {along}u * (c)))
 
@@ -238,11 +254,29 @@ static const int8_t {prefix}_camera_output[{one.camera_output.size}] = {{
 static const int8_t {prefix}_sample_output[{one.output.size}] = {{
 {_values(one.output)}}};
 
-/* height x width x channels */
+{_sample_boxes(library)}/* height x width x channels */
 static const int8_t {prefix}_sample[{one.image.size}] = {{
 {_values(one.image)}}};
 
 #endif
+"""
+
+
+def _sample_boxes(library: Library) -> str:
+    """The objects in the example's image."""
+    found = library.example.boxes
+    if found is None:
+        return ""
+    name = library.prefix
+    rows = [
+        "    {" + ", ".join(map(str, (one.label, one.score, *one.box))) + "},\n" for one in found
+    ]
+    return f"""#define {name.upper()}_SAMPLE_BOXES {len(found)}u
+
+/* The first so many */
+static const mbn_detection {name}_sample_boxes[{len(found) or 1}] = {{
+{"".join(rows) or "    {0, 0, 0, 0, 0, 0},"}}};
+
 """
 
 
@@ -276,13 +310,26 @@ def _keys(library: Library, form: str, files: Mapping[str, str]) -> dict[str, st
         "SHA256": library.model_sha256,
         "ARENA": f"{library.arena_bytes:,}",
         "OVERREAD": overread,
+        "BOXES": _BOXES if _detects(library) else "",
+        "HEADERS": " ".join(
+            sorted(path for path in files if re.fullmatch(r"src/mbn/\w+\.h", path))
+        ),
         "LANGUAGES": "C ASM" if any(path.endswith(".S") for path in compiled) else "C",
         "SOURCES": "\n".join(f"    {path}" for path in compiled),
         "CORES": "\n".join(f'      <accept Dcore="{one}"/>' for one in CORES[library.kernel_set]),
         "PACK_FILES": "\n".join(_pack_file(path) for path in sorted(files)),
         "ZEPHYR_SOURCES": "\n".join(f"    ../{path}" for path in compiled),
     }
-    return {**keys, "HOW": _filled(FORMS[form].how, keys)}
+    how = FORMS[form].how
+    keys["HOW"] = _filled(_named_after_boxes(how) if _detects(library) else how, keys)
+    return {**keys, "BOXES": _filled(keys["BOXES"], keys)}
+
+
+_BOXES = (
+    "- `@PREFIX@_detect(&state, work, found, most, &count)` turns the results into objects, "
+    "best first: class, score, corners, all integers. `work` is @UPPER@_CANDIDATES of "
+    "`mbn_candidate`, 16 bytes each. See `src/mbn/detect.h`.\n"
+)
 
 
 def _pack_file(path: str) -> str:

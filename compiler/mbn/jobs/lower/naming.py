@@ -23,7 +23,7 @@ _LONGEST = 200  # characters of a name
 
 def of_file(model: Any) -> tuple[str, ...]:
     """The names in a ModelProto's metadata; empty without them."""
-    found = _stored(model, CLASSES)
+    found = stored(model, CLASSES)
     if not isinstance(found, list):
         return ()
     if not all(isinstance(one, str) and _is_name(one) for one in found):
@@ -33,7 +33,7 @@ def of_file(model: Any) -> tuple[str, ...]:
 
 def accuracy_of(model: Any) -> Accuracy | None:
     """What the network scored when it was made, by its metadata."""
-    found = _stored(model, ACCURACY)
+    found = stored(model, ACCURACY)
     try:
         return Accuracy(**found) if isinstance(found, dict) else None
     except TypeError:
@@ -45,7 +45,8 @@ def _is_name(text: str) -> bool:
     return 0 < len(text) <= _LONGEST and text.isprintable()
 
 
-def _stored(model: Any, key: str) -> Any:
+def stored(model: Any, key: str) -> Any:
+    """The JSON value of a ModelProto's metadata; None where there is none."""
     for one in model.metadata_props:
         if one.key == key and len(one.value) < _MOST_BYTES:
             try:
@@ -57,9 +58,11 @@ def _stored(model: Any, key: str) -> Any:
 
 def of_network(network: Network, known: tuple[str, ...], labels: Path | None) -> tuple[str, ...]:
     """Names for the network's outputs: of the label file if one is given, else those known, if
-    there is one for each class. Raises UsageError for a file of another length."""
-    out = network.output
+    there is one for each class. Raises UsageError for a file of another length. An SSD
+    head has names for its detector's classes."""
+    out, detector = network.output, network.detector
     classes = 0 if network.results or (out.height, out.width) != (1, 1) else out.channels
+    classes = classes if detector is None else detector.classes
     if labels is None:
         return known if len(known) == classes else ()
     names = tuple(line.strip() for line in read_text(labels, _MOST_BYTES).splitlines())

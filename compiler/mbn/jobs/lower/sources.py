@@ -21,7 +21,7 @@ from mbn.core.errors import QuantiseError, UsageError
 from mbn.core.family import network_name
 from mbn.core.network import Network
 from mbn.core.telling import Teller
-from mbn.jobs.lower import arrays, fidelity, float_end, labelled, naming
+from mbn.jobs.lower import arrays, detecting, fidelity, float_end, labelled, naming
 from mbn.jobs.lower.inputs import (
     InputForm,
     as_codes,
@@ -64,6 +64,7 @@ class Request:
     weights: str = "trained"  # or random:SEED
     data: str | None = None  # what the bundled network knows; None: photographs
     labels: Path | None = None  # names of the classes, one a line
+    detect: Path | None = None  # how the results of an SSD head become boxes
     onnx: Path | None = None
     calibrate: Path | None = None
     images: Path | None = None
@@ -101,6 +102,7 @@ class Source:
     form: InputForm | None = None  # of a file's input
     digits: bool = False  # the bundled digits test it
     recorded: Accuracy | None = None  # of a bundled network: what it scored when it was made
+    detector: Any = None  # what the file's metadata say of an SSD head
 
     @property
     def normalisation(self) -> Normalisation | None:
@@ -219,6 +221,7 @@ def _random(request: Request, alpha: float, folder: Path) -> Source:
 def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Source:
     model = onnx_file.load(path, request.input_shape)
     name = ascii_name(path.stem)
+    told = {"classes": naming.of_file(model), "detector": detecting.of_file(model)}
     changed = input_sizes(model) != onnx_file.own_sizes(path)
     normalisation = take_normalisation(model)
     graph = onnx_file.prepare(model)
@@ -231,7 +234,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
         elif request.calibrate is not None:
             tell.say("warning: the network is quantised already: --calibrate changes nothing")
         kept = path if not changed else _copy(model, folder / f"{name}_input.onnx", path)
-        return Source(kept, name, None, None, naming.of_file(model), form=form)
+        return Source(kept, name, None, None, form=form, **told)
     whole = float_file(model, path, folder)
     plain = whole if not changed else _copy(model, folder / f"{name}_input.onnx", path)
     if request.calibrate is None:
@@ -261,7 +264,7 @@ def _from_file(request: Request, path: Path, folder: Path, tell: Teller) -> Sour
             progress=step,
         )
     calibration = _spread(maps, fidelity.IMAGES)
-    return Source(quantised, name, None, whole, naming.of_file(model), calibration, form)
+    return Source(quantised, name, None, whole, calibration=calibration, form=form, **told)
 
 
 def _with_last_scales(

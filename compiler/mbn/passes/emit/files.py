@@ -1,4 +1,5 @@
-"""Writes the network's C: network.h, network.c and weights.c, and its assembly, network.S.
+"""Writes the network's C: network.h, network.c and weights.c, its assembly, network.S, and of one
+that carries a detector network_detect.c.
 
 The kernels' text is TVM's, with the function's name put in. All else is written here: the tables
 of the driver, a function for each stage, the weights. The files are C11 and include nothing but
@@ -18,6 +19,7 @@ from mbn.core.lowered import LoweredStage
 from mbn.core.network import Network
 from mbn.core.plan import Plan
 from mbn.core.schedule import RowShape
+from mbn.passes.emit import detection
 from mbn.passes.emit.assembly import assembly, named
 from mbn.passes.emit.header import header
 from mbn.passes.emit.job import (
@@ -75,6 +77,8 @@ def emit(
     files = {"network.h": header(job), "network.c": source(job), "weights.c": weights(job)}
     if written := assembly(job):
         files["network.S"] = written
+    if written := detection.source(job):
+        files[detection.FILE_NAME] = written
     functions = tuple(
         (stage_name(job, index), kernel, *(named(job, one.symbol) for one in own))
         for index, (kernel, code) in enumerate(zip(kernel_names_of(job), job.codes, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mbn.passes.emit import results
+from mbn.passes.emit import detection, results
 from mbn.passes.emit.job import (
     Job,
     about,
@@ -24,7 +24,7 @@ def header(job: Job) -> str:
 #ifndef {upper}_NETWORK_H
 #define {upper}_NETWORK_H
 
-#include "mbn/mbn.h"
+{detection.include(job)}#include "mbn/mbn.h"
 
 #include <stdalign.h>
 
@@ -66,7 +66,7 @@ typedef struct {prefix}_state {{
 /* Ties the state together and begins the first image. */
 MBN_MUST_USE mbn_status {prefix}_init({prefix}_state *state);
 
-{_predict(job)}{_labels(job)}#ifdef __cplusplus
+{_predict(job)}{detection.declarations(job)}{_labels(job)}#ifdef __cplusplus
 }}
 #endif
 
@@ -101,8 +101,9 @@ MBN_MUST_USE static inline mbn_status
 
 def _labels(job: Job) -> str:
     """The names of the classes, where they are known; they cost nothing where nobody reads them."""
-    names = job.network.classes
-    if not names or len(names) != job.network.output.size_bytes:
+    names, detector = job.network.classes, job.network.detector
+    count = detector.classes if detector else job.network.output.size_bytes
+    if not names or len(names) != count:
         return ""
     prefix, upper = job.prefix, job.prefix.upper()
     listed = "".join(f"        {c_string(name)},\n" for name in names)

@@ -23,7 +23,10 @@ from mbn.core.network import Network
 
 _WORD = re.compile(r"[^0-9A-Za-z]+")
 _NAME_MOST, _PREFIX_MOST = 100, 48
-_ENDINGS = ("init", "state", "weights", "sample", "pixels", "predict", "predict_codes", "label")
+_ENDINGS = (
+    *("init", "state", "weights", "sample", "pixels", "predict", "predict_codes", "label"),
+    *("detect", "detector"),
+)
 
 
 def identifier(text: str) -> str:

@@ -1,35 +1,43 @@
-"""SSD's default boxes.
+"""What SSD's default boxes are to predict of pictures with known boxes.
 
-What enters: the sides of the maps that predict. What leaves: the boxes in the order in which the
-maps hold them: map by map, row by row, column by column, box by box. Always holds: float64, the
-formulae of arXiv 1512.02325, section 2.2: scales evenly from 0.2 to 0.9, ratios 1, 2, 1/2 (and 3,
-1/3), and one more square of the geometric mean with the next scale; nothing is rounded here.
+What enters: the sides of the maps that predict; true boxes. What leaves: default boxes in the order
+in which the maps hold them (map by map, row by row, column by column, box by box), and what each is
+to predict. Always holds: float64, the formulae of arXiv 1512.02325, section 2.2; nothing is rounded
+here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from mbn.core.detector import RATIOS, VARIANCES, Float64, Sizes, default_boxes, scaled_sizes
 
-LEAST_SCALE, LARGEST_SCALE = 0.2, 0.9
-RATIOS = (1.0, 2.0, 0.5)
+LEAST_SCORE = 0.05  # of a detection: low, since what is measured is the precision at every score
 MORE_RATIOS = (*RATIOS, 3.0, 1 / 3)
-VARIANCES = (0.1, 0.2)  # of a centre's and of a size's code
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Anchors:
-    """`boxes`: N x 4: the centre's y and x, height and width, in parts of the image's side."""
+    """The default boxes of square maps. `sizes`: by map, of a cell's boxes."""
 
     sides: tuple[int, ...]
-    per_cell: tuple[int, ...]  # by map
-    boxes: Float64
+    sizes: tuple[Sizes, ...]
+
+    @cached_property
+    def boxes(self) -> Float64:
+        """N x 4: the centre's y and x, height and width, in parts of the image's side."""
+        pairs = zip(self.sides, self.sizes, strict=True)
+        return np.concatenate([default_boxes(side, side, sizes) for side, sizes in pairs])
+
+    @property
+    def per_cell(self) -> tuple[int, ...]:
+        """Boxes of a cell of each map."""
+        return tuple(len(sizes) for sizes in self.sizes)
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -40,31 +48,11 @@ class Anchors:
 
 
 def anchors(
-    sides: Sequence[int],
-    ratios: Sequence[float] = RATIOS,
-    scales: tuple[float, float] = (LEAST_SCALE, LARGEST_SCALE),
-    first: int | None = None,
+    sides: Sequence[int], ratios: Sequence[float] = RATIOS, first: int | None = None
 ) -> Anchors:
-    """The default boxes of square maps of these sides, one more than `ratios` a cell; of the first
-    map only the `first` ones, where that is given."""
-    low, high = scales
-    steps = max(1, len(sides) - 1)
-    sizes = [low + (high - low) * index / steps for index in range(len(sides) + 1)]
-    parts, counts = [], []
-    for index, side in enumerate(sides):
-        size, following = sizes[index], min(1.0, sizes[index + 1])
-        shapes = [(size / math.sqrt(ratio), size * math.sqrt(ratio)) for ratio in ratios]
-        between = math.sqrt(size * following)
-        shapes.append((between, between))
-        shapes = shapes[:first] if index == 0 else shapes
-        counts.append(len(shapes))
-        middles = (np.arange(side) + 0.5) / side
-        grid = np.empty((side, side, len(shapes), 4), np.float64)
-        grid[..., 0] = middles[:, None, None]
-        grid[..., 1] = middles[None, :, None]
-        grid[..., 2:] = shapes
-        parts.append(grid.reshape(-1, 4))
-    return Anchors(tuple(sides), tuple(counts), np.concatenate(parts))
+    """By SSD's recipe, one box more than `ratios` a cell; of the first map only the `first` ones,
+    where that is given."""
+    return Anchors(tuple(sides), scaled_sizes(len(sides), ratios, first=first))
 
 
 def corners(boxes: Float64) -> Float64:
