@@ -18,6 +18,7 @@ import torch
 from mbn.core.network import Op
 from mbn.passes.frontend import lower
 from mbn.train.accuracy import Runner
+from mbn.train.data import source_digits
 from mbn.train.images import normalise
 from mbn_paper.cli import heads as paper_heads
 from mbn_paper.cli import main as paper_command
@@ -48,6 +49,15 @@ def test_pictures(name: str) -> None:
     elif name != "embedding":
         assert 0 <= some.labels.min() <= some.labels.max() < head.outputs
         assert len(np.unique(scenes.held_out().labels)) > 0.9 * head.outputs
+
+
+def test_held_out_handwriting_is_not_that_of_tuning() -> None:
+    """Every fifth digit, from the fifth on, was held out while the heads were tuned."""
+    digits, _ = source_digits()
+    (trained, _), (held_out, _) = Scenes("kinds", 64)._sides
+    assert np.array_equal(held_out, digits[2::5])
+    others = np.delete(digits, np.arange(2, len(digits), 5), axis=0)
+    assert np.array_equal(trained, others)
 
 
 @pytest.mark.parametrize("name", ["attributes", "detection"])
@@ -105,5 +115,11 @@ def test_recorded_figures(capsys: pytest.CaptureFixture[str]) -> None:
         assert row["exact_samples"] == row["samples"] > 0
         head = HEADS[row["head"]]
         assert (row["steps"], row["resolution"]) == (head.steps, head.resolution)
+        detects = row["head"] == "detection"
+        assert (row["boxes"] is not None, row["detect_cycles"] is not None) == (detects, detects)
+        if detects:
+            assert row["boxes"] > row["samples"]
+            assert 1000 < row["detect_cycles"] < row["cycles"] / 100
     assert paper_command.main(["heads", "--recorded"]) == 0
-    assert "4.6 detection" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4.6 detection" in said and "10/10, 30 boxes" in " ".join(said.split())

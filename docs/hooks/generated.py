@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -207,16 +208,16 @@ def python_api() -> str:
     return "\n".join(made)
 
 
-def c_api() -> str:
-    """The declarations of runtime/include/mbn/mbn.h, each with its comment."""
-    text = (ROOT / "runtime" / "include" / "mbn" / "mbn.h").read_text(encoding="utf-8")
+def c_api(header: str = "mbn.h") -> str:
+    """The declarations of a header of runtime/include/mbn, each with its comment."""
+    text = (ROOT / "runtime" / "include" / "mbn" / header).read_text(encoding="utf-8")
     head = _comment(re.match(r"/\*(.*?)\*/", text, re.DOTALL))
     made = [head, ""]
     for title, wanted in (("Functions", _FUNCTION), ("Types", _TYPE)):
-        made += [f"## {title}", ""]
+        made += [f"### {title}", ""]
         for found in wanted.finditer(text):
             name = found["name"]
-            made += [f"### `{name}`", ""]
+            made += [f"#### `{name}`", ""]
             comment = found["comment"]
             if comment:
                 made += [_comment(re.match(r"/\*(.*?)\*/", comment, re.DOTALL)), ""]
@@ -284,6 +285,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "common options": common_options,
     "comparison": comparison,
     "c": c_api,
+    "c detection": partial(c_api, "detect.h"),
     "error classes": error_classes,
     "exit codes": exit_codes,
     "obstacles": obstacles,

@@ -3,8 +3,9 @@
  * The word mbn_bench_runs says how many inferences: MBN_BENCH_RUNS (default 1), unless a counter
  * wrote another number into a copy of the image. The exit status is 0, or 1 after an error. Input
  * bytes are x(n + 1) = 1664525 x(n) + 1013904223 mod 2^32 (Numerical Recipes, 7.1), x(0) = 1 at the
- * start of every run, byte = x >> 24. Every run executes the same instructions, so the counts of
- * N = 2 less those of N = 1 are one inference.
+ * start of every run, byte = x >> 24; or, where what is run depends on the picture, those of
+ * mbn_bench_picture, which a counter writes into the image. Every run executes the same
+ * instructions, so the counts of N = 2 less those of N = 1 are one inference.
  *
  * Before a stage the instruction at mbn_bench_enter + 4 * stage executes, after it the one at
  * mbn_bench_leave + 4 * stage, once a band: a counter tells stages apart by these addresses. What a
@@ -75,6 +76,19 @@ static const mbn_observer observer = {.before = mbn_bench_before, .after = mbn_b
 #define OBSERVER NULL
 #endif
 
+#if defined(MBN_BENCH_PICTURE_BYTES)
+/* volatile: the same code for any picture */
+const volatile int8_t mbn_bench_picture[MBN_BENCH_PICTURE_BYTES] = {0};
+
+/* x: 1 more than what went before of the picture */
+__attribute__((noinline)) static uint32_t mbn_bench_fill(int8_t *row, uint32_t size, uint32_t x)
+{
+    for (uint32_t k = 0; k < size; k++) {
+        row[k] = mbn_bench_picture[x - 1u + k];
+    }
+    return x + size;
+}
+#else
 __attribute__((noinline)) static uint32_t mbn_bench_fill(int8_t *row, uint32_t size, uint32_t x)
 {
     for (uint32_t k = 0; k < size; k++) {
@@ -83,6 +97,7 @@ __attribute__((noinline)) static uint32_t mbn_bench_fill(int8_t *row, uint32_t s
     }
     return x;
 }
+#endif
 
 #if defined(MBN_MODEL_CANDIDATES)
 static mbn_candidate work[MBN_MODEL_CANDIDATES];

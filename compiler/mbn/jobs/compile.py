@@ -504,16 +504,21 @@ def measure(
     compiled: Compiled, tell: Teller, *, board: Board | None = None, unaligned: bool = False
 ) -> cost.CostResult:
     """Instructions and modelled cycles of one inference in emulation, from the serial-free bench
-    image; no bit is compared. `board`: that runs it, where the job's has no emulator."""
+    image; no bit is compared. `board`: that runs it, where the job's has no emulator. What a
+    detector takes depends on the picture: it is the first of the samples."""
     on = board or compiled.job.board
+    detects = compiled.network.detector is not None
+    picture = check_job.load_samples(compiled.folder, 1).tobytes() if detects else b""
     image = build_image(
         compiled.folder / "c",
         on,
         "bench",
         compiled.folder,
         flag=LEVELS[compiled.job.options.optimise].gcc_flag,
-        defines=cost.bench_defines(len(compiled.report.stages)),
+        defines=cost.bench_defines(len(compiled.report.stages), picture),
     )
+    if detects:
+        cost.show(image.elf, picture)
     with tell.task("counting instructions in QEMU") as step:
         return cost.measure(
             on,

@@ -40,7 +40,9 @@ BATCH = 32
 @dataclass(frozen=True)
 class Row:
     """A head on a board. Scores are percent on pictures that no training shows; the first is the
-    head's own. Bytes and counts as in report.json; None where nothing counts."""
+    head's own. Bytes and counts as in report.json; None where nothing counts. `boxes`: that the
+    device found in the samples, each compared; `detect_cycles`: of the whole, what the first
+    sample's results take to become boxes; None of other heads than the detector."""
 
     head: str
     section: str
@@ -64,6 +66,8 @@ class Row:
     cycles: int | None
     exact_samples: int
     samples: int
+    boxes: int | None
+    detect_cycles: int | None
 
 
 def run_head(
@@ -114,6 +118,10 @@ def run_head(
         cycles=report.check.modelled_cycles,
         exact_samples=report.check.exact_samples,
         samples=report.check.samples,
+        boxes=report.check.boxes,
+        detect_cycles=next(
+            (one.modelled_cycles for one in report.stages if one.kind == check_job.DETECT), None
+        ),
     )
 
 

@@ -22,9 +22,10 @@ from mbn.harness.host.emulator import qemu_command
 
 TIMEOUT_S = 1800.0
 USUAL_MARKS = 256  # stages that the bench app tells apart, unless it is built for more
-MARKS_DEFINE = "MBN_BENCH_MARKS"
+MARKS_DEFINE, PICTURE_DEFINE = "MBN_BENCH_MARKS", "MBN_BENCH_PICTURE_BYTES"
 _ENTER, _LEAVE, _RUNS = "mbn_bench_enter", "mbn_bench_leave", "mbn_bench_runs"
 _HARNESS = "mbn_bench_"
+_PICTURE = "mbn_bench_picture"
 _MARK_BYTES = 4
 _EXTRA = "extra "
 _OTHER_VERSION = "API version"  # what QEMU says when it refuses a plugin for its version
@@ -34,9 +35,20 @@ Tally = tuple[int, int, int]  # runs, then on 2 bytes behind the last instructio
 Progress = Callable[[int, int], None]  # done, of
 
 
-def bench_defines(stages: int) -> dict[str, str]:
-    """Macros of the bench app for a network of so many stages: none for most."""
-    return {} if stages <= USUAL_MARKS else {MARKS_DEFINE: str(stages)}
+def bench_defines(stages: int, picture: bytes = b"") -> dict[str, str]:
+    """Macros of the bench app for a network of so many stages: none for most. `picture`: the codes
+    that it is to run on, where its instructions depend on them; see `show`."""
+    marks = {} if stages <= USUAL_MARKS else {MARKS_DEFINE: str(stages)}
+    return {**marks, PICTURE_DEFINE: str(len(picture))} if picture else marks
+
+
+def show(image: Path, picture: bytes) -> None:
+    """Writes the picture into the bench app's image, which was built for one of that size."""
+    place = next(one for one in elf.symbols(image) if one.name == _PICTURE)
+    at = elf.Contents(image).file_offset(place.address, len(picture))
+    data = bytearray(image.read_bytes())
+    data[at : at + len(picture)] = picture
+    image.write_bytes(data)
 
 
 @dataclass(frozen=True)
