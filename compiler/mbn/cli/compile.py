@@ -32,6 +32,7 @@ from mbn.report.table import memory_lines, print_check
 if TYPE_CHECKING:
     from mbn.jobs.compile import Job
 
+SAMPLES, SAMPLES_OF_EACH = 100, 5  # images to check: of one board, of all
 EXAMPLES = """examples:
   mbn-compile --board qemu --alpha 0.25 --check       # the bundled network, checked in emulation
   mbn-compile --board stm32 --alpha 0.25              # an image for an STM32F405
@@ -44,7 +45,7 @@ EXAMPLES = """examples:
   mbn-compile --board stm32 --alpha 0.25 --release 1.2.3 --sign key.pem   # then: mbn-verify
   mbn-compile --board qemu-m7 --model mine.onnx --calibrate photos/ --export cmake --output lib/
   mbn-compile --board all --alpha 0.25 --plan-only    # which boards it fits, in seconds
-  mbn-compile --board all --alpha 0.25 --check --samples 5   # and runs on each, in minutes
+  mbn-compile --board all --alpha 0.25 --check   # and runs on each, in minutes
   mbn-compile --board stm32 --suggest --max-ms 100    # sizes of the family that fit
   mbn-compile --board qemu --alpha 1.0 --resolution 224 --classes 1000 --weights random:1 --check
 """
@@ -120,7 +121,11 @@ def parser() -> argparse.ArgumentParser:
         "image for its core with its sizes of memory (--board all: each board that it fits)",
     )
     add_budgets(check)
-    check.add_argument("--samples", type=int, default=100, help="images to check (default 100)")
+    check.add_argument(
+        "--samples",
+        type=int,
+        help=f"images to check (default {SAMPLES}; on each of --board all {SAMPLES_OF_EACH})",
+    )
     check.add_argument(
         "--images", type=Path, metavar="DIR", help="images, or arrays (.npy, .npz), to check with"
     )
@@ -235,6 +240,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         if arguments.model is None:
             raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
         arguments.board = "qemu"
+    if arguments.samples is None:
+        arguments.samples = SAMPLES_OF_EACH if arguments.board == "all" else SAMPLES
     refuse_alone(arguments, {"port": ("check",), "emulator": ("check",), "max_ms": ("suggest",)})
     refuse_together(arguments, "emulator", ("port", "fail_over"))
     if arguments.board == "all":
@@ -299,6 +306,9 @@ def check_all(arguments: argparse.Namespace, console: Console) -> int:
     for board in chosen:
         mbn.ready(job_of(arguments, board), check=True)
     asked, tell = job_of(arguments, chosen[0]), ConsoleTeller(console)
+    console.print(
+        f"{len(chosen)} boards, {arguments.samples} images on each; Ctrl-C ends with a table"
+    )
     verdicts = []
     try:
         for one in mbn.check_every(asked, chosen, progress=tell):
