@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +24,13 @@ from mbn.core.boards import find_board
 from mbn.core.errors import FlashError, LinkError, MbnError, PlanError, ToolError, UsageError
 from mbn.core.target import Board, Image
 from mbn.core.telling import SILENT
-from mbn.core.uf2 import from_uf2
 from mbn.harness.device.emulated import qemu
 from mbn.harness.flash import Deadline, find, flash, read_payload, swd
-from mbn.harness.flash.drive import DriveFlasher, drives
+from mbn.harness.flash.drive import DriveFlasher
 from mbn.harness.flash.find import Place
 from mbn.harness.flash.payload import pages
 from mbn.harness.flash.qemu import QemuFlasher
-from mbn.harness.host.port import open_port
+from mbn.harness.host.port import UsbName, open_port
 from mbn.jobs.flash import Wanted, flashed, flasher_for, steps_text, wanted_of
 
 ROOT = Path(__file__).parents[1]
@@ -205,6 +202,26 @@ def test_another_board_or_image_answers(
 
 
 @pytest.mark.usefixtures("probe")
+def test_a_port_that_enumerates_anew_is_found(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe's port comes back under another name when the image starts."""
+    usb, asked = UsbName(0x0483, 0x374B, "0668FF", "1"), []
+    monkeypatch.setattr("mbn.jobs.flash.usb_name", lambda port: usb)
+    with qemu(wanted.board, wanted.elf) as (now, _):
+
+        def named(name: UsbName) -> str:
+            asked.append(name)
+            return now
+
+        monkeypatch.setattr("mbn.jobs.flash.port_named", named)
+        place = Place(port="/dev/ttyGONE", probe="PROBE1")
+        with flashed(wanted, place, QUIET, tmp_path / "flash.log") as flasher:
+            assert flasher.port == now
+    assert asked == [usb]
+
+
+@pytest.mark.usefixtures("probe")
 def test_nothing_answers_after_all_was_written(
     wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,135 +368,6 @@ def test_pyocd_that_is_missing(board: Board, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"\[flash\]'"):
         find.probe_of(board)
-
-
-# -- drives --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pico(build: Builder) -> Wanted:
-    return wanted_of(build(find_board("rp2040_pico")))
-
-
-def boot_loader(folder: Path, act: Callable[[bytes], None], times: int = 1) -> threading.Thread:
-    """Acts on the file, each time that it lies on the drive whole."""
-
-    def watch() -> None:
-        end = time.monotonic() + 60
-        size, left = -1, times
-        while left and time.monotonic() < end:
-            for file in folder.glob("mbn.*"):
-                now = file.stat().st_size
-                if now and now == size:
-                    act(file.read_bytes())
-                    left, now = left - 1, -1
-                size = now
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
-
-
-def uf2_drive(folder: Path, name: str = "RPI-RP2") -> Path:
-    folder.mkdir()
-    text = f"UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: {name}\n"
-    (folder / "INFO_UF2.TXT").write_text(text, encoding="ascii")
-    return folder
-
-
-def test_uf2_drive_takes_the_file_and_vanishes(pico: Wanted, tmp_path: Path) -> None:
-    drive = uf2_drive(tmp_path / "drive")
-    taken: list[bytes] = []
-
-    def act(data: bytes) -> None:
-        taken.append(data)
-        shutil.rmtree(drive)
-
-    thread = boot_loader(drive, act)
-    assert run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico) == []
-    thread.join()
-    family, parts = from_uf2(taken[0])
-    assert family == 0xE48BFF56
-    (address, data), *_ = read_payload(pico.hex, pico.board).parts
-    assert parts[0][0] == address == 0x10000000
-    assert parts[0][1][: len(data)] == data
-
-
-def test_uf2_drive_that_does_not_take_it(
-    pico: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mbn.harness.flash.drive._MARGIN_S", 0.5)
-    drive = uf2_drive(tmp_path / "drive")
-    with pytest.raises(FlashError, match="the boot loader did not take the file"):
-        run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico)
-
-
-def nucleo(wanted: Wanted) -> Wanted:
-    """The same file for a board with an ST-LINK's drive."""
-    flash_table = replace(find_board("nucleo_f446re").flash, methods=("copy",))
-    return replace(wanted, board=replace(wanted.board, flash=flash_table))
-
-
-def test_a_probes_drive_says_why_it_failed(wanted: Wanted, tmp_path: Path) -> None:
-    drive = tmp_path / "NODE_F446RE"
-    drive.mkdir()
-    (drive / "DETAILS.TXT").touch()
-    words = "The target is write-protected.\r\n"
-
-    def act(data: bytes) -> None:
-        (drive / "FAIL.TXT").write_text(words, encoding="ascii")
-        (drive / "mbn.hex").unlink()
-
-    thread = boot_loader(drive, act, times=2)
-    with pytest.raises(FlashError, match="the probe says: The target is write-protected"):
-        run(DriveFlasher(nucleo(wanted).board, "copy", drive, wanted.hex), wanted)
-    thread.join()
-
-
-def test_a_probes_drive_takes_the_hex_file(
-    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drive = tmp_path / "NODE_F446RE"
-    drive.mkdir()
-    (drive / "MBED.HTM").touch()
-    monkeypatch.setattr("mbn.harness.flash.drive._VERDICT_S", 0.2)
-    assert drives(nucleo(wanted).board, "copy", [tmp_path, drive]) == (drive,)
-    assert run(DriveFlasher(nucleo(wanted).board, "copy", drive, wanted.hex), wanted) == []
-    assert (drive / "mbn.hex").read_bytes() == wanted.hex.read_bytes()
-
-
-def test_a_drive_that_is_full(pico: Wanted, tmp_path: Path) -> None:
-    drive = uf2_drive(tmp_path / "drive")
-    (drive / "mbn.uf2").symlink_to("/dev/full")
-    with pytest.raises(FlashError, match="write by uf2 failed: the drive is full"):
-        run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico)
-
-
-def test_a_drive_that_vanishes_half_way(
-    pico: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A pipe that nobody empties stands for a mount whose device is gone: the copy is ended."""
-    monkeypatch.setattr("mbn.harness.flash.drive._MARGIN_S", 0.5)
-    monkeypatch.setattr("mbn.harness.flash.drive._BYTES_PER_S", 1e6)
-    drive = uf2_drive(tmp_path / "drive")
-    os.mkfifo(drive / "mbn.uf2")
-    with pytest.raises(FlashError, match="write did not end within"):
-        run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico)
-    shutil.rmtree(drive)
-    with pytest.raises(FlashError, match=r"the drive is not there.*BOOTSEL"):
-        run(DriveFlasher(pico.board, "uf2", drive, pico.hex), pico)
-
-
-def test_drives_are_not_guessed(pico: Wanted, tmp_path: Path) -> None:
-    first = uf2_drive(tmp_path / "one")
-    assert find.drive_of(pico.board, "uf2", [tmp_path, first]) == first
-    second = uf2_drive(tmp_path / "two")
-    other = uf2_drive(tmp_path / "three", "RP2350")
-    with pytest.raises(UsageError, match=r"2 drives.*one.*two.*--drive"):
-        find.drive_of(pico.board, "uf2", [first, second, other])
-    with pytest.raises(UsageError, match=r"0 drives.*BOOTSEL"):
-        find.drive_of(pico.board, "uf2", [other])
 
 
 def test_a_dry_run_says_all_and_touches_nothing(wanted: Wanted) -> None:
