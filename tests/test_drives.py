@@ -21,7 +21,7 @@ from conftest import Builder
 from mbn.core.boards import find_board
 from mbn.core.errors import FlashError, UsageError
 from mbn.core.uf2 import from_uf2
-from mbn.harness.flash import find
+from mbn.harness.flash import find, read_payload
 from mbn.harness.flash.drive import DriveFlasher, drives
 from mbn.jobs.flash import Wanted, wanted_of
 from test_flash import run
