@@ -240,8 +240,6 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         if arguments.model is None:
             raise UsageError("no --board", wanted="host, qemu, stm32, ...; mbn-boards lists them")
         arguments.board = "qemu"
-    if arguments.samples is None:
-        arguments.samples = SAMPLES_OF_EACH if arguments.board == "all" else SAMPLES
     refuse_alone(arguments, {"port": ("check",), "emulator": ("check",), "max_ms": ("suggest",)})
     refuse_together(arguments, "emulator", ("port", "fail_over"))
     if arguments.board == "all":
@@ -292,12 +290,20 @@ def job_of(arguments: argparse.Namespace, board: Board) -> Job:
         ram_budget=arguments.ram_budget,
         fast_ram=arguments.fast_ram,
         images=arguments.images,
-        samples=arguments.samples,
+        samples=samples_of(arguments),
         records=None if arguments.records == ["none"] else arguments.records or (),
         app=arguments.app,
         cache=not arguments.no_cache and arguments.release is None,
         **network_options(arguments),
     )
+
+
+def samples_of(arguments: argparse.Namespace) -> int:
+    """Images to check, asked for or by default."""
+    asked: int | None = arguments.samples
+    if asked is not None:
+        return asked
+    return SAMPLES_OF_EACH if arguments.board == "all" else SAMPLES
 
 
 def check_all(arguments: argparse.Namespace, console: Console) -> int:
@@ -307,7 +313,7 @@ def check_all(arguments: argparse.Namespace, console: Console) -> int:
         mbn.ready(job_of(arguments, board), check=True)
     asked, tell = job_of(arguments, chosen[0]), ConsoleTeller(console)
     console.print(
-        f"{len(chosen)} boards, {arguments.samples} images on each; Ctrl-C ends with a table"
+        f"{len(chosen)} boards, {samples_of(arguments)} images on each; Ctrl-C ends with a table"
     )
     verdicts = []
     try:
