@@ -43,6 +43,7 @@ from mbn.core.telling import SILENT
 from mbn.core.verify import verify
 from mbn.exact import BoxReference
 from mbn.harness.device import check, open_device
+from mbn.harness.device.session import RefusedError
 from mbn.image.export.library import exported
 from mbn.jobs import check as check_job
 from mbn.jobs import export as export_job
@@ -360,8 +361,10 @@ def _boxes_that_differ(folder: Path) -> None:
     other = [[replace(one, score=one.score + 1) for one in boxes[1]], boxes[2][:-1]]
     board = find_board("host")
     with open_device(board, folder / "check.elf", None, log_path=folder / "x.log") as device:
+        with pytest.raises(RefusedError, match="boxes: a call out of order"):
+            device.boxes()
         device.run(images[0])
-        assert list(device.boxes().found) == boxes[0]
+        assert list(device.boxes().found) == list(device.boxes().found) == boxes[0]
         for wrong, word in (([boxes[0], other[0], boxes[2]], "box 0 differs first: got class"),):
             found = check(device, images, expected, boxes=wrong)
             assert (found.exact_samples, found.boxes) == (2, sum(map(len, boxes)))
@@ -372,19 +375,21 @@ def _boxes_that_differ(folder: Path) -> None:
 
 def test_api_and_metadata(files: tuple[Path, Path], tmp_path: Path) -> None:
     model = onnx.load(str(files[0]))
-    onnx.helper.set_model_props(model, {detecting.METADATA: json.dumps(WORDS)})
+    many = {**WORDS, "least": 0.1, "candidates": 300, "overlap": 1}
+    onnx.helper.set_model_props(model, {detecting.METADATA: json.dumps(many)})
     path = tmp_path / "told.onnx"
     onnx.save_model(model, str(path))
     made = mbn.compile(path, board="qemu", output=tmp_path / "out", samples=1)
     detector = made.network.detector
     assert detector is not None
-    assert (detector.classes, detector.least, detector.background) == (3, 13107, True)
+    assert (detector.classes, detector.least, detector.background) == (3, 3277, True)
     assert network_file.load(made.folder / "network.npz").detector == detector
     again = json.loads(json.dumps(detecting.described(detector)))
     assert detecting.of_network(made.network, again, None) == detector
     image = np.random.default_rng(4).integers(0, 256, (24, 32, 3)).astype(np.uint8)
     found = mbn.reference(made.folder).boxes(image)
     assert made.boxes(image) == found
+    assert len(found) > 100  # more than one answer of the device holds
     assert all(one.label in (1, 2) for one in found)
     # metadata of another network is left aside
     assert detecting.of_network(made.network, {**WORDS, "classes": 4}, None) is None
@@ -458,6 +463,9 @@ def test_exported(files: tuple[Path, Path], tmp_path: Path) -> None:
         texts = exported(made, form)
         assert any(path.startswith(example) for path in texts)
         assert not any("lassify" in path or "classify" in text for path, text in texts.items())
+    sketch = exported(made, "arduino")["examples/Check/boxes.c"]
+    assert "eyes_detect(model, work, found, EYES_CANDIDATES, &count)" in sketch
+    assert "mbn_model" not in sketch and "MBN_MODEL" not in sketch
     folder = tmp_path / "eyes"
     for name, text in exported(made, "cmake").items():
         target = folder / name
@@ -470,6 +478,40 @@ def test_exported(files: tuple[Path, Path], tmp_path: Path) -> None:
     done = subprocess.run([str(tmp_path / "run")], check=False, capture_output=True, text=True)
     assert done.returncode == 0
     assert f"{len(made.example.boxes)} objects" in done.stdout
+
+
+def ssd300() -> qdq.Graph:
+    """A head of SSD-300's size (arXiv 1704.04861, Table 13: 1917 default boxes, 91 classes) on next
+    to no trunk."""
+    g = qdq.Graph((1, 3, 38, 38))
+    g.channels = 3
+    g.dequantise("image", 0.0078125, 0)
+    outputs = []
+    for at, boxes in enumerate((3, 6, 6, 6, 6, 6)):
+        g.convolve(8, 3, stride=2, pads=(1, 1, 1, 1), name=f"trunk{at}")
+        g.then("Relu")
+        trunk, scale = g.quantise(0.03, -128), g.scale
+        for values, zero in ((91, 60), (4, 0)):
+            g.value, g.channels, g.scale = trunk, 8, scale
+            g.convolve(boxes * values, 1, name=f"head{at}_{values}")
+            outputs.append(g.quantise(0.04, zero))
+        g.value, g.channels, g.scale = trunk, 8, scale
+    g.outputs = outputs
+    return g
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("least", "cycles"), [(1.0, 1_775_586), (0.0, 1_997_909)])
+def test_what_ssd300_takes(least: float, cycles: int, tmp_path: Path) -> None:
+    """docs/detection.md: where no score counts, and where all do."""
+    words = {"classes": 91, "background": True, "ratios": [1, 2, 0.5, 3, 1 / 3], "first": 3}
+    (tmp_path / "ssd.json").write_text(json.dumps({**words, "least": least}))
+    files = ssd300().save(tmp_path / "big.onnx"), tmp_path / "ssd.json"
+    arguments = command(files, "qemu", tmp_path / "out", "--check", "--samples", "2")
+    assert compile_command.main(arguments) == 0
+    last = load_report(tmp_path / "out").stages[-1]
+    assert last.input == "1x1917x95"
+    assert last.modelled_cycles == pytest.approx(cycles, rel=0.02)
 
 
 # -- the paper's head ----------------------------------------------------------------------------

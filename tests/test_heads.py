@@ -110,7 +110,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_recorded_figures(capsys: pytest.CaptureFixture[str]) -> None:
     data = paper_heads.recorded()
-    assert [row["head"] for row in data["rows"]] == list(HEADS)
+    assert list(dict.fromkeys(row["head"] for row in data["rows"])) == list(HEADS)
+    assert len({(row["head"], row["seed"]) for row in data["rows"]}) == len(data["rows"])
     for row in data["rows"]:
         assert row["exact_samples"] == row["samples"] > 0
         head = HEADS[row["head"]]
@@ -122,4 +123,4 @@ def test_recorded_figures(capsys: pytest.CaptureFixture[str]) -> None:
             assert 1000 < row["detect_cycles"] < row["cycles"] / 100
     assert paper_command.main(["heads", "--recorded"]) == 0
     said = capsys.readouterr().out
-    assert "4.6 detection" in said and "10/10, 30 boxes" in " ".join(said.split())
+    assert "4.6 detection 1" in said and "10/10, 30 boxes" in " ".join(said.split())

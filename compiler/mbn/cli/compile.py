@@ -39,6 +39,7 @@ EXAMPLES = """examples:
   mbn-compile --board stm32 --model mine.onnx --calibrate photos/ --check
   mbn-compile --board qemu --model int8.onnx --rounding tflite --check   # TensorFlow Lite's bits
   mbn-compile --board qemu --model int8.onnx --images photos/ --check --samples 20
+  mbn-compile --board qemu --model ssd.onnx --calibrate photos/ --detect ssd.json --check   # boxes
   mbn-compile --board qemu --model open.onnx --input-shape 1,3,96,96 --calibrate photos/
   mbn-compile --board qemu --model sound.onnx --calibrate train.npy --images test.npz --check
   mbn-compile --board qemu --model vww.onnx --app mlperf   # then: mbn-mlperf --board qemu

@@ -39,6 +39,14 @@ def add(commands: Any) -> None:
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(HEADS)}")
     made.add_argument("--board", default="qemu", help="where they run (default qemu)")
     made.add_argument("--samples", type=int, default=10, help="pictures to check (default 10)")
+    made.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[1],
+        metavar="SEED",
+        help="of trainings: as many networks of each head (default 1)",
+    )
     made.add_argument("--steps", type=int, help="of training, in the place of each head's own")
     made.add_argument("--recorded", action="store_true", help="print the recorded figures")
     made.add_argument("--json", action="store_true", help="as JSON")
@@ -57,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.names if name not in HEADS]
     if unknown:
         raise UsageError(f"no head {', '.join(unknown)}", wanted=", ".join(HEADS))
-    if arguments.samples < 1 or (arguments.steps is not None and arguments.steps < 1):
-        raise UsageError("--samples or --steps below 1", wanted="at least 1")
+    if min(arguments.samples, *arguments.seeds) < 1 or (
+        arguments.steps is not None and arguments.steps < 1
+    ):
+        raise UsageError("--samples, --seeds or --steps below 1", wanted="at least 1")
     heads = [HEADS[name] for name in arguments.names or HEADS]
     console = run_console(quiet=False)
     if arguments.recorded:
@@ -66,9 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         if arguments.steps is not None:
             heads = [replace(head, steps=arguments.steps) for head in heads]
-        rows = _made(heads, arguments)
+        rows = _made(
+            [replace(head, seed=seed) for head in heads for seed in arguments.seeds], arguments
+        )
     if arguments.json:
-        made_by = f"mbn-paper heads --board {arguments.board} --samples {arguments.samples} --json"
+        seeds = " ".join(map(str, arguments.seeds))
+        made_by = (
+            f"mbn-paper heads --board {arguments.board} --samples {arguments.samples} "
+            f"--seeds {seeds} --json"
+        )
         print(json.dumps({"command": made_by, "board": arguments.board, "rows": rows}, indent=2))
     else:
         console.print(shown(rows))
@@ -97,7 +113,7 @@ def _made(heads: Sequence[Head], arguments: argparse.Namespace) -> list[dict[str
         with progress_of(Console(stderr=True)) as bar:
             task = bar.add_task(head.name, total=head.steps)
             show = partial(_show, bar, task)
-            folder = arguments.output / head.name
+            folder = arguments.output / head.name / str(head.seed)
             row = run_head(head, folder, board, arguments.samples, show, SILENT)
             rows.append(asdict(row))
     return rows
@@ -117,7 +133,7 @@ FOOT = (
 def shown(rows: Sequence[dict[str, Any]]) -> Shown:
     """The table for the terminal."""
     made = Sheet("The heads of sections 4.3 to 4.7 on the body, at toy scale")
-    for title in ("head", "what is measured"):
+    for title in ("head and seed", "what is measured"):
         made.add_column(title)
     for title in ("float", "int8", "MACs", "params", "arena", "flash", "instr.", "cycles", "exact"):
         made.add_column(title, justify="right")
@@ -126,7 +142,7 @@ def shown(rows: Sequence[dict[str, Any]]) -> Shown:
             figures = [f"{row[f'{kind}_percent'][at]:.1f}" for kind in ("float", "int8")]
             if at == 0 and row["teacher_percent"] is not None:
                 figures[0] += f" ({row['teacher_percent']:.1f}*)"
-            name = f"{row['section']} {row['head']}"
+            name = f"{row['section']} {row['head']} {row['seed']}"
             first = [name, *_costs(row)] if at == 0 else [""] * 8
             made.add_row(first[0], what, *figures, *first[1:])
     return made

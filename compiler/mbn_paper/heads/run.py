@@ -45,6 +45,7 @@ class Row:
     sample's results take to become boxes; None of other heads than the detector."""
 
     head: str
+    seed: int
     section: str
     title: str
     task: str
@@ -97,6 +98,7 @@ def run_head(
         teacher = round(float_scores(head, taught, pictures)[0].percent, 2)
     return Row(
         head=head.name,
+        seed=head.seed,
         section=head.section,
         title=head.title,
         task=head.task,
