@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from mbn.core.errors import UsageError
 from mbn.core.executing import executor
 from mbn_paper.cli import main as paper_command
 from mbn_paper.device import runs as device_runs
+from mbn_paper.study import results
 
 distributed = pytest.importorskip("distributed", reason="needs the extra `cluster`")
 
@@ -73,6 +75,26 @@ def test_sizes_run_on_two_workers(cluster: distributed.LocalCluster, tmp_path: P
     lines = file.read_text(encoding="utf-8").splitlines()
     keys = {(0.25, 96, "qemu"), (0.25, 128, "qemu")}
     assert len(lines) == 2 and set(device_runs.read(file).known) == keys
+
+
+@pytest.mark.full
+def test_a_study_is_trained_on_two_workers(
+    cluster: distributed.LocalCluster, tmp_path: Path
+) -> None:
+    """Each training once, with the results of this machine's own processes."""
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    pytest.importorskip("sklearn", reason="needs the extra `train`")
+    asked = ["study", "--data", "digits", "--quick", "--only", "separable_0.1_20", "--seeds", "2"]
+    found = []
+    for name, more in (
+        ("here", ["--jobs", "2"]),
+        ("there", ["--scheduler", cluster.scheduler_address]),
+    ):
+        assert paper_command.main([*asked, *more, "--output", str(tmp_path / name)]) == 0
+        lines = results.read(tmp_path / name / "results.jsonl")
+        found.append({replace(one, seconds=0) for one in lines})
+        assert sorted(one.seed for one in lines) == [1, 2]
+    assert found[0] == found[1]
 
 
 @pytest.mark.full

@@ -24,8 +24,8 @@ from mbn.train.data import load
 from mbn.train.pictures import Pictures, moved, read_split
 from mbn_paper.cli.claims import show
 from mbn_paper.cli.main import main
-from mbn_paper.study import results
-from mbn_paper.study.designs import DESK, PAPER
+from mbn_paper.study import costs, results
+from mbn_paper.study.designs import DESK, PAPER, Variant
 from mbn_paper.study.findings import claims, findings, spread
 from mbn_paper.study.words import method, studies
 
@@ -274,7 +274,7 @@ def test_what_is_not_measured_is_said(capsys: pytest.CaptureFixture[str]) -> Non
     desk = one(ran_on="qemu", cycles=5, arena_bytes=7)
     own = [
         one(study="own-paper", design="paper", int8_percent=None, ran_on="qemu", drawn=True),
-        one(study="own-paper", design="paper", alpha=0.25, ran_on="qemu", cycles=9),
+        one(study="own-paper", design="paper", alpha=0.25, ran_on="qemu", cycles=9_000_000),
     ]
     own[0] = replace(own[0], cycles=9, arena_bytes=9)
     large = replace(own[0], network="conv", cycles=None, arena_bytes=None, ran_on="host")
@@ -286,8 +286,9 @@ def test_what_is_not_measured_is_said(capsys: pytest.CaptureFixture[str]) -> Non
     assert "3 epochs in batches of 128, rate 0.003, by an abacus" in said
     assert "not measured" not in " ".join(method([desk])) and "drawn" not in method([desk])[0]
     (forms, alphas) = findings([*own, large])[:2]
-    assert forms.rows[1][4:7] == ("70.00", "-", "-")
-    assert alphas.rows[1][4:7] == ("70.00", "69.50", "-0.50")
+    assert forms.rows[0][4:9] == ("70.00", "-", "-", "-", "-")
+    assert forms.rows[1][4:9] == ("70.00", "-", "-", "0.0*", "0.0 M*")
+    assert alphas.rows[1][4:9] == ("70.00", "69.50", "-0.50", "-", "9.0 M")
     show((desk, *own), Console(width=80, highlight=False))
     printed = capsys.readouterr().out
     first, second = "the paper's own widths, 3 epochs on own", "widths for a desk, 3 epochs"
@@ -334,6 +335,17 @@ def test_bundled_results() -> None:
         "Figure 4": "agrees",
         "Table 7": "agrees",
     }
+
+
+@pytest.mark.full
+def test_bundled_costs_made_again(tmp_path: Path) -> None:
+    """Of the smallest network with drawn weights: the kernels are still those."""
+    drawn = [result for result in results.read() if result.drawn and result.cycles]
+    first = min(drawn, key=lambda result: result.cycles or 0)
+    variant = Variant(Form(first.network), first.alpha, first.resolution)
+    path = costs.drawn(variant, first.classes, first.stem_stride, tmp_path / "int8.onnx")
+    made = costs.costs(path, "qemu")
+    assert (made.arena_bytes, made.cycles) == (first.arena_bytes, first.cycles)
 
 
 # -- forms and pictures --------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
         "study",
         help="the claims of tables 4 to 7, trained again on small images",
         description="Full convolutions against depthwise separable ones, thin against shallow, "
-        "width and resolution multipliers, each as float and as int8. Without --data it shows "
+        "width and resolution multipliers,\neach as float and as int8. Without --data it shows "
         "the results that come with the compiler.",
         epilog=EXAMPLES + "\n" + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

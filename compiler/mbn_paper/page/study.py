@@ -8,13 +8,16 @@ board have no RAM and no milliseconds, and the section says which.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
 from mbn.report.page import plots
 from mbn.report.page.content import Figure, Section, Table, table
+from mbn.report.table import UNKNOWN
 from mbn_paper.study.findings import (
+    DRAWN,
     Spread,
     claims,
     findings,
@@ -23,7 +26,7 @@ from mbn_paper.study.findings import (
     spread,
 )
 from mbn_paper.study.results import Epoch, Result
-from mbn_paper.study.words import CLAIM_COLUMNS, DRAWN, NAMES, claim_cells, method, studies, title
+from mbn_paper.study.words import CLAIM_COLUMNS, NAMES, claim_cells, method, studies, title
 
 CLOCK_MHZ = 168  # of the STM32F405, a Cortex-M4
 Axis = tuple[str, Callable[[Result], float | None]]
@@ -62,9 +65,11 @@ def claims_section(results: Sequence[Result]) -> Section:
     )
     first = claims(groups[0])
     met = sum(claim.agrees for claim in first)
+    differ = ", ".join(f"{claim.table} ({claim.says})" for claim in first if not claim.agrees)
     lead = (
-        f"At {title(groups[0])} {met} of {len(first)} claims agree; what differs stands beside."
-        " Accuracies on small images are not those of ImageNet: differences are compared.",
+        f"{met} of {len(first)} claims agree with {title(groups[0])}."
+        + (f" What differs: {differ}." if differ else ""),
+        "Accuracies on small images are not those of ImageNet: differences are compared.",
     )
     return Section("claims", "Are the paper's claims met?", lead, tables)
 
@@ -187,7 +192,7 @@ def _errorbars(
     axes.errorbar(
         [x for x, _ in at],
         [of.mean for _, of in at],
-        yerr=[of.deviation or 0.0 for _, of in at],
+        yerr=[math.nan if of.deviation is None else of.deviation for _, of in at],  # nan: no bar
         linestyle="none",
         marker=plots.MARKERS[number % len(plots.MARKERS)],
         color=colour,
@@ -212,7 +217,7 @@ def _all(variants: dict[tuple[str, float, int], list[Result]]) -> Table:
                 str(spread([one.float_percent for one in seeds])),
                 int8_cell(seeds),
                 *(_cell(cost(first)) for _, cost in AXES[:2]),
-                *(_cell(cost(first)) + (DRAWN if first.drawn else "") for _, cost in AXES[2:]),
+                *(_cell(cost(first), DRAWN if first.drawn else "") for _, cost in AXES[2:]),
             )
         )
     columns = ("network", "alpha", "pixels", "seeds", "epochs", "float, %", "int8, %")
@@ -225,5 +230,7 @@ def _all(variants: dict[tuple[str, float, int], list[Result]]) -> Table:
     )
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+def _cell(value: float | None, mark: str = "") -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.3g}{mark}" if value < 100 else f"{value:,.0f}{mark}"

@@ -19,7 +19,11 @@ from statistics import linear_regression, mean, stdev
 from mbn.report.table import UNKNOWN
 from mbn_paper.study.results import Result
 
-COLUMNS = ("multiply-adds", "params", "seeds", "float", "int8", "int8 - float", "paper")
+COLUMNS = (
+    *("multiply-adds", "params", "seeds", "float", "int8", "int8 - float"),
+    *("RAM KB", "M4 cycles", "paper"),
+)
+DRAWN = "*"  # behind a cost of drawn weights
 # Top-1 on ImageNet, verified as the figures of mbn-paper tables are.
 PAPER_FORMS = {"conv": 71.7, "separable": 70.6}  # Table 4
 PAPER_THIN, PAPER_SHALLOW = 68.4, 65.3  # Table 5
@@ -60,8 +64,8 @@ class Claim:
 
     def __str__(self) -> str:
         return (
-            f"{self.table}, {self.says}: {self.verdict} (agrees if {self.rule}). Paper: "
-            f"{self.paper}; here: {self.ours}"
+            f"{self.table}, {self.says}: {self.verdict} (rule: {self.rule}). Paper: {self.paper}; "
+            f"here: {self.ours}"
         )
 
     @property
@@ -121,8 +125,15 @@ def _row(name: str, seeds: Sequence[Result], paper: float | None) -> tuple[str, 
         str(spread([one.float_percent for one in seeds])),
         int8_cell(seeds),
         points_cell(seeds),
+        cost_cell(first, first.arena_bytes, 1024, ""),
+        cost_cell(first, first.cycles, 1e6, " M"),
         "" if paper is None else f"{paper:.1f}",
     )
+
+
+def cost_cell(one: Result, value: int | None, by: float, unit: str) -> str:
+    """A cost in units of `by`, marked where it is of drawn weights; a dash where there is none."""
+    return UNKNOWN if value is None else f"{value / by:.1f}{unit}{DRAWN if one.drawn else ''}"
 
 
 def int8_of(seeds: Sequence[Result]) -> list[tuple[float, float]]:
@@ -314,8 +325,8 @@ class Line:
     def __str__(self) -> str:
         where = "below" if self.last < 0 else "above"
         return (
-            f"{self.slope:.2f} points a doubling; alpha 0.25 {abs(self.last):.2f} {where} the "
-            f"line, the others within {self.apart:.2f}"
+            f"{self.slope:.2f} points a doubling; alpha 0.25 lies {abs(self.last):.2f} {where} "
+            f"the line, the others within {self.apart:.2f}"
         )
 
 

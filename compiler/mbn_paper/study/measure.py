@@ -75,7 +75,8 @@ def _check(path: Path, wanted: Shape) -> None:
     """Whether the file's weights, input and first stride are the shape's."""
     graph = load(path).graph
     weights = [tuple(one.dims) for one in graph.initializer if len(one.dims) > 1]
-    size = [one.dim_value for one in graph.input[0].type.tensor_type.shape.dim]
+    dims = [one.type.tensor_type.shape.dim for one in graph.input[:1]]
+    size = [dim.dim_value for one in dims for dim in one]
     resolution, channels = wanted.resolution, wanted.channels
     same = sorted(weights) == sorted(layer.weights_shape for layer in wanted.layers)
     if not same or size[1:] != [channels, resolution, resolution] or not _begins(graph, wanted):

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbn_paper.study.designs import DESIGNS, PAPER
-from mbn_paper.study.findings import Claim, grouped
+from mbn_paper.study.findings import DRAWN, Claim, grouped
 from mbn_paper.study.results import Result
 
-DRAWN = "*"  # behind a cost of drawn weights
 NAMES = {"separable": "depthwise separable", "conv": "full convolutions", "shallow": "shallow"}
 CLAIM_COLUMNS = ("where", "the paper's claim", "paper", "here", "seeds", "verdict")
 
