@@ -172,6 +172,17 @@ def test_energy_is_of_a_published_current() -> None:
         rows["1-96", "teensy41"]
     )
     assert [row[0] for row in device_cells.current_rows(found)] == ["nrf52840dk", "teensy41"]
+    assert device_cells.energy_rows(found) == (
+        ["size", "nrf52840dk", "teensy41"],
+        [
+            [
+                "0.25-96",
+                f"{low:.3g} to {high:.3g}",
+                device_cells.energy_cell(rows["0.25-96", "teensy41"]),
+            ],
+            ["1-96", "-", holds[1][-1]],
+        ],
+    )
     columns, rest = device_cells.largest_rows(found)
     assert columns[2:] == ["alpha 0.25", "alpha 1"]
     assert [row[3] for row in rest][:2] == ["flash", "flash"] and rest[2][3].startswith("96: ")

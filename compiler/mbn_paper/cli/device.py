@@ -181,6 +181,9 @@ def show(found: Device, wanted: Sequence[Board], console: Console) -> None:
         console.print(table(device_cells.board_title(board), device_cells.BOARD_COLUMNS, cells))
     if wanted:
         console.print(f"{device_cells.BOARD_NOTE}\n")
+    columns, cells = device_cells.energy_rows(found)
+    if cells:
+        console.print(table("Energy of an inference, mJ", columns, cells))
     if currents := device_cells.current_rows(found):
         console.print(table("Published currents", device_cells.ENERGY_COLUMNS, currents))
         console.print(device_cells.ENERGY_NOTE)

@@ -45,7 +45,6 @@ HOLD_COLUMNS = (
     "RAM, KB",
     "zero wait",
     "with waits",
-    "energy, mJ",
 )
 HOLD_NOTE = (
     "The smallest: of the boards that hold a size, that with the least flash, then the least RAM;"
@@ -131,7 +130,7 @@ def largest_rows(found: Device) -> tuple[list[str], list[list[str]]]:
 
 def short_name(board: Board) -> str:
     """As the matrix heads its columns: nucleo_f446re is f446re."""
-    return board.name.split("_")[-2 if board.name.endswith("_q") else -1]
+    return board.name.removeprefix("nucleo_").removeprefix("arduino_").removesuffix("_q")
 
 
 def fit_cell(row: BoardRow) -> str:
@@ -169,7 +168,7 @@ def _hold_cells(found: Device, size: Size) -> list[str]:
     holding = [size.name, f"{sum(row.cost is not None for row in own)} of {len(own)}"]
     row = smallest(found, size)
     if row is None or row.cost is None:
-        return [*holding, "none", *[""] * 5]
+        return [*holding, "none", *[""] * 4]
     flash, ram = row.room
     zero, *waits = time_cells(row.times)
     return [
@@ -179,7 +178,6 @@ def _hold_cells(found: Device, size: Size) -> list[str]:
         f"{row.cost.ram_bytes / 1024:,.0f} of {ram / 1024:,.0f}",
         zero,
         waits[0] if waits[0] == waits[1] else f"{waits[0].removesuffix(' ms')} to {waits[1]}",
-        energy_cell(row),
     ]
 
 
@@ -189,6 +187,18 @@ def energy_cell(row: BoardRow) -> str:
         return UNKNOWN
     low, high = (f"{one:,.3g}" if one < 100 else f"{one:,.0f}" for one in row.millijoules)
     return low if low == high else f"{low} to {high}"
+
+
+def energy_rows(found: Device) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the table of sizes by boards: millijoules of an inference on those with
+    a published current that hold any size."""
+    boards = list(dict.fromkeys(row.board.name for row in found.boards if row.millijoules))
+    rows = []
+    for size in dict.fromkeys(row.size for row in found.boards):
+        own = {row.board.name: row for row in found.boards if row.size == size}
+        if any(own[name].millijoules for name in boards):
+            rows.append([size.name, *(energy_cell(own[name]) for name in boards)])
+    return ["size", *boards], rows
 
 
 def current_rows(found: Device) -> list[list[str]]:

@@ -82,11 +82,19 @@ def _fit_section(found: Device) -> Section:
         wide=True,
         faint=(UNKNOWN, "none"),
     )
+    energy_columns, energy = device_cells.energy_rows(found)
+    millijoules = table(
+        "Energy of an inference, mJ",
+        energy_columns,
+        energy,
+        device_cells.ENERGY_NOTE,
+        wide=True,
+        faint=(UNKNOWN,),
+    )
     currents = table(
         "Published currents",
         device_cells.ENERGY_COLUMNS,
         device_cells.current_rows(found),
-        device_cells.ENERGY_NOTE,
         left=(0, 3),
     )
     parts = []
@@ -107,7 +115,8 @@ def _fit_section(found: Device) -> Section:
         (f"Sizes that fit a board whose core has a model. {device_cells.BOARD_NOTE}",),
         tuple(parts),
     )
-    return Section("fits", "What fits which board", (), (matrix, holds, currents), (times,))
+    blocks = (matrix, holds, *((millijoules, currents) if energy else ()))
+    return Section("fits", "What fits which board", (), blocks, (times,))
 
 
 def _lines(axes: Axes, rows: Sequence[CoreRow], value: str, **how: Any) -> None:
