@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mbn.core.errors import ModelError, UsageError
+from mbn.core.errors import ModelError, PlanError, UsageError
 from mbn.core.family import Form, Kind, shape
 from mbn.train.data import load
 from mbn.train.pictures import Pictures, moved, read_split
@@ -26,7 +26,9 @@ from mbn_paper.cli.claims import show
 from mbn_paper.cli.main import main
 from mbn_paper.study import costs, results
 from mbn_paper.study.designs import DESK, PAPER, Variant
+from mbn_paper.study.designs import QUICK as QUICK_DESIGN
 from mbn_paper.study.findings import claims, findings, spread
+from mbn_paper.study.measure import measured
 from mbn_paper.study.words import method, studies
 
 QUICK = ["study", "--data", "digits", "--quick"]
@@ -69,23 +71,39 @@ def test_small_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said.index("The paper's claims") < said.index("3 epochs in batches of 32, rate 0.002")
 
 
-def test_costs_of_trained_and_of_drawn_weights(folder: Path, tmp_path: Path) -> None:
-    """In emulation; a network whose weights are not at hand is drawn, and marked."""
+def test_costs_of_trained_and_of_drawn_weights(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In emulation, with the trained weights of any seed; a network whose weights are not at hand
+    is drawn, and marked; what fits no emulated board ran on the host."""
     path = tmp_path / "results.jsonl"
     known = results.read(folder / "results.jsonl")
     chosen = next(one for one in known if one.resolution == 16)
     results.append(path, replace(chosen, seed=2))
     results.append(path, chosen)
     arguments = [*QUICK, "--only", "separable_0.125_16", "--seeds", "1", "--board", "qemu"]
-    assert main([*arguments, "--output", str(tmp_path), "--results", str(path)]) == 0
+    with monkeypatch.context() as patched:
+
+        def checked(int8: Path, board: str) -> object:
+            """Too large for QEMU: what is asked for next?"""
+            assert int8 == tmp_path / "separable_0.125_16_drawn" / "int8.onnx" and int8.exists()
+            if board == "qemu":
+                raise PlanError("the network does not fit qemu:\n  what")
+            return board
+
+        patched.setattr(costs, "_checked", checked)
+        assert main([*arguments, "--output", str(tmp_path), "--results", str(path)]) == 0
     drawn = results.read(path)[0]
-    assert drawn.drawn and drawn.ran_on == "qemu" and drawn.cycles is not None
+    assert drawn.drawn and (drawn.ran_on, drawn.cycles, drawn.arena_bytes) == ("host", None, None)
+    assert "on host instead: the network does not fit qemu\n" in capsys.readouterr().out
     assert main([*arguments, "--output", str(folder), "--results", str(path)]) == 0
     other, costed = results.read(path)
     assert costed.cycles == other.cycles
     assert costed.cycles is not None and not costed.drawn and costed.ran_on == "qemu"
     assert 1 < costed.cycles / costed.macs < 10
-    assert drawn.cycles == pytest.approx(costed.cycles, rel=0.5)
     assert costed.arena_bytes is not None
     assert 16 * 16 * 4 < costed.arena_bytes < 20_000
     assert replace(costed, cycles=None, arena_bytes=None, ran_on=None) == chosen
@@ -107,27 +125,25 @@ def test_networks_that_were_trained_elsewhere(
         (nets / f"{name}.onnx").write_bytes(float_file.read_bytes())
 
     give(chosen, f"separable_{chosen.alpha:g}_20_stem1_seed1")
+    give(other, f"separable_{other.alpha:g}_20_seed4")  # no line: trained for the design's epochs
     on_gpu = replace(chosen, int8_percent=None, machine="a GPU", seconds=7)
     results.append(path, on_gpu)
-    measured = [*QUICK, "--networks", str(nets), "--output", str(tmp_path)]
-    assert main(measured) == 0
-    assert results.read(path) == (replace(on_gpu, int8_percent=chosen.int8_percent),)
-    assert main(measured) == 0
-    assert capsys.readouterr().out.count("1 networks to measure") == 1
-    path.unlink()
-    assert main(measured) == 0  # no line: the design's epochs, by whom is not known
-    (new,) = results.read(path)
-    assert (new.machine, new.seconds) == ("trained elsewhere", None)
-    assert new.float_percent == chosen.float_percent
+    asked = [*QUICK, "--networks", str(nets), "--output", str(tmp_path)]
+    assert main(asked) == 0
+    filled, new = results.read(path)
+    assert filled == replace(on_gpu, int8_percent=chosen.int8_percent)
+    command = "mbn-paper study --data digits --quick --networks DIR"
+    elsewhere = {"machine": "trained elsewhere", "seconds": None, "command": command}
+    assert new == replace(other, seed=4, **elsewhere)  # type: ignore[arg-type]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.count(" networks to measure") == 1
     results.change(path, lambda one: replace(one, float_percent=99.0, int8_percent=None))
-    assert main(measured) == 2
-    said = capsys.readouterr().err
-    assert "has 99.00 % for" in " ".join(said.split())
-    path.unlink()
-    give(other, f"separable_{chosen.alpha:g}_20_seed1")  # the other one under this name
-    assert main(measured) == 2
-    assert "it is another network" in capsys.readouterr().err
-    assert not path.exists()
+    assert main(asked) == 2
+    assert "has 99.00 % for" in " ".join(capsys.readouterr().err.split())
+    variant = Variant(Form.SEPARABLE, chosen.alpha, 20)
+    wrong = next(nets.glob("*_seed4.onnx"))
+    with pytest.raises(ModelError, match="it is another network"):
+        measured(wrong, load("digits", 20), tmp_path, variant, QUICK_DESIGN)
 
 
 def test_study_goes_on_and_repeats(

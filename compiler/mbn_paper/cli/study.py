@@ -187,6 +187,7 @@ def _command(arguments: argparse.Namespace) -> str:
     parts += ["--quick"] if arguments.quick else []
     parts += [f"--design {arguments.design}"] if arguments.design not in (None, DESK.name) else []
     parts += [f"--device {arguments.device}"] if arguments.device != "cpu" else []
+    parts += ["--networks DIR"] if arguments.networks else []
     parts += [f"--seeds {arguments.seeds}"] if arguments.seeds else []
     parts += [f"--epochs {arguments.epochs}"] if arguments.epochs else []
     return " ".join(parts)
