@@ -1,7 +1,7 @@
 """A network with an SSD head, from its file to boxes on the device, in a library and in Python.
 
 What enters: a small network with drawn weights, and what is said of its results. What leaves:
-nothing but failures. Always holds: every number of every box is compared with the exact reference's.
+nothing but failures. Always holds: every number of every box is compared with the reference's.
 """
 
 from __future__ import annotations
