@@ -94,6 +94,7 @@ def test_check_compares_boxes(
     report = load_report(tmp_path / "out")
     assert report.check is not None and report.check.boxes is not None
     assert report.check.boxes > 4
+    assert "boxes  168 default boxes of 2 maps, 3 classes with the background" in said
     assert f"4 of 4 samples exact: all bits equal, all {report.check.boxes} boxes too" in said
     assert (report.stages[-1].kind, report.stages[-1].output) == ("detect", "1x30x6")
     if board == "qemu":

@@ -75,6 +75,12 @@ class Detector:
     candidates: int = 100
     overlap: int = 115  # 0.45, arXiv 1512.02325, section 2.2
 
+    def default_boxes(self, shapes: Sequence[tuple[int, int, int]]) -> int:
+        """How many there are in all, of results of these shapes."""
+        cells = (shapes[one.box_result][:2] for one in self.maps)
+        counts = (len(one.sizes) for one in self.maps)
+        return sum(high * wide * each for (high, wide), each in zip(cells, counts, strict=True))
+
     def problem(self, shapes: Sequence[tuple[int, int, int]]) -> tuple[str, str] | None:
         """What does not fit results of these shapes, and what would; None where all does."""
         first = int(self.background)

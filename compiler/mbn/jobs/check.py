@@ -343,8 +343,7 @@ def stage_facts(network: Network) -> tuple[StageFacts, ...]:
         for stage in network.stages
     ]
     if (detector := network.detector) is not None:
-        outputs = [network.outputs[one.box_result] for one in detector.maps]
-        boxes = sum(out.size_bytes for out in outputs) // 4
+        boxes = detector.default_boxes([out.shape for out in network.outputs])
         shapes = f"1x{boxes}x{detector.classes + 4}", f"1x{detector.candidates}x6"
         stages.append(StageFacts("boxes", DETECT, *shapes, macs=0))
     return tuple(stages)

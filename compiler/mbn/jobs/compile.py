@@ -29,7 +29,7 @@ from mbn.harness.device import mlperf
 from mbn.image.build import build_image
 from mbn.image.build.estimate import code_bytes
 from mbn.jobs import check as check_job
-from mbn.jobs.lower import fidelity, fit, labelled, remembered, sources
+from mbn.jobs.lower import detecting, fidelity, fit, labelled, remembered, sources
 from mbn.jobs.lower.inputs import as_codes, input_span, outside, plain_form
 from mbn.jobs.lower.lowering import Generated, Shared, Target, generate, tuned_of
 from mbn.jobs.lower.mapping import map_of
@@ -312,12 +312,15 @@ def _classes(network: Network) -> int | None:
 
 
 def judge_quantised(job: Job, planned: Planned, tell: Teller) -> None:
-    """Says what pixels mean to the network, and, of a float one, how well the integers follow it,
-    in a line each. Raises QuantiseError where they don't, unless --accept-loss was given."""
+    """Says what pixels mean to the network, what its results, and, of a float one, how well the
+    integers follow it, in a line each. Raises QuantiseError where they don't, unless --accept-loss
+    was given."""
     source, network = planned.source, planned.generated.network
     described = sources.described_source(job.request, source)
     if described:
         tell.say(f"input  {described}")
+    if network.detector is not None:
+        tell.say(f"boxes  {detecting.words(network, network.detector)}")
     if source.float_path is None or source.calibration is None:
         return
     form = source.form or plain_form(network.input)

@@ -87,6 +87,14 @@ def described(detector: Detector) -> dict[str, Any]:
     }
 
 
+def words(network: Network, detector: Detector) -> str:
+    """The detector in a line."""
+    boxes = detector.default_boxes([out.shape for out in network.outputs])
+    maps = "1 map" if len(detector.maps) == 1 else f"{len(detector.maps)} maps"
+    behind = " with the background" if detector.background else ""
+    return f"{boxes:,} default boxes of {maps}, {detector.classes} classes{behind}"
+
+
 def _fitting(data: Any, network: Network) -> Detector:
     made = _detector(data, len(network.outputs))
     if problem := made.problem([out.shape for out in network.outputs]):
