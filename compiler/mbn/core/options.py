@@ -51,7 +51,7 @@ class Level:
 LEVELS: Mapping[Optimise, Level] = {
     Optimise.SPEED: Level(1.45, 4.2, 3, Sharing.NONE, "-O2"),
     Optimise.BALANCED: Level(1.25, 8.5, 8.5, Sharing.REST, "-O2"),
-    Optimise.SIZE: Level(1.0, 120, 120, Sharing.ALL, "-Os"),
+    Optimise.SIZE: Level(1.0, 120, 300, Sharing.ALL, "-Os"),
 }
 
 

@@ -47,7 +47,7 @@ class Sharing(IntEnum):
     NONE = 0
     REST = 1  # groups of pixels that a row leaves over
     POINTWISE = 2
-    ALL = 3  # the depthwise, or the gathering of windows, too
+    ALL = 3  # the depthwise, the gathering of windows and the last pixels of a row, too
 
 
 @dataclass(frozen=True)

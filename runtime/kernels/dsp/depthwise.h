@@ -14,7 +14,13 @@
 #ifndef MBN_DSP_DEPTHWISE_H
 #define MBN_DSP_DEPTHWISE_H
 
+#include <stdarg.h>
+
 #include "dsp/requantise.h"
+
+enum {
+    MBN_DSP_MOST_ROWS = 10 /* of input, for 8 of output */
+};
 
 /* The word at x. If fewer than 4 of its bytes are `valid`, the others become zero points. */
 MBN_INLINE uint32_t mbn_dsp_word(const int8_t *row, int32_t x, const int32_t valid,
@@ -202,6 +208,24 @@ MBN_INLINE int32_t mbn_dsp_depthwise_band(
         words += channel_words;
     }
     return 0;
+}
+
+/* The same for even widths: padding 1 on the left, and a shape that is known when it runs. words:
+ * channels + 65536 * the zero point, then 7 words a channel. rows: pointers. The same as
+ * compiler/mbn/passes/kernels/asm/shared_depthwise.py. */
+MBN_INLINE int32_t mbn_dsp_depthwise_any(const int32_t *words, int16_t *tile, int32_t lines,
+                                         int32_t width, const int32_t stride, va_list rows)
+{
+    const int8_t *from[MBN_DSP_MOST_ROWS];
+    for (int32_t k = 0; k < stride * (lines - 1) + 3; k++) {
+        from[k] = va_arg(rows, const int8_t *);
+    }
+    const int32_t channels = words[0] & 0xFFFF, zero_point = words[0] >> 16;
+    const int32_t outputs = width / stride;
+    const int32_t row_pixels = outputs % 4 == 2 ? outputs : (outputs + 3) / 4 * 4;
+    return mbn_dsp_depthwise_band(from, words + 1, tile, lines, row_pixels, channels,
+                                  (channels + 1) / 2, 7, (width + 3) / 4 * 4, width, outputs,
+                                  stride, 1, zero_point, 0, -128, 127);
 }
 
 #endif

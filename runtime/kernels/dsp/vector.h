@@ -198,4 +198,22 @@ MBN_INLINE int32_t mbn_dsp_vector(const int16_t *tile, const int32_t *stream, in
     return 0;
 }
 
+/* The same for couples of channels, in rounding `single` with s = 0, and a shape that is known when
+ * it runs: as compiler/mbn/passes/kernels/asm/shared_pointwise.py. */
+MBN_INLINE int32_t mbn_dsp_vector_any(const int16_t *tile, const int32_t *stream, int8_t *out,
+                                      int32_t pairs, int32_t couples, int32_t plane_bytes,
+                                      const int32_t raw)
+{
+    for (int32_t n = 0; n < couples; n++) {
+        int32_t sums[2] = {stream[0], stream[1]};
+        for (int32_t j = 0; j < pairs; j++) {
+            const uint32_t x = mbn_load32((const int8_t *)(tile + 2 * j));
+            mbn_dsp_vector_pair(x, (uint32_t)stream[2 + j], sums, raw);
+        }
+        mbn_dsp_vector_store(sums, stream + 2 + pairs, out, plane_bytes, 2, raw, 0, -128, 127);
+        stream += 4 + pairs, out += 2 * plane_bytes;
+    }
+    return 0;
+}
+
 #endif

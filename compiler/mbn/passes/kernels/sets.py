@@ -100,7 +100,7 @@ _DSP_OWN = {
 }
 # of one pixel; the M7's pointwise is as fast there
 _VECTORS = {
-    kind: (Builder(dsp.vector), _DSP_CONVOLUTION)
+    kind: (Builder(dsp.vector, dsp.vector_offered, dsp.preferred), _DSP_CONVOLUTION)
     for kind in (StageKind.CONV, StageKind.POINTWISE, StageKind.DENSE)
 }
 

@@ -1,10 +1,11 @@
-"""A pointwise for any shape in assembly: one group of 4 or 3 pixels by all couples of channels.
+"""A pointwise for any shape in assembly: one group of pixels by all couples of channels.
 
 Stages share it, so it takes little flash. Inputs and register tiles are those of pointwise.py, 17
-cycles a pair of inputs (16 with raw words; 13 and 12 for 3 pixels) and some 20 more a turn of the
-loop. The rounding is `single` with s = 0, and the clamp int8's range.
+cycles a pair of inputs (16 with raw words; 13 and 12 for 3 pixels, 10 and 9 for 2, 7 and 6 for 1),
+some 20 more a couple and 6 a turn of the loop. The rounding is `single` with s = 0, and the clamp
+int8's range.
 
-The loop has STEPS pairs. A sum enters it where as many are left, with the pointers moved back, so
+The loop has some pairs. A sum enters it where as many are left, with the pointers moved back, so
 that any number of pairs goes without another loop.
 """
 
@@ -14,7 +15,8 @@ from mbn.core.lowered import Assembly
 from mbn.passes.kernels.asm.function import Function
 from mbn.passes.kernels.asm.rounding import Rounding
 
-STEPS = 16  # pairs in a turn of the loop
+# pairs in a turn of the loop, by pixels; few products are worth less code
+STEPS = {4: 16, 3: 16, 2: 8, 1: 8}
 _ROUNDING = Rounding(0, -128, 127)
 SHARED_PARAMETERS = (
     "const int16_t *tile, const int32_t *stream, int8_t *out, int32_t pairs, int32_t couples, "
@@ -22,27 +24,34 @@ SHARED_PARAMETERS = (
 )
 
 
-def shared_name(pixels: int, *, raw: bool) -> str:
+def shared_name(pixels: int, *, raw: bool, alone: bool = False) -> str:
     """The function's name, without the network's prefix."""
-    return f"pointwise_any{pixels}{'_raw' if raw else ''}"
+    stem = "vector_any" if alone else f"pointwise_any{pixels}"
+    return f"{stem}{'_raw' if raw else ''}"
 
 
-def shared_pointwise(pixels: int, *, raw: bool) -> Assembly:
-    """The function of 4 or 3 pixels. jump: bytes by which pixels 2 and 3 lie further than in a row.
-    raw: the words of all couples are raw."""
-    name = shared_name(pixels, raw=raw)
+def shared_pointwise(pixels: int, *, raw: bool, alone: bool = False) -> Assembly:
+    """The function of 4 to 1 pixels. jump: bytes by which pixels 2 and 3 lie further than in a row.
+    raw: the words of all couples are raw. alone: the tile is one pixel's words, without places for
+    others."""
+    name = shared_name(pixels, raw=raw, alone=alone)
     about = f"Pointwise of {pixels} pixels: any number of inputs and of couples of channels."
     function = Function(name, about, ("tile", "stream", "out", "pairs"))
-    _Body(function, pixels, raw).write()
+    _Body(function, pixels, raw, alone).write()
     twin = (
         f"mbn_dsp_any(tile, stream, out, pairs, couples, plane_bytes, jump, {pixels}, {int(raw)});"
     )
+    if alone:
+        twin = "(void)jump;\n    "
+        twin += f"mbn_dsp_vector_any(tile, stream, out, pairs, couples, plane_bytes, {int(raw)});"
     return Assembly(name, SHARED_PARAMETERS, function.text(), twin, shared=True)
 
 
 class _Body:
-    def __init__(self, function: Function, pixels: int, raw: bool) -> None:
+    def __init__(self, function: Function, pixels: int, raw: bool, alone: bool) -> None:
         self.f, self.pixels, self.raw = function, range(pixels), raw
+        self.steps = STEPS[pixels]
+        self.shift = 2 if alone else 4  # of the bytes of a pair in the tile
         # of a pair of inputs, all of whose instructions have 32 bits
         self.pair_bytes = 4 * (1 + pixels + (1 if raw else 2) + 2 * pixels)
 
@@ -65,16 +74,16 @@ class _Body:
             for p in self.pixels[:-1]:
                 f.op("mov", sums[kind, p], sums[kind, last])
         f.op("vmov", "x0", "skipped")
-        f.op("sub", "tile", "tile", "x0", "lsl #4")
+        f.op("sub", "tile", "tile", "x0", f"lsl #{self.shift}")
         f.op("sub", "stream", "stream", "x0", "lsl #2")
         f.op("vmov", "w0", "entry")
         f.op("bx", "w0")
         f.align()
         f.label("turn")
-        for k in range(STEPS):
+        for k in range(self.steps):
             self._pair(k, sums)
-        f.add("tile", 16 * STEPS)
-        f.add("stream", 4 * STEPS)
+        f.add("tile", self.steps << self.shift)
+        f.add("stream", 4 * self.steps)
         f.op("vmov", "w0", "stop")
         f.op("cmp", "tile", "w0")
         f.branch("bne.w", "turn")
@@ -94,10 +103,10 @@ class _Body:
         t, u = f.define("t", "r4"), f.define("u", "r5")
         f.op("vmov", "start", "tile")
         f.op("vmov", "at_out", "out")
-        f.op("add", t, "tile", "pairs", "lsl #4")
+        f.op("add", t, "tile", "pairs", f"lsl #{self.shift}")
         f.op("vmov", "stop", t)
         f.op("rsb", t, "pairs", "#0")
-        f.op("and", t, t, f"#{STEPS - 1}", note="pairs of the loop that are skipped")
+        f.op("and", t, t, f"#{self.steps - 1}", note="pairs of the loop that are skipped")
         f.op("vmov", "skipped", t)
         f.op("movs", u, f"#{self.pair_bytes}")
         f.op("mul", t, t, u)
@@ -123,7 +132,7 @@ class _Body:
             if start == 0:
                 f.op("ldr.w", "w0", f"[stream, #{4 * k}]")
             for p, x in batch:
-                f.op("ldr.w", x, f"[tile, #{16 * k + 4 * p}]")
+                f.op("ldr.w", x, f"[tile, #{(k << self.shift) + 4 * p}]")
             if start == 0:
                 f.op("sxtb16", "w1", "w0")
                 if not self.raw:

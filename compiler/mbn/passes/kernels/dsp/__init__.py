@@ -4,7 +4,7 @@ from mbn.passes.kernels.dsp.elements import addition, product, table
 from mbn.passes.kernels.dsp.planes import plane_depthwise
 from mbn.passes.kernels.dsp.stages import band_cycles, block, convolution, pool
 from mbn.passes.kernels.dsp.variants import offered, preferred
-from mbn.passes.kernels.dsp.vector import vector
+from mbn.passes.kernels.dsp.vector import vector, vector_offered
 
 __all__ = [
     "addition",
@@ -18,4 +18,5 @@ __all__ = [
     "product",
     "table",
     "vector",
+    "vector_offered",
 ]

@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.constants import TfliteConstants, WeightedConstants, rounding_code
+from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.asm.channels import Shape
 from mbn.passes.kernels.asm.depthwise import depthwise_name, parameters, written
 from mbn.passes.kernels.asm.rounding import Rounding
+from mbn.passes.kernels.asm.shared_depthwise import (
+    HEAD,
+    shared_depthwise,
+    shared_depthwise_name,
+    shared_parameters,
+)
 from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.layout import WORD
@@ -93,15 +100,43 @@ def serves_strips(b: StageBuilder) -> bool:
     return width % 2 == 0 and width >= 6 and b.network.tensor(layer.output).width == width // 2
 
 
+def serves_shared(b: StageBuilder) -> bool:
+    """Whether the assembly of asm/shared_depthwise.py can compute this layer."""
+    if pixels_of(b) != SLOTS or not serves_strips(b):
+        return False
+    layer, derived = b.layers[0], _unshifted(b.derived[0], b.kernels.folded_shift)
+    saturates = (rounding_code(derived), derived.low, derived.high) == (0, -128, 127)
+    return saturates and b.source.width % 2 == 0 and layer.pads[1] == 1
+
+
 def depthwise_strips(b: StageBuilder, rows: list[Any], tile: Any, pairs: int) -> None:
     """All channels of the band in one call."""
     layer, width, channels = b.layers[0], b.source.width, b.source.channels
     derived = _unshifted(b.derived[0], b.kernels.folded_shift)
     table = depthwise_words(derived)
-    words = b.const("depthwise", table, f"depthwise, {table.shape[1]} words a channel")
     groups, outputs = int(tile.ty.shape[0]), b.network.tensor(layer.output).width
     reads = [row[0:channels, 0:width] for row in rows]
     writes = [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]
+    if b.variant.shared is Sharing.ALL and serves_shared(b):
+        head = np.array([channels + 65536 * b.source.zero_point], np.int32)
+        words = b.const(
+            "depthwise",
+            np.concatenate([head, table.reshape(-1)]),
+            f"depthwise: {HEAD}, then {table.shape[1]} words a channel",
+        )
+        with b.block("depthwise", reads, writes):
+            b.call_assembly(
+                shared_depthwise_name(layer.stride[0]),
+                shared_parameters(len(rows)),
+                partial(shared_depthwise, layer.stride[0]),
+                words=b.address(words, 0),
+                tile=b.address(tile, 0, 0, 0, 0),
+                lines=b.band_rows,
+                width=width,
+                **numbered("row", [b.address(row, 0, 0) for row in rows]),
+            )
+        return
+    words = b.const("depthwise", table, f"depthwise, {table.shape[1]} words a channel")
     shape = Shape(
         width=width,
         outputs=outputs,

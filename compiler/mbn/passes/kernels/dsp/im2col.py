@@ -53,16 +53,16 @@ def patches(
     words, left = divmod(run, WORD)
     behind = layer.kernel[0] * words * 2  # pairs
     for pixel in range(pixels):
-        if patch_is_shared(b, len(rows), run) and span.interior:
+        offset = pixel * layer.stride[1] - layer.pads[1]
+        before = after = 0
+        if not span.interior:
+            first = span.start * pixels_of(b) * layer.stride[1] + offset
+            before = min(max(0, -first), layer.kernel[1]) * channels
+            after = max(0, first + layer.kernel[1] - b.source.width) * channels
+        if patch_is_shared(b, len(rows), run) and before == after == 0:
             _shared_patch(b, rows, tile, group, pixel, name)
             continue
         for ky, row in enumerate(rows):
-            offset = pixel * layer.stride[1] - layer.pads[1]
-            before = after = 0
-            if not span.interior:
-                first = span.start * pixels_of(b) * layer.stride[1] + offset
-                before = min(max(0, -first), layer.kernel[1]) * channels
-                after = max(0, first + layer.kernel[1] - b.source.width) * channels
             reads = [row[0:channels, 0 : b.source.width]]
             writes = [tile[0, 0:pairs, 0:SLOTS, 0:2]]
             with b.block(f"{name}_{pixel}_{ky}", reads, writes):

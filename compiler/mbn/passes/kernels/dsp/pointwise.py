@@ -26,8 +26,7 @@ from mbn.passes.kernels.stage_builder import StageBuilder
 
 LEAST_PRODUCTS = 8192  # by single pixels of a map: fewer are not worth vector.h's two kilobytes
 MOST_PLANE_BYTES = 2044  # an offset in assembly must reach two planes
-
-
+LEAST_PIXELS = 3  # of a group that a shared body computes, unless all is shared
 LEAST_RAW = 5  # pairs of inputs: a subtraction an output costs more than it saves below
 MOST_CHANGES = 2  # from raw couples to others, or back
 RAW_LIMIT = 2**23  # a sum that is taken from a difference is below it
@@ -97,6 +96,10 @@ def shared(b: StageBuilder, pixels: int) -> bool:
     """Whether the shared body is called, instead of code made for this shape."""
     least = Sharing.POINTWISE if pixels == pixels_of(b) else Sharing.REST
     return b.variant.shared >= least
+
+
+def _shares_all(b: StageBuilder) -> bool:
+    return b.variant.shared is Sharing.ALL and pixels_of(b) == SLOTS
 
 
 class Pointwise:
@@ -183,7 +186,7 @@ class Pointwise:
         b = self.b
         if b.out.channels < 2 or not straight(b, self.index):
             return False
-        return shared(b, pixels) and pixels >= 3
+        return shared(b, pixels) and (pixels >= LEAST_PIXELS or _shares_all(b))
 
     def _written(
         self, number: Any, rows: int, width: int, start: int = 0, stop: int | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 from mbn.core.network import Op, StageKind
 from mbn.core.options import LEVELS, Optimise
 from mbn.core.schedule import Sharing, Variant
+from mbn.passes.kernels.dsp.depthwise import serves_shared
 from mbn.passes.kernels.dsp.im2col import SHARED_WINDOW
-from mbn.passes.kernels.dsp.pointwise import straight
+from mbn.passes.kernels.dsp.pointwise import LEAST_PIXELS, straight
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, row_pixels, up
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
@@ -27,7 +28,7 @@ def offered(b: StageBuilder) -> list[Variant]:
     found = [PLAIN]
     if pixels_of(b) != SLOTS and len(sizes) > 1:
         found.append(Variant(shared=Sharing.REST))
-    if max(sizes) >= 3:
+    if max(sizes) >= LEAST_PIXELS:
         found.append(Variant(shared=Sharing.POINTWISE))
     if _all_is_more(b):
         found.append(Variant(shared=Sharing.ALL))
@@ -58,6 +59,10 @@ def group_sizes(b: StageBuilder) -> set[int]:
 
 def _all_is_more(b: StageBuilder) -> bool:
     """Whether Sharing.ALL shares more than Sharing.POINTWISE."""
+    if b.stage.kind is StageKind.BLOCK and serves_shared(b):
+        return True
+    if pixels_of(b) == SLOTS and min(group_sizes(b)) < LEAST_PIXELS:
+        return True
     if b.stage.kind is StageKind.BLOCK:
         return False
     layer = b.layers[0]

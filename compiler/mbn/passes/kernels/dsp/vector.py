@@ -6,15 +6,34 @@ follow that order, with zeros for what is padding. See runtime/kernels/dsp/vecto
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mbn.core.network import Op
+from mbn.core.schedule import Sharing, Variant
 from mbn.passes.kernels import bodies
-from mbn.passes.kernels.dsp.pointwise import LEAST_PRODUCTS, pointwise_stream, raw_couples
+from mbn.passes.kernels.asm.shared_pointwise import (
+    SHARED_PARAMETERS,
+    shared_name,
+    shared_pointwise,
+)
+from mbn.passes.kernels.dsp.pointwise import (
+    LEAST_PRODUCTS,
+    pointwise_stream,
+    raw_couples,
+    straight,
+)
 from mbn.passes.kernels.layout import RowLayout
 from mbn.passes.kernels.scalar import whole
-from mbn.passes.kernels.stage_builder import StageBuilder
+from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
+
+
+def vector_offered(b: StageBuilder) -> list[Variant]:
+    """The variants of a stage, the plain one first; the shared body is for couples of channels."""
+    shares = serves(b) and straight(b, 0) and b.out.channels % 2 == 0
+    return [PLAIN, Variant(shared=Sharing.ALL)] if shares else [PLAIN]
 
 
 def serves(b: StageBuilder) -> bool:
@@ -50,22 +69,38 @@ def vector(b: StageBuilder) -> bool:
                 tile=b.address(tile, y * layout.row_bytes),
                 count=layout.row_bytes,
             )
-    with b.block("vector", [whole(tile), whole(table)], [whole(out)]):
+    ends = [whole(tile), whole(table)], [whole(out)]
+    addresses = {
+        "tile": b.address(tile, 0),
+        "stream": b.address(table, 0, 0),
+        "out": b.address(out, 0, 0),
+        "plane_bytes": 1,
+        "pairs": pairs,
+    }
+    how = "raw words" if raw else "words unpacked"
+    b.decision = f"dsp: one pixel, {2 * pairs} inputs as they lie; 4 channels, {how}"
+    if b.variant.shared is Sharing.ALL:
+        with b.block("vector", *ends):
+            b.call_assembly(
+                shared_name(1, raw=raw, alone=True),
+                SHARED_PARAMETERS,
+                partial(shared_pointwise, 1, raw=raw, alone=True),
+                **addresses,
+                couples=b.out.channels // 2,
+                jump=0,
+            )
+        b.decision = f"dsp: one pixel, {2 * pairs} inputs as they lie; shared bodies: all, {how}"
+        return True
+    with b.block("vector", *ends):
         b.call(
             bodies.DSP_VECTOR,
-            tile=b.address(tile, 0),
-            stream=b.address(table, 0, 0),
-            out=b.address(out, 0, 0),
-            plane_bytes=1,
-            pairs=pairs,
+            **addresses,
             step=1,
             channels=b.out.channels,
             words=words,
             raw=int(raw),
             **bodies.ends(derived),
         )
-    how = "raw words" if raw else "words unpacked"
-    b.decision = f"dsp: one pixel, {2 * pairs} inputs as they lie; 4 channels, {how}"
     return True
 
 
