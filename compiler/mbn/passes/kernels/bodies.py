@@ -109,10 +109,9 @@ MVE_DEPTHWISE = _body(
     "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines below columns left right "
     f"width zero_point outputs stride depth {_END}",
 )
-MVE_POINTWISE = _body(
-    "mbn_mve_pointwise", f"tile far stream out other plane_bytes depth pixels channels split {_END}"
+MVE_BAND = _body(
+    "mbn_mve_band", f"tile stream out channels rows width row_bytes plane_bytes depth {_END}"
 )
-MVE_POINTWISE_ROW = _body("mbn_mve_pointwise_row", f"{_POINTWISE} depth groups {_END}")
 
 ALL = tuple(value for value in globals().values() if isinstance(value, Body))
 

@@ -10,19 +10,23 @@ compiler, debugger or interrupt can live with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from mbn.passes.kernels.asm.ordered import Instruction, instruction, ordered
+from mbn.passes.kernels.asm import ordered
 
 _CORE = re.compile(r"r([0-9]|1[0-2])|lr")
 _SINGLE = re.compile(r"s([12]?[0-9]|3[01])")
+_VECTOR = re.compile(r"q[0-7]")
 _WORD = re.compile(r"(?<![#\w.])[a-z_]\w*")
 # what an operand may hold besides names: shifts, the stack, conditions
 _FIXED = {"lsl", "lsr", "asr", "ror", "sp", "lt", "gt", "eq"}
 # gas and clang know these as registers, so nothing else can be called so
 _TAKEN = re.compile(r"[rsdqpcav]\d+|lr|pc|sp|ip|fp|sl|sb|wr|cc|apsr\w*")
 _ARGUMENTS = "ARGUMENT"  # stands for the offset of an argument on the stack
+Lines = tuple[tuple[str, ...], ...]  # mnemonic and operands each
+Run = list[tuple[Lines, str]]  # with their comments
+Order = Callable[[Run, Mapping[str, str]], Run]  # of a run, registers by name: a better order
 _CALLEE = tuple(f"r{n}" for n in range(4, 12))
 
 
@@ -40,7 +44,7 @@ class Function:
         self._locals = 0
         self._tables: list[str] = []
         self._slots: dict[str, str] = {}
-        self._run: list[Instruction] | None = None
+        self._run: Run | None = None
         for number, argument in enumerate(arguments):
             self.define(argument, f"r{number}", "argument")
 
@@ -48,7 +52,7 @@ class Function:
 
     def define(self, name: str, register: str, meaning: str = "") -> str:
         """Gives a register a name, until `release`. Returns the name."""
-        assert _CORE.fullmatch(register) or _SINGLE.fullmatch(register), register
+        assert any(kind.fullmatch(register) for kind in (_CORE, _SINGLE, _VECTOR)), register
         assert not _TAKEN.fullmatch(name), f"{name} is a register's own name"
         assert name not in self._names, f"{name} has a register already"
         holder = next((one for one, at in self._names.items() if at == register), None)
@@ -112,23 +116,22 @@ class Function:
             for word in _WORD.findall(operand):
                 assert word in self._names or word in _FIXED, f"{word} has no register"
         if self._run is not None:
-            self._run.append(instruction(lines, self._names, note))
+            self._run.append((lines, note))
             return
         for mnemonic, *operands in lines:
             self._write(_line(mnemonic, operands), note)
             note = ""
 
     @contextmanager
-    def ordered(self) -> Iterator[None]:
-        """What is written meanwhile is put in the order that a core with two issue slots likes.
-        Registers keep their names meanwhile."""
+    def ordered(self, order: Order = ordered.order) -> Iterator[None]:
+        """What is written meanwhile is put in a better order; by default in the one that a core
+        with two issue slots likes. Registers keep their names meanwhile."""
         assert self._run is None
         self._run = []
         yield
         run, self._run = self._run, None
-        for one in ordered(run):
-            for mnemonic, *operands in one.lines:
-                self._write(_line(mnemonic, operands), one.note)
+        for lines, note in order(run, self._names):
+            self.together(*lines, note=note)
 
     def loads(self, *what: tuple[str, str], note: str = "") -> None:
         """A run of loads: (name, address) each. On the M3 and M4 the first costs two cycles and
@@ -205,7 +208,9 @@ class Function:
         saved = [one for one in _CALLEE if one in names]
         saved += [] if len(saved) % 2 else ["r3"]  # keeps the stack's alignment
         singles = [int(one[1:]) for one in names if one.startswith("s")]
-        doubles = max([n // 2 for n in singles if n >= 16], default=7) - 7
+        halves = [n // 2 for n in singles]
+        halves += [2 * int(one[1:]) + 1 for one in names if one.startswith("q")]
+        doubles = max([7, *halves]) - 7
         code = [f"    push    {{{', '.join([*sorted(saved, key=_number), 'lr'])}}}"]
         pushed = 4 * len(saved) + 4
         code += [f"    .cfi_def_cfa_offset {pushed}", "    .cfi_offset lr, -4"]
@@ -261,7 +266,7 @@ class Function:
             told = f"{name} ({meaning})" if meaning else name
             if told not in uses.setdefault(register, []):
                 uses[register].append(told)
-        order = sorted(uses, key=lambda one: (one[0] == "s", _number(one)))
+        order = sorted(uses, key=lambda one: (one[0] in "sq", _number(one)))
         return [f"@ {register:<4} {', '.join(uses[register])}" for register in order]
 
     def local(self, label: str) -> str:

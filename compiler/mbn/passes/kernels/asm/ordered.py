@@ -113,6 +113,14 @@ def instruction(
     return Instruction(tuple(lines), reads, frozenset(writes), shifted, note)
 
 
+def order(
+    run: Sequence[tuple[tuple[tuple[str, ...], ...], str]], names: Mapping[str, str]
+) -> list[tuple[tuple[tuple[str, ...], ...], str]]:
+    """Instructions with their comments, in their new order. names: registers by their names."""
+    made = [instruction(lines, names, note) for lines, note in run]
+    return [(one.lines, one.note) for one in ordered(made)]
+
+
 def ordered(run: Sequence[Instruction]) -> list[Instruction]:
     """The run in its new order."""
     after = _dependences(run)

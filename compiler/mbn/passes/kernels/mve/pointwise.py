@@ -1,18 +1,30 @@
-"""The pointwise: weight streams, and the calls that run through them.
+"""The pointwise: weight streams, and which register tiles run through them.
 
-Weights are one stream for each two output channels (runtime/kernels/mve/pointwise.h).
+Weights are one stream for each two output channels (runtime/kernels/mve/pointwise.h). See
+asm/pointwise_mve.py for the register tiles. Here a band is divided among them by its shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import WeightedConstants
+from mbn.core.constants import WeightedConstants, rounding_code
+from mbn.core.lowered import Assembly
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.asm.pointwise_mve import (
+    PARAMETERS,
+    STRAIGHT,
+    TURN,
+    Band,
+    Group,
+    Part,
+    written,
+)
+from mbn.passes.kernels.asm.rounding import Rounding
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, other_words, table, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
@@ -32,134 +44,120 @@ def pointwise_stream(derived: WeightedConstants) -> NDArray[np.int32]:
     return np.concatenate([words, *parts], axis=1).astype(np.int32)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Up to four pixels of one call, with their places in the tile and in the row. If the group is
-    split, its second half is the end of the band's next row."""
-
-    pixel: Any  # in the tile
-    row: int
-    x: Any
-    count: int
-    split: bool = False
-
-
 def pointwise_band(b: StageBuilder, index: int, tile: Any, out: Any) -> None:
-    """All groups of a band: the outer loop is over pairs of output channels, the inner over
-    groups."""
+    """All pixels of a band."""
     stream = b.const(
         "pointwise", pointwise_stream(b.derived[index]), "pointwise streams, two channels each"
     )
-    count, width = b.out.channels, b.out.width
-    full, rest = divmod(width, PIXELS)
-    buffers = (tile, stream, out)
-    for couples, channels in ((count // 2, 2), (count % 2, 1)):
-        if couples == 0:
-            continue
-        first = 0 if channels == 2 else count // 2
-        with b.loop(couples, "n") as n:
-            if b.band_rows == 2:  # first, since it overwrites bytes that the next groups compute
-                ends = _Group(width - rest, 0, width - rest, PIXELS, split=True)
-                _pointwise_call(b, index, buffers, (n, first, channels), ends)
-            whole = b.band_rows == 1 and channels == 2 and full > 0
-            if whole:
-                _pointwise_row(b, index, buffers, n, full)
-            for row in range(0 if whole else b.band_rows):
-                with b.loop(full, "g") as g:
-                    group = _Group(g * PIXELS + row * width, row, g * PIXELS, PIXELS)
-                    _pointwise_call(b, index, buffers, (n, first, channels), group)
-            if rest and b.band_rows == 1:
-                last = _Group(full * PIXELS, 0, full * PIXELS, rest)
-                _pointwise_call(b, index, buffers, (n, first, channels), last)
+    size = (b.band_rows, b.out.width)
+    reads, writes = _touched(tile, stream), [out[0 : size[0], 0 : b.out.channels, 0 : size[1]]]
+    with b.block("pointwise", reads, writes):
+        _call(b, index, (tile, stream), b.address(out, 0, 0, 0), size)
 
 
-def _pointwise_row(
-    b: StageBuilder, index: int, buffers: tuple[Any, Any, Any], n: Any, groups: int
-) -> None:
-    """All full groups of a row. The pixels left over follow in another call."""
-    tile, stream, out = buffers
-    total, depth = (int(size) for size in tile.ty.shape)
-    streams, words = (int(size) for size in stream.ty.shape)
-    reads = [tile[0:total, 0:depth], stream[0:streams, 0:words]]
-    writes = [out[0, 0 : b.out.channels, 0 : b.out.width]]
-    with b.block("pointwise_row", reads, writes) as axis:
-        couple = axis.spatial(streams, n)
-        b.call(
-            bodies.MVE_POINTWISE_ROW,
-            tile=b.address(tile, 0, 0),
-            stream=b.address(stream, couple, 0),
-            out=b.address(out, 0, couple * 2, 0),
-            plane_bytes=b.out_plane_bytes(),
-            depth=depth,
-            groups=groups,
-            **bodies.ends(b.derived[index]),
-        )
-
-
-def _pointwise_call(
-    b: StageBuilder,
-    index: int,
-    buffers: tuple[Any, Any, Any],
-    couples: tuple[Any, int, int],
-    group: _Group,
-) -> None:
-    width = b.out.width
-    tile, stream, out = buffers
-    n, first, channels = couples
-    total, depth = (int(size) for size in tile.ty.shape)
-    streams, words = (int(size) for size in stream.ty.shape)
-    reads = [tile[0:total, 0:depth], stream[0:streams, 0:words]]
-    writes = [out[0 : b.band_rows, 0 : b.out.channels, 0:width]]
-    name = f"pointwise{group.row}_{group.count}x{channels}{'_split' if group.split else ''}"
-    with b.block(name, reads, writes) as axis:
-        couple = axis.spatial(streams, n + first)
-        fixed = isinstance(group.x, int)
-        x = group.x if fixed else axis.spatial(width, group.x)
-        pixel = group.pixel if fixed else x + group.row * width
-        far = pixel + width if group.split else pixel + min(2, group.count - 1)
-        other = (1, couple * 2, x - 2) if group.split else (group.row, couple * 2, x)
-        b.call(
-            bodies.MVE_POINTWISE,
-            tile=b.address(tile, pixel, 0),
-            far=b.address(tile, far, 0),
-            stream=b.address(stream, couple, 0),
-            out=b.address(out, group.row, couple * 2, x),
-            other=b.address(out, *other),
-            plane_bytes=b.out_plane_bytes(),
-            depth=depth,
-            pixels=group.count,
-            channels=channels,
-            split=int(group.split),
-            **bodies.ends(b.derived[index]),
-        )
-
-
-def convolution_calls(
+def pointwise_group(
     b: StageBuilder, tile: Any, stream: Any, out: Any, group: Any, pixels: int, number: int
 ) -> None:
-    count = b.out.channels
-    depth = int(tile.ty.shape[1])
+    """Group `group` of four pixels of a row; `pixels` of them are computed."""
+    writes = [out[0 : b.out.channels, 0 : b.out.width]]
+    with b.block(f"pointwise{number}", _touched(tile, stream), writes) as axis:
+        at = axis.spatial(up(b.out.width, PIXELS) // PIXELS, group)
+        _call(b, 0, (tile, stream), b.address(out, 0, at * PIXELS), (1, pixels))
+
+
+def _touched(tile: Any, stream: Any) -> list[Any]:
+    pixels, depth = (int(size) for size in tile.ty.shape)
     couples, words = (int(size) for size in stream.ty.shape)
-    reads = [tile[0:PIXELS, 0:depth], stream[0:couples, 0:words]]
-    writes = [out[0:count, 0 : b.out.width]]
-    for extent, channels in ((count // 2, 2), (count % 2, 1)):
-        if extent == 0:
-            continue
-        first = 0 if channels == 2 else count // 2
-        with b.loop(extent, "n") as n, b.block(f"dots{number}_{channels}", reads, writes) as axis:
-            couple = axis.spatial(couples, n + first)
-            at = axis.spatial(up(b.out.width, PIXELS) // PIXELS, group)
-            b.call(
-                bodies.MVE_POINTWISE,
-                tile=b.address(tile, 0, 0),
-                far=b.address(tile, 2, 0),
-                stream=b.address(stream, couple, 0),
-                out=b.address(out, couple * 2, at * PIXELS),
-                other=b.address(out, couple * 2, at * PIXELS),
-                plane_bytes=b.out_plane_bytes(),
-                depth=depth,
-                pixels=pixels,
-                channels=channels,
-                split=0,
-                **bodies.ends(b.derived[0]),
-            )
+    return [tile[0:pixels, 0:depth], stream[0:couples, 0:words]]
+
+
+def _call(
+    b: StageBuilder, index: int, buffers: tuple[Any, Any], out: Any, size: tuple[int, int]
+) -> None:
+    tile, stream = buffers
+    made = _Written(b, b.derived[index], int(tile.ty.shape[1]), size)
+    b.call_assembly(
+        made.name,
+        PARAMETERS,
+        made.function,
+        tile=b.address(tile, 0, 0),
+        stream=b.address(stream, 0, 0),
+        out=out,
+    )
+
+
+class _Written:
+    """A pointwise of size (rows, width) pixels."""
+
+    def __init__(
+        self, b: StageBuilder, derived: WeightedConstants, depth: int, size: tuple[int, int]
+    ) -> None:
+        self.channels, self.depth, self.derived = b.out.channels, depth, derived
+        self.plane, self.row_bytes = b.out_plane_bytes(), b.out_row_bytes()
+        self.rows, self.width = size
+        self.rounding = Rounding(rounding_code(derived), derived.low, derived.high)
+
+    @property
+    def name(self) -> str:
+        """Says all that the text depends on."""
+        words = [f"pointwise_{self.depth}x{self.channels}", f"{self.rows}x{self.width}"]
+        words += [f"{self.plane}", f"{self.row_bytes}", self.rounding.name]
+        return "_".join(words)
+
+    def function(self) -> Assembly:
+        """The function, whose twin is mbn_mve_band."""
+        about = (
+            f"Pointwise of {self.rows} x {self.width} pixels: {self.depth} inputs, "
+            f"{self.channels} output channels."
+        )
+        ends = bodies.ends(self.derived)
+        given = bodies.MVE_BAND.in_order(
+            {
+                "tile": "tile",
+                "stream": "stream",
+                "out": "out",
+                "channels": self.channels,
+                "rows": self.rows,
+                "width": self.width,
+                "row_bytes": self.row_bytes,
+                "plane_bytes": self.plane,
+                "depth": self.depth,
+                **ends,
+            }
+        )
+        twin = f"{bodies.MVE_BAND.name}({', '.join(map(str, given))});"
+        band = Band(self.depth, self.plane, self.rounding)
+        return written(self.name, about, band, list(self._parts()), twin)
+
+    def _parts(self) -> Iterator[Part]:
+        turn, turns, rest = self._groups()
+        couples = self.channels // 2
+        if couples:
+            yield Part(0, couples, 2, turn, turns, rest)
+        if self.channels % 2:
+            yield Part(couples, 1, 1, turn, turns, rest)
+
+    def _groups(self) -> tuple[tuple[Group, ...], int, tuple[Group, ...]]:
+        """The register tiles of a turn, how many turns, and those behind the last turn."""
+        rows, width = self.rows, self.width
+        full, left = divmod(width, PIXELS)
+        if rows == 2:  # each row's last two pixels: first, since more bytes are written
+            far, last = self.row_bytes, width - left
+            ends = Group((last, last + 1, last + width, last + width + 1), (last, far + last - 2))
+            whole = [
+                Group(tuple(range(y * width + x, y * width + x + PIXELS)), (y * far + x,))
+                for y in range(rows)
+                for x in range(0, last, PIXELS)
+            ]
+            return (ends, *whole), 1, ()
+        most = full if full <= STRAIGHT else TURN
+        size = max((n for n in range(1, most + 1) if full % n == 0), default=0)
+        turn = tuple(_in_row(PIXELS * at, PIXELS) for at in range(size))
+        turns = full // size if size else 1
+        behind = PIXELS * size
+        rest = (_in_row(behind, left),) if left else ()
+        return (turn, turns, rest) if turn else (rest, 1, ())
+
+
+def _in_row(x: int, pixels: int) -> Group:
+    return Group(tuple(range(x, x + pixels)), (x,))

@@ -13,7 +13,7 @@ from mbn.passes.kernels import scalar
 from mbn.passes.kernels.dsp.tile import is_requantisable
 from mbn.passes.kernels.mve.depthwise import WINDOW, depthwise, patch_of
 from mbn.passes.kernels.mve.im2col import Pixel, gather, gather_packed, pack
-from mbn.passes.kernels.mve.pointwise import convolution_calls, pointwise_band, pointwise_stream
+from mbn.passes.kernels.mve.pointwise import pointwise_band, pointwise_group, pointwise_stream
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, up
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, spans
 
@@ -114,4 +114,4 @@ def _convolve_groups(b: StageBuilder, depth: int) -> None:
                     gather_packed(b, packed, tile, pixel, f"gather{number}_{index}")
                 else:
                     gather(b, rows, tile, pixel, f"gather{number}_{index}")
-            convolution_calls(b, tile, stream, out, group, pixels, number)
+            pointwise_group(b, tile, stream, out, group, pixels, number)

@@ -1,0 +1,169 @@
+"""Puts a straight run of instructions in the order that a core with Helium likes.
+
+What enters: instructions in the order of their meaning. What leaves: the same ones in another
+order, with the same results. Always holds: an instruction stays behind those that write what it
+reads, and behind those that read or write what it writes; stores stay in their order.
+
+One instruction starts in a cycle. A vector one keeps its unit for two cycles, in which others may
+start: so products, loads and the rest go in turns. List scheduling: cycle by cycle, of the
+instructions that can start, the one with the longest way to the end, or the one written first; of
+these orders and the written one, the quickest. Latencies and units are those of LLVM's model of the
+Cortex-M55 (ARMScheduleM55.td), which the modelled cycles come from too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Lines = tuple[tuple[str, ...], ...]
+
+_NAME = re.compile(r"[a-z_]\w*")
+_STORES = "stores"  # stands for the memory that they write
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """unit: "" for a scalar instruction that has none to itself; busy: cycles of it; latency: until
+    the result can be read; changes: whether the first operand is read too."""
+
+    unit: str = ""
+    busy: int = 2
+    latency: int = 1
+    changes: bool = False
+
+
+_KINDS = {
+    "vmladav": _Kind("multiply", latency=2),
+    "vmladava": _Kind("multiply", latency=2, changes=True),
+    "vqrdmulh": _Kind("multiply", latency=2),
+    "vmul": _Kind("multiply", latency=2),
+    "vldrw": _Kind("memory"),
+    "vstrb": _Kind("memory"),
+    "vqmovnb": _Kind("vector", latency=3, changes=True),
+    "vmov": _Kind("vector", changes=True),
+    "vshl": _Kind("vector", latency=2, changes=True),
+    **{name: _Kind("vector") for name in ("vadd", "vsub", "vshr", "vdup", "vmin", "vmax")},
+    "ldr": _Kind("scalar", busy=1, latency=2),
+    "ldrd": _Kind("scalar", busy=1, latency=2),
+}
+_SCALAR = _Kind()
+
+
+@dataclass(frozen=True)
+class _Instruction:
+    lines: Lines
+    note: str
+    kind: _Kind
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+
+def ordered(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> list[tuple[Lines, str]]:
+    """The run, instructions with their comments, in its new order. names: registers by name."""
+    made = [_instruction(lines, names, note) for lines, note in run]
+    after = _dependences(made)
+    way = [0] * len(made)
+    for one in reversed(range(len(made))):
+        way[one] = max((cycles + way[later] for later, cycles in after[one].items()), default=0)
+    orders = [list(range(len(made))), _listed(made, after, way)]
+    orders.append(_listed(made, after, [0] * len(made)))
+    best = min(orders, key=lambda order: _cycles(made, after, order))
+    return [run[number] for number in best]
+
+
+def _instruction(lines: Lines, names: Mapping[str, str], note: str) -> _Instruction:
+    """By its text. Instructions that stay together are those of a vector predicate: the last
+    counts."""
+    mnemonic, *operands = lines[-1]
+    stem = mnemonic.split(".")[0]
+    if len(lines) > 1:
+        stem = stem.removesuffix("t")
+    kind = _KINDS.get(stem, _SCALAR)
+    reads: set[str] = set()
+    writes: set[str] = set()
+    results = 2 if stem == "ldrd" else 0 if stem == "vstrb" else 1
+    for place, operand in enumerate(operands):
+        at = {names[word] for word in _NAME.findall(operand) if word in names}
+        if place < results:
+            writes |= at
+        else:
+            reads |= at
+        if operand.startswith("[") and place + 1 < len(operands):  # the address moves on
+            writes |= at
+    if kind.changes:
+        reads |= writes
+    if stem == "vmov":  # lanes of one vector, named twice
+        reads |= writes
+    if stem == "vstrb":
+        writes.add(_STORES)
+        reads.add(_STORES)
+    return _Instruction(lines, note, kind, frozenset(reads), frozenset(writes))
+
+
+def _dependences(run: Sequence[_Instruction]) -> list[dict[int, int]]:
+    """Of each instruction, those that stand behind it, and the cycles between them at least."""
+    after: list[dict[int, int]] = [{} for _ in run]
+    writer: dict[str, int] = {}
+    readers: dict[str, list[int]] = {}
+
+    def depends(later: int, earlier: int, cycles: int) -> None:
+        if earlier != later:
+            after[earlier][later] = max(cycles, after[earlier].get(later, 0))
+
+    for number, one in enumerate(run):
+        for register in one.reads:
+            if register in writer:
+                depends(number, writer[register], run[writer[register]].kind.latency)
+            readers.setdefault(register, []).append(number)
+        for register in one.writes:
+            for reader in readers.get(register, ()):
+                depends(number, reader, 1)
+            if register in writer:
+                depends(number, writer[register], 1)
+            writer[register], readers[register] = number, []
+    return after
+
+
+def _listed(
+    run: Sequence[_Instruction], after: list[dict[int, int]], priority: Sequence[int]
+) -> list[int]:
+    """A list schedule: of the instructions that can start, that of the highest priority, and of
+    equal ones the first."""
+    waits, starts = [0] * len(run), [0] * len(run)
+    for later in (one for found in after for one in found):
+        waits[later] += 1
+    ready = [one for one, count in enumerate(waits) if count == 0]
+    free: dict[str, int] = {}
+    found: list[int] = []
+    cycle = 0
+    while ready:
+        can = [n for n in ready if max(starts[n], free.get(run[n].kind.unit, 0)) <= cycle]
+        one = max(can, key=lambda n: (priority[n], -n), default=None)
+        if one is not None:
+            ready.remove(one)
+            found.append(one)
+            if run[one].kind.unit:
+                free[run[one].kind.unit] = cycle + run[one].kind.busy
+            for later, cycles in after[one].items():
+                starts[later] = max(starts[later], cycle + cycles)
+                waits[later] -= 1
+                ready.extend([later] if waits[later] == 0 else [])
+        cycle += 1
+    return found
+
+
+def _cycles(run: Sequence[_Instruction], after: list[dict[int, int]], order: Sequence[int]) -> int:
+    """Cycles of the run in this order."""
+    starts, free = [0] * len(run), dict[str, int]()
+    cycle = 0
+    for number in order:
+        kind = run[number].kind
+        cycle = max(cycle, starts[number], free.get(kind.unit, 0))
+        if kind.unit:
+            free[kind.unit] = cycle + kind.busy
+        for later, cycles in after[number].items():
+            starts[later] = max(starts[later], cycle + cycles)
+        cycle += 1
+    return cycle
