@@ -278,9 +278,10 @@ class _Part:
         self.moved += depth
 
     def _run(self, pointers: Sequence[str], steps: int, *, first: bool) -> None:
+        each = 2 * STEP // len(self.kinds)  # of the stream, whose other channel is passed over
         for step in range(steps):
             for number in range(len(self.kinds)):
-                self.f.op("vldrw.u32", f"weights{number}", "[w]", f"#{STEP}")
+                self.f.op("vldrw.u32", f"weights{number}", "[w]", f"#{each}")
             for number, pointer in enumerate(pointers):
                 register = f"pixel{(step * len(pointers) + number) % len(_PIXELS)}"
                 self.f.op("vldrw.u32", register, f"[{pointer}]", f"#{STEP}")
@@ -333,8 +334,7 @@ class _Part:
         )
 
         def load(word: int) -> None:
-            at = f"[w, #{words + 8 * word}]"
-            f.op(*(("ldrd", "by0", "by1", at) if len(own) == 2 else ("ldr", "by0", at)))
+            f.op("ldrd", "by0", "by1", f"[w, #{words + 8 * word}]")
 
         def each(word: int, mnemonic: str) -> None:
             """An instruction by one word of each channel."""
@@ -354,9 +354,10 @@ class _Part:
             each(3, "vshl.s32")
         elif rounding.code == TFLITE_ANY_CODE:
             each(4, "vshl.s32")
+            f.add("address", words, "w")
             for number, value in enumerate(own):
-                f.op("ldr", "by0", f"[w, #{words + 8 * 6 + 4 * number}]", note="-1: corrects")
-                f.op("ldr", "by1", f"[w, #{words + 8 + 4 * number}]")
+                f.op("ldr", "by0", f"[address, #{48 + 4 * number}]", note="-1: corrects")
+                f.op("ldr", "by1", f"[address, #{8 + 4 * number}]")
                 f.op("vshr.s32", "spare", value, "#31")
                 f.op("vmul.i32", "spare", "spare", "by0")
                 f.op("vqrdmulh.s32", value, value, "by1")
