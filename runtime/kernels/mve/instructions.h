@@ -19,13 +19,6 @@
 #define MBN_NEEDS_FPU false
 #endif
 
-/* gcc estimates an asm statement's size from its number of lines, and places literals and
- * branches by it. .rept hides lines from it. So empty lines follow, about as many as the
- * assembler will repeat. */
-#define MBN_LINES_16 "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
-#define MBN_LINES_64 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16 MBN_LINES_16
-#define MBN_LINES_256 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64 MBN_LINES_64
-
 /* Requantises one accumulator, which includes the bias. `m` is not doubled. words: what else the
  * rounding needs, `step` apart: Z where s > 0; T and -e of `tflite`; of any multiplier the zero
  * point, minus the right shift, the left one, the rounding's half, and -1 where there is one. */

@@ -104,10 +104,10 @@ DSP_BAND = _body(
 MVE_ADD = _body("mbn_mve_add", "a b out count table r low high")
 MVE_COPY = _body("mbn_mve_copy", "to source count")
 MVE_PACK = _body("mbn_mve_pack", "to row plane_bytes channels width left right step zero_point")
-MVE_DEPTHWISE = _body(
-    "mbn_mve_depthwise",
-    "row0 row1 row2 row3 words patch tile plane_bytes channels rows lines below columns left right "
-    f"width zero_point outputs stride depth {_END}",
+MVE_DEPTHWISE_BAND = _body(
+    "mbn_mve_depthwise_band",
+    "row_pointers words tile rows lines below outputs stride channels plane_bytes left width "
+    f"zero_point depth {_END}",
 )
 MVE_BAND = _body(
     "mbn_mve_band", f"tile stream out channels rows width row_bytes plane_bytes depth {_END}"

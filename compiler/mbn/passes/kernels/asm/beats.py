@@ -2,7 +2,8 @@
 
 What enters: instructions in the order of their meaning. What leaves: the same ones in another
 order, with the same results. Always holds: an instruction stays behind those that write what it
-reads, and behind those that read or write what it writes; stores stay in their order.
+reads, and behind those that read or write what it writes; stores stay in their order, and loads
+behind stores to a buffer.
 
 One instruction starts in a cycle. A vector one keeps its unit for two cycles, in which others may
 start: so products, loads and the rest go in turns. List scheduling: cycle by cycle, of the
@@ -15,12 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Lines = tuple[tuple[str, ...], ...]
 
 _NAME = re.compile(r"[a-z_]\w*")
-_STORES = "stores"  # stands for the memory that they write
+_RESULTS, _BUFFER = "results", "buffer"  # stand for memory that is written
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,15 @@ _KINDS = {
     "vmladava": _Kind("multiply", latency=2, changes=True),
     "vqrdmulh": _Kind("multiply", latency=2),
     "vmul": _Kind("multiply", latency=2),
-    "vldrw": _Kind("memory"),
-    "vstrb": _Kind("memory"),
+    "vrmulh": _Kind("multiply", latency=2),
+    **{name: _Kind("memory") for name in ("vldrw", "vldrb", "vstrb", "str", "strd")},
+    **{f"vst4{number}": _Kind("memory") for number in range(4)},
     "vqmovnb": _Kind("vector", latency=3, changes=True),
     "vmov": _Kind("vector", changes=True),
     "vshl": _Kind("vector", latency=2, changes=True),
-    **{name: _Kind("vector") for name in ("vadd", "vsub", "vshr", "vdup", "vmin", "vmax")},
+    **{name: _Kind("vector") for name in ("vadd", "vsub", "vshr", "vand", "vdup")},
+    **{name: _Kind("vector") for name in ("vmin", "vmax")},
+    "movt": _Kind(changes=True),
     "ldr": _Kind("scalar", busy=1, latency=2),
     "ldrd": _Kind("scalar", busy=1, latency=2),
 }
@@ -74,31 +78,37 @@ def ordered(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> list[
 
 
 def _instruction(lines: Lines, names: Mapping[str, str], note: str) -> _Instruction:
-    """By its text. Instructions that stay together are those of a vector predicate: the last
-    counts."""
-    mnemonic, *operands = lines[-1]
-    stem = mnemonic.split(".")[0]
-    if len(lines) > 1:
-        stem = stem.removesuffix("t")
-    kind = _KINDS.get(stem, _SCALAR)
+    """By its text. Several lines are a predicate and what it is for."""
     reads: set[str] = set()
     writes: set[str] = set()
-    results = 2 if stem == "ldrd" else 0 if stem == "vstrb" else 1
-    for place, operand in enumerate(operands):
-        at = {names[word] for word in _NAME.findall(operand) if word in names}
-        if place < results:
-            writes |= at
-        else:
-            reads |= at
-        if operand.startswith("[") and place + 1 < len(operands):  # the address moves on
-            writes |= at
-    if kind.changes:
-        reads |= writes
-    if stem == "vmov":  # lanes of one vector, named twice
-        reads |= writes
-    if stem == "vstrb":
-        writes.add(_STORES)
-        reads.add(_STORES)
+    kind = _SCALAR
+    for mnemonic, *operands in lines:
+        stem = mnemonic.split(".")[0]
+        if stem.startswith("vps"):
+            continue
+        stem = stem if stem in _KINDS or len(lines) == 1 else stem.removesuffix("t")
+        kind = _KINDS.get(stem, _SCALAR)
+        stores = stem.startswith(("vst", "str"))
+        results = 0 if stores else 2 if stem == "ldrd" else 1
+        for place, operand in enumerate(operands):
+            at = {names[word] for word in _NAME.findall(operand) if word in names}
+            if place < results:
+                writes |= at
+            else:
+                reads |= at
+            moves = operand.endswith("!") or place + 1 < len(operands)
+            if operand.startswith("[") and moves:
+                writes |= at
+        if kind.changes:
+            reads |= writes
+        if stores:  # results are read by nobody here; what else is stored comes back
+            memory = _RESULTS if stem == "vstrb" else _BUFFER
+            writes.add(memory)
+            reads.add(memory)
+        elif kind.unit == "memory":
+            reads.add(_BUFFER)
+    if len(lines) > 2:
+        kind = replace(kind, busy=kind.busy * (len(lines) - 1))
     return _Instruction(lines, note, kind, frozenset(reads), frozenset(writes))
 
 

@@ -1,24 +1,27 @@
-"""The depthwise of a block, four channels a call, into the pointwise's tile.
+"""The depthwise of a block, four channels at once, into the pointwise's tile.
 
-It serves kernels up to 4x4 without a channel multiplier (runtime/kernels/mve/depthwise.h).
+It serves kernels up to 4x4 without a channel multiplier (asm/depthwise_mve.py; in C
+runtime/kernels/mve/depthwise.h).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.constants import SingleConstants, WeightedConstants
+from mbn.core.constants import SingleConstants, WeightedConstants, rounding_code
+from mbn.core.lowered import Assembly
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.asm.depthwise_mve import GROUP, WINDOW, Shape, parameters, written
+from mbn.passes.kernels.asm.rounding import Rounding
 from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.mve.tile import LANES, other_words, table, up
 from mbn.passes.kernels.stage_builder import StageBuilder
 
-GROUP = 4  # channels of one call
-WINDOW = 4  # rows and columns of a patch
 COLUMNS_MAX = 127  # of a channel in the patch buffer: VLDRW's offset reaches 508 bytes
 
 
@@ -51,69 +54,60 @@ def patch_of(b: StageBuilder) -> Patch | None:
 
 
 def depthwise(b: StageBuilder, patch: Patch, rows: list[Any], tile: Any) -> None:
-    derived, stride = b.derived[0], b.layers[0].stride[0]
+    layer, derived, stride = b.layers[0], b.derived[0], b.layers[0].stride[0]
     words = b.const("depthwise", depthwise_words(derived), "depthwise, four channels a row")
     buffer = b.scratch("patch", "int8", (GROUP * patch.columns + LANES, WINDOW))
     shared = b.band_rows == 2 and stride + patch.rows <= WINDOW  # one buffer for both lines
-    channels = len(derived.weights)
-    for count, first, groups in (
-        (GROUP, 0, channels // GROUP),
-        (channels % GROUP, channels // GROUP, 1),
-    ):
-        if count == 0 or groups == 0:
-            continue
-        with b.loop(groups, "c") as c:
-            for line in range(1 if shared else b.band_rows):
-                last = stride + patch.rows if shared else patch.rows
-                window = rows[line * stride : line * stride + last]
-                _depthwise_call(
-                    b, patch, window, (words, buffer, tile), c, (count, first, groups), line
-                )
+    shape = Shape(
+        rows=stride + patch.rows if shared else patch.rows,
+        lines=2 if shared else 1,
+        below=stride,
+        outputs=b.network.tensor(layer.output).width,
+        stride=layer.stride[1],
+        channels=len(derived.weights),
+        plane_bytes=b.in_layout().plane_bytes,
+        columns=patch.columns,
+        left=patch.left,
+        right=patch.right,
+        width=b.source.width,
+        zero_point=b.source.zero_point,
+        depth=int(tile.ty.shape[1]),
+        words=int(words.ty.shape[1]),
+        rounding=Rounding(rounding_code(derived), derived.low, derived.high),
+    )
+    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
+    reads.append(words[0 : int(words.ty.shape[0]), 0 : shape.words])
+    writes = [tile[0 : int(tile.ty.shape[0]), 0 : shape.depth]]
+    writes.append(buffer[0 : int(buffer.ty.shape[0]), 0:WINDOW])
+    for line in range(1 if shared else b.band_rows):
+        window = rows[line * stride : line * stride + shape.rows]
+        with b.block(f"depthwise{line}", reads, writes):
+            b.call_assembly(
+                shape.name,
+                parameters(shape.rows),
+                partial(_function, shape),
+                words=b.address(words, 0, 0),
+                patch=b.address(buffer, 0, 0),
+                tile=b.address(tile, line * shape.outputs, 0),
+                **numbered("row", [b.address(row, 0, 0) for row in window]),
+            )
 
 
-def _depthwise_call(
-    b: StageBuilder,
-    patch: Patch,
-    window: list[Any],
-    buffers: tuple[Any, Any, Any],
-    c: Any,
-    part: tuple[int, int, int],
-    line: int,
-) -> None:
-    """One call for `count` channels: group c of the `groups` from `first` on."""
-    words, buffer, tile = buffers
-    count, first, groups = part
-    layer, derived = b.layers[0], b.derived[0]
-    width = b.network.tensor(layer.output).width
-    depth, total = int(tile.ty.shape[1]), int(words.ty.shape[0])
-    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in window]
-    reads.append(words[0:total, 0 : int(words.ty.shape[1])])
-    columns = int(buffer.ty.shape[0])
-    writes = [tile[0 : int(tile.ty.shape[0]), 0:depth], buffer[0:columns, 0:WINDOW]]
-    four = [*window, *[window[-1]] * (WINDOW - len(window))]
-    with b.block(f"depthwise{count}_{line}", reads, writes) as axis:
-        group = axis.spatial(groups, c) + first
-        b.call(
-            bodies.MVE_DEPTHWISE,
-            **numbered("row", [b.address(row, group * GROUP, 0) for row in four]),
-            words=b.address(words, group, 0),
-            patch=b.address(buffer, 0, 0),
-            tile=b.address(tile, line * width, group * GROUP),
-            plane_bytes=b.in_layout().plane_bytes,
-            channels=count,
-            rows=len(window),
-            lines=1 if len(window) == patch.rows else 2,
-            below=layer.stride[0],
-            columns=patch.columns,
-            left=patch.left,
-            right=patch.right,
-            width=b.source.width,
-            zero_point=b.source.zero_point,
-            outputs=width,
-            stride=layer.stride[1],
-            depth=depth,
-            **bodies.ends(derived),
-        )
+def _function(shape: Shape) -> Assembly:
+    """The function, whose twin is mbn_mve_depthwise_band."""
+    own = ("rounding", "words", "columns", "right")  # of the assembly alone
+    names = [field.name for field in fields(shape) if field.name not in own]
+    given = {name: getattr(shape, name) for name in names}
+    rounding = shape.rounding
+    given |= {"shift": rounding.code, "low": rounding.low, "high": rounding.high}
+    pointers = {"row_pointers": "rows", "words": "words", "tile": "tile"}
+    call = ", ".join(map(str, bodies.MVE_DEPTHWISE_BAND.in_order(pointers | given)))
+    rows = ", ".join(f"row{k}" for k in range(shape.rows))
+    return written(
+        shape,
+        f"(void)patch;\n    const int8_t *const rows[] = {{{rows}}};\n"
+        f"    {bodies.MVE_DEPTHWISE_BAND.name}({call});",
+    )
 
 
 def depthwise_words(derived: WeightedConstants) -> NDArray[np.int32]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from mbn.core.network import Op
 from mbn.passes.kernels import scalar
+from mbn.passes.kernels.asm.depthwise_mve import WINDOW
 from mbn.passes.kernels.dsp.tile import is_requantisable
-from mbn.passes.kernels.mve.depthwise import WINDOW, depthwise, patch_of
+from mbn.passes.kernels.mve.depthwise import depthwise, patch_of
 from mbn.passes.kernels.mve.im2col import Pixel, gather, gather_packed, pack
 from mbn.passes.kernels.mve.pointwise import pointwise_band, pointwise_group, pointwise_stream
 from mbn.passes.kernels.mve.tile import LANES, PIXELS, up
