@@ -288,8 +288,7 @@ class _Channels:
     @property
     def _resident(self) -> bool:
         """Whether `by` holds nothing but the biases."""
-        rounding = self.shape.rounding
-        return rounding.code == 0 and (rounding.low, rounding.high) == (-128, 127)
+        return self.shape.rounding.saturates
 
     def _products(self, column: int) -> None:
         f = self.f
@@ -343,7 +342,7 @@ class _Channels:
                 f.op("vshl.i32", "values", "values", f"#{rounding.code}")
                 by(_OTHERS, "vadd.i32", "values", "values", "by")
             f.op("vrmulh.s32", "values", "values", "factor")
-        if (rounding.low, rounding.high) == (-128, 127):
+        if rounding.is_whole:
             f.op("vqmovnb.s32", "values", "values")
             f.op("vqmovnb.s16", "values", "values")
             return

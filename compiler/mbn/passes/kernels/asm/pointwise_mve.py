@@ -31,12 +31,13 @@ PARAMETERS = "const int8_t *tile, const int32_t *stream, int8_t *out"
 STEP = 16  # inputs of a VMLADAVA, bytes of a load
 REACH = 508  # of VLDRW's offset, in both directions
 NARROW_REACH = 127  # of VSTRB's
-STRAIGHT = 6  # register tiles in one straight run of code
+STRAIGHT = 12  # register tiles in one straight run of code
 TURN = 4  # at most, of more of them, in a turn of their loop
 RUN = 8  # steps in a turn of a long sum's loop
 
 _SUMS = {"first": ("r0", "r2", "r4", "r6"), "second": ("r8", "r10", "r12", "lr")}
 _PIXELS = ("q2", "q3", "q4")
+_BIASES = ("pixel2", "spare")  # the registers that keep them
 _SLOTS = ("at_tile", "at_out", "at_end", "at_turn")
 FRAME_BYTES = 4 * len(_SLOTS)
 
@@ -144,6 +145,10 @@ class _Part:
         spans = [max(group.pixels) - min(group.pixels) + 1 for group in part.groups]
         self.near = max(2, *spans) * band.depth <= 2 * REACH + STEP
         self.ahead = min(REACH, band.depth) if self.near else 0  # of w, before the weights' end
+        # whether a couple's words wait in registers for all its register tiles
+        several = len(part.groups) > 1 or part.turns > 1
+        self.kept = self.near and several and band.rounding.saturates
+        self.pixels = _PIXELS[:2] if self.kept else _PIXELS
         self.moved = 0  # bytes that t is behind the beginning of the turn's pixels
 
     def write(self) -> None:
@@ -151,22 +156,22 @@ class _Part:
         first, last = part.groups[0], part.groups[-1]
         f.get("t", "at_tile")
         f.get("out", "at_out")
-        f.add("out", 2 * part.first * band.plane_bytes, spare="by0")
+        f.add("out", 2 * part.first * band.plane_bytes, spare="address")
         f.add("w", self.ahead)
         if part.couples > 1:
-            f.constant("by0", part.couples * band.stream_bytes - self._behind)
-            f.op("add", "by0", "by0", "w")
-            f.put("at_end", "by0")
+            f.constant("address", part.couples * band.stream_bytes - self._behind)
+            f.op("add", "address", "address", "w")
+            f.put("at_end", "address")
         self._tile(first, None)
         again, start = f.label(f.fresh("couples")), self.moved
         if part.turns > 1:
-            f.constant("by0", part.turns)
-            f.put("at_turn", "by0")
+            f.constant("address", part.turns)
+            f.put("at_turn", "address")
             turn, end = f.label(f.fresh("turn")), f.fresh("turned")
             self._tiles(part.turn)
-            f.get("by0", "at_turn")
-            f.op("subs", "by0", "by0", "#1")
-            f.put("at_turn", "by0")
+            f.get("address", "at_turn")
+            f.op("subs", "address", "address", "#1")
+            f.put("at_turn", "address")
             f.branch("beq.w", end)
             here, pixels = self.moved, 4 * len(part.turn)
             self.moved -= pixels * band.depth
@@ -183,8 +188,8 @@ class _Part:
             f.add("w", band.stream_bytes)
         if part.couples > 1:
             done, here = f.fresh("done"), self.moved
-            f.get("by0", "at_end")
-            f.op("cmp", "w", "by0")
+            f.get("address", "at_end")
+            f.op("cmp", "w", "address")
             f.branch("beq.w", done)
             self.moved += passed * band.depth
             self._tile(first, last, out=2 * band.plane_bytes - passed, couple=True)
@@ -224,7 +229,10 @@ class _Part:
                 if before:
                     self._finish(before, couple=couple)
                     f.add("out", out, spare="address")
-                self._near(group, fresh=couple or before is None)
+                fresh = couple or before is None
+                if fresh:
+                    self._keep()
+                self._near(group, fresh=fresh)
             return
         with f.ordered(beats.ordered):
             if before:
@@ -252,7 +260,7 @@ class _Part:
                     at = 2 * STEP * step + STEP * number - self.ahead
                     f.op("vldrw.u32", f"weights{number}", f"[w, #{at}]")
             for number, pixel in enumerate(group.pixels):
-                register = f"pixel{(step * len(group.pixels) + number) % len(_PIXELS)}"
+                register = f"pixel{(step * len(group.pixels) + number) % len(self.pixels)}"
                 f.op("vldrw.u32", register, f"[t, #{pixel * depth + STEP * step - self.moved}]")
                 self._products(register, number, first=step == 0)
 
@@ -325,6 +333,16 @@ class _Part:
                 else:
                     f.op("vstrb.32", f"values{at}", where)
 
+    def _keep(self) -> None:
+        """Biases as vectors, multipliers as scalars."""
+        if not self.kept:
+            return
+        words = 2 * self.band.depth - self.ahead
+        self.f.op("ldrd", "by0", "by1", f"[w, #{words}]")
+        for number in range(len(self.kinds)):
+            self.f.op("vdup.32", _BIASES[number], f"by{number}")
+        self.f.op("ldrd", "by0", "by1", f"[w, #{words + 8}]")
+
     def _requantise(self, words: int) -> None:
         """words: bytes from w to bias, multiplier and the others (mve/instructions.h)."""
         f, rounding, own = (
@@ -343,6 +361,13 @@ class _Part:
                 shifts = mnemonic == "vshl.s32"
                 f.op(mnemonic, value, *(() if shifts else (value,)), f"by{number}")
 
+        if self.kept:
+            for number, value in enumerate(own):
+                f.op("vadd.i32", value, value, _BIASES[number])
+                f.op("vqrdmulh.s32", value, value, f"by{number}")
+                f.op("vqmovnb.s32", value, value)
+                f.op("vqmovnb.s16", value, value)
+            return
         each(0, "vadd.i32")
         if rounding.code == TFLITE_CODE:
             load(1)
@@ -372,7 +397,7 @@ class _Part:
                 each(2, "vadd.i32")
             each(1, "vqrdmulh.s32")
         for value in own:
-            if (rounding.low, rounding.high) == (-128, 127):
+            if rounding.is_whole:
                 f.op("vqmovnb.s32", value, value)
                 f.op("vqmovnb.s16", value, value)
                 continue

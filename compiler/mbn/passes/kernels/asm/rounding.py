@@ -33,8 +33,17 @@ class Rounding:
         kind = {TFLITE_CODE: "tflite", TFLITE_ANY_CODE: "tflite_any"}.get(
             self.code, f"s{self.code}"
         )
-        whole = (self.low, self.high) == (-128, 127)
-        return kind if whole else f"{kind}_{self.low + 128}to{self.high + 128}"
+        return kind if self.is_whole else f"{kind}_{self.low + 128}to{self.high + 128}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the clamp is int8's range."""
+        return (self.low, self.high) == (-128, 127)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether a high product that saturates is all."""
+        return self.code == 0 and self.is_whole
 
     @property
     def words(self) -> int:
