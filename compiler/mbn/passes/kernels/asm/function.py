@@ -141,13 +141,16 @@ class Function:
             note = ""
 
     def add(self, name: str, value: int, source: str | None = None, spare: str = "") -> None:
-        """name = source + value; `spare` is overwritten where the value is no immediate."""
+        """name = source + value; `spare` is overwritten where the value is no immediate: where the
+        source is another, by default the name's own register."""
         source = source or name
+        spare = spare or (name if source != name else "")
         if value == 0 and source == name:
             return
         if abs(value) < 4096:
             self.op("addw" if value >= 0 else "subw", name, source, f"#{abs(value)}")
             return
+        assert spare, f"{name} + {value} needs a spare register"
         self.constant(spare, value)
         self.op("add", name, source, spare)
 

@@ -33,11 +33,12 @@ REACH = 508  # of VLDRW's offset, in both directions
 NARROW_REACH = 127  # of VSTRB's
 STRAIGHT = 12  # register tiles in one straight run of code
 TURN = 4  # at most, of more of them, in a turn of their loop
-RUN = 8  # steps in a turn of a long sum's loop
+RUN = 16  # steps in a turn of a long sum's loop
 
 _SUMS = {"first": ("r0", "r2", "r4", "r6"), "second": ("r8", "r10", "r12", "lr")}
 _PIXELS = ("q2", "q3", "q4")
 _BIASES = ("pixel2", "spare")  # the registers that keep them
+_FAR_PIXELS = ("pixel0", "pixel1", "pixel2", "spare")  # nothing is stored meanwhile
 _SLOTS = ("at_tile", "at_out", "at_end", "at_turn")
 FRAME_BYTES = 4 * len(_SLOTS)
 
@@ -273,6 +274,7 @@ class _Part:
             f.add(one, (group.pixels[number] - group.pixels[number - 1]) * depth, before)
         lead = (self.steps - 1) % RUN + 1
         with f.ordered(beats.ordered):
+            self._operands(pointers)
             self._run(pointers, lead, first=True)
         if self.steps > lead:
             f.put("at_turn", "out")
@@ -283,17 +285,31 @@ class _Part:
             f.op("subs", "out", "out", "#1")
             f.branch("bne.w", again)
             f.get("out", "at_turn")
-        self.moved += depth
+        f.add("w", -self._each)  # the first operands of a step behind the last were loaded
+        self.moved += depth + STEP
+
+    @property
+    def _each(self) -> int:
+        """Bytes of the stream from one load of weights to the next; those of a channel that is not
+        computed are passed over."""
+        return 2 * STEP // len(self.kinds)
+
+    def _operands(self, pointers: Sequence[str]) -> None:
+        """The first of a step."""
+        self.f.op("vldrw.u32", "weights0", "[w]", f"#{self._each}")
+        self.f.op("vldrw.u32", _FAR_PIXELS[0], f"[{pointers[0]}]", f"#{STEP}")
 
     def _run(self, pointers: Sequence[str], steps: int, *, first: bool) -> None:
-        each = 2 * STEP // len(self.kinds)  # of the stream, whose other channel is passed over
+        """Steps whose first operands are there; in the end those of the next are."""
         for step in range(steps):
-            for number in range(len(self.kinds)):
-                self.f.op("vldrw.u32", f"weights{number}", "[w]", f"#{each}")
+            for number in range(1, len(self.kinds)):
+                self.f.op("vldrw.u32", f"weights{number}", "[w]", f"#{self._each}")
             for number, pointer in enumerate(pointers):
-                register = f"pixel{(step * len(pointers) + number) % len(_PIXELS)}"
-                self.f.op("vldrw.u32", register, f"[{pointer}]", f"#{STEP}")
+                register = _FAR_PIXELS[number]
+                if number:
+                    self.f.op("vldrw.u32", register, f"[{pointer}]", f"#{STEP}")
                 self._products(register, number, first=first and step == 0)
+            self._operands(pointers)
 
     def _products(self, register: str, number: int, *, first: bool) -> None:
         for at, kind in enumerate(self.kinds):

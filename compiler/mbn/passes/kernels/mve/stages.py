@@ -10,7 +10,6 @@ import numpy as np
 
 from mbn.core.network import Op
 from mbn.passes.kernels import scalar
-from mbn.passes.kernels.asm.depthwise_mve import WINDOW
 from mbn.passes.kernels.dsp.tile import is_requantisable
 from mbn.passes.kernels.mve.depthwise import depthwise, patch_of
 from mbn.passes.kernels.mve.im2col import Pixel, gather, gather_packed, pack
@@ -28,10 +27,7 @@ def block(b: StageBuilder) -> bool:
     patch = patch_of(b)
     depth = up(len(b.derived[0].weights), LANES)
     rows, out = b.in_rows(), b.out_band()
-    # the pointwise of a row reads one group beyond the last: there the patch buffer follows
-    spare = 0 if patch is None else PIXELS * WINDOW * patch.columns
-    beyond = up(max(0, PIXELS * depth - spare), depth) // depth
-    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width + beyond, depth))
+    tile = b.scratch("tile", "int8", (b.band_rows * b.out.width, depth))
     if patch:
         depthwise(b, patch, rows, tile)
         how = f"patches of {patch.rows} rows, {patch.columns} columns, four channels a time"
@@ -68,9 +64,8 @@ def convolution(b: StageBuilder) -> bool:
     derived = b.derived[0]
     taps = int(np.prod(derived.weights.shape[1:]))
     depth = up(taps, LANES)
-    beyond = PIXELS if b.out.width >= PIXELS else 0
-    if (b.out.width + beyond) * depth <= ROW_BYTES_MAX or b.out.width == 1:
-        _convolve_row(b, depth, b.out.width + beyond)
+    if b.out.width * depth <= ROW_BYTES_MAX or b.out.width == 1:
+        _convolve_row(b, depth)
         how = "a row's pixels"
     else:
         _convolve_groups(b, depth)
@@ -79,8 +74,8 @@ def convolution(b: StageBuilder) -> bool:
     return True
 
 
-def _convolve_row(b: StageBuilder, depth: int, pixels: int) -> None:
-    layer = b.layers[0]
+def _convolve_row(b: StageBuilder, depth: int) -> None:
+    layer, pixels = b.layers[0], b.out.width
     rows, out = b.in_rows(), b.out_band()
     tile = b.scratch("tile", "int8", (pixels, depth))
     packed = pack(b, rows)
