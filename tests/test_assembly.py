@@ -40,6 +40,7 @@ from tflite_form import in_tflite
 
 MOST = 60  # cases of an image: the exit status has 8 bits
 ROUNDS = 6
+PATCH_BYTES = 4 * (4 * 127 + 16)  # the largest: passes/kernels/mve/depthwise.py
 ARGUMENTS = re.compile(rf"{PREFIX}_(\w+)\((.*)\);")
 
 
@@ -132,7 +133,7 @@ def test_the_m7s_pointwise_multiplies_nearly_always(shape: tuple[int, int]) -> N
         return runs[-1]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mbn.passes.kernels.asm.function.ordered", watched)
+        patched.setattr("mbn.passes.kernels.asm.ordered.ordered", watched)
         write_band("some", "Something.", band, [part], "")
     loop = max(runs, key=len)
     least = {3: 6, 1: 3}[pixels] * pairs  # one pixel: two SXTB16 a pair are the bound
@@ -188,6 +189,8 @@ def arguments(code: StageCode, function: Assembly, row_bytes: int) -> str:
     for name, word in given.items():
         if name.startswith("row"):
             words.append(f"(const int8_t *)case_input() + {int(name[3:]) % 3 * row_bytes}")
+        elif name == "patch":
+            words.append("case_patch")
         elif name in ("stream", "words"):
             words.append("table")
         elif name == "tile" and "words" not in given:
@@ -209,6 +212,7 @@ def written(cases: list[Case], folder: Path, kernels: str = "dsp") -> Path:
     )
     (folder / "network.h").write_text("")
     lines = [f'#include "{kernels}/kernels.h"', ""]
+    lines += [f"static _Alignas(8) int8_t case_patch[{PATCH_BYTES}];"]
     lines += ["typedef struct { void (*written)(void *); void (*twin)(void *);"]
     lines += ["    uint32_t input_bytes, out_bytes, bytewise; } kernel_case;"]
     for name in texts:
@@ -223,12 +227,15 @@ def written(cases: list[Case], folder: Path, kernels: str = "dsp") -> Path:
         for kind in ("t", "twin"):
             call = f"{kind}_{case.function.name}({given});"
             lines.append(f"static void {kind}_{number}(void *out)\n{{ {call} }}")
+    halves = kernels != "mve"  # the pointwise's tile, which holds bytes for Helium
     table = "".join(
         f"{{t_{n}, twin_{n}, {case.input_bytes}, {case.out_bytes}, "
-        f"{int('words' in parameter_names(case.function.parameters))}}},"
+        f"{int(not halves or 'words' in parameter_names(case.function.parameters))}}},"
         for n, case in enumerate(cases)
     )
     lines += [f"enum {{ CASE_COUNT = {len(cases)}, CASE_ROUNDS = {ROUNDS} }};"]
+    # Helium's bodies leave anything in spare bytes of the output
+    lines += [f"enum {{ CASE_SPARE = {int(kernels == 'mve')} }};"]
     lines += [f"enum {{ CASE_INPUT_BYTES = {max(case.input_bytes for case in cases)} }};"]
     lines += [f"enum {{ CASE_OUT_BYTES = {max(case.out_bytes for case in cases)} }};"]
     lines += [f"static const kernel_case cases[] = {{{table}}};"]
@@ -264,7 +271,8 @@ DRAWS = {
 
 @pytest.mark.parametrize("draws", some(DRAWS, "edges"))
 @pytest.mark.parametrize(
-    ("kernels", "name"), [("dsp", "qemu"), ("dsp", "qemu-m33"), ("m7", "qemu-m7")]
+    ("kernels", "name"),
+    [("dsp", "qemu"), ("dsp", "qemu-m33"), ("m7", "qemu-m7"), ("mve", "qemu-m55")],
 )
 def test_bodies_are_their_twins(kernels: str, name: str, draws: str, tmp_path: Path) -> None:
     cases = [case for network in DRAWS[draws]() for case in cases_of(network, kernels)]
@@ -285,7 +293,9 @@ def test_bodies_are_their_twins(kernels: str, name: str, draws: str, tmp_path: P
         assert status == 0, f"{told}: {('', 'beside', 'registers', 'output')[status % 4]}"
 
 
-@pytest.mark.parametrize(("kernels", "name"), [("dsp", "qemu"), ("m7", "qemu-m7")])
+@pytest.mark.parametrize(
+    ("kernels", "name"), [("dsp", "qemu"), ("m7", "qemu-m7"), ("mve", "qemu-m55")]
+)
 def test_clang_assembles_the_same(kernels: str, name: str, tmp_path: Path) -> None:
     clang = shutil.which("clang-19") or shutil.which("clang")
     if clang is None:

@@ -25,6 +25,8 @@ class KernelSet:
     overread_bytes: int  # that kernels may read after a table of weights
     needs_fpu: bool
     estimate: Estimate
+    # what its assembly wants of the preprocessor besides MBN_ASSEMBLY (scalar/compiler.h)
+    feature: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -69,7 +71,7 @@ DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP)
 # The same schedules over groups of three pixels, with bodies of its own
 M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP)
 # Helium on M55 and M85
-MVE = KernelSet("mve", "mve 2", 4, 16, 4, 0, 0, True, _MVE)
+MVE = KernelSet("mve", "mve 3", 4, 16, 4, 0, 0, True, _MVE, "defined(__ARM_FEATURE_MVE)")
 
 KERNEL_SETS: Mapping[str, KernelSet] = {one.name: one for one in (SCALAR, DSP, M7, MVE)}
 VERSIONS: Mapping[str, str] = {name: one.version for name, one in KERNEL_SETS.items()}

@@ -5,11 +5,6 @@
 
 #include "scalar/compiler.h"
 
-/* The pointwise's asm takes nearly all core registers: see dsp/kernels.h. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__arm__)
-#pragma GCC optimize("no-schedule-insns")
-#endif
-
 #include "mve/depthwise.h"
 #include "mve/elements.h"
 #include "mve/gather.h"

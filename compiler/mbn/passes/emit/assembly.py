@@ -25,12 +25,18 @@ def named(job: Job, text: str) -> str:
     return text.replace(f"{PREFIX}_", f"{job.prefix}_")
 
 
+def _wanted(job: Job, condition: str) -> str:
+    """The condition, and what the kernel set adds to it."""
+    return " && ".join(filter(None, (condition, job.kernels.feature)))
+
+
 def assembly(job: Job) -> str:
     """The file; empty where the network calls none."""
     functions = functions_of(job)
     if not functions:
         return ""
-    parts = [about(job), f"#if {CONDITION}\n    .syntax unified\n    .thumb\n"]
+    wanted = _wanted(job, CONDITION)
+    parts = [about(job), f"#if {wanted}\n    .syntax unified\n    .thumb\n"]
     parts += [named(job, one.text) for one in functions]
     parts.append("#endif\n")
     return "\n".join(parts)
@@ -46,5 +52,5 @@ def twins(job: Job) -> str:
         f"static int32_t {one.symbol}({one.parameters})\n{{\n    {one.twin}\n    return 0;\n}}"
         for one in functions
     ]
-    lines = ["/* network.S, and the same in C */", "#if MBN_ASSEMBLY", *declared]
+    lines = ["/* network.S, and the same in C */", f"#if {_wanted(job, 'MBN_ASSEMBLY')}", *declared]
     return named(job, "\n".join([*lines, "#else", *defined, "#endif"]) + "\n")

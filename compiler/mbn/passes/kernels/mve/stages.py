@@ -97,7 +97,7 @@ def _convolve_row(b: StageBuilder, depth: int) -> None:
 def _convolve_groups(b: StageBuilder, depth: int) -> None:
     rows, out = b.in_rows(), b.out_row()
     tile = b.scratch("tile", "int8", (PIXELS, depth))
-    stream = b.const("weights", pointwise_stream(b.derived[0]), "streams, two channels each")
+    stream = b.const("pointwise", pointwise_stream(b.derived[0]), "streams, two channels each")
     packed = pack(b, rows)
     for number, span in enumerate(group_spans(b, PIXELS)):
         pixels = min(PIXELS, b.out.width - span.start * PIXELS)
