@@ -51,7 +51,7 @@ def band_cycles(b: StageBuilder) -> dict[int, int]:
     height, width = b.out.height, b.out.width
     pair = width % PIXELS == 2 and width > PIXELS and height % 2 == 0
     depth = up(len(b.derived[0].weights), LANES)
-    group = b.out.channels // 2 * (depth // 2 + 20)
+    group = b.out.channels // 2 * (depth // 2 + 8)
     heights = (1, 2) if pair and patch_of(b) else (1,)
     return {rows: height // rows * (up(rows * width, PIXELS) // PIXELS) * group for rows in heights}
 
