@@ -77,6 +77,12 @@ def ordered(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> list[
     return [run[number] for number in best]
 
 
+def cycles_of(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> int:
+    """Cycles of a run as it stands."""
+    made = [_instruction(lines, names, note) for lines, note in run]
+    return _cycles(made, _dependences(made), range(len(made)))
+
+
 def _instruction(lines: Lines, names: Mapping[str, str], note: str) -> _Instruction:
     """By its text. Several lines are a predicate and what it is for."""
     reads: set[str] = set()
