@@ -282,7 +282,7 @@ class _Part:
             again = f.label(f.fresh("steps"))
             with f.ordered(beats.ordered):
                 self._run(pointers, RUN, first=False)
-            f.op("subs", "out", "out", "#1")
+            f.op("subs.w", "out", "out", "#1")
             f.branch("bne.w", again)
             f.get("out", "at_turn")
         f.add("w", -self._each)  # the first operands of a step behind the last were loaded
