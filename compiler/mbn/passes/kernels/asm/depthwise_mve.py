@@ -140,7 +140,7 @@ class _Channels:
             again = f.label(f.fresh("group"))
             self._group(GROUP)
             f.get("count", "at_group")
-            f.op("subs", "count", "count", "#1")
+            f.op("subs.w", "count", "count", "#1")
             f.put("at_group", "count")
             f.branch("bne.w", again)
         if left:
@@ -257,7 +257,7 @@ class _Channels:
                 self._products(x * shape.stride)
             f.add("patch", step)
             f.add("to", step)
-        f.op("subs", "count", "count", "#1")
+        f.op("subs.w", "count", "count", "#1")
         f.branch("beq.w", end)
         with f.ordered(beats.ordered):
             self._store()

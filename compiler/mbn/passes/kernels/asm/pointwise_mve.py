@@ -171,7 +171,7 @@ class _Part:
             turn, end = f.label(f.fresh("turn")), f.fresh("turned")
             self._tiles(part.turn)
             f.get("address", "at_turn")
-            f.op("subs", "address", "address", "#1")
+            f.op("subs.w", "address", "address", "#1")
             f.put("at_turn", "address")
             f.branch("beq.w", end)
             here, pixels = self.moved, 4 * len(part.turn)
