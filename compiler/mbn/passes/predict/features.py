@@ -16,6 +16,7 @@ from mbn.core.network import Layer, Network, Stage, StageKind, Tensor
 Features = dict[str, float]
 
 LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
+STRAIGHT_TILES, STRAIGHT_OUTPUTS = 12, 28  # of Helium, without a loop: passes/kernels/asm
 
 
 def stage_features(network: Network, stage: Stage, band_rows: int, kernels: KernelSet) -> Features:
@@ -55,6 +56,8 @@ def _depthwise(network: Network, layer: Layer, band_rows: int, kernels: KernelSe
     shifts = isinstance(constants, SingleConstants) and constants.shift > kernels.folded_shift
     name = f"stride {layer.stride[1]}{', shifted' if shifts else ''}"
     rows = channels * tensor.height
+    if kernels.name == "mve":
+        return _patches(network, layer, band_rows, shifts=shifts)
     return {
         f"{name}, bands of {height}: outputs": float(rows * tensor.width),
         f"{name}, odd outputs": float(rows * (tensor.width % 2)),
@@ -63,10 +66,28 @@ def _depthwise(network: Network, layer: Layer, band_rows: int, kernels: KernelSe
     }
 
 
+def _patches(network: Network, layer: Layer, band_rows: int, *, shifts: bool) -> Features:
+    """Helium's depthwise: outputs of four channels, interleaved chunks of 16 columns, groups. Long
+    rows have loops of their own."""
+    tensor, source = network.tensor(layer.output), network.tensor(layer.inputs[0])
+    groups = _up(tensor.channels, 4)
+    lines = 2 if band_rows == 2 and layer.stride[0] + layer.kernel[0] <= 4 else 1
+    form = "straight" if lines * tensor.width <= STRAIGHT_OUTPUTS else "in turns"
+    calls, outputs = groups * tensor.height / lines, groups * tensor.height * tensor.width
+    return {
+        f"{form}: outputs": float(outputs),
+        f"{form}, shifted: outputs": float(outputs * shifts),
+        f"{form}: groups": calls,
+        "chunks": calls * 4 * _up(source.width, 16),
+    }
+
+
 def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> Features:
     """Groups of pixels x pairs of output channels x steps of depth."""
     if layer.weights is None:
         return {}
+    if kernels.name == "mve":
+        return _tiles(layer, out, band_rows)
     depth = _up(int(layer.weights[0].size), kernels.depth_step)
     couples, single = divmod(out.channels, 2)
     joined = band_rows > 1 and kernels.group_pixels == 4 and out.width % 4 == 2
@@ -88,6 +109,42 @@ def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> 
                 counts["last channel x depth"] = (
                     counts.get("last channel x depth", 0) + groups * depth * pixels
                 )
+    return counts
+
+
+def _tiles(layer: Layer, out: Tensor, band_rows: int) -> Features:
+    """Helium's pointwise: register tiles x couples of output channels x steps. Whether one pointer
+    reaches all pixels of a tile decides on its form, and whether there is one step alone; each
+    couple begins and ends a run of code."""
+    assert layer.weights is not None
+    depth = _up(int(layer.weights[0].size), 16)
+    couples, single = divmod(out.channels, 2)
+    joined = band_rows == 2 and out.width % 4 == 2
+    runs = out.height / 2 if joined else out.height
+    full, rest = divmod(out.width * (2 if joined else 1), 4)
+    span = out.width + 2 if joined else min(4, out.width)
+    far = max(2, span) * depth * 16 > 1032
+    form = "far" if far else "of one step" if depth == 1 else "near"
+    turns = 1
+    if full > STRAIGHT_TILES:
+        turns = full // max(size for size in (1, 2, 3, 4) if full % size == 0)
+    counts: Features = {
+        f"couples {form}": float(runs * couples),
+        f"turns {form}": float(runs * couples * (turns - 1)),
+        "calls of tiles": float(runs),
+    }
+    for pixels, of_row in ((4, full), (rest, 1)):
+        tiles = runs * of_row
+        if pixels and tiles:
+            name = f"tiles of {pixels}, {form}"
+            counts |= {
+                f"{name}: couples x steps": float(tiles * couples * depth),
+                f"{name}: couples": float(tiles * couples),
+            }
+            if single:
+                last = f"last channel, {form}"
+                counts[f"{last}: steps"] = counts.get(f"{last}: steps", 0) + tiles * depth * pixels
+                counts[last] = counts.get(last, 0) + tiles
     return counts
 
 
