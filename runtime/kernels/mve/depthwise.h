@@ -1,9 +1,10 @@
 /* Depthwise up to 4x4 into the pointwise's tile for cores with Helium, in C.
  *
  * The fast bodies are functions of network.S (compiler/mbn/passes/kernels/asm/depthwise_mve.py).
- * For each four channels there are 16 bytes of weights a channel (byte 4 * kx + ky, zeros where the
- * kernel is smaller), bias[4], 2m[4] (m[4] in rounding `tflite`), and four each of the other words
- * that requantise (mbn_mve_store_value in mve/instructions.h).
+ * For each four channels, the last of which are the last four, there are 16 bytes of weights a
+ * channel (byte 4 * kx + ky, zeros where the kernel is smaller), bias[4], 2m[4] (m[4] in rounding
+ * `tflite`), and four each of the other words that requantise (mbn_mve_store_value in
+ * mve/instructions.h).
  */
 #ifndef MBN_MVE_DEPTHWISE_H
 #define MBN_MVE_DEPTHWISE_H
@@ -25,12 +26,14 @@ MBN_INLINE int32_t mbn_mve_depthwise_band(const int8_t *const *row_pointers, con
 {
     const int32_t others = shift == MBN_TFLITE_ANY ? 5 : shift == MBN_TFLITE ? 2 : shift ? 1 : 0;
     for (int32_t c = 0; c < channels; c++) {
-        const int32_t *group = words + c / 4 * (24 + 4 * others);
-        const int8_t *weights = (const int8_t *)group + 16 * (c % 4);
-        const int32_t factor = group[20 + c % 4];
+        const int32_t twice = channels > 4 && c >= channels / 4 * 4 ? (4 - channels % 4) % 4 : 0;
+        const int32_t lane = (c + twice) % 4;
+        const int32_t *group = words + (c + twice) / 4 * (24 + 4 * others);
+        const int8_t *weights = (const int8_t *)group + 16 * lane;
+        const int32_t factor = group[20 + lane];
         for (int32_t at = 0; at < lines * outputs; at++) {
             const int32_t line = at / outputs, from = at % outputs * stride - left;
-            int32_t sum = group[16 + c % 4];
+            int32_t sum = group[16 + lane];
             for (int32_t k = 0; k < 16; k++) {
                 const int32_t row = k % 4 + line * below, x = from + k / 4;
                 if (row < rows) {
@@ -39,7 +42,7 @@ MBN_INLINE int32_t mbn_mve_depthwise_band(const int8_t *const *row_pointers, con
                 }
             }
             tile[at * depth + c] = mbn_mve_store_value(sum, shift < 0 ? factor : factor / 2,
-                                                       group + 24 + c % 4, 4, shift, low, high);
+                                                       group + 24 + lane, 4, shift, low, high);
         }
     }
     return 0;

@@ -90,7 +90,8 @@ def written(shape: Shape, twin: str) -> Assembly:
 
 
 class _Channels:
-    """The loop over groups of four channels, and a last group of fewer."""
+    """The loop over groups of four channels. The last group is the last four channels, so some may
+    be made twice; of fewer than four there is one group of fewer."""
 
     def __init__(self, function: Function, shape: Shape) -> None:
         self.f, self.shape = function, shape
@@ -132,20 +133,26 @@ class _Channels:
         f.define("by", "q5", "biases, and what else requantises")
         f.define("values", "q6")
         f.define("factor", "q7", "multipliers")
-        full, left = divmod(shape.channels, GROUP)
-        if full:
-            self._lanes(GROUP)
-            f.op("mov", "count", f"#{full}")
-            f.put("at_group", "count")
-            again = f.label(f.fresh("group"))
-            self._group(GROUP)
-            f.get("count", "at_group")
-            f.op("subs.w", "count", "count", "#1")
-            f.put("at_group", "count")
-            f.branch("bne.w", again)
-        if left:
-            self._lanes(left)
-            self._group(left)
+        groups, channels = -(-shape.channels // GROUP), min(GROUP, shape.channels)
+        twice = GROUP * groups - shape.channels if groups > 1 else 0
+        self._lanes(channels)
+        f.op("mov", "count", f"#{groups}")
+        f.put("at_group", "count")
+        again, done = f.label(f.fresh("group")), f.fresh("done")
+        self._group(channels)
+        f.get("count", "at_group")
+        f.op("subs.w", "count", "count", "#1")
+        f.put("at_group", "count")
+        if twice:
+            f.branch("beq.w", done)
+            f.op("cmp", "count", "#1")
+        f.branch("bne.w", again)
+        if twice:  # back to the last four channels
+            for row in rows:
+                f.add(row, -twice * shape.plane_bytes)
+            f.add("out", -twice)
+            f.branch("b.w", again)
+            f.label(done)
 
     # -- the patch ----------------------------------------------------------------------------
 

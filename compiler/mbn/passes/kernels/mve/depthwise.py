@@ -115,10 +115,17 @@ def depthwise_words(derived: WeightedConstants) -> NDArray[np.int32]:
     taps = derived.weights
     count, (height, width) = len(taps), taps.shape[1:3]
     groups = up(count, GROUP) // GROUP
+    order = np.arange(groups * GROUP)  # the channel at each place; the last group's are the last
+    if groups > 1:
+        order[-GROUP:] = np.arange(count - GROUP, count)
+    order = order[order < count]
     windows = np.zeros((groups * GROUP, WINDOW, WINDOW), np.int8)  # channel, column, row
-    windows[:count, :width, :height] = taps.reshape(count, height, width).transpose(0, 2, 1)
+    windows[: len(order), :width, :height] = taps.reshape(count, height, width).transpose(0, 2, 1)[
+        order
+    ]
     parts = [windows.reshape(groups, -1).view("<i4")]
     single = isinstance(derived, SingleConstants)
     factor = derived.doubled if single else derived.multiplier
-    parts += [table(word, GROUP) for word in (derived.bias, factor, *other_words(derived))]
+    columns = (derived.bias, factor, *other_words(derived))
+    parts += [table(word[order], GROUP) for word in columns]
     return np.concatenate(parts, axis=1).astype(np.int32)

@@ -130,15 +130,17 @@ class _Written:
         return written(self.name, about, band, list(self._parts()), twin)
 
     def _parts(self) -> Iterator[Part]:
-        turn, turns, rest = self._groups()
         couples = self.channels // 2
         if couples:
-            yield Part(0, couples, 2, turn, turns, rest)
-        if self.channels % 2:
-            yield Part(couples, 1, 1, turn, turns, rest)
+            yield Part(0, couples, 2, *self._groups(STRAIGHT, TURN))
+        if self.channels % 2:  # runs once: its bytes count for more
+            yield Part(couples, 1, 1, *self._groups(1, 1))
 
-    def _groups(self) -> tuple[tuple[Group, ...], int, tuple[Group, ...]]:
-        """The register tiles of a turn, how many turns, and those behind the last turn."""
+    def _groups(
+        self, straight: int, turn_of: int
+    ) -> tuple[tuple[Group, ...], int, tuple[Group, ...]]:
+        """The register tiles of a turn, how many turns, and those behind the last turn. straight:
+        so many full ones of a row are one turn; of more, up to `turn_of` are."""
         rows, width = self.rows, self.width
         full, left = divmod(width, PIXELS)
         if rows == 2:  # each row's last two pixels: first, since more bytes are written
@@ -150,7 +152,7 @@ class _Written:
                 for x in range(0, last, PIXELS)
             ]
             return (ends, *whole), 1, ()
-        most = full if full <= STRAIGHT else TURN
+        most = full if full <= straight else turn_of
         size = max((n for n in range(1, most + 1) if full % n == 0), default=0)
         turn = tuple(_in_row(PIXELS * at, PIXELS) for at in range(size))
         turns = full // size if size else 1
