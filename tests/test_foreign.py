@@ -75,10 +75,15 @@ def sources(folder: Path) -> list[Path]:
     return sorted((folder / "src").rglob("*.[cS]"))
 
 
-def emulated(board: str, folder: Path, compiler: tuple[str, ...], at: Path) -> None:
-    """Builds the example with these words for the library, and runs it: its status must be 0."""
+def emulated(
+    board: str, folder: Path, compiler: tuple[str, ...], at: Path, cpu: str | None = None
+) -> None:
+    """Builds the example with these words for the library, and runs it: its status must be 0. cpu:
+    what the library is built for, where that is not the board's core."""
     core = find_board(board).core.gcc_flags
     known = core if compiler[0] == GCC else [word for word in core if word != "-mfpu=auto"]
+    if cpu is not None:
+        known = [f"-mcpu={cpu}" if word.startswith("-mcpu=") else word for word in known]
     (at / "start.c").write_text(START)
     (at / "link.ld").write_text(
         SCRIPT.replace("8192", "65536")
@@ -132,6 +137,12 @@ def test_same_bits_under_flags(exported: Exported, board: str, flags: str, tmp_p
         folder = tmp_path / "lib"
         (folder / "src" / "hooks.c").write_text(hooks)
     emulated(board, folder, FLAGS[flags], tmp_path)
+
+
+@clang
+def test_clang_builds_for_the_m85(exported: Exported, tmp_path: Path) -> None:
+    """GCC 12 knows no M85. The emulated M55 runs what it is built as: no pointer is signed."""
+    emulated("qemu-m55", exported("qemu-m55"), (*CLANG, "-O2"), tmp_path, "cortex-m85")
 
 
 def test_cmake_finds_a_register_that_is_taken(exported: Exported, tmp_path: Path) -> None:
