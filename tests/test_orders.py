@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from mbn.passes.kernels.asm import beats, ordered
-from mbn.passes.kernels.asm.function import Lines, Run
+from mbn.passes.kernels.asm.dependences import Lines, Run
 from mbn.passes.kernels.asm.pointwise_mve import Band, Group, Part, written
 from mbn.passes.kernels.asm.rounding import Rounding
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-Lines = tuple[tuple[str, ...], ...]
+from mbn.passes.kernels.asm.dependences import After, Lines, Run, dependences, ways
 
 _NAME = re.compile(r"[a-z_]\w*")
 _RESULTS, _BUFFER = "results", "buffer"  # stand for memory that is written
@@ -64,20 +64,17 @@ class _Instruction:
     writes: frozenset[str]
 
 
-def ordered(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> list[tuple[Lines, str]]:
+def ordered(run: Run, names: Mapping[str, str]) -> Run:
     """The run, instructions with their comments, in its new order. names: registers by name."""
     made = [_instruction(lines, names, note) for lines, note in run]
     after = _dependences(made)
-    way = [0] * len(made)
-    for one in reversed(range(len(made))):
-        way[one] = max((cycles + way[later] for later, cycles in after[one].items()), default=0)
-    orders = [list(range(len(made))), _listed(made, after, way)]
+    orders = [list(range(len(made))), _listed(made, after, ways(after))]
     orders.append(_listed(made, after, [0] * len(made)))
     best = min(orders, key=lambda order: _cycles(made, after, order))
     return [run[number] for number in best]
 
 
-def cycles_of(run: Sequence[tuple[Lines, str]], names: Mapping[str, str]) -> int:
+def cycles_of(run: Run, names: Mapping[str, str]) -> int:
     """Cycles of a run as it stands."""
     made = [_instruction(lines, names, note) for lines, note in run]
     return _cycles(made, _dependences(made), range(len(made)))
@@ -118,33 +115,11 @@ def _instruction(lines: Lines, names: Mapping[str, str], note: str) -> _Instruct
     return _Instruction(lines, note, kind, frozenset(reads), frozenset(writes))
 
 
-def _dependences(run: Sequence[_Instruction]) -> list[dict[int, int]]:
-    """Of each instruction, those that stand behind it, and the cycles between them at least."""
-    after: list[dict[int, int]] = [{} for _ in run]
-    writer: dict[str, int] = {}
-    readers: dict[str, list[int]] = {}
-
-    def depends(later: int, earlier: int, cycles: int) -> None:
-        if earlier != later:
-            after[earlier][later] = max(cycles, after[earlier].get(later, 0))
-
-    for number, one in enumerate(run):
-        for register in one.reads:
-            if register in writer:
-                depends(number, writer[register], run[writer[register]].kind.latency)
-            readers.setdefault(register, []).append(number)
-        for register in one.writes:
-            for reader in readers.get(register, ()):
-                depends(number, reader, 1)
-            if register in writer:
-                depends(number, writer[register], 1)
-            writer[register], readers[register] = number, []
-    return after
+def _dependences(run: Sequence[_Instruction]) -> After:
+    return dependences(run, lambda _, earlier, __: run[earlier].kind.latency, overwrite=1)
 
 
-def _listed(
-    run: Sequence[_Instruction], after: list[dict[int, int]], priority: Sequence[int]
-) -> list[int]:
+def _listed(run: Sequence[_Instruction], after: After, priority: Sequence[int]) -> list[int]:
     """A list schedule: of the instructions that can start, that of the highest priority, and of
     equal ones the first."""
     waits, starts = [0] * len(run), [0] * len(run)
@@ -170,7 +145,7 @@ def _listed(
     return found
 
 
-def _cycles(run: Sequence[_Instruction], after: list[dict[int, int]], order: Sequence[int]) -> int:
+def _cycles(run: Sequence[_Instruction], after: After, order: Sequence[int]) -> int:
     """Cycles of the run in this order."""
     starts, free = [0] * len(run), dict[str, int]()
     cycle = 0

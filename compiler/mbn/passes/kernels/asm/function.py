@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mbn.passes.kernels.asm import ordered
+from mbn.passes.kernels.asm.dependences import Run
 
 _CORE = re.compile(r"r([0-9]|1[0-2])|lr")
 _SINGLE = re.compile(r"s([12]?[0-9]|3[01])")
@@ -24,8 +25,6 @@ _FIXED = {"lsl", "lsr", "asr", "ror", "sp", "lt", "gt", "eq"}
 # gas and clang know these as registers, so nothing else can be called so
 _TAKEN = re.compile(r"[rsdqpcav]\d+|lr|pc|sp|ip|fp|sl|sb|wr|cc|apsr\w*")
 _ARGUMENTS = "ARGUMENT"  # stands for the offset of an argument on the stack
-Lines = tuple[tuple[str, ...], ...]  # mnemonic and operands each
-Run = list[tuple[Lines, str]]  # with their comments
 Order = Callable[[Run, Mapping[str, str]], Run]  # of a run, registers by name: a better order
 _CALLEE = tuple(f"r{n}" for n in range(4, 12))
 

@@ -18,6 +18,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+from mbn.passes.kernels.asm.dependences import After, Run, dependences, depends, ways
 
 _SLOTS = 2
 # mnemonic: units of which there is one each, and cycles until the result can be read
@@ -113,9 +116,7 @@ def instruction(
     return Instruction(tuple(lines), reads, frozenset(writes), shifted, note)
 
 
-def order(
-    run: Sequence[tuple[tuple[tuple[str, ...], ...], str]], names: Mapping[str, str]
-) -> list[tuple[tuple[tuple[str, ...], ...], str]]:
+def order(run: Run, names: Mapping[str, str]) -> Run:
     """Instructions with their comments, in their new order. names: registers by their names."""
     made = [instruction(lines, names, note) for lines, note in run]
     return [(one.lines, one.note) for one in ordered(made)]
@@ -124,11 +125,12 @@ def order(
 def ordered(run: Sequence[Instruction]) -> list[Instruction]:
     """The run in its new order."""
     after = _dependences(run)
-    way = [0] * len(run)
-    for one in reversed(range(len(run))):
-        way[one] = max((cycles + way[other] for other, cycles in after[one].items()), default=0)
-    orders = [list(range(len(run))), _listed(run, after, way), _listed(run, after, [0] * len(run))]
-    return min(([run[n] for n in order] for order in orders), key=cycles_of)
+    orders = [
+        list(range(len(run))),
+        _listed(run, after, ways(after)),
+        _listed(run, after, [0] * len(run)),
+    ]
+    return min(([run[n] for n in one] for one in orders), key=cycles_of)
 
 
 def cycles_of(run: Sequence[Instruction]) -> int:
@@ -148,9 +150,7 @@ def cycles_of(run: Sequence[Instruction]) -> int:
     return cycle + 1
 
 
-def _listed(
-    run: Sequence[Instruction], after: list[dict[int, int]], priority: Sequence[int]
-) -> list[int]:
+def _listed(run: Sequence[Instruction], after: After, priority: Sequence[int]) -> list[int]:
     """A list schedule: of the instructions that can start those of the highest priority, and of
     equal ones the first."""
     waits, starts = [0] * len(run), [0] * len(run)
@@ -197,30 +197,12 @@ def _follows(first: Instruction, second: Instruction) -> bool:
     return not second.leads and second.cycles >= first.cycles
 
 
-def _dependences(run: Sequence[Instruction]) -> list[dict[int, int]]:
-    """Of each instruction, those that stand behind it, and the cycles between them at least."""
-    after: list[dict[int, int]] = [{} for _ in run]
-    writer: dict[str, int] = {}
-    readers: dict[str, list[int]] = {}
-    product: int | None = None
+def _dependences(run: Sequence[Instruction]) -> After:
+    def wait(later: int, earlier: int, register: str) -> int:
+        return run[later].wait(run[earlier], register)
 
-    def depends(later: int, earlier: int, cycles: int) -> None:
-        if earlier != later:
-            after[earlier][later] = max(cycles, after[earlier].get(later, 0))
-
-    for number, one in enumerate(run):
-        if one.mnemonic.startswith("smla"):
-            if product is not None:
-                depends(number, product, 1)
-            product = number
-        for register in one.reads:
-            if register in writer:
-                depends(number, writer[register], one.wait(run[writer[register]], register))
-            readers.setdefault(register, []).append(number)
-        for register in one.writes:
-            for reader in readers.get(register, ()):
-                depends(number, reader, 0)
-            if register in writer:
-                depends(number, writer[register], 1)
-            writer[register], readers[register] = number, []
+    after = dependences(run, wait, overwrite=0)
+    products = [number for number, one in enumerate(run) if one.mnemonic.startswith("smla")]
+    for earlier, later in pairwise(products):
+        depends(after, later, earlier, 1)
     return after
