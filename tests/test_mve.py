@@ -61,6 +61,9 @@ def _shapes() -> dict[str, Network]:
         specs = [conv(channels, 1), conv(6, 1), DENSE]
         found[f"{channels} deep"] = make_network((3, 7, 3), specs, seed=channels)
     found["deep block"] = make_network((4, 7, 3), [conv(544, 1), depthwise(1), conv(5, 1)], seed=9)
+    # a loop over steps in a loop over register tiles, of couples and of a lone channel
+    specs = [conv(272, 1), depthwise(1), conv(5, 1)]
+    found["deep and wide"] = make_network((2, 56, 3), specs, seed=11)
     found["wide row"] = make_network((4, 130, 2), [conv(4, 1), depthwise(1), conv(4, 1)], seed=10)
     # two lines at once, whose windows are two rows apart
     for kernel in (1, 2):
@@ -72,7 +75,7 @@ def _shapes() -> dict[str, Network]:
 
 
 SHAPES = _shapes()
-ALWAYS = ["even heights", "mixed factors", "deep block", "wide row"]
+ALWAYS = ["even heights", "mixed factors", "deep block", "wide row", "deep and wide"]
 ALWAYS += [f"width {width}" for width in (1, 3, 8, 13)]
 ALWAYS += ["kernel 3", "kernel 4", "16 deep", "272 deep", "kernel 2 by two", "any multiplier"]
 

@@ -39,8 +39,8 @@ _SUMS = {"first": ("r0", "r2", "r4", "r6"), "second": ("r8", "r10", "r12", "lr")
 _PIXELS = ("q2", "q3", "q4")
 _BIASES = ("pixel2", "spare")  # the registers that keep them
 _FAR_PIXELS = ("pixel0", "pixel1", "pixel2", "spare")  # nothing is stored meanwhile
-_SLOTS = ("at_tile", "at_out", "at_end", "at_turn")
-FRAME_BYTES = 4 * len(_SLOTS)
+_SLOTS = ("at_tile", "at_out", "at_end", "at_turn", "kept_out")
+FRAME_BYTES = 24
 
 
 @dataclass(frozen=True)
@@ -277,14 +277,14 @@ class _Part:
             self._operands(pointers)
             self._run(pointers, lead, first=True)
         if self.steps > lead:
-            f.put("at_turn", "out")
+            f.put("kept_out", "out")
             f.op("mov", "out", f"#{(self.steps - lead) // RUN}")
             again = f.label(f.fresh("steps"))
             with f.ordered(beats.ordered):
                 self._run(pointers, RUN, first=False)
             f.op("subs.w", "out", "out", "#1")
             f.branch("bne.w", again)
-            f.get("out", "at_turn")
+            f.get("out", "kept_out")
         f.add("w", -self._each)  # the first operands of a step behind the last were loaded
         self.moved += depth + STEP
 
