@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mbn.passes.kernels.asm.dependences import After, Lines, Run, dependences, ways
+from mbn.passes.kernels.asm.dependences import After, Lines, Ready, Run, dependences, ways
 
 _NAME = re.compile(r"[a-z_]\w*")
 _RESULTS, _BUFFER = "results", "buffer"  # stand for memory that is written
@@ -122,25 +122,18 @@ def _dependences(run: Sequence[_Instruction]) -> After:
 def _listed(run: Sequence[_Instruction], after: After, priority: Sequence[int]) -> list[int]:
     """A list schedule: of the instructions that can start, that of the highest priority, and of
     equal ones the first."""
-    waits, starts = [0] * len(run), [0] * len(run)
-    for later in (one for found in after for one in found):
-        waits[later] += 1
-    ready = [one for one, count in enumerate(waits) if count == 0]
-    free: dict[str, int] = {}
+    ready, free = Ready(after), dict[str, int]()
     found: list[int] = []
     cycle = 0
-    while ready:
-        can = [n for n in ready if max(starts[n], free.get(run[n].kind.unit, 0)) <= cycle]
+    while ready.numbers:
+        can = [n for n in ready.numbers if ready.start_of(n) <= cycle]
+        can = [n for n in can if free.get(run[n].kind.unit, 0) <= cycle]
         one = max(can, key=lambda n: (priority[n], -n), default=None)
         if one is not None:
-            ready.remove(one)
             found.append(one)
             if run[one].kind.unit:
                 free[run[one].kind.unit] = cycle + run[one].kind.busy
-            for later, cycles in after[one].items():
-                starts[later] = max(starts[later], cycle + cycles)
-                waits[later] -= 1
-                ready.extend([later] if waits[later] == 0 else [])
+            ready.place(one, cycle)
         cycle += 1
     return found
 

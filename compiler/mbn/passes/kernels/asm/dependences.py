@@ -51,6 +51,29 @@ def depends(after: After, later: int, earlier: int, cycles: int) -> None:
         after[earlier][later] = max(cycles, after[earlier].get(later, 0))
 
 
+class Ready:
+    """Instructions that nothing which is not yet placed stands before."""
+
+    def __init__(self, after: After) -> None:
+        self._after = after
+        self._waits, self._starts = [0] * len(after), [0] * len(after)
+        for later in (one for found in after for one in found):
+            self._waits[later] += 1
+        self.numbers = [one for one, count in enumerate(self._waits) if count == 0]
+
+    def start_of(self, number: int) -> int:
+        """The first cycle in which it can start."""
+        return self._starts[number]
+
+    def place(self, number: int, cycle: int) -> None:
+        """It starts in that cycle."""
+        self.numbers.remove(number)
+        for later, cycles in self._after[number].items():
+            self._starts[later] = max(self._starts[later], cycle + cycles)
+            self._waits[later] -= 1
+            self.numbers.extend([later] if self._waits[later] == 0 else [])
+
+
 def ways(after: After) -> list[int]:
     """Cycles of the longest way from each instruction to the end."""
     way = [0] * len(after)

@@ -20,12 +20,12 @@ from mbn.core.constants import TFLITE_ANY_CODE, TFLITE_CODE
 from mbn.core.lowered import Assembly
 from mbn.passes.kernels.asm import beats
 from mbn.passes.kernels.asm.function import Function
+from mbn.passes.kernels.asm.helium import REACH, saturate
 from mbn.passes.kernels.asm.rounding import Rounding
 
 GROUP = 4  # channels at once
 WINDOW = 4  # rows and columns of a patch
 CHUNK = 16  # columns that are interleaved at once
-REACH = 508  # of VLDRW's offset, in both directions
 POST = 127  # of VSTRB's step
 STRD_REACH = 1020
 STRAIGHT = 28  # outputs in one straight run of code
@@ -349,11 +349,4 @@ class _Channels:
                 f.op("vshl.i32", "values", "values", f"#{rounding.code}")
                 by(_OTHERS, "vadd.i32", "values", "values", "by")
             f.op("vrmulh.s32", "values", "values", "factor")
-        if rounding.is_whole:
-            f.op("vqmovnb.s32", "values", "values")
-            f.op("vqmovnb.s16", "values", "values")
-            return
-        for bound, mnemonic in ((rounding.low, "vmax.s32"), (rounding.high, "vmin.s32")):
-            f.op("mvn" if bound < 0 else "mov", "zeros", f"#{~bound if bound < 0 else bound}")
-            f.op("vdup.32", "by", "zeros")
-            f.op(mnemonic, "values", "values", "by")
+        saturate(f, rounding, "values", "zeros", "by")

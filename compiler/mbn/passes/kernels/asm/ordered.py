@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mbn.passes.kernels.asm.dependences import After, Run, dependences, depends, ways
+from mbn.passes.kernels.asm.dependences import After, Ready, Run, dependences, depends, ways
 
 _SLOTS = 2
 # mnemonic: units of which there is one each, and cycles until the result can be read
@@ -153,33 +153,26 @@ def cycles_of(run: Sequence[Instruction]) -> int:
 def _listed(run: Sequence[Instruction], after: After, priority: Sequence[int]) -> list[int]:
     """A list schedule: of the instructions that can start those of the highest priority, and of
     equal ones the first."""
-    waits, starts = [0] * len(run), [0] * len(run)
-    for later in (one for found in after for one in found):
-        waits[later] += 1
-    ready = [one for one, count in enumerate(waits) if count == 0]
+    ready = Ready(after)
     found: list[int] = []
     cycle = done = 0
 
     def take(allowed: Sequence[int], units: set[str]) -> int | None:
-        can = [n for n in allowed if max(starts[n], done - run[n].cycles) <= cycle]
+        can = [n for n in allowed if max(ready.start_of(n), done - run[n].cycles) <= cycle]
         can = [n for n in can if not run[n].units & units]
         one = max(can, key=lambda n: (priority[n], -n), default=None)
         if one is not None:
-            ready.remove(one)
-            for later, cycles in after[one].items():
-                starts[later] = max(starts[later], cycle + cycles)
-                waits[later] -= 1
-                ready.extend([later] if waits[later] == 0 else [])
+            ready.place(one, cycle)
         return one
 
-    while ready:
-        before = list(ready)
+    while ready.numbers:
+        before = list(ready.numbers)
         first = take(before, set())
         if first is not None:
             # one that stood ready before may go in front of it, and one that follows it may not
             can = [
                 n
-                for n in ready
+                for n in ready.numbers
                 if _follows(run[first], run[n]) or (n in before and _follows(run[n], run[first]))
             ]
             second = take(can, run[first].units)

@@ -25,11 +25,11 @@ from mbn.core.constants import TFLITE_ANY_CODE, TFLITE_CODE
 from mbn.core.lowered import Assembly
 from mbn.passes.kernels.asm import beats
 from mbn.passes.kernels.asm.function import Function
+from mbn.passes.kernels.asm.helium import REACH, saturate
 from mbn.passes.kernels.asm.rounding import Rounding
 
 PARAMETERS = "const int8_t *tile, const int32_t *stream, int8_t *out"
 STEP = 16  # inputs of a VMLADAVA, bytes of a load
-REACH = 508  # of VLDRW's offset, in both directions
 NARROW_REACH = 127  # of VSTRB's
 STRAIGHT = 12  # register tiles in one straight run of code
 TURN = 4  # at most, of more of them, in a turn of their loop
@@ -381,8 +381,7 @@ class _Part:
             for number, value in enumerate(own):
                 f.op("vadd.i32", value, value, _BIASES[number])
                 f.op("vqrdmulh.s32", value, value, f"by{number}")
-                f.op("vqmovnb.s32", value, value)
-                f.op("vqmovnb.s16", value, value)
+                saturate(f, rounding, value, "by0", "spare")
             return
         each(0, "vadd.i32")
         if rounding.code == TFLITE_CODE:
@@ -413,11 +412,4 @@ class _Part:
                 each(2, "vadd.i32")
             each(1, "vqrdmulh.s32")
         for value in own:
-            if rounding.is_whole:
-                f.op("vqmovnb.s32", value, value)
-                f.op("vqmovnb.s16", value, value)
-                continue
-            for bound, mnemonic in ((rounding.low, "vmax.s32"), (rounding.high, "vmin.s32")):
-                f.op("mvn" if bound < 0 else "mov", "by0", f"#{~bound if bound < 0 else bound}")
-                f.op("vdup.32", "spare", "by0")
-                f.op(mnemonic, value, value, "spare")
+            saturate(f, rounding, value, "by0", "spare")
