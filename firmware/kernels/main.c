@@ -39,10 +39,11 @@ static void *case_input(void)
     return inputs + GUARD;
 }
 
-/* r4 to r11, s16 to s31 and sp before and after a call of `fn` with `argument`. */
+/* r4 to r11, s16 to s31 (where there are) and sp before and after a call of `fn` with `argument`. */
 void watched(void (*fn)(void *), void *argument, uint32_t *before, uint32_t *after);
 
 /* clang-format off: an instruction a line */
+#if defined(__ARM_FP)
 __asm__(".syntax unified\n\t"
         ".thumb\n\t"
         ".section .text.watched, \"ax\", %progbits\n\t"
@@ -66,6 +67,53 @@ __asm__(".syntax unified\n\t"
         "pop {r3-r11, pc}\n\t"
         ".size watched, . - watched\n\t"
         ".text\n");
+#else /* with the narrow instructions alone; s16 to s31 are left out */
+__asm__(".syntax unified\n\t"
+        ".thumb\n\t"
+        ".section .text.watched, \"ax\", %progbits\n\t"
+        ".type watched, %function\n\t"
+        ".thumb_func\n"
+        "watched:\n\t"
+        "push {r4-r7, lr}\n\t"
+        "mov r4, r8\n\t"
+        "mov r5, r9\n\t"
+        "mov r6, r10\n\t"
+        "mov r7, r11\n\t"
+        "push {r4-r7}\n\t"
+        "mov r12, r0\n\t"
+        "mov r0, r1\n\t"
+        "adds r2, #64\n\t"
+        "mov r1, sp\n\t"
+        "str r1, [r2, #32]\n\t"
+        "push {r3}\n\t"
+        "mov r1, r2\n\t"
+        "adds r1, #16\n\t"
+        "ldmia r1!, {r4-r7}\n\t"
+        "mov r8, r4\n\t"
+        "mov r9, r5\n\t"
+        "mov r10, r6\n\t"
+        "mov r11, r7\n\t"
+        "ldmia r2!, {r4-r7}\n\t"
+        "blx r12\n\t"
+        "pop {r3}\n\t"
+        "adds r3, #64\n\t"
+        "stmia r3!, {r4-r7}\n\t"
+        "mov r4, r8\n\t"
+        "mov r5, r9\n\t"
+        "mov r6, r10\n\t"
+        "mov r7, r11\n\t"
+        "stmia r3!, {r4-r7}\n\t"
+        "mov r4, sp\n\t"
+        "str r4, [r3]\n\t"
+        "pop {r4-r7}\n\t"
+        "mov r8, r4\n\t"
+        "mov r9, r5\n\t"
+        "mov r10, r6\n\t"
+        "mov r11, r7\n\t"
+        "pop {r4-r7, pc}\n\t"
+        ".size watched, . - watched\n\t"
+        ".text\n");
+#endif
 /* clang-format on */
 
 static int run(int number)
@@ -89,7 +137,7 @@ static int run(int number)
         }
         uint32_t before[KEPT], after[KEPT];
         for (int k = 0; k < KEPT; k++) {
-            before[k] = draw();
+            before[k] = after[k] = draw();
         }
         for (uint32_t k = 0; k < sizeof outs[0]; k++) {
             outs[0][k] = outs[1][k] = (uint8_t)draw();

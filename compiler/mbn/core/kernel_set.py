@@ -65,13 +65,21 @@ _MVE = Estimate(
     products=lambda channels, taps: _up(channels, 2) * (_up(taps, 16) + 8),
 )
 
-SCALAR = KernelSet("scalar", "scalar 1", 3, 1, 1, 0, 0, False, _SCALAR)
+# what the assembly of a set wants of the preprocessor
+_MULTIPLIES = (
+    "(defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || defined(__ARM_ARCH_7M__))"
+)
+_SMLAD = "defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)"
+
+SCALAR = KernelSet("scalar", "scalar 2", 3, 1, 1, 0, 0, False, _SCALAR, _MULTIPLIES)
 # SMLAD on M4 and M33
-DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP)
+DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP, _SMLAD)
 # The same schedules over groups of three pixels, with bodies of its own
-M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP)
+M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP, _SMLAD)
 # Helium on M55 and M85
-MVE = KernelSet("mve", "mve 3", 4, 16, 4, 0, 0, True, _MVE, "defined(__ARM_FEATURE_MVE)")
+MVE = KernelSet(
+    "mve", "mve 3", 4, 16, 4, 0, 0, True, _MVE, _SMLAD + " && defined(__ARM_FEATURE_MVE)"
+)
 
 KERNEL_SETS: Mapping[str, KernelSet] = {one.name: one for one in (SCALAR, DSP, M7, MVE)}
 VERSIONS: Mapping[str, str] = {name: one.version for name, one in KERNEL_SETS.items()}

@@ -38,13 +38,15 @@ class Argument:
 @dataclass(frozen=True)
 class Assembly:
     """A function of network.S, called PREFIX_name. parameters: as C declares them. text: the
-    function. twin: C statements that compute the same, for other cores and compilers."""
+    function. twin: C statements that compute the same, for other cores and compilers. feature: what
+    the function wants of the preprocessor besides what its kernel set does."""
 
     name: str
     parameters: str
     text: str
     twin: str
     shared: bool = False  # one body for stages of any shape
+    feature: str = ""
 
     @property
     def symbol(self) -> str:

@@ -10,6 +10,7 @@
 #define MBN_SCALAR_BLOCKED_H
 
 #include "scalar/armv6m.h"
+#include "scalar/couples.h"
 #include "scalar/kernels.h"
 
 /* Within low .. high. */
@@ -25,10 +26,11 @@ MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
     return value < low ? low : value;
 }
 
-/* Requantises, clamps and stores one channel's pixels, sum[p * apart] each. */
+/* Requantises, clamps and stores one channel's pixels, sum[p * apart] each; `lift` is added to what
+ * is stored. */
 MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixels, int32_t m,
                                  const int32_t *z, const int32_t *e, int8_t *out, int32_t shift,
-                                 int32_t low, int32_t high)
+                                 int32_t low, int32_t high, int32_t lift)
 {
     MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
@@ -42,7 +44,7 @@ MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixe
         } else {
             value = mbn_requantise_tflite_any(sum[p * apart], m, *z, *e);
         }
-        out[p] = (int8_t)mbn_scalar_clamp(value, low, high);
+        out[p] = (int8_t)(mbn_scalar_clamp(value, low, high) + lift);
     }
 }
 
@@ -158,7 +160,7 @@ MBN_INLINE int32_t mbn_scalar_block(const int8_t *x, const int8_t *w, const int3
     MBN_UNROLL
     for (int32_t n = 0; n < channels; n++) {
         mbn_scalar_store(sum + n, channels, pixels, m[n], z + n, e + n, out + n * plane, shift, low,
-                         high);
+                         high, 0);
     }
     return 0;
 }
@@ -185,13 +187,14 @@ MBN_INLINE void mbn_scalar_depthwise_line(int32_t *sum, const int8_t *row, const
     }
 }
 
-/* Up to three pixels of one channel of a 3x3 depthwise, side by side in out. */
+/* Up to three pixels of one channel of a 3x3 depthwise, side by side in out. lifted: out is a tile
+ * of scalar/couples.h. */
 MBN_INLINE int32_t mbn_scalar_depthwise(const int8_t *row0, const int8_t *row1, const int8_t *row2,
                                         const int8_t *w, const int32_t *bias, const int32_t *m,
                                         const int32_t *z, const int32_t *e, int8_t *out,
                                         int32_t stride, int32_t step, int32_t pixels, int32_t left,
-                                        int32_t right, int32_t zero, int32_t shift, int32_t low,
-                                        int32_t high)
+                                        int32_t right, int32_t zero, int32_t lifted, int32_t shift,
+                                        int32_t low, int32_t high)
 {
     int32_t sum[3];
     MBN_UNROLL
@@ -201,26 +204,35 @@ MBN_INLINE int32_t mbn_scalar_depthwise(const int8_t *row0, const int8_t *row1, 
     mbn_scalar_depthwise_line(sum, row0, w, stride, step, pixels, left, right, zero);
     mbn_scalar_depthwise_line(sum, row1, w + 3, stride, step, pixels, left, right, zero);
     mbn_scalar_depthwise_line(sum, row2, w + 6, stride, step, pixels, left, right, zero);
-    mbn_scalar_store(sum, 1, pixels, *m, z, e, out, shift, low, high);
+    mbn_scalar_store(sum, 1, pixels, *m, z, e, out, shift, low, high, lifted ? MBN_TILE_LIFT : 0);
     return 0;
 }
 
-/* to[k * apart] = source[k * step]. */
-MBN_INLINE int32_t mbn_scalar_gather(const int8_t *source, int8_t *to, int32_t count, int32_t step,
-                                     int32_t apart)
+/* A kernel row of up to three pixels' windows, [column][channel][pixel]. Values lie `between` bytes
+ * apart from channel to channel and `beside` from column to column. The first `left` and last
+ * `right` columns that the pixels need lie outside the map and hold `zero`; source points at the
+ * first column inside. lifted: `to` is a tile of scalar/couples.h. */
+MBN_INLINE int32_t mbn_scalar_windows(const int8_t *source, int8_t *to, int32_t channels,
+                                      int32_t between, int32_t beside, int32_t across,
+                                      int32_t stride, int32_t pixels, int32_t left, int32_t right,
+                                      int32_t zero, int32_t lifted)
 {
-    MBN_UNROLL
-    for (int32_t k = 0; k < count; k++) {
-        to[k * apart] = source[k * step];
-    }
-    return 0;
-}
-
-/* to[k * apart] = value: the part of a window that lies outside the map. */
-MBN_INLINE int32_t mbn_scalar_fill(int8_t *to, int32_t count, int32_t apart, int32_t value)
-{
-    for (int32_t k = 0; k < count; k++) {
-        to[k * apart] = (int8_t)value;
+    const int32_t columns = (pixels - 1) * stride + across, lift = lifted ? MBN_TILE_LIFT : 0;
+    for (int32_t c = 0; c < channels; c++) {
+        MBN_FULLY
+        for (int32_t i = 0; i < columns; i++) {
+            const int32_t outside = i < left || i >= columns - right;
+            const int32_t value = outside ? zero : source[(i - left) * beside];
+            MBN_UNROLL
+            for (int32_t p = 0; p < pixels; p++) {
+                const int32_t k = i - p * stride;
+                if (k >= 0 && k < across) {
+                    to[k * channels * pixels + p] = (int8_t)(value + lift);
+                }
+            }
+        }
+        source += between;
+        to += pixels;
     }
     return 0;
 }

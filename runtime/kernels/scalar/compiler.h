@@ -15,8 +15,8 @@
 #error "mbn: the kernels want a compiler that takes GNU C, as GCC, Clang and their like do"
 #endif
 
-/* Whether network.S has the bodies: as there. */
-#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(MBN_PORTABLE)
+/* Whether network.S has bodies, if the core has what its kernel set wants: as there. */
+#if defined(__arm__) && !defined(MBN_PORTABLE)
 #define MBN_ASSEMBLY 1
 #else
 #define MBN_ASSEMBLY 0

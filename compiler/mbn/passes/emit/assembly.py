@@ -6,9 +6,7 @@ from mbn.core.lowered import PREFIX, Assembly
 from mbn.passes.emit.job import Job, about
 
 # as in scalar/compiler.h
-CONDITION = (
-    "defined(__arm__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(MBN_PORTABLE)"
-)
+CONDITION = "defined(__arm__) && !defined(MBN_PORTABLE)"
 
 
 def functions_of(job: Job) -> list[Assembly]:
@@ -37,20 +35,24 @@ def assembly(job: Job) -> str:
         return ""
     wanted = _wanted(job, CONDITION)
     parts = [about(job), f"#if {wanted}\n    .syntax unified\n    .thumb\n"]
-    parts += [named(job, one.text) for one in functions]
+    for one in functions:
+        text = named(job, one.text)
+        parts.append(f"#if {one.feature}\n{text}#endif\n" if one.feature else text)
     parts.append("#endif\n")
     return "\n".join(parts)
 
 
 def twins(job: Job) -> str:
     """What network.c declares, and the same functions in C where no assembly is."""
+    text = ""
     functions = functions_of(job)
-    if not functions:
-        return ""
-    declared = [f"int32_t {one.symbol}({one.parameters});" for one in functions]
-    defined = [
-        f"static int32_t {one.symbol}({one.parameters})\n{{\n    {one.twin}\n    return 0;\n}}"
-        for one in functions
-    ]
-    lines = ["/* network.S, and the same in C */", f"#if {_wanted(job, 'MBN_ASSEMBLY')}", *declared]
-    return named(job, "\n".join([*lines, "#else", *defined, "#endif"]) + "\n")
+    for feature in dict.fromkeys(one.feature for one in functions):
+        some = [one for one in functions if one.feature == feature]
+        declared = [f"int32_t {one.symbol}({one.parameters});" for one in some]
+        defined = [
+            f"static int32_t {one.symbol}({one.parameters})\n{{\n    {one.twin}\n    return 0;\n}}"
+            for one in some
+        ]
+        wanted = _wanted(job, "MBN_ASSEMBLY") + (f" && ({feature})" if feature else "")
+        text += "\n".join([f"#if {wanted}", *declared, "#else", *defined, "#endif\n"])
+    return named(job, f"/* network.S, and the same in C */\n{text}") if functions else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mbn.core.lowered import PLACEHOLDER, Argument
 from mbn.core.network import StageKind
-from mbn.passes.emit.assembly import named, twins
+from mbn.passes.emit.assembly import functions_of, named, twins
 from mbn.passes.emit.job import (
     C_TYPES,
     Job,
@@ -25,7 +25,8 @@ INCLUDES = {
 def source(job: Job) -> str:
     names = kernel_names_of(job)
     kinds = {stage.kind for stage in job.network.stages}
-    blocked = any("mbn_scalar_" in code.text for code in job.codes)
+    texts = [code.text for code in job.codes] + [one.twin for one in functions_of(job)]
+    blocked = any("mbn_scalar_" in text for text in texts)
     includes = f'#include "network.h"\n\n#include "{job.kernels.name}/kernels.h"\n'
     includes += '#include "scalar/blocked.h"\n' if blocked else ""
     includes += "".join(include for kind, include in INCLUDES.items() if kind in kinds)

@@ -52,12 +52,18 @@ SCALAR_BLOCK = _body(
 )
 SCALAR_DEPTHWISE = _body(
     "mbn_scalar_depthwise",
-    f"row0 row1 row2 w bias m z e out stride step pixels left right zero {_END}",
+    f"row0 row1 row2 w bias m z e out stride step pixels left right zero lifted {_END}",
 )
-SCALAR_GATHER = _body("mbn_scalar_gather", "source to count step apart")
+SCALAR_COUPLES = _body(
+    "mbn_scalar_couples",
+    f"tile stream out channels rows width row_bytes plane_bytes taps {_END}",
+)
+SCALAR_WINDOWS = _body(
+    "mbn_scalar_windows",
+    "source to channels between beside across stride pixels left right zero lifted",
+)
 SCALAR_COPY = _body("mbn_scalar_copy", "source to count")
 SCALAR_GREATEST = _body("mbn_scalar_greatest", "row count step least")
-SCALAR_FILL = _body("mbn_scalar_fill", "to count apart value")
 SOFTMAX = _body("mbn_softmax", "logits out count multiplier left least")
 SOFTMAX_APART = _body("mbn_softmax_apart", "logits out count step apart multiplier left least")
 NORMALISE = _body("mbn_normalise", "codes out count zero_point")

@@ -36,6 +36,11 @@ class Run:
     count: int
     pixels: int
 
+    def behind(self, pixel: int) -> Run:
+        """Those of its groups that begin at `pixel` or behind."""
+        before = min(self.count, max(0, -(-(pixel - self.start) // self.pixels)))
+        return Run(self.start + before * self.pixels, self.count - before, self.pixels)
+
 
 @dataclass(frozen=True)
 class Taps:
@@ -65,7 +70,7 @@ def runs(b: StageBuilder, width: int, kernel: int) -> list[Run]:
     result: list[Run] = []
     alike = False
     for start, size in groups(width):
-        inside = kernel == 1 or not any(_outside(b, start, size, kernel))
+        inside = kernel == 1 or not any(outside(b, start, size, kernel))
         last = result[-1] if result else None
         if last and alike and inside and last.pixels == size:
             result[-1] = Run(last.start, last.count + 1, size)
@@ -75,7 +80,7 @@ def runs(b: StageBuilder, width: int, kernel: int) -> list[Run]:
     return result
 
 
-def _outside(b: StageBuilder, start: int, pixels: int, kernel: int) -> tuple[int, int]:
+def outside(b: StageBuilder, start: int, pixels: int, kernel: int) -> tuple[int, int]:
     """How many columns of a group's windows lie left and right of the map."""
     layer = b.layers[0]
     first = start * layer.stride[1] - layer.pads[1]
@@ -112,7 +117,7 @@ def convolution(b: StageBuilder) -> bool:
             if dense:
                 _gather_map(b, rows, patch)
             else:
-                _gather_group(b, rows, patch, run, start)
+                gather_group(b, rows, patch, run, start)
             body.group(run, start)
     b.decision = f"scalar: {PIXELS} pixels x {CHANNELS} channels, windows of {taps} gathered"
     return True
@@ -129,7 +134,7 @@ def _grouped(b: StageBuilder) -> bool:
     for run in runs(b, b.out.width, layer.kernel[1]):
         with b.loop(run.count, "g") as g, b.loop(layer.groups, "of") as of:
             start = run.start + g * run.pixels
-            _gather_group(b, rows, patch, run, start, (of * channels, channels))
+            gather_group(b, rows, patch, run, start, (of * channels, channels))
             body.group(run, start, (of * each, each))
     b.decision = (
         f"scalar: {layer.groups} groups, {PIXELS} pixels x {CHANNELS} channels, windows of {taps}"
@@ -146,54 +151,48 @@ def _gather_map(b: StageBuilder, rows: list[Any], patch: Any) -> None:
             b.script.buffer_store(patch, row[channel, at], [(y * width + at) * channels + channel])
 
 
-def _gather_group(
+def gather_group(
     b: StageBuilder,
     rows: list[Any],
     patch: Any,
     run: Run,
     start: Any,
     some: tuple[Any, int] | None = None,
+    *,
+    at: Any = 0,
+    lifted: bool = False,
 ) -> None:
     """Copies a group's windows: kernel row, column, channel, pixel. `some`: only that many input
-    channels, from the first one."""
-    layer, width = b.layers[0], b.source.width
+    channels, from the first one. at: bytes of `patch` before them. lifted: it is a tile of
+    scalar/couples.h."""
+    layer = b.layers[0]
     channel, channels = some or (0, b.source.channels)
     between, beside = b.in_layout().strides
     across = layer.kernel[1]
+    left, right = outside(b, run.start, run.pixels, across)
     for ky, row in enumerate(rows):
-        reads, writes = [row[0 : b.source.channels, 0:width]], [patch[0 : int(patch.ty.shape[0])]]
-        with b.block(f"gather{run.start}_{ky}", reads, writes) as axis:
-            first = axis.spatial(b.out.width, start)
-            for pixel in range(run.pixels):
-                left, right = _outside(b, run.start + pixel, 1, across)
-                inside = across - left - right
-
-                def place(kx: int, ky: int = ky, pixel: int = pixel) -> Any:
-                    tap = (ky * across + kx) * channels
-                    return b.address(patch, tap * run.pixels + pixel)
-
-                for kx, count in ((0, left), (across - right, right)):
-                    if count:
-                        b.call(
-                            bodies.SCALAR_FILL,
-                            to=place(kx),
-                            count=count * channels,
-                            apart=run.pixels,
-                            value=b.source.zero_point,
-                        )
-                column = (first + pixel) * layer.stride[1] - layer.pads[1]
-                # an interleaved row is one run of bytes; in a planar row each column is a run
-                whole = between == 1 and beside == channels and some is None
-                for kx in range(left, left + max(0, inside), inside if whole else 1):
-                    count = inside * channels if whole else channels
-                    b.call(
-                        bodies.SCALAR_GATHER,
-                        source=b.address(row, channel, column + kx),
-                        to=place(kx),
-                        count=count,
-                        step=between,
-                        apart=run.pixels,
-                    )
+        reads = [row[0 : b.source.channels, 0 : b.source.width]]
+        with b.block(f"gather{run.start}_{ky}", reads, [whole(patch)]) as axis:
+            x = axis.spatial(b.out.width, start)
+            first = x * layer.stride[1] + (left - layer.pads[1])
+            if left + right >= (run.pixels - 1) * layer.stride[1] + across:
+                first = 0  # nothing is read
+            before = axis.spatial(int(patch.ty.shape[0]), at)
+            b.call(
+                bodies.SCALAR_WINDOWS,
+                source=b.address(row, channel, first),
+                to=b.address(patch, before + ky * across * channels * run.pixels),
+                channels=channels,
+                between=between,
+                beside=beside,
+                across=across,
+                stride=layer.stride[1],
+                pixels=run.pixels,
+                left=left,
+                right=right,
+                zero=b.source.zero_point,
+                lifted=int(lifted),
+            )
 
 
 class Blocks:
@@ -324,7 +323,7 @@ def depthwise3x3(
     reads = [whole(each) for each in (*rows, table, tables.bias, *tables.words)]
     with b.loop(count, "c") as c:
         for run in runs(b, width, 3):
-            left, right = _outside(b, run.start, run.pixels, 3)
+            left, right = outside(b, run.start, run.pixels, 3)
             name = f"depthwise{run.start}"
             with b.loop(run.count, "g") as g, b.block(name, reads, [whole(to)]) as axis:
                 channel = axis.spatial(count, c)
@@ -345,6 +344,7 @@ def depthwise3x3(
                     left=left,
                     right=right,
                     zero=b.source.zero_point,
+                    lifted=0,
                     **bodies.ends(tables.derived),
                 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mbn.core.network import StageKind
 from mbn.core.options import Optimise
 from mbn.core.schedule import Sharing, Variant
-from mbn.passes.kernels import between, dsp, mve, scalar
+from mbn.passes.kernels import between, couples, dsp, mve, scalar
 from mbn.passes.kernels.stage_builder import PLAIN, StageBuilder
 
 ALL_VARIANTS = tuple(Variant(shared) for shared in Sharing)
@@ -61,10 +61,13 @@ class Builder:
 
 
 _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
-    StageKind.CONV: (Builder(scalar.convolution),),
-    StageKind.BLOCK: (Builder(scalar.block),),
+    StageKind.CONV: (Builder(couples.convolution), Builder(scalar.convolution)),
+    StageKind.BLOCK: (
+        Builder(couples.block, heights=couples.heights),
+        Builder(scalar.block),
+    ),
     StageKind.DEPTHWISE: (Builder(scalar.depthwise),),
-    StageKind.POINTWISE: (Builder(scalar.convolution),),
+    StageKind.POINTWISE: (Builder(couples.convolution), Builder(scalar.convolution)),
     StageKind.POOL: (Builder(scalar.pool),),
     StageKind.DENSE: (Builder(scalar.convolution),),
     StageKind.ADD: (Builder(between.addition),),

@@ -314,3 +314,13 @@ def group_spans(b: StageBuilder, pixels: int) -> list[Span]:
         return first >= 0 and last <= b.source.width and (group + 1) * pixels <= b.out.width
 
     return joined_spans(count, inside)
+
+
+def span_test(span: Span, group: Any, count: int) -> list[Any]:
+    """Conditions under which a group is one of the span's."""
+    tests = []
+    if span.start > 0:
+        tests.append(group >= span.start)
+    if span.stop < count:
+        tests.append(group < span.stop)
+    return tests

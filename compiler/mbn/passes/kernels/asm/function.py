@@ -206,29 +206,8 @@ class Function:
         """The function. PREFIX stands for the network's. frame_bytes: of the stack, at sp, a
         multiple of 8."""
         assert frame_bytes % 8 == 0
-        names = {register for register, _, _ in self._map}
-        saved = [one for one in _CALLEE if one in names]
-        saved += [] if len(saved) % 2 else ["r3"]  # keeps the stack's alignment
-        singles = [int(one[1:]) for one in names if one.startswith("s")]
-        halves = [n // 2 for n in singles]
-        halves += [2 * int(one[1:]) + 1 for one in names if one.startswith("q")]
-        doubles = max([7, *halves]) - 7
-        code = [f"    push    {{{', '.join([*sorted(saved, key=_number), 'lr'])}}}"]
-        pushed = 4 * len(saved) + 4
-        code += [f"    .cfi_def_cfa_offset {pushed}", "    .cfi_offset lr, -4"]
-        for at, one in enumerate(sorted(saved, key=_number, reverse=True), 2):
-            code.append(f"    .cfi_offset {one}, -{4 * at}")
-        several = "d8" if doubles == 1 else f"d8-d{7 + doubles}"
-        if doubles:
-            code += [f"    vpush   {{{several}}}"]
-            code += [f"    .cfi_adjust_cfa_offset {8 * doubles}"]
-        if frame_bytes:
-            code += [f"    sub     sp, #{frame_bytes}", f"    .cfi_adjust_cfa_offset {frame_bytes}"]
-        end = [f"    add     sp, #{frame_bytes}"] if frame_bytes else []
-        end += [f"    vpop    {{{several}}}"] if doubles else []
-        end += [f"    pop     {{{', '.join([*sorted(saved, key=_number), 'pc'])}}}"]
+        code, end, begin = self._ends(frame_bytes)
         own = f"PREFIX_{self.name}"
-        begin = pushed + 8 * doubles + frame_bytes
         lines = [
             re.sub(rf"{_ARGUMENTS}(\d)", lambda found: str(begin + 4 * int(found[1])), line)
             for line in self._lines
@@ -261,6 +240,31 @@ class Function:
                 "",
             ]
         )
+
+    def _ends(self, frame_bytes: int) -> tuple[list[str], list[str], int]:
+        """What the function begins and ends with, and bytes from sp to arguments on the stack."""
+        names = {register for register, _, _ in self._map}
+        saved = [one for one in _CALLEE if one in names]
+        saved += [] if len(saved) % 2 else ["r3"]  # keeps the stack's alignment
+        singles = [int(one[1:]) for one in names if one.startswith("s")]
+        halves = [n // 2 for n in singles]
+        halves += [2 * int(one[1:]) + 1 for one in names if one.startswith("q")]
+        doubles = max([7, *halves]) - 7
+        code = [f"    push    {{{', '.join([*sorted(saved, key=_number), 'lr'])}}}"]
+        pushed = 4 * len(saved) + 4
+        code += [f"    .cfi_def_cfa_offset {pushed}", "    .cfi_offset lr, -4"]
+        for at, one in enumerate(sorted(saved, key=_number, reverse=True), 2):
+            code.append(f"    .cfi_offset {one}, -{4 * at}")
+        several = "d8" if doubles == 1 else f"d8-d{7 + doubles}"
+        if doubles:
+            code += [f"    vpush   {{{several}}}"]
+            code += [f"    .cfi_adjust_cfa_offset {8 * doubles}"]
+        if frame_bytes:
+            code += [f"    sub     sp, #{frame_bytes}", f"    .cfi_adjust_cfa_offset {frame_bytes}"]
+        end = [f"    add     sp, #{frame_bytes}"] if frame_bytes else []
+        end += [f"    vpop    {{{several}}}"] if doubles else []
+        end += [f"    pop     {{{', '.join([*sorted(saved, key=_number), 'pc'])}}}"]
+        return code, end, pushed + 8 * doubles + frame_bytes
 
     def _register_map(self) -> list[str]:
         uses: dict[str, list[str]] = {}

@@ -39,7 +39,7 @@ from mbn.passes.kernels.dsp.tile import (
     row_pixels,
     up,
 )
-from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans
+from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, span_test
 
 
 def block(b: StageBuilder) -> bool:
@@ -174,16 +174,6 @@ def convolution(b: StageBuilder) -> bool:
         f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
     )
     return True
-
-
-def span_test(span: Span, group: Any, count: int) -> list[Any]:
-    """Conditions under which a group is one of the span's."""
-    tests = []
-    if span.start > 0:
-        tests.append(group >= span.start)
-    if span.stop < count:
-        tests.append(group < span.stop)
-    return tests
 
 
 def pool(b: StageBuilder) -> bool:
