@@ -142,7 +142,7 @@ def test_plan_that_overwrites_a_result_is_refused(network: Network) -> None:
     assert len(results) == 4
     check_plan(made.plan, made.needs, made.shapes)
     places = list(made.plan.places)
-    places[results[0]] = replace(places[results[0]], offset_bytes=places[results[1]].offset_bytes)
+    places[results[1]] = replace(places[results[1]], offset_bytes=places[results[2]].offset_bytes)
     with pytest.raises(PlanError, match="overwritten before"):
         check_plan(replace(made.plan, places=tuple(places)), made.needs, made.shapes)
 

@@ -39,7 +39,7 @@ static void *case_input(void)
     return inputs + GUARD;
 }
 
-/* r4 to r11, s16 to s31 (where there are) and sp before and after a call of `fn` with `argument`. */
+/* r4 to r11, s16 to s31 (where they are) and sp before and after a call of `fn`. */
 void watched(void (*fn)(void *), void *argument, uint32_t *before, uint32_t *after);
 
 /* clang-format off: an instruction a line */

@@ -6,7 +6,7 @@
  * Cost:   1983 multiply-accumulates, 195 parameters,
  *         352 bytes of arena, 392 bytes of weights and tables
  */
-#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && !defined(MBN_PORTABLE)
+#if defined(__arm__) && !defined(MBN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
     .syntax unified
     .thumb
 

@@ -29,7 +29,7 @@ static const alignas(8) int8_t border_0[20] = {
 };
 
 /* network.S, and the same in C */
-#if MBN_ASSEMBLY
+#if MBN_ASSEMBLY && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
 int32_t mbn_model_pointwise_28x4_1x3_4_16_s0_0to192(const int16_t *tile, const int32_t *stream, int8_t *out);
 int32_t mbn_model_depthwise_s1_4x4x3_2x4_4_zero0_s0_0to192(const int32_t *words, int16_t *tile, const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *row3, const int8_t *row4, const int8_t *row5);
 int32_t mbn_model_pointwise_4x5_4x3_4_20_s0_0to192_unpacked(const int16_t *tile, const int32_t *stream, int8_t *out);

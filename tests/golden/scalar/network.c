@@ -4,7 +4,7 @@
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,
- *         216 bytes of arena, 315 bytes of weights and tables
+ *         216 bytes of arena, 327 bytes of weights and tables
  */
 #include "network.h"
 
@@ -15,12 +15,10 @@
 extern const int8_t mbn_model_00_weights[108];
 extern const alignas(4) int32_t mbn_model_00_conv_bias[4];
 extern const alignas(4) int32_t mbn_model_00_conv_doubled[4];
+extern const alignas(4) int32_t mbn_model_01_pointwise[18];
 extern const int8_t mbn_model_01_depthwise[36];
 extern const alignas(4) int32_t mbn_model_01_depthwise_bias[4];
 extern const alignas(4) int32_t mbn_model_01_depthwise_doubled[4];
-extern const int8_t mbn_model_01_weights[20];
-extern const alignas(4) int32_t mbn_model_01_pointwise_bias[5];
-extern const alignas(4) int32_t mbn_model_01_pointwise_doubled[5];
 extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
 extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
 extern const int8_t mbn_model_03_weights[15];
@@ -37,40 +35,51 @@ static const alignas(8) int8_t border_0[20] = {
     MBN_16(0), MBN_4(0),
 };
 
+/* network.S, and the same in C */
+#if MBN_ASSEMBLY && (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || defined(__ARM_ARCH_7M__)) && (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__))
+int32_t mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192(const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *weights, const int32_t *bias, const int32_t *factor, const int32_t *offset, const int32_t *exponent, int8_t *tile);
+#else
+static int32_t mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192(const int8_t *row0, const int8_t *row1, const int8_t *row2, const int8_t *weights, const int32_t *bias, const int32_t *factor, const int32_t *offset, const int32_t *exponent, int8_t *tile)
+{
+    for (int32_t c = 0; c < 4; c++) {
+        for (int32_t g = 0; g < 1; g++) {
+            mbn_scalar_depthwise(row0 + c * 4 + 0 + g * 3, row1 + c * 4 + 0 + g * 3, row2 + c * 4 + 0 + g * 3, weights + 9 * c, bias + c, factor + c, offset + c, exponent + c, tile + 0 + g * 12 + c * 3, 1, 1, 3, 1, 1, -128, 1, 0, -128, 64);
+        }
+    }
+    return 0;
+}
+#endif
+#if MBN_ASSEMBLY && (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) || defined(__ARM_ARCH_7M__))
+int32_t mbn_model_pointwise_4x5_4x3_4_20_s0_0to192(const int8_t *tile, const int32_t *stream, int32_t *unpacked, int8_t *out);
+#else
+static int32_t mbn_model_pointwise_4x5_4x3_4_20_s0_0to192(const int8_t *tile, const int32_t *stream, int32_t *unpacked, int8_t *out)
+{
+    (void)unpacked;
+    mbn_scalar_couples(tile, stream, out, 5, 4, 3, 20, 4, 4, 0, -128, 64);
+    return 0;
+}
+#endif
+
 /* Stage 0: scalar: 3 pixels x 2 channels, windows of 27 gathered. */
 static void mbn_conv_8x6x3_to_4x3x4(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int8_t *patch, const int8_t *weights, const int32_t *conv_bias, const int32_t *conv_doubled)
 {
-    mbn_scalar_gather((&(in0[0])), (&(patch[0])), 9, 1, 3);
-    mbn_scalar_gather((&(in0[6])), (&(patch[1])), 9, 1, 3);
-    mbn_scalar_fill((&(patch[20])), 3, 3, 0);
-    mbn_scalar_gather((&(in0[12])), (&(patch[2])), 6, 1, 3);
-    mbn_scalar_gather((&(in1[0])), (&(patch[27])), 9, 1, 3);
-    mbn_scalar_gather((&(in1[6])), (&(patch[28])), 9, 1, 3);
-    mbn_scalar_fill((&(patch[47])), 3, 3, 0);
-    mbn_scalar_gather((&(in1[12])), (&(patch[29])), 6, 1, 3);
-    mbn_scalar_gather((&(in2[0])), (&(patch[54])), 9, 1, 3);
-    mbn_scalar_gather((&(in2[6])), (&(patch[55])), 9, 1, 3);
-    mbn_scalar_fill((&(patch[74])), 3, 3, 0);
-    mbn_scalar_gather((&(in2[12])), (&(patch[56])), 6, 1, 3);
+    mbn_scalar_windows((&(in0[0])), (&(patch[0])), 3, 1, 3, 3, 2, 3, 0, 1, 0, 0);
+    mbn_scalar_windows((&(in1[0])), (&(patch[27])), 3, 1, 3, 3, 2, 3, 0, 1, 0, 0);
+    mbn_scalar_windows((&(in2[0])), (&(patch[54])), 3, 1, 3, 3, 2, 3, 0, 1, 0, 0);
     for (int32_t n = 0; n < 2; ++n) {
         int32_t cse_v1 = (n * 2);
         mbn_scalar_block((&(patch[0])), (&(weights[(n * 54)])), (&(conv_bias[cse_v1])), (&(conv_doubled[cse_v1])), (&(conv_doubled[cse_v1])), (&(conv_doubled[cse_v1])), (&(out[(n * 8)])), 27, 3, 1, 3, 2, 4, 0, -128, 64);
     }
 }
 
-/* Stage 1: scalar: depthwise by 3 pixels, tile of 3 pixels x 4 channels, pointwise 3 pixels x 2 channels. */
-static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const int8_t *in2, int8_t *out, int8_t *tile, const int8_t *depthwise, const int32_t *depthwise_bias, const int32_t *depthwise_doubled, const int8_t *weights, const int32_t *pointwise_bias, const int32_t *pointwise_doubled)
+/* Stage 1: scalar: depthwise by 3 pixels, tile of 4 x 3 pixels x 4 channels, pointwise 3 pixels x 2 channels, two channels a multiply. */
+static void mbn_block_4x3x4_to_4x3x5(const int8_t *in0, const int8_t *in1, const int8_t *in2, const int8_t *in3, const int8_t *in4, const int8_t *in5, int8_t *out, const int32_t *pointwise, int8_t *tile, int32_t *unpacked, const int8_t *depthwise, const int32_t *depthwise_bias, const int32_t *depthwise_doubled)
 {
-    for (int32_t c = 0; c < 4; ++c) {
-        int32_t cse_v1 = (c * 4);
-        mbn_scalar_depthwise((&(in0[cse_v1])), (&(in1[cse_v1])), (&(in2[cse_v1])), (&(depthwise[(c * 9)])), (&(depthwise_bias[c])), (&(depthwise_doubled[c])), (&(depthwise_doubled[c])), (&(depthwise_doubled[c])), (&(tile[(c * 3)])), 1, 1, 3, 1, 1, -128, 0, -128, 64);
-    }
-    for (int32_t n = 0; n < 2; ++n) {
-        int32_t cse_v2 = (n * 8);
-        int32_t cse_v3 = (n * 2);
-        mbn_scalar_block((&(tile[0])), (&(weights[cse_v2])), (&(pointwise_bias[cse_v3])), (&(pointwise_doubled[cse_v3])), (&(pointwise_doubled[cse_v3])), (&(pointwise_doubled[cse_v3])), (&(out[cse_v2])), 4, 3, 1, 3, 2, 4, 0, -128, 64);
-    }
-    mbn_scalar_block((&(tile[0])), (&(weights[16])), (&(pointwise_bias[4])), (&(pointwise_doubled[4])), (&(pointwise_doubled[4])), (&(pointwise_doubled[4])), (&(out[16])), 4, 3, 1, 3, 1, 4, 0, -128, 64);
+    mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192((&(in0[0])), (&(in1[0])), (&(in2[0])), (&(depthwise[0])), (&(depthwise_bias[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(tile[0])));
+    mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192((&(in1[0])), (&(in2[0])), (&(in3[0])), (&(depthwise[0])), (&(depthwise_bias[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(tile[12])));
+    mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192((&(in2[0])), (&(in3[0])), (&(in4[0])), (&(depthwise[0])), (&(depthwise_bias[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(tile[24])));
+    mbn_model_depthwise_4x3to3_1_1_4_0_4_s0_0to192((&(in3[0])), (&(in4[0])), (&(in5[0])), (&(depthwise[0])), (&(depthwise_bias[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(depthwise_doubled[0])), (&(tile[36])));
+    mbn_model_pointwise_4x5_4x3_4_20_s0_0to192((&(tile[0])), (&(pointwise[0])), (&(unpacked[0])), (&(out[0])));
 }
 
 /* Stage 2: scalar: sums in int32, channel by channel. */
@@ -107,16 +116,16 @@ static void stage_00_stem(
 
 /* Stage 1: block pw
  * 4x3x4 -> 4x3x5, 672 multiply-accumulates
- * scratch 16 bytes at 80; output at 0, whole map, 20 bytes a row */
+ * scratch 72 bytes at 80; output at 0, whole map, 20 bytes a row */
 static void stage_01_pw(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
-    mbn_block_4x3x4_to_4x3x5(in[0], in[1], in[2], out[0], scratch, mbn_model_01_depthwise, mbn_model_01_depthwise_bias, mbn_model_01_depthwise_doubled, mbn_model_01_weights, mbn_model_01_pointwise_bias, mbn_model_01_pointwise_doubled);
+    mbn_block_4x3x4_to_4x3x5(in[0], in[1], in[2], in[3], in[4], in[5], out[0], mbn_model_01_pointwise, scratch, (int32_t *)(void *)(scratch + 48), mbn_model_01_depthwise, mbn_model_01_depthwise_bias, mbn_model_01_depthwise_doubled);
 }
 
 /* Stage 2: pool pool
  * 4x3x5 -> 1x1x5, 0 multiply-accumulates
- * scratch 0 bytes at 80; output at 96, whole map, 8 bytes a row */
+ * scratch 0 bytes at 80; output at 208, whole map, 8 bytes a row */
 static void stage_02_pool(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -126,7 +135,7 @@ static void stage_02_pool(
 
 /* Stage 3: dense dense
  * 1x1x5 -> 1x1x3, 15 multiply-accumulates
- * scratch 0 bytes at 80; output at 208, whole map, 4 bytes a row */
+ * scratch 0 bytes at 0; output at 0, whole map, 4 bytes a row */
 static void stage_03_dense(
     const int8_t *const *in, int8_t *const *out, int8_t *scratch)
 {
@@ -147,11 +156,11 @@ static const mbn_tensor tensors[5] = {
      .height = 4, .width = 3, .channels = 5,
      .depth = 4, .plane_bytes = 4, .reader = 2,
      .zero_point = -128, .scale = 0.03125f},
-    {.offset_bytes = 96, .row_bytes = 8,
+    {.offset_bytes = 208, .row_bytes = 8,
      .height = 1, .width = 1, .channels = 5,
      .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = -128, .scale = 0.015625f},
-    {.offset_bytes = 208, .row_bytes = 4,
+    {.offset_bytes = 0, .row_bytes = 4,
      .height = 1, .width = 1, .channels = 3,
      .depth = 1, .plane_bytes = 1, .reader = 3,
      .zero_point = 7, .scale = 0.0625f},
@@ -167,7 +176,7 @@ static const mbn_stage stages[4] = {
      .run = stage_01_pw, .border = border_m128,
      .macs = 672, .scratch_offset_bytes = 80,
      .input = 1, .output = 2, .second = MBN_NO_TENSOR,
-     .kernel_rows = 3, .stride_rows = 1, .pad_top = 1, .band_rows = 1},
+     .kernel_rows = 3, .stride_rows = 1, .pad_top = 1, .band_rows = 4},
     {.name = "pool",
      .run = stage_02_pool, .border = NULL,
      .macs = 0, .scratch_offset_bytes = 80,
@@ -175,12 +184,12 @@ static const mbn_stage stages[4] = {
      .kernel_rows = 4, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
     {.name = "dense",
      .run = stage_03_dense, .border = NULL,
-     .macs = 15, .scratch_offset_bytes = 80,
+     .macs = 15, .scratch_offset_bytes = 0,
      .input = 3, .output = 4, .second = MBN_NO_TENSOR,
      .kernel_rows = 1, .stride_rows = 1, .pad_top = 0, .band_rows = 1},
 };
 
-static const mbn_segment segments[2] = {{0, 0}, {1, 3}};
+static const mbn_segment segments[3] = {{0, 0}, {1, 2}, {3, 3}};
 
 const mbn_network mbn_model = {
     .name = "tiny",
@@ -190,16 +199,16 @@ const mbn_network mbn_model = {
     .segments = segments,
     .tensor_count = 5,
     .stage_count = 4,
-    .segment_count = 2,
+    .segment_count = 3,
     .input = 0,
     .output = 4,
-    .window_rows = 4,
-    .band_rows = 1,
+    .window_rows = 6,
+    .band_rows = 4,
     .input_mode = MBN_INPUT_STREAM,
     .pixels = NULL,
     .arena_bytes = MBN_MODEL_ARENA_BYTES,
     .near_bytes = 0,
-    .weights_bytes = 315,
+    .weights_bytes = 327,
     .macs = 1983,
 };
 

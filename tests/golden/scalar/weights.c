@@ -4,7 +4,7 @@
  * Input:  8x6x3 int8, real = 0.0078125 * (q - 0), stream
  * Output: 1x1x3 int8, real = 0.0625 * (q - 7)
  * Cost:   1983 multiply-accumulates, 195 parameters,
- *         216 bytes of arena, 315 bytes of weights and tables
+ *         216 bytes of arena, 327 bytes of weights and tables
  */
 #include <stdalign.h>
 #include <stdint.h>
@@ -13,12 +13,10 @@
 extern const int8_t mbn_model_00_weights[108];
 extern const alignas(4) int32_t mbn_model_00_conv_bias[4];
 extern const alignas(4) int32_t mbn_model_00_conv_doubled[4];
+extern const alignas(4) int32_t mbn_model_01_pointwise[18];
 extern const int8_t mbn_model_01_depthwise[36];
 extern const alignas(4) int32_t mbn_model_01_depthwise_bias[4];
 extern const alignas(4) int32_t mbn_model_01_depthwise_doubled[4];
-extern const int8_t mbn_model_01_weights[20];
-extern const alignas(4) int32_t mbn_model_01_pointwise_bias[5];
-extern const alignas(4) int32_t mbn_model_01_pointwise_doubled[5];
 extern const alignas(4) int32_t mbn_model_02_pool_bias[1];
 extern const alignas(4) int32_t mbn_model_02_pool_doubled[1];
 extern const int8_t mbn_model_03_weights[15];
@@ -45,6 +43,12 @@ const alignas(4) int32_t mbn_model_00_conv_doubled[4] = {
     4194304, 4194304, 4194304, 4194304,
 };
 
+/* Stage 1, pw: streams, two channels each; 3 x 6. */
+const alignas(4) int32_t mbn_model_01_pointwise[18] = {
+    -1083811327, 1914244531, 1482820992, -108444, 16777216, 16777216, -1976490549, 1038342014,
+    1856676680, -102740, 16777216, 16777216, -2139033706, -2139053495, -83568, -65536, 16777216, 0,
+};
+
 /* Stage 1, pw: depthwise, C x (kh, kw); 36. */
 const int8_t mbn_model_01_depthwise[36] = {
     -127, -38, 51, -115, -26, 63, -103, -14, 75, -91, -2, 87, -79, 10, 99, -67, 22, 111, -55, 34,
@@ -59,21 +63,6 @@ const alignas(4) int32_t mbn_model_01_depthwise_bias[4] = {
 /* Stage 1, pw: 2 m, the multiplier doubled; 4. */
 const alignas(4) int32_t mbn_model_01_depthwise_doubled[4] = {
     16777216, 16777216, 16777216, 16777216,
-};
-
-/* Stage 1, pw: pairs of channels, (kh, kw, C) x 2; 20. */
-const int8_t mbn_model_01_weights[20] = {
-    -127, -26, -38, 63, 51, -103, -115, -14, 75, -79, -91, 10, -2, 99, 87, -67, 22, 111, -55, 34,
-};
-
-/* Stage 1, pw: folded bias; 5. */
-const alignas(4) int32_t mbn_model_01_pointwise_bias[5] = {
-    -62080, -42908, -23736, -37204, -18032,
-};
-
-/* Stage 1, pw: 2 m, the multiplier doubled; 5. */
-const alignas(4) int32_t mbn_model_01_pointwise_doubled[5] = {
-    16777216, 16777216, 16777216, 16777216, 16777216,
 };
 
 /* Stage 2, pool: folded bias; 1. */
