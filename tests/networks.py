@@ -98,6 +98,10 @@ def _pad(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
 def _weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Int8:
     if kind in ("low", "high"):
         return np.full(shape, -128 if kind == "low" else 127, np.int8)
+    if kind == "ends":  # two neighbours add up to 255 at most, as couples.py wants
+        drawn = rng.choice(np.array([-127, 127], np.int8), shape)
+        drawn[..., ::2] = np.where(drawn[..., ::2] < 0, -128, 127)
+        return drawn
     low, high = (-2, 3) if kind == "small" else (-128, 128)
     drawn = rng.integers(low, high, shape).astype(np.int8)
     if kind == "zero":

@@ -22,7 +22,7 @@ import networks
 from mbn.core.boards import find_board
 from mbn.core.kernel_set import KERNEL_SETS
 from mbn.core.lowered import PREFIX, Assembly, StageCode, parameter_names
-from mbn.core.network import Network
+from mbn.core.network import Network, Op
 from mbn.core.options import InputMode
 from mbn.harness.host.emulator import qemu_command
 from mbn.image.build import build_image
@@ -34,7 +34,7 @@ from mbn.passes.kernels.asm.ordered import Instruction, cycles_of, instruction, 
 from mbn.passes.kernels.asm.parts import Band, Part, Place
 from mbn.passes.kernels.asm.rounding import Rounding as RoundingForm
 from mbn.passes.kernels.layout import row_layout
-from networks import conv, depthwise, make_network
+from networks import Spec, conv, depthwise, make_network
 from shares import some
 from tflite_form import in_tflite
 
@@ -264,6 +264,8 @@ def edges() -> Iterator[Network]:
     yield make_network((10, 10, 24), [depthwise(1), conv(10), depthwise(2), conv(12)], seed=3)
     yield make_network((4, 5, 300), [conv(4), conv(3)], seed=4)
     yield make_network((1, 1, 141), [conv(66)], seed=5)  # one pixel, enough products for vector.py
+    ends = Spec(Op.CONV, channels=8, weights="ends")
+    yield make_network((7, 7, 8), [depthwise(1), ends, depthwise(1), ends], seed=7)
     specs = [conv(5), depthwise(1), conv(7), depthwise(2), conv(3)]
     yield make_network((14, 14, 3), specs, seed=6)  # odd channels, rows of 4n + 2
     # strips: one word, a word and a half, rows that need a loop, three rows at once, odd widths;

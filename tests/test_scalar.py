@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import lowered
 import networks
 from mbn.core.boards import find_board
 from mbn.core.network import Network, Op
@@ -74,6 +75,17 @@ def test_shapes(name: str, place: str, rounding: str) -> None:
         network = in_tflite(network)
     mode = tuple(InputMode)[list(NETWORKS).index(name) % 2]
     compare(network, "scalar", mode, find_board(place))
+
+
+def test_a_budget_takes_the_kernels_of_less_scratch() -> None:
+    """Two channels a multiply need room; the least arena has none for all stages."""
+    network = NETWORKS["rows of 17"]()
+    fast = lowered.planned(network, "scalar", InputMode.STREAM)
+    least = lowered.planned(network, "scalar", InputMode.STREAM, ram_budget=0)
+    assert least.plan.arena_bytes < fast.plan.arena_bytes
+    assert not any(one.option.lean for one in fast.stages)
+    assert {one.option.lean for one in least.stages} == {False, True}
+    compare(network, "scalar", InputMode.STREAM, find_board("qemu-m0"), ram_budget=0)
 
 
 PRODUCTS = r"""

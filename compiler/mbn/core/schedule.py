@@ -74,11 +74,16 @@ class BandOption:
     variant: Variant = Variant()
     measured: bool = False
     flash_cycles: float = 0.0
+    lean: bool = False  # by a kernel that takes less scratch than a faster one
 
     @property
     def way(self) -> Way:
         """The band height and variant."""
         return self.rows, self.variant
+
+    def serves(self, stage: StageNeeds) -> bool:
+        """Whether this is the option that a stage was given."""
+        return (self.rows, self.scratch_bytes) == (stage.band_rows, stage.scratch_bytes)
 
     @property
     def cost(self) -> float:

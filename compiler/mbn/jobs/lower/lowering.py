@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 from mbn import arithmetic
@@ -23,7 +23,7 @@ from mbn.core.schedule import BandOption, RowShape, StageNeeds, Way
 from mbn.core.target import Board, Core
 from mbn.core.verify import verify
 from mbn.passes.emit import GeneratedNetwork, emit
-from mbn.passes.kernels import build_stage, candidates, preferred
+from mbn.passes.kernels import build_stage, candidates, lean, preferred
 from mbn.passes.kernels.layout import row_layout
 from mbn.passes.plan import check_plan, plan_bands
 from mbn.passes.plan.planner import Known
@@ -34,18 +34,23 @@ from mbn.passes.tuning import options as tuned_options
 Progress = Callable[[int, int], None]  # done, of
 
 
+Offered = tuple[BandOption, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Shared:
     """What the plans of one network have in common, filled as it is found.
 
-    computed: by whether it is simplified. built: lowered stages by kernel set, number and way.
-    offered: a stage's candidates by kernel set and signature: equal signatures have the same ones.
+    computed: by whether it is simplified. built: lowered stages by kernel set, number, way, and
+    whether it is the one of less scratch.
+    offered: a stage's candidates, and those of less scratch, by kernel set and signature: equal
+    signatures have the same ones.
     runs: the planner's, by what decides the rows: whether it is simplified, and the input mode.
     """
 
     computed: dict[bool, tuple[Network, tuple[StageChannels, ...]]] = field(default_factory=dict)
-    built: dict[tuple[str, int, Way], StageCode] = field(default_factory=dict)
-    offered: dict[tuple[str, str], tuple[BandOption, ...]] = field(default_factory=dict)
+    built: dict[tuple[str, int, Way, bool], StageCode] = field(default_factory=dict)
+    offered: dict[tuple[str, str], tuple[Offered, Offered]] = field(default_factory=dict)
     runs: dict[tuple[bool, InputMode], Known] = field(default_factory=dict)
 
 
@@ -133,7 +138,7 @@ def generate(
     for index, one in enumerate(found.stages):
         if progress:
             progress(index, len(found.stages))
-        key = (target.kernels.name, index, one.option.way)
+        key = (target.kernels.name, index, one.option.way, one.option.lean)
         if key not in known:
             known[key] = build_stage(computed, one.stage, target.kernels, one.option)
         code = known[key]
@@ -222,7 +227,7 @@ def planned(
     )
     check_plan(plan, needs, shapes)
     stages = tuple(
-        PlannedStage(stage, next(one for one in of_stage if one.rows == need.band_rows), need, rows)
+        PlannedStage(stage, next(one for one in of_stage if one.serves(need)), need, rows)
         for stage, of_stage, need, rows in zip(
             network.stages, choices, needs, shapes[1:], strict=True
         )
@@ -254,17 +259,21 @@ def stage_options(
     known = (shared or Shared()).offered
     for stage, own in zip(network.stages, signatures, strict=True):
         if (kernels.name, own) not in known:
-            known[kernels.name, own] = candidates(network, stage, kernels)
-    return [
-        tuned_options(
-            known[kernels.name, own],
+            every = candidates(network, stage, kernels)
+            known[kernels.name, own] = (every, lean(network, stage, kernels))
+    found = []
+    for stage, own in zip(network.stages, signatures, strict=True):
+        offered, leaner = known[kernels.name, own]
+        fast = tuned_options(
+            offered,
             {} if tuned is None else tuned.get(own, {}),
             optimise,
             partial(preferred, network, stage, kernels, optimise),
             copies[own],
         )
-        for stage, own in zip(network.stages, signatures, strict=True)
-    ]
+        # cycles of the fast one and what it saves: measured ones stay comparable
+        found.append((*fast, *(replace(one, cycles=one.cycles + fast[0].cycles) for one in leaner)))
+    return found
 
 
 def stage_needs(index: int, network: Network, stage: Stage, inputs: tuple[int, ...]) -> StageNeeds:

@@ -42,6 +42,21 @@ def candidates(network: Network, stage: Stage, kernels: KernelSet) -> tuple[Band
     raise _unserved(stage, kernels)
 
 
+def lean(network: Network, stage: Stage, kernels: KernelSet) -> tuple[BandOption, ...]:
+    """The option of less scratch that is not among a stage's `candidates`, if there is one. Its
+    cycles are those that it takes more."""
+    fast, *others = SETS[kernels.name][stage.kind]
+    bare = StageBuilder(network, stage, kernels)
+    if fast.saves is None or bare.emitted(fast.emit) is None:
+        return ()
+    for builder in others:
+        made = StageBuilder(network, stage, kernels)
+        if made.emitted(builder.emit) is not None:
+            early, scratch = made.reads_before_writing, made.scratch_bytes
+            return (BandOption(1, scratch, early, fast.saves(bare), lean=True),)
+    return ()
+
+
 def preferred(
     network: Network, stage: Stage, kernels: KernelSet, optimise: Optimise, rows: int
 ) -> Variant:
@@ -53,8 +68,11 @@ def preferred(
 def build_stage(
     network: Network, stage: Stage, kernels: KernelSet, option: BandOption
 ) -> StageCode:
-    """The C kernel of one stage, with its packed constants. `option` is one of its `candidates`."""
+    """The C kernel of one stage, with its packed constants. `option` is one of its `candidates`, or
+    `lean`."""
     for builder in SETS[kernels.name][stage.kind]:
+        if option.lean and builder.saves is not None:
+            continue
         code = StageBuilder(network, stage, kernels, option.variant, option.rows).build(
             builder.emit
         )

@@ -35,10 +35,8 @@ from mbn.passes.kernels.scalar import (
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, span_test
 
 UNPACKED_WORDS = 3  # of two taps, at most
-_FEW_GROUPS, _GROUPS = 2, 4  # that unpacked weights should serve
-# gathered windows of _FEW_GROUPS take any room, of up to _GROUPS so many bytes, of more so many
-_FAIR_BYTES, _SMALL_BYTES = 1536, 768
-_MOST_BYTES = 3072  # of scratch: longer sums are computed without
+_GROUPS = 4  # whose windows are gathered, so that unpacked weights serve them
+_TILE_BYTES = 768  # of windows, where more groups fit
 _BAND_PIXELS = 36
 _WORTH = 0.975  # of the cycles of a band less tall
 # cycles of the Cortex-M3, about: of a group's two taps, of what else a group takes, and of
@@ -128,6 +126,11 @@ def heights(b: StageBuilder) -> dict[int, int]:
     return found
 
 
+def saves(b: StageBuilder) -> int:
+    """Cycles of the map that two channels a multiply save, about."""
+    return b.out.height * b.out.width * int(b.derived[-1].weights.size) // 2
+
+
 def convolution(b: StageBuilder) -> bool:
     """A convolution of any kernel: windows of some groups of pixels are gathered, then computed."""
     layer, width = b.layers[0], b.out.width
@@ -136,10 +139,8 @@ def convolution(b: StageBuilder) -> bool:
     if not serves(b.derived[0]):
         return False
     depth = 2 * _pairs(b.derived[0])
-    if depth * (_FEW_GROUPS * PIXELS + 2 * UNPACKED_WORDS) > _MOST_BYTES:
-        return False
     rows, out = b.in_rows(), b.out_band()
-    at_once = _groups_at_once(PIXELS * depth)
+    at_once = max(_GROUPS, _TILE_BYTES // (PIXELS * depth))
     found = runs(b, width, layer.kernel[1])
     threes = [run for run in found if run.pixels == PIXELS]
     turns = sum(run.count for run in threes) // at_once
@@ -172,11 +173,6 @@ def convolution(b: StageBuilder) -> bool:
         f"{at_once} groups at a time, {_ABOUT}"
     )
     return True
-
-
-def _groups_at_once(group_bytes: int) -> int:
-    some = max(_FEW_GROUPS, min(_GROUPS, _FAIR_BYTES // group_bytes))
-    return max(some, _SMALL_BYTES // group_bytes)
 
 
 class _Depthwise:

@@ -47,12 +47,16 @@ class Builder:
     preferred: the variant that is taken where none was measured.
 
     heights: the band heights, each with the estimated cycles of the stage's map.
+
+    saves: if it takes much more scratch than the next builder, the cycles of the map that it
+    saves: then a plan may choose the other one.
     """
 
     emit: Callable[[StageBuilder], bool]
     variants: Callable[[StageBuilder], list[Variant]] = _plain
     preferred: Callable[[StageBuilder, Optimise], Variant] = _always_plain
     heights: Callable[[StageBuilder], dict[int, int]] = _one_row
+    saves: Callable[[StageBuilder], int] | None = None
 
     @property
     def considered(self) -> tuple[Variant, ...]:
@@ -60,14 +64,18 @@ class Builder:
         return (PLAIN,) if self.variants is _plain else ALL_VARIANTS
 
 
+_COUPLED_CONVOLUTION = (
+    Builder(couples.convolution, saves=couples.saves),
+    Builder(scalar.convolution),
+)
 _SCALAR: Mapping[StageKind, tuple[Builder, ...]] = {
-    StageKind.CONV: (Builder(couples.convolution), Builder(scalar.convolution)),
+    StageKind.CONV: _COUPLED_CONVOLUTION,
     StageKind.BLOCK: (
-        Builder(couples.block, heights=couples.heights),
+        Builder(couples.block, heights=couples.heights, saves=couples.saves),
         Builder(scalar.block),
     ),
     StageKind.DEPTHWISE: (Builder(scalar.depthwise),),
-    StageKind.POINTWISE: (Builder(couples.convolution), Builder(scalar.convolution)),
+    StageKind.POINTWISE: _COUPLED_CONVOLUTION,
     StageKind.POOL: (Builder(scalar.pool),),
     StageKind.DENSE: (Builder(scalar.convolution),),
     StageKind.ADD: (Builder(between.addition),),

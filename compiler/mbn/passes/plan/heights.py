@@ -74,7 +74,7 @@ def _taller(
 ) -> tuple[Needs, Plan]:
     """Takes the faster options that fit within the limit, one after the other."""
     for index, option in _upgrades(chosen, options):
-        if option.rows == chosen[index].band_rows:
+        if option.serves(chosen[index]):
             continue
         taller = (*chosen[:index], _with(chosen[index], option), *chosen[index + 1 :])
         if plan_within(taller, shapes, mode, limit, known=known) is not None:
@@ -98,7 +98,7 @@ def _upgrades(
     within a stage, slower options come first, so the last one that fits stays."""
     saved: list[tuple[float, int, list[BandOption]]] = []
     for index, (stage, of_stage) in enumerate(zip(chosen, options, strict=True)):
-        now = next(option for option in of_stage if option.rows == stage.band_rows)
+        now = next(option for option in of_stage if option.serves(stage))
         faster = [option for option in of_stage if option.cost < now.cost]
         faster.sort(key=lambda option: (-option.cost, option.rows))
         if faster:
