@@ -42,7 +42,7 @@ _WORTH = 0.975  # of the cycles of a band less tall
 # cycles of the Cortex-M3, about: of a group's two taps, of what else a group takes, and of
 # unpacking two taps
 _PAIR, _GROUP, _UNPACK = 29, 90, 14
-_FEWEST = 8  # output channels for which gathering pays
+_FEWEST = 8  # output channels of a 1x1 for which gathering pays
 _ABOUT = f"pointwise {PIXELS} pixels x {CHANNELS} channels, two channels a multiply"
 _TWO_TAPS = 255  # what two weights' magnitudes may add up to
 # which text a core takes: only one has its instructions
@@ -134,9 +134,9 @@ def saves(b: StageBuilder) -> int:
 def convolution(b: StageBuilder) -> bool:
     """A convolution of any kernel: windows of some groups of pixels are gathered, then computed."""
     layer, width = b.layers[0], b.out.width
-    if layer.op is Op.DENSE or layer.groups > 1 or width == 1 or b.out.channels < _FEWEST:
+    if layer.op is Op.DENSE or layer.groups > 1 or width == 1 or not serves(b.derived[0]):
         return False
-    if not serves(b.derived[0]):
+    if layer.kernel == (1, 1) and b.out.channels < _FEWEST:
         return False
     depth = 2 * _pairs(b.derived[0])
     rows, out = b.in_rows(), b.out_band()

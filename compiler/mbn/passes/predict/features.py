@@ -17,6 +17,8 @@ Features = dict[str, float]
 
 LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
 STRAIGHT_TILES, STRAIGHT_OUTPUTS = 12, 28  # of Helium, without a loop: passes/kernels/asm
+WINDOW_GROUPS, WINDOW_BYTES = 4, 768  # gathered at a time: passes/kernels/couples.py
+_COUPLED = (StageKind.BLOCK, StageKind.CONV, StageKind.POINTWISE)
 
 
 def stage_features(network: Network, stage: Stage, band_rows: int, kernels: KernelSet) -> Features:
@@ -38,7 +40,10 @@ def stage_features(network: Network, stage: Stage, band_rows: int, kernels: Kern
         counts |= {"read": float(source.size_bytes), "channels": float(source.channels)}
     if layers[-1].weights is None and stage.kind is not StageKind.POOL:
         counts |= {"values": float(out.size_bytes), "rows": float(out.height * out.channels)}
-    if stage.kind not in (StageKind.DEPTHWISE, StageKind.POOL):
+    if kernels.name == "scalar" and stage.kind in _COUPLED and layers[-1].weights is not None:
+        bands = out.height / band_rows if stage.kind is StageKind.BLOCK else None
+        counts |= _coupled(layers[-1], out, bands, kernels)
+    elif stage.kind not in (StageKind.DEPTHWISE, StageKind.POOL):
         counts |= _products(layers[-1], out, band_rows, kernels)
     return counts
 
@@ -109,6 +114,36 @@ def _products(layer: Layer, out: Tensor, band_rows: int, kernels: KernelSet) -> 
                 counts["last channel x depth"] = (
                     counts.get("last channel x depth", 0) + groups * depth * pixels
                 )
+    return counts
+
+
+def _coupled(layer: Layer, out: Tensor, bands: float | None, kernels: KernelSet) -> Features:
+    """Two channels a multiply: groups of pixels x couples of output channels x pairs of taps, and
+    for each call of a band the couples' weights, unpacked. bands: of a block; else windows of some
+    groups of a row are a call."""
+    assert layer.weights is not None
+    taps = int(layer.weights[0].size)
+    pairs, couples = _up(taps, 2), _up(out.channels, 2)
+    groups = _groups(out.width, kernels)
+    if bands is None:
+        at_once = max(WINDOW_GROUPS, WINDOW_BYTES // (kernels.group_pixels * 2 * pairs))
+        bands = out.height * _up(sum(groups.values()), at_once)
+    counts: Features = {
+        "unpacked: couples x pairs": bands * couples * pairs,
+        "unpacked: couples": bands * couples,
+    }
+    for pixels, of_row in groups.items():
+        name, calls = f"groups of {pixels}", float(out.height * of_row)
+        counts |= {
+            f"{name}: couples x pairs": calls * couples * pairs,
+            f"{name}: couples": calls * couples,
+            f"{name}: calls": calls,
+        }
+    for most in (8, 5):  # the M3's and the M0+'s longest straight run: asm/couples_v7m.py, _v6m.py
+        if pairs > most:
+            turn = min(range(most, most // 2, -1), key=lambda one: pairs % one)
+            turns = out.height * sum(groups.values()) * couples * (pairs // turn)
+            counts[f"turns of up to {most}"] = float(turns)
     return counts
 
 
