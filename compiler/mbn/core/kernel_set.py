@@ -78,7 +78,7 @@ DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP, _SMLAD)
 M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP, _SMLAD)
 # Helium on M55 and M85
 MVE = KernelSet(
-    "mve", "mve 3", 4, 16, 4, 0, 0, True, _MVE, _SMLAD + " && defined(__ARM_FEATURE_MVE)"
+    "mve", "mve 4", 4, 16, 4, 0, 0, True, _MVE, _SMLAD + " && defined(__ARM_FEATURE_MVE)"
 )
 
 KERNEL_SETS: Mapping[str, KernelSet] = {one.name: one for one in (SCALAR, DSP, M7, MVE)}

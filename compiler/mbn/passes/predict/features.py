@@ -17,6 +17,7 @@ Features = dict[str, float]
 
 LARGE_PIXELS = 96  # maps whose pointwise may have widened weights
 STRAIGHT_TILES, STRAIGHT_OUTPUTS = 12, 28  # of Helium, without a loop: passes/kernels/asm
+PAIRED_STEPS = 32  # of 16 inputs, for which two pixels share a pointer: pointwise_mve.py
 WINDOW_GROUPS, WINDOW_BYTES = 4, 768  # gathered at a time: passes/kernels/couples.py
 _COUPLED = (StageKind.BLOCK, StageKind.CONV, StageKind.POINTWISE)
 
@@ -148,8 +149,8 @@ def _coupled(layer: Layer, out: Tensor, bands: float | None, kernels: KernelSet)
 
 
 def _tiles(layer: Layer, out: Tensor, band_rows: int) -> Features:
-    """Helium's pointwise: register tiles x couples of output channels x steps. Whether one pointer
-    reaches all pixels of a tile decides on its form, and whether there is one step alone; each
+    """Helium's pointwise: register tiles x couples of output channels x steps. How many pixels of a
+    tile a pointer reaches decides on its form, and whether there is one step alone; each
     couple begins and ends a run of code."""
     assert layer.weights is not None
     depth = _up(int(layer.weights[0].size), 16)
@@ -159,7 +160,9 @@ def _tiles(layer: Layer, out: Tensor, band_rows: int) -> Features:
     full, rest = divmod(out.width * (2 if joined else 1), 4)
     span = out.width + 2 if joined else min(4, out.width)
     far = max(2, span) * depth * 16 > 1032
-    form = "far" if far else "of one step" if depth == 1 else "near"
+    form = "of one step" if depth == 1 else "near"
+    if far:
+        form = "paired" if depth <= PAIRED_STEPS else "far"
     turns = 1
     if full > STRAIGHT_TILES:
         turns = full // max(size for size in (1, 2, 3, 4) if full % size == 0)

@@ -11,8 +11,9 @@ beats.py finds the order in which the multiplier never waits.
     3 x 2                 12      for 6
     a register tile's end 4       of `single`, 19 instructions in all; some 10 of `tflite`
 
-Where a load's offset can't reach from one pixel to the others, each pixel has a pointer: the sums
-are longer then, and their loop's end shows less.
+Near: a load's offset reaches from one pointer to all pixels of a register tile. Paired: it reaches
+two pixels, and sixteen steps; then three pointers go on. Far: each pixel has a pointer, so that no
+register is left to store with meanwhile; the sums are so long that it shows less.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ STEP = 16  # inputs of a VMLADAVA, bytes of a load
 NARROW_REACH = 127  # of VSTRB's
 STRAIGHT = 12  # register tiles in one straight run of code
 TURN = 4  # at most, of more of them, in a turn of their loop
-RUN = 16  # steps in a turn of a long sum's loop
+RUN = 16  # steps in a turn of a long sum's loop; of a paired one, from where pointers are
+PAIRED = 2 * RUN  # steps of a paired sum, at most: straight code
 
 _SUMS = {"first": ("r0", "r2", "r4", "r6"), "second": ("r8", "r10", "r12", "lr")}
 _PIXELS = ("q2", "q3", "q4")
@@ -145,7 +147,12 @@ class _Part:
         # whether one pointer reaches all pixels of a register tile, and one a couple's weights
         spans = [max(group.pixels) - min(group.pixels) + 1 for group in part.groups]
         self.near = max(2, *spans) * band.depth <= 2 * REACH + STEP
+        # (any multiplier takes one scalar more than pairs of pixels leave)
+        simple = band.rounding.code != TFLITE_ANY_CODE
+        self.paired = not self.near and self.steps <= PAIRED and simple
         self.ahead = min(REACH, band.depth) if self.near else 0  # of w, before the weights' end
+        # for `_requantise`, where the sums leave two of the scalars
+        self.scalars = ("by1", "address") if self.paired else ("by0", "by1")
         # whether a couple's words wait in registers for all its register tiles
         several = len(part.groups) > 1 or part.turns > 1
         self.kept = self.near and several and band.rounding.saturates
@@ -185,8 +192,8 @@ class _Part:
         else:
             self._tiles(part.groups)
         passed = 4 * len(part.turn) * (part.turns - 1)
-        if self.near:
-            f.add("w", band.stream_bytes)
+        if not self.far:
+            f.add("w", band.stream_bytes, spare="address")
         if part.couples > 1:
             done, here = f.fresh("done"), self.moved
             f.get("address", "at_end")
@@ -206,15 +213,20 @@ class _Part:
     def _behind(self) -> int:
         """Bytes from where w is after a couple's sums to the next couple's weights, less what it
         is ahead."""
-        return 0 if self.near else self.band.tail_bytes
+        return self.band.tail_bytes if self.far else 0
+
+    @property
+    def far(self) -> bool:
+        """Whether each pixel has a pointer."""
+        return not (self.near or self.paired)
 
     def _tiles(self, groups: Sequence[Group]) -> None:
         """Those behind the first, whose sums are there already."""
-        if self.near:
+        if not self.far:
             with self.f.ordered(beats.ordered):
                 for before, group in pairwise(groups):
                     self._finish(before)
-                    self._near(group)
+                    self._sums(group)
             return
         for before, group in pairwise(groups):
             self._tile(group, before)
@@ -225,7 +237,7 @@ class _Part:
         """Sums of a register tile, while those of the one before are stored; then the output moves
         on. couple: w is at the next couple's weights already (near), or goes there."""
         f = self.f
-        if self.near:
+        if not self.far:
             with f.ordered(beats.ordered):
                 if before:
                     self._finish(before, couple=couple)
@@ -233,7 +245,7 @@ class _Part:
                 fresh = couple or before is None
                 if fresh:
                     self._keep()
-                self._near(group, fresh=fresh)
+                self._sums(group, fresh=fresh)
             return
         with f.ordered(beats.ordered):
             if before:
@@ -248,6 +260,38 @@ class _Part:
         """Moves t to so many bytes behind the beginning of the turn's pixels."""
         self.f.add("t", to - self.moved, spare="address")
         self.moved = to
+
+    def _sums(self, group: Group, *, fresh: bool = False) -> None:
+        if self.paired:
+            self._paired(group)
+        else:
+            self._near(group, fresh=fresh)
+
+    def _paired(self, group: Group) -> None:
+        """A pointer for two pixels each, and w; all go on after some steps."""
+        f, depth = self.f, self.band.depth
+        # t and by0 are so far into their first pixel that its neighbour's last step is in reach
+        into = max(0, depth + STEP * (RUN - 1) - REACH)
+        self._point(group.pixels[0] * depth + into)
+        if len(group.pixels) > 2:
+            f.add("by0", (group.pixels[2] - group.pixels[0]) * depth, "t")
+        for step in range(self.steps):
+            here = step % RUN
+            if step and here == 0:
+                f.add("w", 2 * STEP * RUN)
+                f.add("t", STEP * RUN)
+                if len(group.pixels) > 2:
+                    f.add("by0", STEP * RUN)
+                self.moved += STEP * RUN
+            for number in range(len(self.kinds)):
+                at = 2 * STEP * here + STEP * number
+                f.op("vldrw.u32", f"weights{number}", f"[w, #{at}]")
+            for number in range(len(group.pixels)):
+                register = f"pixel{(step * len(group.pixels) + number) % len(self.pixels)}"
+                at = STEP * here - into + (depth if number % 2 else 0)
+                f.op("vldrw.u32", register, f"[{('t', 'by0')[number // 2]}, #{at}]")
+                self._products(register, number, first=step == 0)
+        f.add("w", -(2 * STEP * ((self.steps - 1) // RUN) * RUN))
 
     def _near(self, group: Group, *, fresh: bool = False) -> None:
         """From one pointer. fresh: the couple's first, whose weights were not loaded yet."""
@@ -327,7 +371,7 @@ class _Part:
             for low, high in ((0, 2), (1, 3)):
                 value, sums = f"values{at}", [f"{kind}{lanes[lane]}" for lane in (low, high)]
                 f.op("vmov", f"{value}[{high}]", f"{value}[{low}]", *sums)
-        if not self.near:
+        if self.far:
             words = 0
         elif couple:
             words = -self.band.tail_bytes - self.ahead
@@ -367,15 +411,22 @@ class _Part:
             [f"values{n}" for n in range(len(self.kinds))],
         )
 
+        one, two = self.scalars
+
         def load(word: int) -> None:
-            f.op("ldrd", "by0", "by1", f"[w, #{words + 8 * word}]")
+            at = words + 8 * word
+            if self.paired:  # LDRD doesn't reach behind the weights
+                f.op("ldr", one, f"[w, #{at}]")
+                f.op("ldr", two, f"[w, #{at + 4}]")
+            else:
+                f.op("ldrd", one, two, f"[w, #{at}]")
 
         def each(word: int, mnemonic: str) -> None:
             """An instruction by one word of each channel."""
             load(word)
             for number, value in enumerate(own):
                 shifts = mnemonic == "vshl.s32"
-                f.op(mnemonic, value, *(() if shifts else (value,)), f"by{number}")
+                f.op(mnemonic, value, *(() if shifts else (value,)), self.scalars[number])
 
         if self.kept:
             for number, value in enumerate(own):
@@ -388,7 +439,7 @@ class _Part:
             load(1)
             for number, value in enumerate(own):
                 f.op("vshr.s32", "spare", value, "#31")
-                f.op("vqrdmulh.s32", value, value, f"by{number}")
+                f.op("vqrdmulh.s32", value, value, self.scalars[number])
                 f.op("vadd.i32", value, value, "spare")
             each(2, "vadd.i32")
             each(3, "vshl.s32")
@@ -412,4 +463,4 @@ class _Part:
                 each(2, "vadd.i32")
             each(1, "vqrdmulh.s32")
         for value in own:
-            saturate(f, rounding, value, "by0", "spare")
+            saturate(f, rounding, value, one, "spare")
