@@ -176,8 +176,8 @@ def cases_of(network: Network, kernels: str) -> Iterator[Case]:
 
 
 def reads_rows(function: Assembly) -> bool:
-    """Whether it is a depthwise, which reads rows and writes the tile."""
-    return not {"words", "weights"}.isdisjoint(parameter_names(function.parameters))
+    """Whether it fills the tile from the input's rows, as a depthwise and im2col do."""
+    return not {"words", "weights", "edge"}.isdisjoint(parameter_names(function.parameters))
 
 
 def arguments(code: StageCode, function: Assembly, row_bytes: int) -> str:
@@ -268,6 +268,9 @@ def edges() -> Iterator[Network]:
     yield make_network((7, 7, 8), [depthwise(1), ends, depthwise(1), ends], seed=7)
     specs = [conv(5), depthwise(1), conv(7), depthwise(2), conv(3)]
     yield make_network((14, 14, 3), specs, seed=6)  # odd channels, rows of 4n + 2
+    # windows of a colour image: one to four units of four pixels, and none
+    for size, stride, padding in ((16, 2, "same"), (24, 2, "tensorflow"), (16, 1, "same")):
+        yield make_network((size, size, 3), [conv(5, 3, stride=stride, padding=padding)], seed=size)
     # strips: one word, a word and a half, rows that need a loop, three rows at once, odd widths;
     # behind a convolution, because an image's own pixels are interleaved
     for size in (3, 4, 5, 6, 7, 9, 12, 50):

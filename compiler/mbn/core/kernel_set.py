@@ -73,9 +73,9 @@ _SMLAD = "defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)"
 
 SCALAR = KernelSet("scalar", "scalar 2", 3, 1, 1, 0, 0, False, _SCALAR, _MULTIPLIES)
 # SMLAD on M4 and M33
-DSP = KernelSet("dsp", "dsp 3", 4, 2, 1, 8, 0, True, _DSP, _SMLAD)
+DSP = KernelSet("dsp", "dsp 4", 4, 2, 1, 8, 0, True, _DSP, _SMLAD)
 # The same schedules over groups of three pixels, with bodies of its own
-M7 = KernelSet("m7", "m7 3", 3, 2, 1, 8, 16, True, _DSP, _SMLAD)
+M7 = KernelSet("m7", "m7 4", 3, 2, 1, 8, 16, True, _DSP, _SMLAD)
 # Helium on M55 and M85
 MVE = KernelSet(
     "mve", "mve 4", 4, 16, 4, 0, 0, True, _MVE, _SMLAD + " && defined(__ARM_FEATURE_MVE)"

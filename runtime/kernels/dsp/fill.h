@@ -125,6 +125,33 @@ MBN_INLINE int32_t mbn_dsp_window(const int8_t *row, int16_t *tile, const int32_
     return 0;
 }
 
+/* 3x3 windows of `count` pixels of a colour image's rows, as asm/windows.py fills the tile. left,
+ * right: columns of the first and last window that lie beside the map if `edge` has bit 0 or 1.
+ * group: pixels of a group of the tile. All but the pointers and `edge` are constants. */
+MBN_INLINE int32_t mbn_dsp_windows(const int8_t *row0, const int8_t *row1, const int8_t *row2,
+                                   int16_t *tile, int32_t edge, const int32_t count,
+                                   const int32_t stride, const int32_t left, const int32_t right,
+                                   const int32_t group, const int32_t zero_point)
+{
+    const int8_t *const rows[] = {row0, row1, row2};
+    const int32_t inside = ((count - 1) * stride - left + 3 - right) * 3;
+    for (int32_t p = 0; p < count; p++) {
+        int16_t *const to = tile + p / group * (14 * 8) + p % group * 2;
+        for (int32_t ky = 0; ky < 3; ky++) {
+            for (int32_t tap = 0; tap < 9; tap++) {
+                const int32_t at = (p * stride - left) * 3 + tap;
+                const int outside = ((edge & 1) && at < 0) || ((edge & 2) && at >= inside);
+                int32_t pair = 4 * ky + tap / 4 * 2 + tap % 2, high = tap % 4 < 2;
+                if (tap == 8) {
+                    pair = 12 + ky / 2, high = ky % 2;
+                }
+                to[8 * pair + high] = outside ? (int8_t)zero_point : rows[ky][at];
+            }
+        }
+    }
+    return 0;
+}
+
 /* noipa: a constant that gcc found in all calls would cost registers that the asm needs */
 #if defined(__clang__)
 #define MBN_SHARED static __attribute__((noinline, unused)) int32_t

@@ -86,6 +86,9 @@ DSP_PLANE = _body(
 DSP_WINDOW = _body(
     "mbn_dsp_window", "row tile column count high plane_bytes width stride edge zero_point alone"
 )
+DSP_WINDOWS = _body(
+    "mbn_dsp_windows", "row0 row1 row2 tile edge count stride left right group zero_point"
+)
 DSP_ANY_PATCH = _body("mbn_dsp_any_patch", "row0 row1 row2 tile")
 DSP_INTERLEAVE = _body("mbn_dsp_interleave", "low high tile both")
 DSP_ROW_SUM = _body("mbn_dsp_row_sum", "sum row width")

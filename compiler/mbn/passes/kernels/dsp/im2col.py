@@ -7,14 +7,25 @@ planar maps the order is that of the weights.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.network import Layer, Op
+from mbn.core.network import Layer, Op, StageKind
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
+from mbn.passes.kernels.asm.windows import (
+    CHANNELS,
+    FIRSTS,
+    KERNEL,
+    RUN,
+    UNIT,
+    Windows,
+    written,
+)
+from mbn.passes.kernels.asm.windows import PARAMETERS as WINDOW_PARAMETERS
 from mbn.passes.kernels.bodies import numbered
 from mbn.passes.kernels.dsp.tile import SLOTS, pixels_of, up
 from mbn.passes.kernels.layout import WORD
@@ -42,6 +53,66 @@ def patch_order(layer: Layer, channels: int) -> NDArray[np.intp]:
     pairs += zip(left[::2], left[1::2], strict=True)
     low, high = zip(*pairs, strict=True)
     return np.array([*low, *high], np.intp)
+
+
+def serves_windows(b: StageBuilder) -> bool:
+    """Whether asm/windows.py can gather this layer's windows."""
+    layer, width = b.layers[0], b.source.width
+    right = (b.out.width - 1) * layer.stride[1] - layer.pads[1] + KERNEL - width
+    return (
+        b.variant.shared < Sharing.POINTWISE
+        and b.stage.kind is not StageKind.POOL
+        and (*layer.kernel, b.source.channels) == (KERNEL, KERNEL, CHANNELS)
+        and layer.stride[1] in (1, 2)
+        and layer.pads[1] in (0, 1)
+        and right <= 1
+        # so that words begin with a row, and what lies beside it has words of its own
+        and width % WORD == b.out.width % UNIT == 0
+    )
+
+
+def window_order() -> NDArray[np.intp]:
+    """The tap at each place of the tile that asm/windows.py fills, low halves first; -1 for
+    none."""
+    starts = [ky * RUN for ky in range(KERNEL)]
+    pairs = [(start + tap + 2, start + tap) for start in starts for tap in FIRSTS]
+    pairs += [(starts[0] + RUN - 1, starts[1] + RUN - 1), (starts[2] + RUN - 1, -1)]
+    low, high = zip(*pairs, strict=True)
+    return np.array([*low, *high], np.intp)
+
+
+def windows(b: StageBuilder, rows: list[Any], tile: Any, chunk: Any, size: int, count: int) -> None:
+    """Windows of `count` pixels from pixel `chunk` * `size` of the row on."""
+    layer, zero_point = b.layers[0], b.source.zero_point
+    groups, pairs = int(tile.ty.shape[0]), int(tile.ty.shape[1])
+    ends = b.out.width % size or size
+    right = max(0, (b.out.width - 1) * layer.stride[1] - layer.pads[1] + KERNEL - b.source.width)
+    shape = Windows(
+        count=count,
+        stride=layer.stride[1],
+        left=layer.pads[1],
+        right=right if count == ends else 0,
+        group=pixels_of(b),
+        zero_point=zero_point,
+        two_slots=pixels_of(b) != SLOTS,
+    )
+    last = up(b.out.width, size) - 1
+    reads = [row[0 : b.source.channels, 0 : b.source.width] for row in rows]
+    with b.block(f"windows{count}", reads, [tile[0:groups, 0:pairs, 0:SLOTS, 0:2]]):
+        if isinstance(chunk, int):
+            edge: Any = (chunk == 0) * shape.left + 2 * (chunk == last) * shape.right
+        else:
+            edge = b.script.cast(chunk < 1, "int32") * shape.left
+            edge += b.script.cast(chunk > last - 1, "int32") * (2 * shape.right)
+        column = chunk * (size * layer.stride[1])
+        b.call_assembly(
+            shape.name,
+            WINDOW_PARAMETERS,
+            partial(written, shape),
+            **numbered("row", [b.address(row, 0, column) for row in rows]),
+            tile=b.address(tile, 0, 0, 0, 0),
+            edge=edge,
+        )
 
 
 def patches(

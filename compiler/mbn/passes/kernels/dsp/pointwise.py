@@ -173,6 +173,11 @@ class Pointwise:
         if self.b.out.channels % 2:
             self._written(number, 1, pixels, self.b.out.channels // 2)
 
+    def chunk(self, number: Any, size: int, pixels: int) -> None:
+        """Computes `pixels` pixels of a row, which are all that the tile holds, from pixel
+        `number` * `size` on."""
+        self._written(number * (size // pixels_of(self.b)), 1, pixels, alone=True)
+
     def _couples(self, number: Any, pixels: int) -> None:
         """A group by all pairs of channels."""
         couples = self.b.out.channels // 2
@@ -189,13 +194,21 @@ class Pointwise:
         return shared(b, pixels) and (pixels >= LEAST_PIXELS or _shares_all(b))
 
     def _written(
-        self, number: Any, rows: int, width: int, start: int = 0, stop: int | None = None
+        self,
+        number: Any,
+        rows: int,
+        width: int,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """A function for this shape: the whole band, or a group of one row, by couples
-        start .. stop - 1 of output channels."""
+        """A function for this shape: the whole band, or groups of one row, by couples
+        start .. stop - 1 of output channels. alone: the tile holds nothing else."""
         b = self.b
         with b.block("pointwise", self.reads, self.writes) as axis:
             at, group = self._bound(axis, number)
+            group = 0 if alone else group
             row, x, _ = self._place(at)
             couples = (start, self.couples if stop is None else stop)
             made = Written(b, self.derived, self.raw, self.pairs, (rows, width), couples)

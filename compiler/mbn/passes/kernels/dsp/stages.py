@@ -25,7 +25,10 @@ from mbn.passes.kernels.dsp.im2col import (
     interleave,
     patch_order,
     patches,
+    serves_windows,
     takes_words,
+    window_order,
+    windows,
     word_order,
     word_spans,
     words,
@@ -40,6 +43,8 @@ from mbn.passes.kernels.dsp.tile import (
     up,
 )
 from mbn.passes.kernels.stage_builder import Span, StageBuilder, group_spans, span_test
+
+CHUNK = 12  # pixels of a colour image that are gathered at once: whole groups of 4 and of 3
 
 
 def block(b: StageBuilder) -> bool:
@@ -138,6 +143,8 @@ def convolution(b: StageBuilder) -> bool:
     image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
     pointwise = b.stage.kind is StageKind.POINTWISE and layer.stride[1] == 1
     by_words = not (pointwise and pixels_of(b) == SLOTS) and takes_words(b)
+    if image and serves_windows(b):
+        return _colour_image(b)
     order = patch_order(layer, b.source.channels) if image else None
     order = word_order(b) if by_words else order
     pairs = up(taps, 2) if order is None else len(order) // 2
@@ -171,6 +178,26 @@ def convolution(b: StageBuilder) -> bool:
         body.group(full, b.out.width - full * pixels_of(b))
     b.decision = (
         f"dsp: im2col of {pixels_of(b)} pixels, {taps} taps in {pairs} pairs; "
+        f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
+    )
+    return True
+
+
+def _colour_image(b: StageBuilder) -> bool:
+    """im2col of some groups at once in assembly, then the pointwise over all of them."""
+    rows, out, order = b.in_rows(), b.out_band(), window_order()
+    size = min(CHUNK, b.out.width)
+    tile = b.scratch("tile", "int16", (up(size, pixels_of(b)), len(order) // 2, SLOTS, 2))
+    body = Pointwise(b, 0, tile, out, order)
+    full, rest = divmod(b.out.width, size)
+    with b.loop(full, "c") as c:
+        windows(b, rows, tile, c, size, size)
+        body.chunk(c, size, size)
+    if rest:
+        windows(b, rows, tile, full, size, rest)
+        body.chunk(full, size, rest)
+    b.decision = (
+        f"dsp: im2col of {size} pixels in assembly, 27 taps in {len(order) // 2} pairs; "
         f"{pixels_of(b)} pixels x 2 channels{_variant(b)}"
     )
     return True
