@@ -60,8 +60,7 @@ def serves_windows(b: StageBuilder) -> bool:
     layer, width = b.layers[0], b.source.width
     right = (b.out.width - 1) * layer.stride[1] - layer.pads[1] + KERNEL - width
     return (
-        b.variant.shared < Sharing.POINTWISE
-        and b.stage.kind is not StageKind.POOL
+        b.stage.kind is not StageKind.POOL
         and (*layer.kernel, b.source.channels) == (KERNEL, KERNEL, CHANNELS)
         and layer.stride[1] in (1, 2)
         and layer.pads[1] in (0, 1)

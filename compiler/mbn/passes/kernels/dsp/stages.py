@@ -143,14 +143,18 @@ def convolution(b: StageBuilder) -> bool:
     image = image and layer.kernel[1] * b.source.channels <= MOST_RUN
     pointwise = b.stage.kind is StageKind.POINTWISE and layer.stride[1] == 1
     by_words = not (pointwise and pixels_of(b) == SLOTS) and takes_words(b)
-    if image and serves_windows(b):
+    by_windows = image and serves_windows(b)
+    if by_windows and b.variant.shared < Sharing.POINTWISE:
         return _colour_image(b)
     order = patch_order(layer, b.source.channels) if image else None
     order = word_order(b) if by_words else order
     pairs = up(taps, 2) if order is None else len(order) // 2
     rows, out = b.in_rows(), b.out_band()
-    tile = b.scratch("tile", "int16", (1, pairs, SLOTS, 2))
+    # the scratch of all variants is the same
+    groups = up(min(CHUNK, b.out.width), pixels_of(b)) if by_windows else 1
+    tile = b.scratch("tile", "int16", (groups, pairs, SLOTS, 2))
     body = Pointwise(b, 0, tile, out, order)
+    body.groups = 1
     full = b.out.width // pixels_of(b)
 
     def fill(number: int, span: Span, group: Any, pixels: int) -> None:
