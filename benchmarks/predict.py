@@ -51,6 +51,7 @@ FIT = (
     f"--alpha 0.5 --resolution 128 {RANDOM} 100",
     f"--alpha 0.25 --resolution 192 {RANDOM} 1000",
     f"--alpha 0.75 --resolution 96 {RANDOM} 5",
+    f"--alpha 0.66 --resolution 128 {RANDOM} 4",  # sums of over 512 on maps of four pixels
     f"--alpha 1.0 --resolution 64 {RANDOM} 20",
     f"--alpha 0.33 --resolution 104 --unfused {RANDOM} 4",
     f"--alpha 0.27 --resolution 96 {RANDOM} 4 {SHIFTED}",

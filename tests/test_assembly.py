@@ -355,7 +355,7 @@ def test_clang_assembles_the_same(kernels: str, name: str, tmp_path: Path) -> No
 # -- interrupts ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["qemu", "qemu-m7", "qemu-m33", "qemu-m55"])
+@pytest.mark.parametrize("name", ["qemu-m0", "qemu-m3", "qemu", "qemu-m7", "qemu-m33", "qemu-m55"])
 def test_interrupts_change_no_bit(name: str, tmp_path: Path) -> None:
     board = find_board(name)
     network = make_network(
