@@ -27,6 +27,8 @@ def check_plan(plan: Plan, stages: Sequence[StageNeeds], shapes: Sequence[RowSha
     """Raises PlanError at the first byte that is read after it was overwritten."""
     if any(place.offset_bytes % ALIGN for place in plan.places) or plan.near_bytes % ALIGN:
         raise _broken("a map, a ring or the second memory begins at an unaligned byte")
+    if [place.row_bytes for place in plan.places] != [shape.row_bytes for shape in shapes]:
+        raise _broken("a map's rows are not as long as the kernels lay them out")
     arena = np.full(plan.arena_bytes, -1, np.int64)
     rows_made = [0] * len(shapes)
     for band in replay(stages, shapes, plan.segments, plan.mode):
