@@ -45,7 +45,8 @@ _PAIR, _GROUP, _UNPACK = 29, 90, 14
 _FEWEST = 8  # output channels of a 1x1 for which gathering pays
 _ABOUT = f"pointwise {PIXELS} pixels x {CHANNELS} channels, two channels a multiply"
 _TWO_TAPS = 255  # what two weights' magnitudes may add up to
-# which text a core takes: only one has its instructions
+_MOST_STRIDE = 14  # of a depthwise: LDRB reaches 31 bytes from a group's first column
+# cores with the narrow instructions alone
 _NARROW = "defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)"
 
 
@@ -97,6 +98,8 @@ def block(b: StageBuilder) -> bool:
     if b.layers[0].kernel != (3, 3) or width == 1 or b.in_layout().strides[1] != 1:
         return False
     if len(b.derived[0].weights) != b.source.channels or not serves(b.derived[1]):
+        return False
+    if b.layers[0].stride[1] > _MOST_STRIDE:
         return False
     rows, out = b.in_rows(), b.out_band()
     pointwise = _Pointwise(b, 1, b.band_rows * width)

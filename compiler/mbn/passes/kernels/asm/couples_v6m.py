@@ -100,8 +100,7 @@ class _Couples:
             "centre": ("r8", "-0x00800080"),
             "start": ("r9", "2^31 + 2^15"),
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         for high, slot in (("centre", "centre0"), ("start", "start0")):
             f.get("mask", slot)
             f.op("mov", high, "mask")
@@ -154,8 +153,7 @@ class _Couples:
             **{f"whole{n}": (f"r{8 + n}", f"P of pixel {n}") for n in range(size)},
             **{f"upper{n}": (("r11", "r12", "lr")[n], f"B of pixel {n}") for n in range(size)},
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         f.get("value", f"places{size}")
         again = f.label(f.fresh("places"))
         f.op("ldmia", "value!", "{x, weights}", note="bytes from tile and output")

@@ -85,8 +85,7 @@ class _Couples:
             "odd": ("r5", "bytes 1 and 3, then W of the second tap"),
             "bytes": ("r6", "two taps of both channels"),
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         f.get("from", "stream0")
         f.get("to", "unpacked0")
         f.add("last", 4 * band.pairs, "from")
@@ -118,8 +117,7 @@ class _Couples:
             **{f"whole{n}": (f"r{8 + n}", f"P of pixel {n}") for n in range(size)},
             **{f"upper{n}": (("r11", "r12", "lr")[n], f"B of pixel {n}") for n in range(size)},
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         several = len(band.places[size]) > 1
         again = f.fresh("places")
         if several:
@@ -212,8 +210,7 @@ class _Couples:
             "m1": ("r4", "2m"),
             "low": ("r2", "of a product"),
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         f.get("at", "at_out")
         f.get("from", "tail")
         f.loads(("m0", f"[from, #{TAIL_M}]"), ("m1", f"[from, #{TAIL_M + 4}]"))

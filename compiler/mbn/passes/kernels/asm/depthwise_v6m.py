@@ -164,8 +164,7 @@ class _Depthwise:
             "weights": ("r7", "of the channel"),
             **{f"sum{n}": (f"r{8 + n}", f"of pixel {n}") for n in range(groups.pixels)},
         }
-        for name, (register, meaning) in names.items():
-            f.define(name, register, meaning)
+        f.define_all(names)
         f.get("row", "bias_at")
         f.op("ldr", "row", "[row]")
         for n in range(groups.pixels):

@@ -61,6 +61,11 @@ class Function:
         self._lines.append(f"{name} .req {register}")
         return name
 
+    def define_all(self, names: Mapping[str, tuple[str, str]]) -> None:
+        """Names registers: name to register and meaning."""
+        for name, (register, meaning) in names.items():
+            self.define(name, register, meaning)
+
     def alias(self, name: str, old: str, meaning: str = "") -> str:
         """A second name for a register, where it holds something else for a while."""
         register = self._names[old]

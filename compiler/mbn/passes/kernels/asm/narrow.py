@@ -40,8 +40,7 @@ class NarrowFunction(Function):
             "cross": ("r6", "of the product"),
             "at": ("r7", "output"),
         }
-        for name, (register, meaning) in names.items():
-            self.define(name, register, meaning)
+        self.define_all(names)
         self.get("half", half)
         return tuple(names)
 
