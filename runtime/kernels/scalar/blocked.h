@@ -13,19 +13,6 @@
 #include "scalar/couples.h"
 #include "scalar/kernels.h"
 
-/* Within low .. high. */
-MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
-{
-#if defined(__ARM_FEATURE_SAT) && !defined(MBN_PORTABLE)
-    if (low == -128 && high == 127) {
-        __asm__("ssat %0, #8, %0" : "+r"(value) : : "cc");
-        return value;
-    }
-#endif
-    value = value > high ? high : value;
-    return value < low ? low : value;
-}
-
 /* Requantises, clamps and stores one channel's pixels, sum[p * apart] each; `lift` is added to what
  * is stored. */
 MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixels, int32_t m,
@@ -34,16 +21,7 @@ MBN_INLINE void mbn_scalar_store(const int32_t *sum, int32_t apart, int32_t pixe
 {
     MBN_UNROLL
     for (int32_t p = 0; p < pixels; p++) {
-        int32_t value;
-        if (shift == 0) {
-            value = mbn_requantise(sum[p * apart], m);
-        } else if (shift > 0) {
-            value = mbn_requantise_shift(sum[p * apart], m, *z, shift);
-        } else if (shift == MBN_TFLITE) {
-            value = mbn_requantise_tflite(sum[p * apart], m, *z, *e);
-        } else {
-            value = mbn_requantise_tflite_any(sum[p * apart], m, *z, *e);
-        }
+        const int32_t value = mbn_scalar_value(sum[p * apart], m, z, e, shift);
         out[p] = (int8_t)(mbn_scalar_clamp(value, low, high) + lift);
     }
 }

@@ -16,20 +16,6 @@
 #define MBN_TILE_LIFT 0
 #endif
 
-/* A sum requantised. words: the others of the rounding, at 0 and 2. */
-MBN_INLINE int32_t mbn_scalar_value(int32_t sum, uint32_t doubled, const int32_t *words,
-                                    const int32_t shift)
-{
-    if (shift == MBN_TFLITE) {
-        return mbn_requantise_tflite(sum, (int32_t)(doubled >> 1), words[0], words[2]);
-    }
-    if (shift == MBN_TFLITE_ANY) {
-        return mbn_requantise_tflite_any(sum, (int32_t)(doubled >> 1), words[0], words[2]);
-    }
-    return shift > 0 ? mbn_requantise_shift(sum, (int32_t)doubled, words[0], shift)
-                     : mbn_requantise(sum, (int32_t)doubled);
-}
-
 /* rows x width pixels by all output channels. Groups of three pixels, the last ones of two or one,
  * lie one behind the other in the tile, each row's behind the last one's. All but the pointers are
  * constants. */
@@ -45,6 +31,8 @@ MBN_INLINE int32_t mbn_scalar_couples(const int8_t *tile, const int32_t *stream,
         const uint8_t *const weights = (const uint8_t *)couple + 2 * (n % 2);
         const uint32_t half = (uint32_t)pairs << 15, second = (uint32_t)tail[1];
         const uint32_t bias = half + (n % 2 ? second : (uint32_t)tail[0] - (second << 16));
+        const uint32_t doubled = (uint32_t)tail[2 + n % 2];
+        const int32_t m = (int32_t)(shift < 0 ? doubled >> 1 : doubled);
         for (int32_t y = 0; y < rows; y++) {
             for (int32_t x = 0, left = width; left > 0;) {
                 const int32_t size = left == 2 || left == 4 ? 2 : left < 3 ? left : 3;
@@ -57,10 +45,10 @@ MBN_INLINE int32_t mbn_scalar_couples(const int8_t *tile, const int32_t *stream,
                     }
                 }
                 for (int32_t p = 0; p < size; p++) {
-                    int32_t value = mbn_scalar_value(sum[p], (uint32_t)tail[2 + n % 2],
-                                                     tail + 4 + n % 2, shift);
-                    value = value < low ? low : value > high ? high : value;
-                    out[n * plane_bytes + y * row_bytes + x + p] = (int8_t)value;
+                    const int32_t value =
+                        mbn_scalar_value(sum[p], m, tail + 4 + n % 2, tail + 6 + n % 2, shift);
+                    out[n * plane_bytes + y * row_bytes + x + p] =
+                        (int8_t)mbn_scalar_clamp(value, low, high);
                 }
                 x += size;
                 left -= size;

@@ -159,6 +159,32 @@ MBN_INLINE int32_t mbn_requantise_tflite_any(int32_t accumulator, int32_t multip
     return mbn_divide_by_pot(mbn_high_scale(scaled, multiplier), right) + zero_point;
 }
 
+/* A sum requantised; a word that the rounding lacks is not read. */
+MBN_INLINE int32_t mbn_scalar_value(int32_t sum, int32_t m, const int32_t *z, const int32_t *e,
+                                    int32_t shift)
+{
+    if (shift == MBN_TFLITE) {
+        return mbn_requantise_tflite(sum, m, *z, *e);
+    }
+    if (shift == MBN_TFLITE_ANY) {
+        return mbn_requantise_tflite_any(sum, m, *z, *e);
+    }
+    return shift > 0 ? mbn_requantise_shift(sum, m, *z, shift) : mbn_requantise(sum, m);
+}
+
+/* Within low .. high. */
+MBN_INLINE int32_t mbn_scalar_clamp(int32_t value, int32_t low, int32_t high)
+{
+#if defined(__ARM_FEATURE_SAT) && !defined(MBN_PORTABLE)
+    if (low == -128 && high == 127) {
+        __asm__("ssat %0, #8, %0" : "+r"(value) : : "cc");
+        return value;
+    }
+#endif
+    value = value > high ? high : value;
+    return value < low ? low : value;
+}
+
 /* `tflite`'s addition, left shift 20. table: of a, b and the result the zero points, the Q31
  * multipliers, the right shifts; least, greatest. */
 MBN_INLINE int32_t mbn_scalar_add_tflite(const int8_t *a, const int8_t *b, int8_t *out,

@@ -14,7 +14,7 @@
 @ A line of 3 pixels of a depthwise 3x3: 4 channels.
 @
 @ r0   given0 (argument), spare, here, row (a row's first column), mlow (low half of 2m), at_now
-@ r1   given1 (argument), tile, other, w0 (a weight), mhigh (high half of 2m), by
+@ r1   given1 (argument), tile, w0 (a weight), mhigh (high half of 2m), by
 @ r2   given2 (argument), w1 (a weight), half (2^15)
 @ r3   given3 (argument), w2 (a weight), total (a sum, then its high half, then the result)
 @ r4   value (a value), low (low half of the sum)
@@ -104,7 +104,6 @@ to .req r12
     @ 
     @ 1 x 3 pixels; 1 columns outside at the left, 1 at the right
 here .req r0
-other .req r1
     ldr     here, [sp, #44]                  @ column0
     mov     column, here
     ldr     here, [sp, #52]                  @ place0
@@ -112,7 +111,6 @@ other .req r1
     adds    here, #3                         @ of the next channel
     str     here, [sp, #52]                  @ place0
 .unreq here
-.unreq other
 .Ldepthwise_4x3to3_1_1_4_0_4_s0_0to192_groups2:
 row .req r0
 w0 .req r1

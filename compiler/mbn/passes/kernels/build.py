@@ -46,8 +46,10 @@ def lean(network: Network, stage: Stage, kernels: KernelSet) -> tuple[BandOption
     """The option of less scratch that is not among a stage's `candidates`, if there is one. Its
     cycles are those that it takes more."""
     fast, *others = SETS[kernels.name][stage.kind]
+    if fast.saves is None:
+        return ()
     bare = StageBuilder(network, stage, kernels)
-    if fast.saves is None or bare.emitted(fast.emit) is None:
+    if bare.emitted(fast.emit) is None:
         return ()
     for builder in others:
         made = StageBuilder(network, stage, kernels)

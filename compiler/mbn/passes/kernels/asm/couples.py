@@ -67,3 +67,11 @@ class Band:
             return self.pairs, 1, 0
         of = min(range(most, most // 2, -1), key=lambda one: self.pairs % one)
         return of, self.pairs // of, self.pairs % of
+
+
+def sums(size: int) -> dict[str, tuple[str, str]]:
+    """The registers of P and B of `size` pixels, by name, and what they hold. The M0+'s can only be
+    added to, which is all that they need."""
+    found = {f"whole{n}": (f"r{8 + n}", f"P of pixel {n}") for n in range(size)}
+    registers = ("r11", "r12", "lr")
+    return found | {f"upper{n}": (registers[n], f"B of pixel {n}") for n in range(size)}

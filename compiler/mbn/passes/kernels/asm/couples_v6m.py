@@ -15,6 +15,7 @@ from mbn.passes.kernels.asm.couples import (
     TAIL_M,
     TAIL_P,
     Band,
+    sums,
 )
 from mbn.passes.kernels.asm.narrow import NarrowFunction
 
@@ -150,8 +151,7 @@ class _Couples:
             "start": ("r5", "start of S"),
             "total": ("r6", "S"),
             "value": ("r7", "a value, then its product"),
-            **{f"whole{n}": (f"r{8 + n}", f"P of pixel {n}") for n in range(size)},
-            **{f"upper{n}": (("r11", "r12", "lr")[n], f"B of pixel {n}") for n in range(size)},
+            **sums(size),
         }
         f.define_all(names)
         f.get("value", f"places{size}")
@@ -195,7 +195,7 @@ class _Couples:
         f.branch("beq", ended)
         f.branch("b", again)
         f.label(ended)
-        f.release(entry, end, *(f"{kind}{n}" for kind in ("whole", "upper") for n in range(size)))
+        f.release(entry, end, *sums(size))
 
     def _pair(self, size: int, pair: int) -> None:
         """Two taps."""

@@ -14,6 +14,7 @@ from mbn.passes.kernels.asm.couples import (
     TAIL_M,
     TAIL_P,
     Band,
+    sums,
 )
 from mbn.passes.kernels.asm.function import Function
 
@@ -114,8 +115,7 @@ class _Couples:
             "first": ("r3", "W of a pair's first tap"),
             "second": ("r4", "W of its second tap"),
             **{f"t{n}": (f"r{5 + n}", "a value, then S") for n in range(3)},
-            **{f"whole{n}": (f"r{8 + n}", f"P of pixel {n}") for n in range(size)},
-            **{f"upper{n}": (("r11", "r12", "lr")[n], f"B of pixel {n}") for n in range(size)},
+            **sums(size),
         }
         f.define_all(names)
         several = len(band.places[size]) > 1
@@ -162,9 +162,7 @@ class _Couples:
             f.get("t0", "entry")
             f.op("ldr", "t1", "[t0]")
             f.op("cmn", "t1", "#1")
-        f.release(
-            *(f"{kind}{n}" for kind in ("whole", "upper") for n in range(size)), "t0", "t1", "t2"
-        )
+        f.release(*sums(size), "t0", "t1", "t2")
         if several:
             f.branch("bne.w", again)
 

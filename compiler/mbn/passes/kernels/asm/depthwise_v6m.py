@@ -128,14 +128,14 @@ class _Depthwise:
             f"{groups.count} x {groups.pixels} pixels; {groups.left} columns outside at the left, "
             f"{groups.right} at the right"
         )
-        here, other = f.define("here", "r0"), f.define("other", "r1")
+        here = f.define("here", "r0")
         f.get(here, bounds.column)
         f.op("mov", "column", here)
         f.get(here, bounds.place)
         f.op("mov", "to", here)
         f.op("adds", here, f"#{groups.pixels}", note="of the next channel")
         f.put(bounds.place, here)
-        f.release(here, other)
+        f.release(here)
         again = f.label(f.fresh("groups"))
         self._sums(groups)
         self._store(groups.pixels)

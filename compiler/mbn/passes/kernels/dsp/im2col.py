@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbn.core.network import Layer, Op, StageKind
+from mbn.core.network import Layer, Op
 from mbn.core.schedule import Sharing
 from mbn.passes.kernels import bodies
 from mbn.passes.kernels.asm.windows import (
@@ -60,8 +60,7 @@ def serves_windows(b: StageBuilder) -> bool:
     layer, width = b.layers[0], b.source.width
     right = (b.out.width - 1) * layer.stride[1] - layer.pads[1] + KERNEL - width
     return (
-        b.stage.kind is not StageKind.POOL
-        and (*layer.kernel, b.source.channels) == (KERNEL, KERNEL, CHANNELS)
+        (*layer.kernel, b.source.channels) == (KERNEL, KERNEL, CHANNELS)
         and layer.stride[1] in (1, 2)
         and layer.pads[1] in (0, 1)
         and right <= 1
